@@ -1,0 +1,136 @@
+"""Jets as packed arrays: the constituents of a batch end to end, with offsets and no padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Jets:
+    """A batch of B jets with M constituents in all. It holds no label and no sample name.
+
+    Attributes:
+        constituents: float32 (M, 3): pT in GeV; eta and phi relative to the jet axis, phi in [-pi, pi). Ordered by
+            falling pT within a jet.
+        offsets: int64 (B + 1,): jet i owns ``constituents[offsets[i]:offsets[i + 1]]``, at least one row.
+        ids: int64 (B,): opaque, unique over all samples and splits.
+        events: int64 (B,): the collision that a jet came from. Two jets of one event are correlated.
+        kinematics: float32 (B, 4): pT in GeV, eta, phi in [-pi, pi) and mass in GeV of the jet.
+    """
+
+    constituents: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    events: NDArray[np.int64]
+    kinematics: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        jets = len(self.ids)
+        assert self.constituents.ndim == 2
+        assert self.constituents.shape[1] == 3
+        assert self.offsets.shape == (jets + 1,)
+        assert self.events.shape == (jets,)
+        assert self.kinematics.shape == (jets, 4)
+        assert jets == 0 or self.offsets[-1] - self.offsets[0] == len(self.constituents)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def pt(self) -> NDArray[np.float32]:
+        """Transverse momentum of the jets in GeV, (B,)."""
+        return self.kinematics[:, 0]
+
+    @property
+    def mass(self) -> NDArray[np.float32]:
+        """Mass of the jets in GeV, (B,)."""
+        return self.kinematics[:, 3]
+
+    @property
+    def multiplicity(self) -> NDArray[np.int64]:
+        """Number of constituents of each jet, (B,)."""
+        return np.diff(self.offsets)
+
+    def take(self, indices: NDArray[np.int64]) -> Jets:
+        """Jets at the given positions, in the given order.
+
+        >>> jets = Jets.from_lists([[[9.0, 0.0, 0.0], [1.0, 0.1, 0.0]], [[5.0, 0.0, 0.0]]])
+        >>> jets.take(np.array([1])).constituents.tolist()
+        [[5.0, 0.0, 0.0]]
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        rows, offsets = gather_rows(self.offsets, indices)
+        return Jets(self.constituents[rows], offsets, self.ids[indices], self.events[indices], self.kinematics[indices])
+
+    def hardest(self, count: int) -> Jets:
+        """The same jets with at most the ``count`` hardest constituents of each (N_c of Table 1)."""
+        kept = np.minimum(self.multiplicity, count)
+        rows, offsets = ragged_arange(self.offsets[:-1], kept)
+        return Jets(self.constituents[rows], offsets, self.ids, self.events, self.kinematics)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Jets]) -> Jets:
+        """All jets of ``parts``, one after the other. Raises ValueError where there is none."""
+        if not parts:
+            raise ValueError("no jets to concatenate: the list of parts is empty")
+        sizes = np.concatenate([part.multiplicity for part in parts])
+        return Jets(
+            np.concatenate([part.constituents for part in parts]),
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.events for part in parts]),
+            np.concatenate([part.kinematics for part in parts]),
+        )
+
+    @staticmethod
+    def from_lists(jets: Sequence[Sequence[Sequence[float]]]) -> Jets:
+        """Jets from nested lists of (pT, eta, phi), for notebooks and tests; ids and events count from 0."""
+        sizes = np.array([len(jet) for jet in jets], dtype=np.int64)
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        constituents = np.array([row for jet in jets for row in jet], dtype=np.float32).reshape(-1, 3)
+        kinematics = np.zeros((len(jets), 4), dtype=np.float32)
+        kinematics[:, 0] = vector_pt(constituents, offsets)
+        numbers = np.arange(len(jets), dtype=np.int64)
+        return Jets(constituents, offsets, numbers, numbers.copy(), kinematics)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSample:
+    """What a training may see: background jets, no label, no sample name (the label firewall)."""
+
+    jets: Jets
+
+    def __len__(self) -> int:
+        return len(self.jets)
+
+
+def ragged_arange(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows ``starts[i], ..., starts[i] + sizes[i] - 1`` of every i end to end, and the offsets of the runs.
+
+    >>> rows, offsets = ragged_arange(np.array([7, 2]), np.array([2, 3]))
+    >>> rows.tolist(), offsets.tolist()
+    ([7, 8, 2, 3, 4], [0, 2, 5])
+    """
+    offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    rows = np.arange(offsets[-1], dtype=np.int64) + np.repeat(starts - offsets[:-1], sizes)
+    return rows, offsets
+
+
+def gather_rows(offsets: NDArray[np.int64], indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Constituent rows of the jets at ``indices``, and the offsets of the gathered batch."""
+    return ragged_arange(offsets[:-1][indices], np.diff(offsets)[indices])
+
+
+def vector_pt(constituents: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Magnitude of the summed transverse momentum of each jet in GeV, (B,); any common origin of phi will do."""
+    if len(offsets) == 1:
+        return np.zeros(0, dtype=np.float32)
+    pt, phi = constituents[:, 0], constituents[:, 2]
+    px = np.add.reduceat(pt * np.cos(phi), offsets[:-1])
+    py = np.add.reduceat(pt * np.sin(phi), offsets[:-1])
+    return np.hypot(px, py).astype(np.float32)

@@ -1,0 +1,283 @@
+"""Every number that a study can set: typed, frozen, unknown keys refused. Defaults are the paper's values.
+
+Where the paper is silent the default is the value of its authors' code, or of the same group's earlier papers, and the
+description says so. Presets change many values at once; a YAML file and the command line change single ones.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Settings(BaseModel):
+    """A frozen group of settings. An unknown or impossible value raises pydantic's ValidationError, a ValueError."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class InputSettings(Settings):
+    """How a jet enters a network."""
+
+    constituents: int = Field(50, ge=1, le=1000)
+    """Hardest constituents kept of each jet (N_c of Table 1)."""
+    pt: Literal["gev", "fraction"] = "gev"
+    """Constituents' pT divided by `pt_scale` ("gev", the paper), or by the jet's pT ("fraction"), so that a network
+    cannot read the jet's pT off its input."""
+    pt_scale: float = Field(300.0, gt=0.0)
+    """Divisor of constituents' pT in GeV where `pt` is "gev" (authors' code; JetCLR uses 600)."""
+
+
+class ViewSettings(Settings):
+    """What is done to jets before they are compared (Sec. 3.2). Names are those of the registered augmentations."""
+
+    anchor: tuple[str, ...] = ("rotation", "translation")
+    """Transformations of the anchor view, in order."""
+    positive: tuple[str, ...] = ("rotation", "translation")
+    """Transformations of the positive view, in order, with draws of their own."""
+    anomalous: tuple[str, ...] = ("dropping", "rotation", "translation")
+    """Transformations of the anomalous view, in order: drop first, translate after. Empty: no such view (JetCLR)."""
+    p_drop: Probability | tuple[Probability, Probability] = 0.5
+    """Probability to drop a constituent in the anomalous view, or a range from which each jet draws its own."""
+    conserved_pt: Literal["vector", "scalar"] = "vector"
+    """Which pT survives a dropping: that of the jet's vector sum, or the sum over constituents (authors' code)."""
+    translation: float = Field(1.0, ge=0.0, le=5.0)
+    """Half width of the translation window in units of the jet's extent along each axis (authors' code: 1)."""
+
+    @model_validator(mode="after")
+    def _ordered_range(self) -> ViewSettings:
+        if isinstance(self.p_drop, tuple) and self.p_drop[0] > self.p_drop[1]:
+            raise ValueError(f"p_drop: the range {self.p_drop} runs backwards; write the smaller value first")
+        return self
+
+
+class EncoderSettings(Settings):
+    """The transformer of Sec. 3.3 and Table 1."""
+
+    d_r: int = Field(128, ge=4, le=4096)
+    """Dimension of an embedded constituent and of the representation before the head (d_r)."""
+    d_h: int = Field(512, ge=4, le=16384)
+    """Hidden width of the feed-forward networks in the blocks (d_h)."""
+    d_z: int = Field(512, ge=2, le=4096)
+    """Dimension of the head's output, the representation; the head's hidden layers are as wide (authors' code)."""
+    heads: int = Field(4, ge=1, le=64)
+    """Self-attention heads; must divide `d_r`."""
+    layers: int = Field(4, ge=1, le=48)
+    """Transformer blocks (N)."""
+    head_layers: int = Field(2, ge=1, le=8)
+    """Linear layers of the head network."""
+    dropout: Probability = 0.1
+    """Dropout rate in the blocks during training."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> EncoderSettings:
+        if self.d_r % self.heads:
+            raise ValueError(
+                f"encoder.heads = {self.heads} does not divide encoder.d_r = {self.d_r}; "
+                f"choose d_r as a multiple of the number of heads"
+            )
+        return self
+
+
+class ContrastiveSettings(Settings):
+    """Training of the encoder (Sec. 3.1, Table 1)."""
+
+    loss: Literal["anomaly_contrastive", "nt_xent"] = "anomaly_contrastive"
+    """Eq. 3 with a penalty on the norm (DarkCLR), or NT-Xent over positive pairs (JetCLR)."""
+    temperature: float = Field(0.1, gt=0.0, le=100.0)
+    """Divisor tau of the cosine similarities (authors' code; Eq. 3 shows none)."""
+    norm_penalty: float = Field(1e-3, ge=0.0, le=10.0)
+    """Weight of the mean L2 norm of the anchors' representations in the loss (Sec. 4; value of the authors' code)."""
+    learning_rate: float = Field(5e-5, gt=0.0, le=1.0)
+    """Adam's learning rate (Table 1)."""
+    adam_beta1: Probability = 0.9
+    """Adam's beta_1 (Table 1)."""
+    adam_beta2: Probability = 0.999
+    """Adam's beta_2 (Table 1)."""
+    adam_epsilon: float = Field(1e-4, gt=0.0, le=1.0)
+    """Adam's epsilon (authors' code; JetCLR uses 1e-8)."""
+    batch_size: int = Field(256, ge=2, le=65536)
+    """Jets a step, over all workers (Table 1)."""
+    epochs: int = Field(150, ge=0, le=100000)
+    """Passes over the training jets (Table 1); 0 leaves the encoder untrained."""
+
+
+class NAESettings(Settings):
+    """The normalised autoencoder of Sec. 4. The energy is the squared error a dimension of the scaled representation."""
+
+    scale: Literal["dimension", "global", "none"] = "dimension"
+    """How representations are put on one scale, by the background's mean and spread: each dimension by its own, all by
+    one common factor, or not at all (the paper). Scaled, a step size means the same at every d_z."""
+    hidden: tuple[int, ...] = (128, 64, 32, 16, 8)
+    """Widths of the encoder's hidden layers; the decoder mirrors them (Sec. 4)."""
+    bottleneck: int = Field(3, ge=1, le=1024)
+    """Dimension of the bottleneck (Sec. 4)."""
+    activation: Literal["prelu", "relu", "gelu", "silu"] = "prelu"
+    """Activation between layers (PReLU in the same group's jet-image NAE; the paper is silent)."""
+    batch_size: int = Field(2048, ge=2, le=1000000)
+    """Representations a step, over all workers (same group's jet-image NAE; the paper is silent)."""
+    reconstruction_epochs: int = Field(200, ge=0, le=100000)
+    """Epochs of pre-training by reconstruction (Sec. 4)."""
+    reconstruction_learning_rate: float = Field(1e-3, gt=0.0, le=1.0)
+    """Adam's learning rate in pre-training (same group's jet-image NAE)."""
+    divergence_epochs: int = Field(100, ge=0, le=100000)
+    """Epochs of contrastive divergence, Eq. 12 (Sec. 4); 0 leaves a plain autoencoder."""
+    divergence_learning_rate: float = Field(1e-5, gt=0.0, le=1.0)
+    """Adam's learning rate in contrastive divergence (same group's jet-image NAE)."""
+    steps: int = Field(40, ge=1, le=10000)
+    """Langevin steps of a chain, t of Eq. 11 (same group's low-dimensional set-up)."""
+    step_size: float = Field(0.05, gt=0.0, le=1e6)
+    """Langevin step size lambda of Eq. 10, acting on the squared error summed over dimensions (d_z times the energy), so
+    that it means the same at every d_z; from 1 on the descent overshoots. The same group's 50 in images of 1,600 pixels
+    is 0.03 here."""
+    noise: float = Field(0.02, ge=0.0, le=100.0)
+    """Langevin noise sigma of Eq. 10, in units of the scaled representation (same group's low-dimensional set-up)."""
+    energy_penalty: float = Field(1.0, ge=0.0, le=1000.0)
+    """Weight gamma of the squared energies in the loss (same group's jet-image NAE)."""
+    gradient_clip: float | None = Field(None, gt=0.0)
+    """Largest norm of a chain's gradient in one step, or none (the same group clips at 0.01 in images)."""
+
+
+ObjectiveName = str
+
+
+class SearchSettings(Settings):
+    """What Optuna searches, and what it optimises."""
+
+    trials: int = Field(60, ge=1, le=100000)
+    """Trials of the study; the first is the paper's point (or the preset's)."""
+    d_z: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024)
+    """Embedding dimensions to choose from."""
+    p_drop: tuple[float, float, float] = (0.1, 0.7, 0.05)
+    """Lowest and highest drop probability and the step between them."""
+    step_size: tuple[float, float] = (1e-3, 0.5)
+    """Range of Langevin step sizes, searched on a log scale."""
+    step_sizes_per_encoder: int = Field(3, ge=1, le=100)
+    """Trials in a row that share one encoder and differ in the Langevin step size only."""
+    objective: ObjectiveName = "matched"
+    """What is maximised on validation jets: "matched" (mean log of the pT-matched rejection at eps_S = 0.2 over the
+    signals), "raw" (the same unmatched, as in the paper), "worst" (worst signal), "leave_out:SIGNAL" (all but one),
+    "signal_blind" (background against its own anomalous views), or module:name of your own."""
+    score: str = "s_NAE"
+    """Which score of a trial the objective judges: "s_NAE" (the energy) or "s_CLR" (the norm)."""
+    blind_p_drop: tuple[Probability, ...] = (0.3, 0.5, 0.7)
+    """Drop probabilities mixed in the signal-blind objective's anomalous views, never the trial's own."""
+    prune: bool = True
+    """Stop bad trials early (asynchronous successive halving on the trial's own epoch count)."""
+
+    @model_validator(mode="after")
+    def _possible_ranges(self) -> SearchSettings:
+        low, high, step = self.p_drop
+        if not (0.0 <= low <= high < 1.0 and step > 0.0):
+            raise ValueError(
+                f"search.p_drop = {self.p_drop}: expected low, high, step with 0 <= low <= high < 1, step > 0"
+            )
+        if not 0.0 < self.step_size[0] <= self.step_size[1]:
+            raise ValueError(f"search.step_size = {self.step_size}: expected two positive numbers, the smaller first")
+        if not self.d_z or min(self.d_z) < 2 or max(self.d_z) > 4096:
+            raise ValueError(f"search.d_z = {self.d_z}: expected dimensions from 2 to 4096")
+        return self
+
+
+class ComputeSettings(Settings):
+    """Where a study runs and with how much of it."""
+
+    address: str | None = None
+    """Address of a Ray cluster ("auto", "ray://host:10001", "host:6379"); none starts Ray on this machine."""
+    workers: int = Field(0, ge=0, le=4096)
+    """Training workers a trial; 0 takes one a GPU of the cluster, and one where there is no GPU."""
+    cpus_per_worker: float = Field(1.0, gt=0.0, le=1024.0)
+    """CPUs that a training worker holds."""
+    concurrent_trials: int = Field(0, ge=0, le=4096)
+    """Trials at the same time; 0 takes as many as fit."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of matrix products; "auto" takes bfloat16 where the hardware has units for it."""
+    materialise_limit: float = Field(4.0, ge=0.0, le=1e6)
+    """Raw training jets up to this size in GB are held in the object store for the study; larger sets are read shard by
+    shard as they are needed."""
+    stall_limit: float = Field(1800.0, gt=0.0)
+    """Seconds without progress after which a trial is ended and counted as failed."""
+    worker_failures: int = Field(3, ge=0, le=1000)
+    """How often a training is taken up again from its last checkpoint after a worker was lost."""
+
+
+class StudySettings(Settings):
+    """A whole study."""
+
+    name: str = Field("embedding_scan", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    """Name of the study, of its folder and of its Optuna study."""
+    out: str = "results"
+    """Folder that receives the study's folder."""
+    jets: str = "starter"
+    """Folder of jet shards (<split>/<sample>/*.parquet), or "starter" for the set that ships with the package."""
+    background: str = Field("qcd", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    """Name of the background sample; every other sample is a signal."""
+    seed: int = Field(1, ge=0, lt=2**31)
+    """Seed of everything random."""
+    inputs: InputSettings = InputSettings()
+    """How a jet enters a network."""
+    views: ViewSettings = ViewSettings()
+    """What is done to jets before they are compared."""
+    encoder: EncoderSettings = EncoderSettings()
+    """The transformer encoder."""
+    contrastive: ContrastiveSettings = ContrastiveSettings()
+    """Training of the encoder."""
+    nae: NAESettings = NAESettings()
+    """The normalised autoencoder."""
+    search: SearchSettings = SearchSettings()
+    """What is searched and optimised."""
+    compute: ComputeSettings = ComputeSettings()
+    """Where the study runs."""
+
+    def updated(self, changes: dict[str, Any]) -> StudySettings:
+        """These settings with nested ``changes`` applied and everything checked again.
+
+        >>> StudySettings().updated({"encoder": {"d_z": 64}}).encoder.d_z
+        64
+        """
+        return StudySettings.model_validate(merged(self.model_dump(), changes))
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with the nested dictionary ``changes`` laid over it.
+
+    >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
+    {'a': {'b': 3, 'c': 2}}
+    """
+    result = dict(base)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(result.get(name), dict)
+        result[name] = merged(result[name], value) if both else value
+    return result
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "laptop": {
+        "inputs": {"pt": "fraction"},
+        "encoder": {"d_r": 32, "d_h": 64, "d_z": 64, "heads": 4, "layers": 2},
+        "contrastive": {"learning_rate": 1e-3, "epochs": 12, "batch_size": 256},
+        "nae": {
+            "batch_size": 512,
+            "reconstruction_epochs": 30,
+            "divergence_epochs": 10,
+            "divergence_learning_rate": 1e-4,
+        },
+        "search": {"trials": 6, "d_z": (16, 32, 64, 128), "step_sizes_per_encoder": 2},
+    },
+}
+"""Named sets of changes to the defaults: the paper's own sizes, and one for two cores and a few minutes."""
+
+
+def preset(name: str) -> StudySettings:
+    """The settings of a preset. Raises ValueError for an unknown name.
+
+    >>> preset("paper").encoder.d_z
+    512
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; there are: {', '.join(sorted(PRESETS))}")
+    return StudySettings.model_validate(PRESETS[name])
