@@ -106,7 +106,7 @@ class ContrastiveSettings(Settings):
 
 
 class NAESettings(Settings):
-    """The normalised autoencoder of Sec. 4. The energy is the squared error a dimension of the scaled representation."""
+    """The normalised autoencoder of Sec. 4. Energy: squared error per dimension of the scaled representation."""
 
     scale: Literal["dimension", "global", "none"] = "dimension"
     """How representations are put on one scale, by the background's mean and spread: each dimension by its own, all by
@@ -130,9 +130,9 @@ class NAESettings(Settings):
     steps: int = Field(40, ge=1, le=10000)
     """Langevin steps of a chain, t of Eq. 11 (same group's low-dimensional set-up)."""
     step_size: float = Field(0.05, gt=0.0, le=1e6)
-    """Langevin step size lambda of Eq. 10, acting on the squared error summed over dimensions (d_z times the energy), so
-    that it means the same at every d_z; from 1 on the descent overshoots. The same group's 50 in images of 1,600 pixels
-    is 0.03 here."""
+    """Langevin step size lambda of Eq. 10, acting on the squared error summed over dimensions (d_z times the energy),
+    so that it means the same at every d_z; from 1 on the descent overshoots. The same group's 50 in images of 1,600
+    pixels is 0.03 here."""
     noise: float = Field(0.02, ge=0.0, le=100.0)
     """Langevin noise sigma of Eq. 10, in units of the scaled representation (same group's low-dimensional set-up)."""
     energy_penalty: float = Field(1.0, ge=0.0, le=1000.0)
