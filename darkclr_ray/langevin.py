@@ -1,0 +1,119 @@
+"""Langevin chains (Eq. 10 of the paper, with its sign corrected), as contrastive divergence needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Potential = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""U: (B, d) -> its values (B,) and its gradients (B, d)."""
+
+
+class ChainResult(NamedTuple):
+    """Where B chains ended and how they got there. All tensors, so that a GPU is not waited for.
+
+    Attributes:
+        end: float32 (B, d), detached.
+        displacement: root mean square of end - start over chains and dimensions, in the units of the start: for
+            representations scaled to unit spread, in units of the data's spread. Finite chains only.
+        nonfinite: number of chains that hold a non-finite number at their end.
+        potential_start, potential_end: mean of U over the starts and over the finite ends.
+        acceptance: mean probability with which a Metropolis-Hastings test would accept the last step as a step
+            towards exp(-U / T) at the chain's own temperature T = sigma^2 / (2 lambda). Near 1 the chain follows the
+            diffusion that it discretises, near 0 the step is too long. Not a number without noise.
+    """
+
+    end: Tensor
+    displacement: Tensor
+    nonfinite: Tensor
+    potential_start: Tensor
+    potential_end: Tensor
+    acceptance: Tensor
+
+
+def langevin_chain(
+    potential: Potential,
+    start: Tensor,
+    *,
+    step_size: float,
+    noise: float,
+    steps: int,
+    generator: torch.Generator,
+    gradient_clip: float | None = None,
+) -> ChainResult:
+    """Runs ``steps`` steps z <- z - lambda grad U(z) + sigma eps from every row of ``start``.
+
+    Eq. 10 as printed climbs the energy: for p = exp(-E) / Omega, log p falls where E grows, so the chain has to
+    descend E. Its stationary temperature is sigma^2 / (2 lambda), up to the discretisation. For a normalised
+    autoencoder U is the squared error summed over dimensions (``ReconstructionPotential``), so that lambda means the
+    same at every d_z.
+
+    Nothing is raised for a chain that blows up: the caller looks at ``nonfinite`` and ``displacement`` and decides.
+
+    Args:
+        potential: U, with its gradient; see ``from_energy``.
+        start: float32 (B, d); not changed.
+        step_size: lambda.
+        noise: sigma, in the units of the start.
+        steps: number of steps, at least 1.
+        generator: of the noise, on the device of the start, keyed by the caller.
+        gradient_clip: largest norm of a chain's gradient in one step, or none.
+    """
+    z = start.detach().clone()
+    eps = torch.empty_like(z)
+    value_start, gradient = potential(z)
+    value = value_start
+    for step in range(steps):
+        if step:
+            value, gradient = potential(z)
+        drift = clipped(gradient, gradient_clip).mul(-step_size)
+        eps.normal_(generator=generator)
+        previous, z = z, z + drift + noise * eps
+    value_end, gradient = potential(z)
+    back = previous - z + step_size * clipped(gradient, gradient_clip)
+    # log of q(previous | z) / q(z | previous) times exp(-(U(z) - U(previous)) / T), with T = sigma^2 / (2 lambda).
+    kernels = (eps.square().sum(1) - (back / noise).square().sum(1)) / 2 if noise else torch.full_like(value, torch.nan)
+    log_ratio = kernels - (value_end - value) * (2 * step_size / noise**2 if noise else torch.nan)
+    finite = z.isfinite().all(1)
+    return ChainResult(
+        end=z,
+        displacement=mean_where(finite, (z - start).square().mean(1)).sqrt(),
+        nonfinite=(~finite).sum(),
+        potential_start=value_start.mean(),
+        potential_end=mean_where(finite, value_end),
+        acceptance=mean_where(finite, log_ratio.clamp(max=0.0).exp()),
+    )
+
+
+def from_energy(energy: Callable[[Tensor], Tensor]) -> Potential:
+    """A potential from any differentiable energy (B, d) -> (B,), its gradient by autograd.
+
+    >>> values, gradients = from_energy(lambda z: z.square().sum(1))(torch.tensor([[1.0, 2.0]]))
+    >>> values.tolist(), gradients.tolist()
+    ([5.0], [[2.0, 4.0]])
+    """
+
+    def potential(z: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            values = energy(z)
+            (gradient,) = torch.autograd.grad(values.sum(), z)
+        return values.detach(), gradient
+
+    return potential
+
+
+def clipped(gradient: Tensor, largest: float | None) -> Tensor:
+    """Rows of ``gradient`` scaled down to the norm ``largest`` where they are longer."""
+    if largest is None:
+        return gradient
+    norms: Tensor = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+    return gradient * (largest / norms.clamp(min=1e-30)).clamp(max=1.0)
+
+
+def mean_where(condition: Tensor, values: Tensor) -> Tensor:
+    """Mean of the values where the condition holds; 0 / 0 = nan where it nowhere does."""
+    return torch.where(condition, values, torch.zeros_like(values)).sum() / condition.sum()

@@ -1,0 +1,1 @@
+"""Losses, one formula a file, each a function of tensors. No Ray."""

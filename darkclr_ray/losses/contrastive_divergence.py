@@ -1,0 +1,27 @@
+"""Eq. 9 and 12: lower the energy of data, raise that of where short chains from the data end."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def contrastive_divergence(energy_data: Tensor, energy_chain: Tensor, penalty: float = 1.0) -> Tensor:
+    """mean E+ - mean E- + gamma (mean E+^2 + mean E-^2), whose gradient is Eq. 12 for gamma = 0.
+
+    The squares keep the energies bounded: the difference alone would not change if both grew together (Du & Mordatch,
+    arXiv:1903.08689, Sec. 3.4). Eq. 12 leaves out the dependence of the chains' ends on the weights: pass the energies
+    of detached samples.
+
+    Args:
+        energy_data: E+, (B,), of the data.
+        energy_chain: E-, (B',), of the ends of the chains.
+        penalty: gamma.
+
+    >>> import torch
+    >>> contrastive_divergence(torch.tensor([1.0, 3.0]), torch.tensor([1.0]), penalty=0.5)
+    tensor(4.)
+    """
+    loss = energy_data.mean() - energy_chain.mean()
+    if penalty:
+        loss = loss + penalty * (energy_data.square().mean() + energy_chain.square().mean())
+    return loss

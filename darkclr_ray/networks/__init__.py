@@ -1,0 +1,1 @@
+"""Torch modules: the encoder, the autoencoder and the classifier. No Ray."""

@@ -1,0 +1,39 @@
+"""Activations of the autoencoder, each with the derivative that a hand-written gradient needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Activation(NamedTuple):
+    """An activation: its module, its function of (values, parameter) and the product of its derivative at the values
+    with a gradient. The parameter is PReLU's slope; others ignore it."""
+
+    module: Callable[[], nn.Module]
+    function: Callable[[Tensor, Tensor], Tensor]
+    backward: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+NO_PARAMETER = torch.zeros(1)
+
+ACTIVATIONS: dict[str, Activation] = {
+    "prelu": Activation(
+        nn.PReLU,
+        F.prelu,
+        lambda gradient, x, slope: torch.where(x > 0, gradient, gradient * slope),
+    ),
+    "relu": Activation(
+        nn.ReLU, lambda x, _: F.relu(x), lambda gradient, x, _: torch.ops.aten.threshold_backward(gradient, x, 0.0)
+    ),
+    "gelu": Activation(
+        nn.GELU, lambda x, _: F.gelu(x), lambda gradient, x, _: torch.ops.aten.gelu_backward(gradient, x)
+    ),
+    "silu": Activation(
+        nn.SiLU, lambda x, _: F.silu(x), lambda gradient, x, _: torch.ops.aten.silu_backward(gradient, x)
+    ),
+}

@@ -1,0 +1,53 @@
+"""The autoencoder of Sec. 4, whose reconstruction error is the energy of a normalised autoencoder."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from darkclr_ray.losses.reconstruction import squared_error
+from darkclr_ray.networks.activations import ACTIVATIONS
+from darkclr_ray.settings import NAESettings
+
+
+class Autoencoder(nn.Module):
+    """d_z -> 128 -> 64 -> 32 -> 16 -> 8 -> 3 -> 8 -> ... -> 128 -> d_z with an activation between hidden layers.
+
+    Bottleneck and output are linear.
+
+    Args:
+        d_z: dimension of the representations.
+        settings: widths, bottleneck and activation.
+        seed: of the initial weights; the same seed gives the same weights on every machine.
+        products: arithmetic of the wide matrix products, float32 or bfloat16; what enters and leaves is float32.
+    """
+
+    def __init__(
+        self, d_z: int, settings: NAESettings, *, seed: int = 0, products: torch.dtype = torch.float32
+    ) -> None:
+        super().__init__()
+        self.d_z = d_z
+        self.products = products
+        self.activation = ACTIVATIONS[settings.activation]
+        hidden = settings.hidden
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.encoder = self._stack((d_z, *hidden, settings.bottleneck))
+            self.decoder = self._stack((settings.bottleneck, *reversed(hidden), d_z))
+
+    def _stack(self, widths: tuple[int, ...]) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Linear(before, after), self.activation.module()]
+        return nn.Sequential(*layers[:-1])
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Reconstructions z' of scaled representations: float32 (B, d_z) -> (B, d_z)."""
+        reconstruction: Tensor = self.decoder(self.encoder(z))
+        return reconstruction
+
+    def energy(self, z: Tensor) -> Tensor:
+        """Squared error per dimension (Eq. 8), (B,)."""
+        return squared_error(z, self(z))

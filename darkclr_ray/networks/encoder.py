@@ -1,0 +1,116 @@
+"""The transformer encoder of Sec. 3.3 and Table 1, on packed jets."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from darkclr_ray.networks.dropout import Dropout
+from darkclr_ray.networks.layout import Layout, layout_of
+from darkclr_ray.settings import EncoderSettings
+
+
+class EncoderOutput(NamedTuple):
+    """What the encoder makes of B jets, in float32.
+
+    ``pooled`` (B, d_r): sum over constituents, before the head. ``head`` (B, d_z): the representation z.
+    """
+
+    pooled: Tensor
+    head: Tensor
+
+
+class Encoder(nn.Module):
+    """Constituents -> embedding -> post-norm transformer blocks -> sum over constituents -> head.
+
+    Blocks are those of ``nn.TransformerEncoderLayer`` (ReLU, post-norm), with its initialisation, each block drawing
+    its own. Its dropouts on the attention's output and in and after the feed-forward network are kept; that on the
+    attention's probabilities is left out, since attention on a GPU has none. The head is ``head_layers`` linear layers
+    with ReLU between them and no layer norm.
+
+    Args:
+        settings: sizes and dropout rate.
+        seed: of the initial weights; the same seed gives the same weights on every machine.
+        products: arithmetic of the matrix products in the blocks, float32 or bfloat16. Weights, softmax and layer norm
+            statistics, the pooled sum and the head are float32 in either case.
+    """
+
+    def __init__(self, settings: EncoderSettings, *, seed: int = 0, products: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.settings = settings
+        self.products = products
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.embedding = nn.Linear(3, settings.d_r)
+            self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
+            self.head = head_network(settings)
+
+    def forward(
+        self,
+        constituents: Tensor,
+        offsets: Tensor,
+        *,
+        dropout: torch.Generator | None = None,
+        longest: int | None = None,
+    ) -> EncoderOutput:
+        """Representations of B jets.
+
+        Args:
+            constituents: float32 (M, 3), scaled pT, eta, phi; jet i owns rows offsets[i] to offsets[i + 1].
+            offsets: int64 (B + 1,), from 0 to M, rising: each jet has at least one constituent.
+            dropout: generator of the dropout masks, on the device of the constituents; none: no dropout. Whoever trains
+                seeds it by (seed, epoch, step), so that a resumed training draws the same masks.
+            longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
+        """
+        layout = layout_of(offsets, constituents.device, self.products, longest)
+        masks = Dropout(self.settings.dropout, dropout)
+        rows = self.embedding(layout.arrange(constituents)).to(self.products)
+        for block in self.blocks:
+            rows = block(rows, layout, masks)
+        pooled = layout.pool(rows)
+        return EncoderOutput(pooled, self.head(pooled))
+
+
+class Block(nn.Module):
+    """One post-norm transformer block: x <- norm(x + attention(x)), x <- norm(x + feed_forward(x))."""
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        super().__init__()
+        self.heads = settings.heads
+        self.attention_in = nn.Linear(settings.d_r, 3 * settings.d_r)
+        self.attention_out = nn.Linear(settings.d_r, settings.d_r)
+        self.attention_norm = nn.LayerNorm(settings.d_r)
+        self.feed_in = nn.Linear(settings.d_r, settings.d_h)
+        self.feed_out = nn.Linear(settings.d_h, settings.d_r)
+        self.feed_norm = nn.LayerNorm(settings.d_r)
+        nn.init.xavier_uniform_(self.attention_in.weight)
+        nn.init.zeros_(self.attention_in.bias)
+        nn.init.zeros_(self.attention_out.bias)
+
+    def forward(self, rows: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
+        """(T, d_r) -> (T, d_r), in the type of ``rows``."""
+        mixed = layout.attention(linear(rows, self.attention_in), self.heads)
+        rows = norm(rows + dropout(linear(mixed, self.attention_out)), self.attention_norm)
+        hidden = dropout(F.relu(linear(rows, self.feed_in)))
+        return norm(rows + dropout(linear(hidden, self.feed_out)), self.feed_norm)
+
+
+def linear(rows: Tensor, layer: nn.Linear) -> Tensor:
+    """A linear layer in the type of its input; the weights stay float32."""
+    return F.linear(rows, layer.weight.to(rows.dtype), layer.bias.to(rows.dtype))
+
+
+def norm(rows: Tensor, layer: nn.LayerNorm) -> Tensor:
+    """Layer norm with float32 statistics in the type of its input."""
+    return F.layer_norm(rows, layer.normalized_shape, layer.weight.to(rows.dtype), layer.bias.to(rows.dtype), layer.eps)
+
+
+def head_network(settings: EncoderSettings) -> nn.Sequential:
+    """d_r -> d_z -> ... -> d_z in ``head_layers`` linear layers, ReLU between them."""
+    layers: list[nn.Module] = [nn.Linear(settings.d_r, settings.d_z)]
+    for _ in range(settings.head_layers - 1):
+        layers += [nn.ReLU(), nn.Linear(settings.d_z, settings.d_z)]
+    return nn.Sequential(*layers)
