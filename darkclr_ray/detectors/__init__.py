@@ -1,0 +1,1 @@
+"""The methods that are compared, each behind one small interface: fit on background, score jets."""

@@ -1,0 +1,172 @@
+"""DarkCLR: an encoder trained on background jets and their views, and scores on its representations (Sec. 4)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from darkclr_ray.detectors.base import Detector
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.settings import InputSettings, StudySettings
+from darkclr_ray.training.base import load_weights, place, save_weights, to_tensor
+from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.nae import EnergyModel, NAETraining
+from darkclr_ray.training.representing import JetEncoder
+from darkclr_ray.training.runner import Runner
+
+SETTINGS = "settings.json"
+GROUPS = {"inputs", "views", "encoder", "contrastive", "nae", "seed"}
+"""The settings of a study that determine these detectors."""
+
+
+class LoadedEncoder:
+    """An encoder read from a file, with how jets enter it; a `JetEncoder`."""
+
+    def __init__(self, folder: Path, settings: StudySettings) -> None:
+        self.encoder = Encoder(settings.encoder)
+        load_weights(self.encoder, folder / "encoder.safetensors")
+        self.encoder.eval().requires_grad_(False)
+        self.inputs: InputSettings = settings.inputs
+        self.weights = hashlib.blake2b((folder / "encoder.safetensors").read_bytes(), digest_size=16).hexdigest()
+
+    def key(self) -> dict[str, Any]:
+        return {"weights": self.weights, "inputs": self.inputs.model_dump(mode="json")}
+
+
+class RepresentationDetector(Detector[TrainingSample]):
+    """A detector that looks at an encoder's representations only. What it does with them is left to subclasses.
+
+    Args:
+        settings: of a study; the groups inputs, views, encoder, contrastive, nae and the seed are used. With
+            ``contrastive.epochs`` = 0 the encoder stays as initialised; with JetCLR's loss and views it is JetCLR.
+    """
+
+    def __init__(self, settings: StudySettings) -> None:
+        self.settings = settings
+        self._fitted: tuple[JetEncoder, Runner] | None = None
+
+    def fit(self, sample: TrainingSample, runner: Runner) -> Self:
+        encoder = runner.train(contrastive_training(self.settings, sample, runner))
+        self._fitted = encoder, runner
+        self.fit_representations(encoder, sample, runner)
+        return self
+
+    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Runner) -> None:
+        """Train what comes after the encoder; nothing where there is nothing."""
+
+    @abstractmethod
+    def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Scores (B,) of representations z (B, d_z)."""
+
+    def score(self, jets: Jets) -> NDArray[np.float64]:
+        encoder, runner = self.fitted
+        return self.score_representations(runner.represent(encoder, jets))
+
+    @property
+    def fitted(self) -> tuple[JetEncoder, Runner]:
+        """The encoder and where it runs. Raises ValueError where there is none yet."""
+        if self._fitted is None:
+            raise ValueError(
+                f"{type(self).__name__} has not been fitted; call fit(sample, runner) or load(folder) first"
+            )
+        return self._fitted
+
+    def save(self, folder: Path) -> None:
+        encoder, _ = self.fitted
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SETTINGS).write_text(
+            json.dumps(self.settings.model_dump(mode="json", include=GROUPS), indent=2) + "\n", encoding="utf-8"
+        )
+        save_weights(encoder.encoder, folder / "encoder.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+        runner = runner or Runner()
+        settings = StudySettings.model_validate(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
+        detector = cls(settings)
+        encoder = LoadedEncoder(folder, settings)
+        place(encoder.encoder, runner.device, runner.precision)
+        detector._fitted = encoder, runner
+        return detector
+
+
+class EncoderNorm(RepresentationDetector):
+    """s_CLR, Eq. 6: the L2 norm of the unnormalised representation."""
+
+    name = "s_CLR"
+    title = "norm of the representation"
+
+    def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        squares: NDArray[np.float64] = np.square(z, dtype=np.float64).sum(1)
+        return np.sqrt(squares)
+
+
+class EncoderEnergy(RepresentationDetector):
+    """s_NAE: the energy of a normalised autoencoder on the representations, trained on background (Sec. 4)."""
+
+    name = "s_NAE"
+    title = "energy of the normalised autoencoder"
+    product = "autoencoder"
+
+    model: EnergyModel
+
+    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Runner) -> None:
+        training = runner.train(nae_training(self.settings, encoder, sample, runner))
+        model = training.products()[self.product]
+        assert isinstance(model, EnergyModel)
+        self.model = model
+
+    def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        device = self.model.mean.device
+        with torch.inference_mode():
+            parts = [self.model(to_tensor(part, device)) for part in np.array_split(z, len(z) // 65536 + 1)]
+            return torch.cat(parts).double().cpu().numpy()
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        save_weights(self.model, folder / f"{self.product}.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+        detector = super().load(folder, runner)
+        detector.model = EnergyModel(detector.settings.encoder.d_z, detector.settings.nae)
+        load_weights(detector.model, folder / f"{cls.product}.safetensors")
+        _, runner = detector.fitted
+        place(detector.model, runner.device, runner.precision)
+        return detector
+
+
+class PlainEnergy(EncoderEnergy):
+    """The same autoencoder before contrastive divergence: the ratio of the two says what normalising is worth."""
+
+    name = "s_AE"
+    title = "error of the plain autoencoder"
+    product = "plain_autoencoder"
+
+
+def contrastive_training(settings: StudySettings, sample: TrainingSample, runner: Runner) -> ContrastiveTraining:
+    """The encoder's training that a study's settings ask for; `Runner.train` runs it."""
+    source = runner.views(sample, settings.views, settings.inputs, settings.contrastive.batch_size, settings.seed)
+    return ContrastiveTraining(
+        sample,
+        source,
+        encoder=settings.encoder,
+        contrastive=settings.contrastive,
+        views=settings.views,
+        inputs=settings.inputs,
+        seed=settings.seed,
+    )
+
+
+def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingSample, runner: Runner) -> NAETraining:
+    """The normalised autoencoder's training on the sample's representations."""
+    source = {"encoder": encoder.key(), "sample": sample.fingerprint}
+    return NAETraining(runner.represent(encoder, sample.jets), settings.nae, seed=settings.seed, source=source)

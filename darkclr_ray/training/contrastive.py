@@ -1,0 +1,168 @@
+"""The encoder's training by contrasting views of background jets (Sec. 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from darkclr_ray.augmentations.randomness import digest, keyed_torch_generator
+from darkclr_ray.augmentations.views import ViewBatch, ViewSource
+from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
+from darkclr_ray.losses.norm_penalty import norm_penalty
+from darkclr_ray.losses.nt_xent import nt_xent
+from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.settings import ContrastiveSettings, EncoderSettings, InputSettings, ViewSettings
+from darkclr_ray.training.base import Training, adam, to_tensor
+
+COLLAPSED = 1e-3
+"""Relative spread of representations below which a network says the same of every jet."""
+
+
+class ContrastiveTraining(Training):
+    """Trains an encoder on views of background jets; the epoch of lowest training loss is kept (authors' code).
+
+    Args:
+        sample: the background jets; only their fingerprint is used here.
+        source: their augmented views, made with the same ``views``, ``inputs`` and ``seed``.
+        encoder, contrastive, views, inputs, seed: as in a study's settings. With ``contrastive.epochs`` = 0 the encoder
+            stays as initialised, and neither views nor sample enter the key.
+
+    Attributes:
+        encoder: the network.
+        inputs: how jets enter it.
+    """
+
+    kind = "representation"
+
+    def __init__(
+        self,
+        sample: TrainingSample,
+        source: ViewSource,
+        *,
+        encoder: EncoderSettings,
+        contrastive: ContrastiveSettings,
+        views: ViewSettings,
+        inputs: InputSettings,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.source, self.inputs, self.settings, self.seed = source, inputs, contrastive, seed
+        self.encoder = Encoder(encoder, seed=digest("encoder", seed) >> 1)
+        self.modules = {"encoder": self.encoder}
+        self.optimizer = adam(
+            self.modules,
+            contrastive.learning_rate,
+            betas=(contrastive.adam_beta1, contrastive.adam_beta2),
+            eps=contrastive.adam_epsilon,
+        )
+        self.epochs = contrastive.epochs
+        self.steps_per_epoch = source.steps_per_epoch
+        self.batch_size = contrastive.batch_size
+        self.last_anchors: tuple[Tensor, Tensor] | None = None
+        self._key: dict[str, Any] = {
+            "kind": self.kind,
+            "encoder": encoder.model_dump(mode="json"),
+            "inputs": inputs.model_dump(mode="json"),
+            "contrastive": {"epochs": 0},
+            "seed": seed,
+        }
+        if contrastive.epochs:
+            self._key["contrastive"] = contrastive.model_dump(mode="json")
+            self._key["views"] = views.model_dump(mode="json")
+            self._key["sample"] = sample.fingerprint
+
+    def key(self) -> dict[str, Any]:
+        return self._key
+
+    def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[ViewBatch]:
+        return self.source.stream(first_epoch, self.epochs, rank, world_size)
+
+    def size(self, batch: ViewBatch) -> int:
+        return len(batch.ids)
+
+    def loss(self, batch: ViewBatch) -> dict[str, Tensor]:
+        constituents, offsets = (
+            to_tensor(batch.constituents, self.device),
+            to_tensor(batch.offsets, torch.device("cpu")),
+        )
+        jets = len(batch.ids)
+        self.last_anchors = constituents[: batch.offsets[jets]], offsets[: jets + 1]
+        dropout = keyed_torch_generator(self.device, "dropout", self.seed, batch.epoch, batch.step, self.rank)
+        longest = int(np.diff(batch.offsets).max())
+        z = self.encoder(constituents, offsets, dropout=dropout, longest=longest).head.view(batch.views, jets, -1)
+        scalars = {"loss": LOSSES[self.settings.loss](z, self.settings, self.world_size > 1)}
+        with torch.no_grad():
+            for name, view in zip(("similarity_positive", "similarity_anomalous"), z[1:], strict=False):
+                scalars[name] = F.cosine_similarity(z[0], view).mean()
+            scalars["norm_background"] = norm_penalty(z[0])
+        return scalars
+
+    def record(self, means: dict[str, float]) -> dict[str, Any]:
+        """Adds how much the representations of the last batch's anchors differ, without dropout; see `spread`."""
+        assert self.last_anchors is not None
+        constituents, offsets = self.last_anchors
+        self.encoder.eval()
+        with torch.no_grad():
+            spreads = self.averaged(spread(self.encoder(constituents, offsets).head), len(offsets) - 1)
+        record = super().record(means) | spreads | {"collapsed": spreads["spread"] < COLLAPSED}
+        if record["collapsed"]:
+            record["warning"] = (
+                f"the encoder gives (nearly) the same representation to every jet: relative spread "
+                f"{spreads['spread']:.1e}; lower the learning rate ({self.settings.learning_rate:g}) or change the seed"
+            )
+        return record
+
+    def selection(self, record: Mapping[str, Any]) -> float:
+        return float(record["loss"])
+
+    def describe(self) -> str:
+        return f"learning rate {self.settings.learning_rate:g}, temperature {self.settings.temperature:g}"
+
+
+def spread(z: Tensor) -> dict[str, Tensor]:
+    """How much representations z (B, d_z) differ from each other.
+
+    "spread": root mean square distance from their mean over their root mean square norm, in [0, 1]; 0 for a constant
+    network. "norm_spread": standard deviation of s_CLR (Eq. 6) over its mean. "cosine_spread": standard deviation over
+    pairs of jets of the cosine of the angle between them.
+
+    >>> {name: round(float(value), 3) for name, value in spread(torch.eye(2)).items()}
+    {'spread': 0.707, 'norm_spread': 0.0, 'cosine_spread': 0.0}
+    """
+    norms = torch.linalg.vector_norm(z, dim=1)
+    around = (z - z.mean(0)).square().sum(1).mean().sqrt()
+    directions = F.normalize(z, dim=1)
+    pairs = torch.triu_indices(len(z), len(z), 1, device=z.device)
+    cosines = (directions @ directions.T)[pairs[0], pairs[1]]
+    tiny = torch.finfo(z.dtype).tiny
+    return {
+        "spread": around / norms.square().mean().sqrt().clamp_min(tiny),
+        "norm_spread": norms.std(correction=0) / norms.mean().clamp_min(tiny),
+        "cosine_spread": cosines.std(correction=0) if len(cosines) else cosines.new_zeros(()),
+    }
+
+
+def darkclr_loss(z: Tensor, settings: ContrastiveSettings, gather: bool) -> Tensor:
+    """Eq. 3 plus the penalty on the anchors' norm (Sec. 4), for z (3, B, d_z) = anchor, positive, anomalous."""
+    anchor, positive, anomalous = z
+    return anomaly_contrastive(
+        anchor, positive, anomalous, settings.temperature
+    ) + settings.norm_penalty * norm_penalty(anchor)
+
+
+def jetclr_loss(z: Tensor, settings: ContrastiveSettings, gather: bool) -> Tensor:
+    """NT-Xent between anchor and positive, z[0] and z[1] (B, d_z); ``gather`` takes the negatives of all ranks."""
+    return nt_xent(z[0], z[1], settings.temperature, gather=gather)
+
+
+LOSSES: dict[str, Callable[[Tensor, ContrastiveSettings, bool], Tensor]] = {
+    "anomaly_contrastive": darkclr_loss,
+    "nt_xent": jetclr_loss,
+}
+"""Losses by their name in the settings."""

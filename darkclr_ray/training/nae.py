@@ -1,0 +1,235 @@
+"""The normalised autoencoder's training (Sec. 4): reconstruction first, contrastive divergence after it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from darkclr_ray.augmentations.randomness import digest, keyed_generator, keyed_torch_generator
+from darkclr_ray.langevin import langevin_chain
+from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
+from darkclr_ray.networks.autoencoder import Autoencoder
+from darkclr_ray.networks.potential import ReconstructionPotential
+from darkclr_ray.settings import NAESettings
+from darkclr_ray.training.base import Training, TrainingDiverged, adam, to_tensor
+from darkclr_ray.training.parallel import slice_of
+
+STANDING_STILL = 0.01
+"""Displacement of chains, in units of the data's spread, below which they are said to stand still."""
+RUNAWAY = 1000.0
+"""Displacement in the same units above which a chain has left every region that could matter."""
+DEAD_DIMENSION = 0.01
+"""A dimension that varies less than this share of the others' root mean square is not blown up any further."""
+
+RECONSTRUCTION, CONTRASTIVE_DIVERGENCE = "reconstruction", "contrastive_divergence"
+
+
+class EnergyModel(nn.Module):
+    """Representations on one scale, then the autoencoder's squared error per dimension of the scaled representation.
+
+    Args:
+        d_z: dimension of the representations.
+        settings: of the autoencoder.
+        seed: of its initial weights.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, d_z: int, settings: NAESettings, *, seed: int = 0) -> None:
+        super().__init__()
+        self.autoencoder = Autoencoder(d_z, settings, seed=seed)
+        self.register_buffer("mean", torch.zeros(d_z))
+        self.register_buffer("scale", torch.ones(d_z))
+
+    def scaled(self, z: Tensor) -> Tensor:
+        """(z - mean) / scale, (B, d_z)."""
+        return (z - self.mean) / self.scale
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Energy of unscaled representations (B, d_z): float32 (B,), Eq. 8 as the text has it (mean squared error)."""
+        return self.autoencoder.energy(self.scaled(z))
+
+
+def fitted_scale(z: NDArray[np.float32], how: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and scale, (d_z,) each, that put background representations z (B, d_z) on one scale (`NAESettings.scale`).
+
+    >>> fitted_scale(np.array([[0.0, 0.0], [2.0, 6.0]], dtype=np.float32), "dimension")[1].tolist()
+    [1.0, 3.0]
+    """
+    mean, deviation = z.mean(0, dtype=np.float64), z.std(0, dtype=np.float64)
+    common = math.sqrt(np.square(deviation).mean()) or 1.0
+    scales = {
+        "dimension": (mean, np.maximum(deviation, DEAD_DIMENSION * common)),
+        "global": (mean, np.full_like(deviation, common)),
+        "none": (np.zeros_like(mean), np.ones_like(deviation)),
+    }
+    shift, scale = scales[how]
+    return shift.astype(np.float32), scale.astype(np.float32)
+
+
+class NAETraining(Training):
+    """Trains an autoencoder on background representations, then normalises it by contrastive divergence (Eq. 12).
+
+    Kept is the epoch of contrastive divergence whose energy difference E+ - E- is closest to zero (Sec. 4), and beside
+    it the plain autoencoder at the end of pre-training. Chains start at the data of the batch. Where they stand still
+    (root mean square displacement below 1% of the data's spread) the energy difference is zero for no good reason: such
+    an epoch's record says ``standing_still`` and carries a warning.
+
+    Energies are squared errors per dimension; step size and noise act on the squared error summed over dimensions and
+    on scaled representations, so that they mean the same at every d_z.
+
+    Args:
+        z: background representations, float32 (B, d_z).
+        settings: see `NAESettings`.
+        seed: of the initial weights, the batches and the chains' noise.
+        source: what ``z`` is a function of, as JSON-able values; without it the key holds a hash of ``z`` itself.
+
+    Attributes:
+        model: the normalised autoencoder with its scale.
+        plain: the same after pre-training.
+    """
+
+    kind = "energy"
+
+    def __init__(
+        self, z: NDArray[np.float32], settings: NAESettings, *, seed: int, source: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        if len(z) < 2 or not np.isfinite(z).all():
+            raise ValueError(
+                f"a normalised autoencoder needs two or more finite representations, not {len(z)} with nan or inf"
+            )
+        self.settings, self.seed = settings, seed
+        self.source = (
+            {"content": hashlib.blake2b(z.tobytes(), digest_size=16).hexdigest()} if source is None else source
+        )
+        d_z = z.shape[1]
+        self.model = EnergyModel(d_z, settings, seed=digest("autoencoder", seed) >> 1)
+        mean, scale = fitted_scale(z, settings.scale)
+        self.model.mean.copy_(torch.from_numpy(mean))
+        self.model.scale.copy_(torch.from_numpy(scale))
+        self.plain = EnergyModel(d_z, settings)
+        self.plain.load_state_dict(self.model.state_dict())
+        self.data = self.model.scaled(to_tensor(np.ascontiguousarray(z), torch.device("cpu")))
+        self.spread = float(self.data.var(0, correction=0).mean().sqrt())
+        self.modules = {"autoencoder": self.model}
+        self.optimizer = adam(self.modules, settings.reconstruction_learning_rate)
+        self.epochs = settings.reconstruction_epochs + settings.divergence_epochs
+        self.batch_size = min(settings.batch_size, len(z))
+        self.steps_per_epoch = len(z) // self.batch_size
+
+    def key(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "nae": self.settings.model_dump(mode="json"),
+            "seed": self.seed,
+            "representations": self.source,
+        }
+
+    def to(self, device: torch.device, precision: str, rank: int = 0, world_size: int = 1) -> None:
+        super().to(device, precision, rank, world_size)
+        self.data = self.data.to(device)
+
+    def products(self) -> dict[str, nn.Module]:
+        return {"autoencoder": self.model, "plain_autoencoder": self.plain}
+
+    def phase(self, epoch: int) -> str:
+        return RECONSTRUCTION if epoch < self.settings.reconstruction_epochs else CONTRASTIVE_DIVERGENCE
+
+    def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Tensor]:
+        """Rows of ``data``: a permutation for each (seed, epoch), cut into batches, the incomplete last one dropped."""
+        for epoch in range(first_epoch, self.epochs):
+            order = keyed_generator("autoencoder batches", self.seed, epoch).permutation(len(self.data))
+            rows = torch.from_numpy(order).to(self.device)
+            for start in range(0, self.steps_per_epoch * self.batch_size, self.batch_size):
+                yield rows[start : start + self.batch_size][slice_of(self.batch_size, rank, world_size)]
+
+    def size(self, batch: Tensor) -> int:
+        return len(batch)
+
+    def begin_epoch(self, epoch: int) -> None:
+        super().begin_epoch(epoch)
+        if epoch == self.settings.reconstruction_epochs:
+            self.optimizer = adam(self.modules, self.settings.divergence_learning_rate)
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        z = self.data.index_select(0, batch)
+        energy_data = self.model.autoencoder.energy(z)
+        if self.phase(self.epoch) == RECONSTRUCTION:
+            return {"loss": energy_data.mean()}
+        chain = langevin_chain(
+            ReconstructionPotential(self.model.autoencoder),
+            z,
+            step_size=self.settings.step_size,
+            noise=self.settings.noise,
+            steps=self.settings.steps,
+            generator=keyed_torch_generator(self.device, "chains", self.seed, self.epoch, self.step_number, self.rank),
+            gradient_clip=self.settings.gradient_clip,
+        )
+        energy_chain = self.model.autoencoder.energy(chain.end)
+        return {
+            "loss": contrastive_divergence(energy_data, energy_chain, self.settings.energy_penalty),
+            "energy_data": energy_data.mean(),
+            "energy_chain": energy_chain.mean(),
+            "displacement": chain.displacement / self.spread,
+            "acceptance": chain.acceptance,
+            "nonfinite": chain.nonfinite / len(z),
+        }
+
+    def check(self, metrics: Mapping[str, float]) -> None:
+        """Raises TrainingDiverged where chains or the loss blow up."""
+        if metrics.get("nonfinite", 0.0) > 0.0 or metrics.get("displacement", 0.0) > RUNAWAY:
+            raise TrainingDiverged(
+                f"{self.kind}: Langevin chains ran away in epoch {self.epoch}, step {self.step_number}: "
+                f"displacement {metrics['displacement']:.3g} data spreads, {metrics['nonfinite']:.1%} not finite "
+                f"({self.describe()})"
+            )
+        super().check(metrics)
+
+    def record(self, means: dict[str, float]) -> dict[str, Any]:
+        record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
+        if self.phase(self.epoch) == RECONSTRUCTION:
+            return {**record, "energy_data": means["loss"]}
+        record["energy_difference"] = means["energy_data"] - means["energy_chain"]
+        record["nonfinite"] = round(means["nonfinite"] * self.batch_size * self.steps_per_epoch)
+        record["sigma2_over_2lambda"] = self.settings.noise**2 / (2 * self.settings.step_size)
+        record["acceptance"] = means["acceptance"] if math.isfinite(means["acceptance"]) else None
+        record["standing_still"] = means["displacement"] < STANDING_STILL
+        if record["standing_still"]:
+            record["warning"] = (
+                f"Langevin chains stand still: they move by {means['displacement']:.1e} of the data's spread, so the "
+                f"energy difference says nothing; raise the step size ({self.settings.step_size:g}) or the steps"
+            )
+        return record
+
+    def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
+        if self.phase(self.epoch) == RECONSTRUCTION:
+            self.plain.load_state_dict(self.model.state_dict())
+        return super().end_epoch(means)
+
+    def selection(self, record: Mapping[str, Any]) -> float | None:
+        return abs(record["energy_difference"]) if record["phase"] == CONTRASTIVE_DIVERGENCE else None
+
+    def describe(self) -> str:
+        settings = self.settings
+        if self.phase(self.epoch) == RECONSTRUCTION:
+            return f"pre-training at learning rate {settings.reconstruction_learning_rate:g}"
+        return (
+            f"contrastive divergence with Langevin step size {settings.step_size:g}, noise {settings.noise:g}, "
+            f"{settings.steps} steps, learning rate {settings.divergence_learning_rate:g}"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "plain": self.plain.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.plain.load_state_dict(state["plain"])

@@ -1,0 +1,57 @@
+"""Jets -> representations, with a trained encoder and no gradients."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations.views import plain_inputs
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.settings import InputSettings
+from darkclr_ray.training.base import to_tensor
+
+Layer = Literal["head", "pooled"]
+"""Which representation: the head's output z (d_z), or the sum over constituents before the head (d_r)."""
+
+CONSTITUENTS_AT_ONCE = {"cpu": 2**13, "cuda": 2**18}
+"""About how many constituents pass the network together: what fits a core's cache, or fills a GPU."""
+
+
+class JetEncoder(Protocol):
+    """A trained encoder, how jets enter it and what determined its weights; a `ContrastiveTraining` is one."""
+
+    @property
+    def encoder(self) -> Encoder: ...
+
+    @property
+    def inputs(self) -> InputSettings: ...
+
+    def key(self) -> dict[str, Any]: ...
+
+
+def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
+    """Representations of jets, float32 (B, d), on the encoder's device; jets of similar length go together."""
+    device = next(encoder.parameters()).device
+    sizes = np.minimum(jets.multiplicity, inputs.constituents)
+    order = np.argsort(sizes, kind="stable")
+    total = int(sizes.sum())
+    cuts = np.searchsorted(
+        np.cumsum(sizes[order]), np.arange(CONSTITUENTS_AT_ONCE[device.type], total, CONSTITUENTS_AT_ONCE[device.type])
+    )
+    width = encoder.settings.d_z if layer == "head" else encoder.settings.d_r
+    result = np.empty((len(jets), width), dtype=np.float32)
+    encoder.eval()
+    with torch.inference_mode():
+        for members in np.split(order, np.unique(cuts[cuts > 0])) if len(jets) else []:
+            constituents, offsets = plain_inputs(jets.take(members), inputs)
+            output = encoder(
+                to_tensor(constituents, device),
+                to_tensor(offsets, torch.device("cpu")),
+                longest=int(sizes[members[-1]]),
+            )
+            result[members] = getattr(output, layer).cpu().numpy()
+    return result
