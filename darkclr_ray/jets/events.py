@@ -1,0 +1,196 @@
+"""Pythia 8: a sample -> collisions, a batch of events at a time.
+
+Needs the ``[generate]`` extra. The settings of the hidden valley are written out in full, as they were in Pythia 8.2:
+later versions changed three defaults, and each moves the multiplicity of a dark jet.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from darkclr_ray.jets.samples import DarkShower, Qcd
+
+DARK_QUARKS = (4900101, 4900102)
+DARK_MESONS = (4900111, 4900211, 4900113, 4900213)
+SINGLET = 53  # what an invisible dark meson decays to
+NEUTRINOS = (12, 14, 16)
+OPEN_CHARM, OPEN_BOTTOM = 3.74, 10.56  # 2 m(D), 2 m(B) in GeV
+
+
+class Variation(BaseModel):
+    """What a systematic study changes in the event generation; the default is the nominal sample.
+
+    Attributes:
+        interactions: further parton interactions in a collision (the underlying event), on or off.
+        final_scale, initial_scale: factors on the renormalisation scale of the final-state and initial-state showers.
+        processes: of QCD: all of them, or only those that end in two light quarks, or in two gluons.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    interactions: bool = True
+    final_scale: float = Field(1.0, gt=0)
+    initial_scale: float = Field(1.0, gt=0)
+    processes: Literal["all", "quarks", "gluons"] = "all"
+
+
+NOMINAL = Variation()
+
+_PROCESSES = {
+    "all": ("gg2gg", "gg2qqbar", "qg2qg", "qq2qq", "qqbar2gg", "qqbar2qqbarNew"),
+    "quarks": ("gg2qqbar", "qq2qq", "qqbar2qqbarNew"),
+    "gluons": ("gg2gg", "qqbar2gg"),
+}
+
+
+def pythia_settings(sample: Qcd | DarkShower, variation: Variation = NOMINAL) -> list[str]:
+    """Every setting of Pythia that is not left at its default, one line each."""
+    common = [
+        "Print:quiet = on",
+        "Beams:eCM = 13000.",
+        f"PartonLevel:MPI = {'on' if variation.interactions else 'off'}",
+        f"TimeShower:renormMultFac = {variation.final_scale**2!r}",
+        f"SpaceShower:renormMultFac = {variation.initial_scale**2!r}",
+    ]
+    if isinstance(sample, Qcd):
+        hard = [f"HardQCD:{process} = on" for process in _PROCESSES[variation.processes]]
+        return [*common, *hard, "HardQCD:nQuarkNew = 3", f"PhaseSpace:pTHatMin = {sample.pt_hat_min!r}"]
+    if variation.processes != "all":
+        raise ValueError(f"processes = {variation.processes!r} is a variation of qcd; a dark shower has one process")
+    return [*common, *_mediator(sample), *_dark_force(sample), *_dark_decays(sample)]
+
+
+def _mediator(sample: DarkShower) -> list[str]:
+    mass = sample.z_prime_mass
+    return [
+        "HiddenValley:ffbar2Zv = on",
+        f"4900023:m0 = {mass!r}",
+        f"4900023:mWidth = {0.01 * mass!r}",
+        f"4900023:mMin = {0.9 * mass!r}",
+        f"4900023:mMax = {1.1 * mass!r}",
+        "4900023:onMode = off",
+        "4900023:onIfAny = 4900101 4900102",
+    ]
+
+
+def _dark_force(sample: DarkShower) -> list[str]:
+    quark = sample.dark_quark_mass
+    return [
+        "HiddenValley:Ngauge = 3",
+        "HiddenValley:nFlav = 2",
+        "HiddenValley:spinFv = 0",
+        "HiddenValley:separateFlav = off",
+        "HiddenValley:FSR = on",
+        "HiddenValley:fragment = on",
+        "HiddenValley:probDiquark = 0.",
+        "HiddenValley:alphaOrder = 1",
+        "HiddenValley:setLambda = on",  # without it Lambda is ignored
+        f"HiddenValley:Lambda = {sample.confinement_scale!r}",
+        f"HiddenValley:pTminFSR = {1.1 * sample.confinement_scale!r}",
+        "HiddenValley:setabsigma = 2",
+        "HiddenValley:aLund = 0.3",
+        f"HiddenValley:bLund = {0.8 / quark**2!r}",
+        f"HiddenValley:sigmaLund = {0.5 * quark!r}",
+        "HiddenValley:rFact = {1.,1.,1.,1.,1.,1.,1.,1.}",
+        "HiddenValley:probVector = 0.51",
+        *(f"{quark_id}:m0 = {quark!r}" for quark_id in DARK_QUARKS),
+        *(f"{meson}:m0 = {sample.pion_mass!r}" for meson in (4900111, 4900211)),
+        *(f"{meson}:m0 = {sample.rho_mass!r}" for meson in (4900113, 4900213)),
+    ]
+
+
+def _dark_decays(sample: DarkShower) -> list[str]:
+    # The channels that Pythia ships are off: without new ones a dark rho stays stable, and no error says so.
+    if sample.decays == "neutral_rho":
+        stable = [f"{meson}:mayDecay = off" for meson in DARK_MESONS if meson != 4900113]
+        return [*stable, *_channels(4900113, sample.rho_mass, invisible=0.0)]
+    lines = [f"{SINGLET}:m0 = 0.5", f"{SINGLET}:mayDecay = off"]
+    for meson in DARK_MESONS:
+        mass = sample.pion_mass if meson in (4900111, 4900211) else sample.rho_mass
+        lines += _channels(meson, mass, invisible=sample.r_inv)
+    return lines
+
+
+def _channels(meson: int, mass: float, invisible: float) -> list[str]:
+    flavours = [1, 2, 3] + [4] * (mass >= OPEN_CHARM) + [5] * (mass >= OPEN_BOTTOM)
+    share = (1.0 - invisible) / len(flavours)
+    products = [(invisible, 0, SINGLET), *((share, 91, flavour) for flavour in flavours)]
+    channels = [f"1 {ratio!r} {mode} {product} -{product}" for ratio, mode, product in products if ratio > 0]
+    return [f"{meson}:{'addChannel' if i else 'oneChannel'} = {channel}" for i, channel in enumerate(channels)]
+
+
+class Collisions:
+    """A stream of events of one sample: the same events for the same seed, however they are cut into batches.
+
+    Attributes:
+        seed: of Pythia, 1 to 900,000,000.
+    """
+
+    def __init__(self, sample: Qcd | DarkShower, variation: Variation = NOMINAL, *, seed: int) -> None:
+        import pythia8mc
+
+        assert 1 <= seed <= 900_000_000
+        self.seed = seed
+        self._pythia: Any = pythia8mc.Pythia("", False)
+        for line in [*pythia_settings(sample, variation), "Random:setSeed = on", f"Random:seed = {seed}"]:
+            assert self._pythia.readString(line), f"Pythia refuses {line!r}"
+        if not self._pythia.init():
+            raise ValueError(f"Pythia cannot start with {sample!r} and {variation!r}: see its messages above")
+        self._charges: dict[int, float] = {}
+
+    def batch(self, events: int) -> Any:
+        """The next events, as an awkward record array of length ``events``.
+
+        Fields, each jagged, pt and energy in GeV: ``particles`` (visible final ones in |eta| < 5: pt, eta, phi, energy,
+        id, charge), ``partons`` (outgoing partons or dark quarks of the hard process: pt, eta, phi, energy) and
+        ``mesons`` (primary dark mesons: pt, eta, phi, energy, invisible).
+        """
+        import awkward as ak
+
+        record = self._pythia.nextBatch(events).prt
+        ids, status = np.abs(record.id), record.status
+        visible = (status > 0) & (ids != SINGLET) & (ids < 4_900_000)
+        for neutrino in NEUTRINOS:
+            visible = visible & (ids != neutrino)
+        particles = _kinematics(record.p[visible])
+        particles["id"] = ids[visible]
+        particles["charge"] = self._charge(particles.id)
+        particles = particles[np.abs(particles.eta) < 5.0]
+
+        primary = (np.abs(status) >= 81) & (np.abs(status) <= 89) & _among(ids, DARK_MESONS)
+        mesons = _kinematics(record.p[primary])
+        daughters = ids[ak.where(status[primary] < 0, record.daughter1[primary], 0)]
+        mesons["invisible"] = (status[primary] > 0) | (daughters == SINGLET)
+
+        partons = _kinematics(record.p[np.abs(status) == 23])
+        return ak.zip({"particles": particles, "partons": partons, "mesons": mesons}, depth_limit=1)
+
+    def _charge(self, ids: Any) -> Any:
+        import awkward as ak
+
+        flat = ak.to_numpy(ak.flatten(ids))
+        kinds, inverse = np.unique(flat, return_inverse=True)
+        for kind in kinds.tolist():
+            if kind not in self._charges:
+                self._charges[kind] = self._pythia.particleData.charge(kind)
+        charges = np.array([self._charges[kind] for kind in kinds.tolist()])
+        return ak.unflatten(charges[inverse], ak.num(ids))
+
+
+def _among(ids: Any, wanted: tuple[int, ...]) -> Any:
+    found = ids == wanted[0]
+    for number in wanted[1:]:
+        found = found | (ids == number)
+    return found
+
+
+def _kinematics(p: Any) -> Any:
+    import awkward as ak
+
+    pt = np.hypot(p.px, p.py)
+    return ak.zip(
+        {"pt": pt, "eta": np.arcsinh(p.pz / np.maximum(pt, 1e-12)), "phi": np.arctan2(p.py, p.px), "energy": p.e}
+    )

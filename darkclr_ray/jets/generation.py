@@ -1,0 +1,287 @@
+"""Generation of whole sets of jets, spread over processes or a cluster: (sample, split, shard) -> one Parquet file.
+
+What a shard holds depends on its sample, split and number, the settings and the seed, and on nothing else: not on the
+number of workers or what was there before. The only file of ``jets`` that knows Ray.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from darkclr_ray.jets.clustering import Selection, cluster, near, select, wrap
+from darkclr_ray.jets.detector import Detector, energy_flow
+from darkclr_ray.jets.events import Collisions, Variation
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.progress import Progress
+from darkclr_ray.jets.samples import NAMED, SIGNALS, DarkShower, Qcd, fingerprint, parse_sample, sample_name
+from darkclr_ray.jets.shards import SPLITS, fractions, read_metadata, write_shard
+
+JETS_A_SHARD = 2000
+EVENTS_A_BATCH = 250
+
+
+class Generation(BaseModel):
+    """How jets are made, apart from the sample.
+
+    Attributes:
+        seed: every shard draws its own generator's seed from it.
+        variation, detector, selection: nominal unless a systematic study changes them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(1, ge=0)
+    variation: Variation = Variation()
+    detector: Detector = Detector()
+    selection: Selection = Selection()
+
+
+Counts = Mapping[str, Mapping[str, int]]
+"""Jets by split and sample: {"test": {"qcd": 6000}}."""
+
+PRESETS: dict[str, Counts] = {
+    "starter": {
+        "train": {"qcd": 10_000},
+        "validation": {"qcd": 3_000} | dict.fromkeys(SIGNALS, 500),
+        "test": {"qcd": 6_000} | dict.fromkeys(SIGNALS, 1_500),
+    },
+    "paper": {
+        # the Aachen jets are for the supervised reference alone
+        "train": {"qcd": 100_000, "aachen": 50_000},
+        "validation": {"qcd": 20_000} | dict.fromkeys(SIGNALS, 20_000),
+        "test": {"qcd": 40_000} | dict.fromkeys(SIGNALS, 20_000),
+    },
+}
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """One file to make: ``jets`` jets of a sample."""
+
+    sample: Qcd | DarkShower
+    split: str
+    shard: int
+    jets: int
+    generation: Generation
+
+    def path(self, out: Path) -> Path:
+        return out / self.split / sample_name(self.sample) / f"shard-{self.shard:05d}.parquet"
+
+    @property
+    def key(self) -> tuple[str | int, ...]:
+        """What the random numbers hang on; not the detector, so that a variation of it sees the same collisions."""
+        collisions = fingerprint(self.sample, self.generation.variation)
+        return collisions, self.generation.seed, self.split, self.shard
+
+
+def plan(counts: Counts, generation: Generation) -> list[ShardTask]:
+    """Shards of at most ``JETS_A_SHARD`` jets: the small splits first, so that a set is soon usable.
+
+    Raises:
+        ValueError: an unknown split, sample or a negative count.
+    """
+    unknown = set(counts) - set(SPLITS)
+    if unknown:
+        raise ValueError(f"unknown splits {sorted(unknown)}: expected {', '.join(SPLITS)}")
+    tasks = []
+    for split in ("validation", "test", "train"):
+        for name, jets in counts.get(split, {}).items():
+            if jets < 0:
+                raise ValueError(f"{jets} jets of {name} for {split}: a count cannot be negative")
+            sizes = [JETS_A_SHARD] * (jets // JETS_A_SHARD) + [jets % JETS_A_SHARD] * (jets % JETS_A_SHARD > 0)
+            sample = parse_sample(name)
+            tasks += [ShardTask(sample, split, shard, size, generation) for shard, size in enumerate(sizes)]
+    return tasks
+
+
+def counts_for(preset: str, samples: Sequence[str] | None = None, jets: Mapping[str, int] | None = None) -> Counts:
+    """Sizes of a preset, restricted to ``samples`` (a point that it does not list gets the size of a signal).
+
+    Args:
+        preset: a key of :data:`PRESETS`.
+        samples: names or numbers, see :func:`~darkclr_ray.jets.samples.parse_sample`.
+        jets: jets of every sample by split, instead of the preset's.
+
+    >>> counts_for("starter", ["aachen", "dark:rinv=0.3"])["test"]
+    {'aachen': 1500, 'dark:rinv=0.3': 1500}
+    """
+    if jets is not None:
+        return {split: dict.fromkeys(samples or ("qcd", *SIGNALS), count) for split, count in jets.items()}
+    sizes = PRESETS[preset]
+    if samples is None:
+        return sizes
+    like = {name: name if name in NAMED else SIGNALS[-1] for name in samples}
+    return {split: {name: of[like[name]] for name in samples if like[name] in of} for split, of in sizes.items()}
+
+
+def generate(
+    tasks: Sequence[ShardTask], out: Path, *, workers: int | None = None, address: str | None = None
+) -> list[Path]:
+    """Make every shard that is not there yet; returns the paths of those that were made.
+
+    Args:
+        tasks: from :func:`plan`.
+        out: folder; on a cluster it must be shared by all nodes.
+        workers: processes; 1 stays in this process, None takes every core.
+        address: of a Ray cluster to run on.
+
+    Raises:
+        ImportError: Pythia or FastJet is not installed.
+        ValueError: ``out`` holds jets made with other settings, or an unreadable shard.
+    """
+    _require_generator()
+    missing = [task for task in tasks if not _is_there(task, out)]
+    for task in missing:
+        for partial in task.path(out).parent.glob(f".{task.path(out).name}.*.part"):
+            partial.unlink()
+    with Progress(
+        sum(task.jets for task in tasks), done=sum(t.jets for t in tasks) - sum(t.jets for t in missing)
+    ) as bar:
+        run = _in_process(missing, out) if workers == 1 and address is None else _on_ray(missing, out, workers, address)
+        made = []
+        for task in run:
+            path = task.path(out)
+            if not path.exists():
+                raise ValueError(
+                    f"{path}: a worker wrote it, but it cannot be seen from here: --out must be shared by all nodes"
+                )
+            made.append(path)
+            bar.advance(task.jets, str(path.relative_to(out)))
+    return made
+
+
+def make_shard(task: ShardTask, out: Path) -> None:
+    """Generate one shard and write it, whole or not at all."""
+    jets, counts = make_jets(task)
+    metadata = {
+        "name": sample_name(task.sample),
+        "sample": task.sample.model_dump(),
+        "generation": task.generation.model_dump(),
+        "split": task.split,
+        "shard": task.shard,
+        "versions": {name: version(name) for name in ("darkclr_ray", "pythia8mc", "fastjet", "numpy")},
+        "jets": len(jets),
+        "counts": counts,
+        **fractions(counts),
+    }
+    write_shard(task.path(out), jets, sample_name(task.sample), metadata)
+
+
+def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
+    """The jets of a shard; counts of events, jets and dark mesons (in all events, and within R of selected jets)."""
+    generation, selection = task.generation, task.generation.selection
+    collisions = Collisions(task.sample, generation.variation, seed=1 + opaque_id(*task.key, "pythia") % 900_000_000)
+    random = np.random.default_rng(opaque_id(*task.key, "detector"))
+    counts = dict.fromkeys(
+        ("events", "jets", "mesons", "invisible_mesons", "selected_mesons", "selected_invisible_mesons"), 0
+    )
+    parts: list[Jets] = []
+    while sum(map(len, parts)) < task.jets:
+        events = collisions.batch(EVENTS_A_BATCH)
+        objects = energy_flow(events.particles, generation.detector, random)
+        jets = select(cluster(objects, selection.radius, selection.pt_min), events.partons, selection)
+        parts.append(_pack(jets, task, first_event=counts["events"]))
+        _count(counts, events, jets, selection)
+    jets = Jets.concatenate(parts)
+    counts["jets"] = len(jets)
+    jets = jets.take(np.arange(task.jets))
+    return _with_ids(jets, task), counts
+
+
+def opaque_id(*parts: str | int) -> int:
+    """63-bit hash of the parts: unique in practice (two of a million agree with 5e-8), and opaque.
+
+    >>> opaque_id("a", 1) == opaque_id("a", 1) != opaque_id("a", 2)
+    True
+    """
+    digest = hashlib.blake2b("\n".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def _pack(jets: Any, task: ShardTask, first_event: int) -> Jets:
+    import awkward as ak
+
+    numbers = first_event + np.repeat(np.arange(len(jets)), ak.to_numpy(ak.num(jets)))
+    jets = ak.flatten(jets)
+    parts = jets.constituents
+    columns = (parts.pt, parts.eta - jets.eta, wrap(parts.phi - jets.phi))
+    events = {number: opaque_id(*task.key, "event", number) for number in np.unique(numbers).tolist()}
+    return Jets(
+        np.stack([ak.to_numpy(ak.flatten(column)) for column in columns], axis=1).astype(np.float32),
+        np.concatenate([[0], np.cumsum(ak.to_numpy(ak.num(parts)))]).astype(np.int64),
+        np.zeros(len(numbers), dtype=np.int64),
+        np.array([events[number] for number in numbers.tolist()], dtype=np.int64),
+        np.stack([ak.to_numpy(jets[name]) for name in ("pt", "eta", "phi", "mass")], axis=1).astype(np.float32),
+    )
+
+
+def _with_ids(jets: Jets, task: ShardTask) -> Jets:
+    made_by = fingerprint(task.generation.detector, task.generation.selection)
+    ids = np.array([opaque_id(*task.key, made_by, "jet", index) for index in range(len(jets))], dtype=np.int64)
+    return Jets(jets.constituents, jets.offsets, ids, jets.events, jets.kinematics)
+
+
+def _count(counts: dict[str, int], events: Any, jets: Any, selection: Selection) -> None:
+    import awkward as ak
+
+    counts["events"] += len(events)
+    around = events.mesons[near(events.mesons, jets, selection.radius)]
+    for prefix, mesons in (("", events.mesons), ("selected_", around)):
+        counts[f"{prefix}mesons"] += int(ak.sum(ak.num(mesons)))
+        counts[f"{prefix}invisible_mesons"] += int(ak.sum(mesons.invisible))
+
+
+def _is_there(task: ShardTask, out: Path) -> bool:
+    path = task.path(out)
+    if not path.exists():
+        return False
+    found = read_metadata(path)
+    for name, wanted in (("sample", task.sample), ("generation", task.generation)):
+        if name not in found or type(wanted).model_validate(found[name]) != wanted:
+            what = f"holds jets of another {name} than asked for: {found.get(name)}, not {wanted!r}"
+            raise ValueError(f"{path}: {what}; choose another --out")
+    return bool(found["jets"] == task.jets)
+
+
+def _require_generator() -> None:
+    missing = [name for name in ("awkward", "fastjet", "pythia8mc") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"generating jets needs {', '.join(missing)}: pip install 'darkclr_ray[generate]'")
+
+
+def _in_process(tasks: Sequence[ShardTask], out: Path) -> Iterator[ShardTask]:
+    for task in tasks:
+        make_shard(task, out)
+        yield task
+
+
+def _on_ray(tasks: Sequence[ShardTask], out: Path, workers: int | None, address: str | None) -> Iterator[ShardTask]:
+    if not tasks:
+        return
+    import ray
+
+    started = not ray.is_initialized()
+    if started:
+        local: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
+        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **local)
+    try:
+        remote = ray.remote(num_cpus=1, max_retries=3)(make_shard)
+        out = out.resolve()
+        running = {remote.remote(task, out): task for task in tasks}
+        while running:
+            (ready,), _ = ray.wait(list(running), num_returns=1)
+            ray.get(ready)
+            yield running.pop(ready)
+    finally:
+        if started:
+            ray.shutdown()

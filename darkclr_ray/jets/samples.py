@@ -1,0 +1,151 @@
+"""Samples as values: the QCD background, and a dark shower at any point of its parameter space.
+
+The named points are those of SciPost Phys. 18, 042 (2025), Sec. 2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class Qcd(BaseModel):
+    """Leading-order light QCD dijets.
+
+    Attributes:
+        pt_hat_min: smallest transverse momentum of the hard process in GeV. 80 loses 1-2% of the jets between 150 and
+            300 GeV, 100 already 9-10%: radiation and other interactions of the collision lift a jet above its parton.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["qcd"] = "qcd"
+    pt_hat_min: float = Field(80.0, gt=0, le=150)
+
+
+class DarkShower(BaseModel):
+    """q qbar -> Z' -> dark quarks of a dark SU(3) with two flavours, showering into dark pions and rhos. Masses in GeV.
+
+    Attributes:
+        r_inv: share of the dark mesons that stay invisible, in [0, 1].
+        pion_mass, rho_mass: of the dark mesons.
+        confinement_scale: Lambda of the dark force; its shower stops at 1.1 Lambda.
+        z_prime_mass: of the mediator; its width is 1% of it.
+        dark_quark_mass: constituent mass, which also sets the dark fragmentation.
+        decays: ``neutral_rho``: only the neutral rho decays, so that r_inv is 0.75 and no free parameter (the Aachen
+            benchmark); ``all_mesons``: every meson is invisible with probability r_inv.
+
+    A meson decays to each quark flavour with two open-flavour hadrons below its mass, with equal shares: charm from
+    2 m(D) = 3.74 GeV and bottom from 2 m(B) = 10.56 GeV on (below, a pair collapses into a single quarkonium).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["dark"] = "dark"
+    r_inv: float = Field(0.75, ge=0, le=1)
+    pion_mass: float = Field(4.0, gt=1.2)
+    rho_mass: float = Field(5.0, gt=1.2)
+    confinement_scale: float = Field(5.0, gt=0)
+    z_prime_mass: float = Field(2000.0, ge=100)
+    dark_quark_mass: float = Field(0.5, gt=0)
+    decays: Literal["neutral_rho", "all_mesons"] = "all_mesons"
+
+    @model_validator(mode="after")
+    def _possible(self) -> DarkShower:
+        if self.decays == "neutral_rho" and self.r_inv != 0.75:
+            raise ValueError(
+                f"r_inv = {self.r_inv:g} with decays = neutral_rho: where only the neutral rho decays, r_inv is 0.75; "
+                "use decays = all_mesons for any other value"
+            )
+        return self
+
+
+Sample = Annotated[Qcd | DarkShower, Field(discriminator="kind")]
+
+AACHEN = DarkShower(decays="neutral_rho")
+
+NAMED: dict[str, Qcd | DarkShower] = {
+    "qcd": Qcd(),
+    "aachen": AACHEN,
+    "rinv_0.5": DarkShower(r_inv=0.5),
+    "rinv_0.2": DarkShower(r_inv=0.2),
+    "mass_10": AACHEN.model_copy(update={"pion_mass": 10.0, "rho_mass": 10.0, "confinement_scale": 10.0}),
+    "mass_20": AACHEN.model_copy(update={"pion_mass": 20.0, "rho_mass": 20.0, "confinement_scale": 20.0}),
+}
+"""The background and the five signals of the paper, by the names of their folders."""
+
+SIGNALS = tuple(name for name in NAMED if name != "qcd")
+
+_WORDS = {
+    "rinv": "r_inv",
+    "pion": "pion_mass",
+    "rho": "rho_mass",
+    "lambda": "confinement_scale",
+    "zprime": "z_prime_mass",
+    "quark": "dark_quark_mass",
+    "decays": "decays",
+}
+
+
+def parse_sample(text: str) -> Qcd | DarkShower:
+    """A sample from its name, or from its numbers; masses in GeV, what is left out as in the Aachen benchmark.
+
+    >>> parse_sample("aachen").r_inv
+    0.75
+    >>> parse_sample("dark:rinv=0.3,pion=8,rho=8,lambda=8").pion_mass
+    8.0
+
+    Raises:
+        ValueError: unknown name or parameter, or an impossible value.
+    """
+    if text in NAMED:
+        return NAMED[text]
+    kind, _, numbers = text.partition(":")
+    if kind != "dark" or not numbers:
+        raise ValueError(
+            f"unknown sample {text!r}: give one of {', '.join(NAMED)}, or a dark shower by its numbers, such as "
+            "dark:rinv=0.3,pion=4,rho=5,lambda=5,zprime=2000,quark=0.5,decays=all_mesons"
+        )
+    given: dict[str, str] = {}
+    for part in numbers.split(","):
+        word, equals, value = part.partition("=")
+        if word not in _WORDS or not equals or _WORDS[word] in given:
+            raise ValueError(
+                f"{part!r} in sample {text!r}: expected each of {', '.join(_WORDS)} at most once, as name=value"
+            )
+        given[_WORDS[word]] = value
+    try:
+        return DarkShower.model_validate(given)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"]
+            for fault in error.errors()
+        )
+        raise ValueError(f"impossible sample {text!r}: {faults}") from None
+
+
+def sample_name(sample: Qcd | DarkShower) -> str:
+    """The folder of a sample: its name, or its numbers without characters that a file system or Hive partitions mind.
+
+    >>> sample_name(parse_sample("dark:rinv=0.3"))
+    'dark_rinv0.3_pion4_rho5_lambda5_zprime2000_quark0.5_all_mesons'
+    """
+    for name, named in NAMED.items():
+        if named == sample:
+            return name
+    if isinstance(sample, Qcd):
+        return f"qcd_pthat{sample.pt_hat_min:g}"
+    values = [(word, getattr(sample, field)) for word, field in _WORDS.items() if word != "decays"]
+    return "_".join(["dark", *(f"{word}{value:g}" for word, value in values), sample.decays])
+
+
+def fingerprint(*values: BaseModel) -> str:
+    """128-bit hash (hex) of frozen settings: of what differs from the defaults, so that a new setting keeps old hashes.
+
+    >>> fingerprint(Qcd()) == fingerprint(Qcd(pt_hat_min=80)) != fingerprint(AACHEN)
+    True
+    """
+    texts = [f"{type(value).__name__} {value.model_dump_json(exclude_defaults=True)}" for value in values]
+    return hashlib.blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()
