@@ -100,19 +100,22 @@ class Training(ABC):
         scalars = self.loss(batch)
         scalars["loss"].backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for module in self.modules.values() for p in module.parameters() if p.grad is not None]
-        metrics = self.averaged(scalars, self.size(batch), gradients)
-        metrics["gradient_norm"] = float(torch.nn.utils.get_total_norm(gradients))
+        means = self.global_means(scalars, self.size(batch), gradients)
+        means["gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
+        metrics = numbers(means)
         self.check(metrics)
         self.optimizer.step()
         self.step_number += 1
         return metrics
 
-    def averaged(self, scalars: Mapping[str, Tensor], size: int, gradients: Sequence[Tensor] = ()) -> dict[str, float]:
+    def global_means(
+        self, scalars: Mapping[str, Tensor], size: int, gradients: Sequence[Tensor] = ()
+    ) -> dict[str, Tensor]:
         """Means over the global batch of means over this rank's ``size`` members; gradients are changed in place."""
         values = torch.stack([scalar.detach().float() for scalar in scalars.values()])
         if self.world_size > 1:
             weighted_sum([values, *gradients], size / self.batch_size)
-        return dict(zip(scalars, values.tolist(), strict=True))
+        return dict(zip(scalars, values, strict=True))
 
     def check(self, metrics: Mapping[str, float]) -> None:
         """Raises TrainingDiverged where the loss or the gradient is not finite."""
@@ -186,6 +189,11 @@ def adam(modules: Mapping[str, nn.Module], learning_rate: float, **options: Any)
     """Adam over all parameters, in its fused form: one kernel instead of a loop over tensors."""
     parameters = [parameter for module in modules.values() for parameter in module.parameters()]
     return torch.optim.Adam(parameters, lr=learning_rate, fused=True, **options)
+
+
+def numbers(scalars: Mapping[str, Tensor]) -> dict[str, float]:
+    """The values of scalar tensors; a GPU is waited for once."""
+    return dict(zip(scalars, torch.stack(list(scalars.values())).tolist(), strict=True))
 
 
 def place(module: nn.Module, device: torch.device, precision: str) -> None:

@@ -18,7 +18,7 @@ from darkclr_ray.losses.norm_penalty import norm_penalty
 from darkclr_ray.losses.nt_xent import nt_xent
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import ContrastiveSettings, EncoderSettings, InputSettings, ViewSettings
-from darkclr_ray.training.base import Training, adam, to_tensor
+from darkclr_ray.training.base import Training, adam, numbers, to_tensor
 
 COLLAPSED = 1e-3
 """Relative spread of representations below which a network says the same of every jet."""
@@ -109,7 +109,8 @@ class ContrastiveTraining(Training):
         constituents, offsets = self.last_anchors
         self.encoder.eval()
         with torch.no_grad():
-            spreads = self.averaged(spread(self.encoder(constituents, offsets).head), len(offsets) - 1)
+            z = self.encoder(constituents, offsets).head
+            spreads = numbers(self.global_means(spread(z), len(z)))
         record = super().record(means) | spreads | {"collapsed": spreads["spread"] < COLLAPSED}
         if record["collapsed"]:
             record["warning"] = (

@@ -11,6 +11,7 @@ from typing import Any
 
 from darkclr_ray.training.base import Training
 from darkclr_ray.training.checkpoint import resume, save_checkpoint
+from darkclr_ray.training.parallel import agreed
 
 HEARTBEAT = 1.0
 """Seconds between two reports within an epoch, at least."""
@@ -74,11 +75,15 @@ def run_training(
     Raises:
         TrainingDiverged: the loss is no longer a finite number; weights and checkpoint are those from before.
         StopTraining: whatever ``report`` raised.
-        ValueError: the folder holds another training.
+        ValueError: the folder holds another training, or is not the same folder on all ranks.
     """
     if folder is not None:
         resume(folder, training, writes=rank == 0)
     first_epoch = len(training.history)
+    if world_size > 1 and not agreed(first_epoch, training.device):
+        raise ValueError(
+            f"workers found different checkpoints in {folder}; this folder has to be one that all of them share"
+        )
     if first_epoch < training.epochs:
         batches = training.stream(first_epoch, rank, world_size)
         for epoch in range(first_epoch, training.epochs):
@@ -87,16 +92,7 @@ def run_training(
             if folder is not None and rank == 0:
                 save_checkpoint(folder, training)
             if report is not None:
-                report(
-                    Progress(
-                        training.kind,
-                        epoch,
-                        training.epochs,
-                        steps := training.steps_per_epoch,
-                        steps,
-                        training.history[-1],
-                    )
-                )
+                report(progress(training, training.steps_per_epoch, training.history[-1]))
     training.finish()
     if folder is not None and rank == 0:
         training.save_products(folder)
@@ -114,8 +110,13 @@ def run_epoch(training: Training, batches: Iterator[Any], report: Report | None)
         if report is not None and now - heartbeat > HEARTBEAT and step < training.steps_per_epoch:
             heartbeat = now
             so_far = {"loss": sums["loss"] / step, "jets_per_second": step * training.batch_size / (now - started)}
-            report(Progress(training.kind, training.epoch, training.epochs, step, training.steps_per_epoch, so_far))
+            report(progress(training, step, so_far))
     record = training.end_epoch({name: value / training.steps_per_epoch for name, value in sums.items()})
     seconds = time.monotonic() - started
     speed = training.steps_per_epoch * training.batch_size / seconds
     return {**record, "jets_per_second": round(speed, 1), "seconds": round(seconds, 3)}
+
+
+def progress(training: Training, step: int, record: Mapping[str, Any]) -> Progress:
+    """Where ``training`` stands after ``step`` steps of its present epoch."""
+    return Progress(training.kind, training.epoch, training.epochs, step, training.steps_per_epoch, record)

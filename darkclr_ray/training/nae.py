@@ -118,8 +118,8 @@ class NAETraining(Training):
         self.model.scale.copy_(torch.from_numpy(scale))
         self.plain = EnergyModel(d_z, settings)
         self.plain.load_state_dict(self.model.state_dict())
-        self.data = self.model.scaled(to_tensor(np.ascontiguousarray(z), torch.device("cpu")))
-        self.spread = float(self.data.var(0, correction=0).mean().sqrt())
+        self.z = z
+        self.spread = math.sqrt(np.square(z.std(0, dtype=np.float64) / scale).mean())
         self.modules = {"autoencoder": self.model}
         self.optimizer = adam(self.modules, settings.reconstruction_learning_rate)
         self.epochs = settings.reconstruction_epochs + settings.divergence_epochs
@@ -134,10 +134,6 @@ class NAETraining(Training):
             "representations": self.source,
         }
 
-    def to(self, device: torch.device, precision: str, rank: int = 0, world_size: int = 1) -> None:
-        super().to(device, precision, rank, world_size)
-        self.data = self.data.to(device)
-
     def products(self) -> dict[str, nn.Module]:
         return {"autoencoder": self.model, "plain_autoencoder": self.plain}
 
@@ -145,12 +141,14 @@ class NAETraining(Training):
         return RECONSTRUCTION if epoch < self.settings.reconstruction_epochs else CONTRASTIVE_DIVERGENCE
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Tensor]:
-        """Rows of ``data``: a permutation for each (seed, epoch), cut into batches, the incomplete last one dropped."""
+        """Scaled representations, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
+        own = slice_of(self.batch_size, rank, world_size)
+        data = self.model.scaled(to_tensor(self.z, self.device))
         for epoch in range(first_epoch, self.epochs):
-            order = keyed_generator("autoencoder batches", self.seed, epoch).permutation(len(self.data))
+            order = keyed_generator("autoencoder batches", self.seed, epoch).permutation(len(data))
             rows = torch.from_numpy(order).to(self.device)
             for start in range(0, self.steps_per_epoch * self.batch_size, self.batch_size):
-                yield rows[start : start + self.batch_size][slice_of(self.batch_size, rank, world_size)]
+                yield data.index_select(0, rows[start : start + self.batch_size][own])
 
     def size(self, batch: Tensor) -> int:
         return len(batch)
@@ -161,13 +159,12 @@ class NAETraining(Training):
             self.optimizer = adam(self.modules, self.settings.divergence_learning_rate)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        z = self.data.index_select(0, batch)
-        energy_data = self.model.autoencoder.energy(z)
+        energy_data = self.model.autoencoder.energy(batch)
         if self.phase(self.epoch) == RECONSTRUCTION:
             return {"loss": energy_data.mean()}
         chain = langevin_chain(
             ReconstructionPotential(self.model.autoencoder),
-            z,
+            batch,
             step_size=self.settings.step_size,
             noise=self.settings.noise,
             steps=self.settings.steps,
@@ -181,7 +178,7 @@ class NAETraining(Training):
             "energy_chain": energy_chain.mean(),
             "displacement": chain.displacement / self.spread,
             "acceptance": chain.acceptance,
-            "nonfinite": chain.nonfinite / len(z),
+            "nonfinite": chain.nonfinite / len(batch),
         }
 
     def check(self, metrics: Mapping[str, float]) -> None:

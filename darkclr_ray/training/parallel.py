@@ -32,6 +32,13 @@ def gather_rows(rows: Tensor, start: int, total: int) -> Tensor:
     return torch.cat([everything[:start], rows, everything[start + len(rows) :]])
 
 
+def agreed(value: int, device: torch.device) -> bool:
+    """Whether all ranks came with the same number."""
+    ends = torch.tensor([value, -value], device=device)
+    distributed.all_reduce(ends, distributed.ReduceOp.MAX)
+    return bool(ends.sum() == 0)
+
+
 def slice_of(total: int, rank: int, world_size: int) -> slice:
     """The contiguous part of ``total`` rows that a rank owns; parts differ by at most one row.
 

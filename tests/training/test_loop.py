@@ -1,0 +1,135 @@
+"""The loop: records, best epoch, resume after a kill, and what ends a training early."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from darkclr_ray.training.checkpoint import CHECKPOINT, HISTORY, read_history
+from darkclr_ray.training.loop import StopTraining, run_training
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+KINDS = ("representation", "energy")
+
+
+def start(toy, *arguments):
+    return subprocess.Popen([sys.executable, toy.__file__, *map(str, arguments)], env=ENVIRONMENT)
+
+
+def products(folder):
+    return {path.name: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
+
+
+def assert_same(first, second, **tolerance):
+    assert first.keys() == second.keys() != set()
+    for name in first:
+        assert first[name].keys() == second[name].keys()
+        for part, value in first[name].items():
+            torch.testing.assert_close(value, second[name][part], **tolerance)
+
+
+def without_clock(history):
+    return [{name: record[name] for name in record if name not in ("seconds", "jets_per_second")} for record in history]
+
+
+@pytest.mark.parametrize(("kind", "epoch", "step"), [("representation", 2, 3), ("energy", 1, 2), ("energy", 3, 0)])
+def test_killed_training_resumes_to_identical_weights(toy, tmp_path, kind, epoch, step):
+    process = start(toy, tmp_path, "--kill", kind, epoch, step)
+    assert process.wait() == -signal.SIGKILL
+    assert len(read_history(tmp_path / kind)) == epoch
+    # what a kill between the line and the checkpoint leaves, and a half-written checkpoint
+    with open(tmp_path / kind / HISTORY, "a") as lines:
+        lines.write(json.dumps({"epoch": epoch, "loss": 0.0}) + "\n")
+    (tmp_path / kind / (CHECKPOINT + ".partial")).write_bytes(b"half")
+
+    seen = []
+    make = toy.TRAININGS[kind]
+    resumed = run_training(make(), folder=tmp_path / kind, report=lambda p: seen.append(p.epoch))
+    undisturbed = run_training(make(), folder=tmp_path / "undisturbed")
+
+    assert seen == list(range(epoch, resumed.epochs))
+    assert_same(products(tmp_path / kind), products(tmp_path / "undisturbed"), rtol=0, atol=0)
+    history = without_clock(read_history(tmp_path / kind))
+    assert history == without_clock(undisturbed.history) == without_clock(resumed.history)
+    assert [record["epoch"] for record in history] == list(range(undisturbed.epochs))
+
+
+def test_a_finished_training_is_not_repeated(toy, tmp_path):
+    first = run_training(toy.energy_training(), folder=tmp_path)
+    again = run_training(toy.energy_training(), folder=tmp_path, report=lambda p: pytest.fail("trained again"))
+    loaded = toy.energy_training()
+    loaded.load_products(tmp_path)
+    z = torch.from_numpy(first.z.copy())
+    for other in (again, loaded):
+        assert torch.equal(first.model(z), other.model(z))
+        assert torch.equal(first.plain(z), other.plain(z))
+
+
+def test_two_workers_give_the_weights_of_one(toy, tmp_path):
+    workers = [start(toy, tmp_path, "--rank", rank, "--world", 2) for rank in range(2)]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    for kind in KINDS:
+        alone = run_training(toy.TRAININGS[kind](toy.WITHOUT_LOCAL_NOISE), folder=tmp_path / "alone" / kind)
+        assert_same(products(tmp_path / kind), products(tmp_path / "alone" / kind), rtol=1e-3, atol=1e-5)
+        for ours, theirs in zip(read_history(tmp_path / kind), alone.history, strict=True):
+            assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_best_epoch_is_kept(toy, kind):
+    weights = []
+    training = toy.TRAININGS[kind]()
+    run_training(training, report=lambda p: p.finished and weights.append(copy.deepcopy(training.module_states())))
+    if kind == "representation":
+        values = [record["loss"] for record in training.history]
+    else:
+        values = [
+            abs(record["energy_data"] - record["energy_chain"]) if "energy_chain" in record else float("inf")
+            for record in training.history
+        ]
+    best = values.index(min(values))
+    assert training.best["epoch"] == best
+    assert_same(training.module_states(), weights[best], rtol=0, atol=0)
+
+
+def test_a_report_can_stop_a_training_and_it_goes_on_later(toy, tmp_path):
+    def prune(progress):
+        if progress.finished and progress.epoch == 1:
+            raise StopTraining("pruned")
+
+    with pytest.raises(StopTraining, match="pruned"):
+        run_training(toy.encoder_training(), folder=tmp_path / "a", report=prune)
+    assert len(read_history(tmp_path / "a")) == 2
+    run_training(toy.encoder_training(), folder=tmp_path / "a")
+    run_training(toy.encoder_training(), folder=tmp_path / "b")
+    assert_same(products(tmp_path / "a"), products(tmp_path / "b"), rtol=0, atol=0)
+
+
+def test_heartbeats_within_an_epoch(toy, monkeypatch):
+    monkeypatch.setattr("darkclr_ray.training.loop.HEARTBEAT", 0.0)
+    seen = []
+    run_training(toy.encoder_training(), report=seen.append)
+    assert [p.step for p in seen if p.epoch == 0] == [1, 2, 3, 4, 5]
+    assert [p.finished for p in seen if p.epoch == 0] == [False] * 4 + [True]
+    assert all(p.record["jets_per_second"] > 0 and "loss" in p.record for p in seen)
+
+
+def test_another_trainings_folder_is_refused(toy, tmp_path):
+    run_training(toy.energy_training(), folder=tmp_path)
+    other = toy.energy_training(toy.SETTINGS.updated({"nae": {"step_size": 0.01}}))
+    with pytest.raises(ValueError, match="other settings or input"):
+        run_training(other, folder=tmp_path)
+
+
+def test_an_unreadable_checkpoint_is_named(toy, tmp_path):
+    (tmp_path / CHECKPOINT).write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match=r"checkpoint\.pt cannot be read"):
+        run_training(toy.energy_training(), folder=tmp_path)

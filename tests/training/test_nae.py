@@ -1,0 +1,115 @@
+"""The normalised autoencoder's training: scale, energies, chain health, divergence."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from darkclr_ray.training.base import TrainingDiverged
+from darkclr_ray.training.loop import run_training
+from darkclr_ray.training.nae import NAETraining, fitted_scale
+
+
+def with_nae(toy, **changes):
+    return toy.energy_training(toy.SETTINGS.updated({"nae": changes}))
+
+
+def test_energy_is_the_mean_squared_error_of_the_scaled_representation(toy):
+    training = run_training(toy.energy_training())
+    z = training.z[:5]
+    scaled = (z - training.z.mean(0)) / training.z.std(0)
+    with torch.no_grad():
+        reconstruction = training.model.autoencoder(torch.from_numpy(scaled)).numpy()
+        energy = training.model(torch.from_numpy(z.copy())).numpy()
+    np.testing.assert_allclose(energy, ((scaled - reconstruction) ** 2).mean(1), rtol=1e-4)
+
+
+def test_scales():
+    z = np.random.default_rng(1).normal([0, 5, 2], [1.0, 10.0, 0.0], (1000, 3)).astype(np.float32)
+    mean, scale = fitted_scale(z, "dimension")
+    np.testing.assert_allclose(((z - mean) / scale)[:, :2].std(0), 1.0, rtol=1e-4)
+    assert scale[2] == pytest.approx(0.01 * math.sqrt(np.square(z.std(0)).mean()), rel=1e-3)
+    mean, scale = fitted_scale(z, "global")
+    assert np.ptp(scale) == 0
+    assert np.square(((z - mean) / scale).std(0)).mean() == pytest.approx(1.0, rel=1e-4)
+    mean, scale = fitted_scale(z, "none")
+    assert (mean == 0).all()
+    assert (scale == 1).all()
+
+
+def test_two_phases_and_their_records(toy):
+    training = run_training(toy.energy_training())
+    assert [record["phase"] for record in training.history] == ["reconstruction"] * 2 + ["contrastive_divergence"] * 4
+    for record in training.history[2:]:
+        assert record["energy_difference"] == record["energy_data"] - record["energy_chain"]
+        assert record["sigma2_over_2lambda"] == pytest.approx(0.02**2 / (2 * 0.05))
+        assert 0.0 <= record["acceptance"] <= 1.0
+        assert record["nonfinite"] == 0
+        assert record["displacement"] > 0.01
+        assert not record["standing_still"]
+
+
+def test_plain_autoencoder_is_the_end_of_pre_training(toy):
+    both = run_training(toy.energy_training())
+    only = run_training(with_nae(toy, divergence_epochs=0))
+    for (name, value), other in zip(both.plain.state_dict().items(), only.model.state_dict().values(), strict=True):
+        assert torch.equal(value, other), name
+    assert not torch.equal(both.model(torch.from_numpy(both.z)), both.plain(torch.from_numpy(both.z)))
+
+
+def test_chains_that_stand_still_are_flagged(toy):
+    history = run_training(with_nae(toy, step_size=1e-7, noise=0.0)).history
+    assert all(record["standing_still"] and "stand still" in record["warning"] for record in history[2:])
+    assert history[-1]["acceptance"] is None  # undefined without noise
+
+
+def test_displacement_is_in_units_of_the_datas_spread(toy):
+    z = toy.energy_training(count=800).z
+    for factor in (1.0, 100.0):
+        settings = toy.SETTINGS.updated(
+            {"nae": {"scale": "none", "step_size": 1e-9, "noise": 0.3 * factor, "steps": 4}}
+        )
+        training = NAETraining(z * np.float32(factor), settings.nae, seed=1)
+        spread = np.sqrt(np.square(z.std(0)).mean())
+        record = run_training(training).history[-1]
+        assert record["displacement"] == pytest.approx(0.3 * math.sqrt(4) / spread, rel=0.05)  # pure diffusion
+
+
+def test_a_step_size_that_blows_up_ends_the_training(toy):
+    training = with_nae(toy, step_size=30.0, steps=40)
+    weights = []
+
+    def remember(progress):
+        weights.append({name: value.clone() for name, value in training.model.state_dict().items()})
+
+    with pytest.raises(TrainingDiverged, match=r"chains ran away in epoch 2, step 0: .* step size 30"):
+        run_training(training, report=remember)
+    for name, value in training.model.state_dict().items():
+        assert torch.equal(value, weights[-1][name])
+
+
+def test_batches_depend_on_seed_and_epoch_only(toy):
+    training = toy.energy_training()
+    whole = list(training.stream(0, 0, 1))
+    assert len(whole) == training.epochs * training.steps_per_epoch
+    late = list(training.stream(3, 0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(whole[3 * training.steps_per_epoch :], late, strict=True))
+    halves = zip(training.stream(0, 0, 2), training.stream(0, 1, 2), strict=True)
+    assert all(torch.equal(a, torch.cat(pair)) for a, pair in zip(whole, halves, strict=True))
+    epoch = torch.cat(whole[: training.steps_per_epoch])
+    assert len(epoch.unique(dim=0)) == len(epoch) == 80
+    assert not torch.equal(whole[0], whole[training.steps_per_epoch])
+
+
+def test_unusable_representations_are_refused(toy):
+    with pytest.raises(ValueError, match="finite"):
+        NAETraining(np.full((10, 6), np.nan, dtype=np.float32), toy.SETTINGS.nae, seed=1)
+
+
+def test_key_without_a_source_holds_the_content(toy):
+    z = toy.energy_training().z
+    keys = [NAETraining(values, toy.SETTINGS.nae, seed=1).key() for values in (z, z.copy(), z + 1)]
+    assert keys[0] == keys[1] != keys[2]

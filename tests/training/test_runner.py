@@ -1,0 +1,68 @@
+"""The runner: one training for one key, representations once, any batch composition."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import torch
+
+from darkclr_ray.augmentations.views import plain_inputs
+from darkclr_ray.training import representing
+from darkclr_ray.training.runner import Runner
+
+
+def test_equal_keys_are_trained_once(toy):
+    epochs = []
+    runner = Runner(report=lambda progress: epochs.append(progress.epoch))
+    first = runner.train(toy.energy_training())
+    assert runner.train(toy.energy_training()) is first
+    assert len(epochs) == first.epochs
+    runner.train(toy.energy_training(toy.SETTINGS.updated({"nae": {"step_size": 0.01}})))
+    assert len(epochs) == 2 * first.epochs
+
+
+def test_a_folder_serves_a_later_process(toy, tmp_path):
+    first = Runner(folder=tmp_path).train(toy.encoder_training())
+    epochs = []
+    again = Runner(folder=tmp_path, report=epochs.append).train(toy.encoder_training())
+    assert epochs == []
+    assert all(torch.equal(a, b) for a, b in zip(first.encoder.parameters(), again.encoder.parameters(), strict=True))
+
+
+def test_representations_jet_by_jet(toy, monkeypatch):
+    runner = Runner(device="cpu")
+    training = runner.train(toy.encoder_training())
+    jets = toy.toy_jets(50, seed=2)
+    monkeypatch.setitem(representing.CONSTITUENTS_AT_ONCE, "cpu", 40)
+    for layer in ("head", "pooled"):
+        z = runner.represent(training, jets, layer)
+        for place in range(len(jets)):
+            constituents, offsets = plain_inputs(jets.take(np.array([place])), training.inputs)
+            alone = getattr(training.encoder(torch.from_numpy(constituents), torch.from_numpy(offsets)), layer)
+            np.testing.assert_allclose(z[place], alone[0].numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_representations_are_kept_while_their_jets_live(toy):
+    runner = Runner(device="cpu")
+    training = runner.train(toy.encoder_training())
+    jets = toy.toy_jets(5)
+    assert runner.represent(training, jets) is runner.represent(training, jets)
+    assert len(runner._representations) == 1
+    del jets
+    assert len(runner._representations) == 0
+
+
+def test_no_jets_no_representations(toy):
+    runner = Runner(device="cpu")
+    training = runner.train(toy.encoder_training())
+    assert runner.represent(training, toy.toy_jets(3).take(np.array([], dtype=np.int64))).shape == (0, 6)
+
+
+def test_nothing_here_needs_ray():
+    code = (
+        "import sys, darkclr_ray.detectors.darkclr, darkclr_ray.detectors.multiplicity, darkclr_ray.training.runner;"
+        "assert 'ray' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,118 @@
+"""Toy jets and trainings, and a process that trains on them: killed at a given step, or one of several workers.
+
+python toy.py FOLDER [--kill KIND EPOCH STEP] [--rank R --world W]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from darkclr_ray.augmentations.views import MemoryViews
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.settings import StudySettings
+from darkclr_ray.training.base import Training
+from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.loop import run_training
+from darkclr_ray.training.nae import NAETraining
+
+CPU = torch.device("cpu")
+
+SETTINGS = StudySettings.model_validate(
+    {
+        "encoder": {"d_r": 8, "d_h": 16, "d_z": 6, "heads": 2, "layers": 1},
+        "contrastive": {"batch_size": 16, "epochs": 4, "learning_rate": 1e-3},
+        "nae": {
+            "hidden": (8, 4),
+            "bottleneck": 2,
+            "batch_size": 16,
+            "reconstruction_epochs": 2,
+            "divergence_epochs": 4,
+            "steps": 5,
+        },
+    }
+)
+"""Networks so small that a training takes a fraction of a second."""
+
+WITHOUT_LOCAL_NOISE = SETTINGS.updated({"encoder": {"dropout": 0.0}, "nae": {"noise": 0.0}})
+"""Settings under which nothing random depends on how a batch is shared among workers."""
+
+
+def toy_jets(count: int, seed: int = 1) -> Jets:
+    """Jets with 2 to 12 constituents of falling pT around their axis; ids and events are numbered."""
+    random = np.random.default_rng(seed)
+    sizes = random.integers(2, 13, count)
+    jets = []
+    for size in sizes:
+        pt = np.sort(random.exponential(20.0, size) + 0.5)[::-1]
+        jets.append(np.column_stack([pt, random.normal(0.0, 0.2, (size, 2))]).tolist())
+    return Jets.from_lists(jets)
+
+
+def encoder_training(settings: StudySettings = SETTINGS, jets: int = 80) -> ContrastiveTraining:
+    sample = TrainingSample(toy_jets(jets))
+    source = MemoryViews(sample, settings.views, settings.inputs, settings.contrastive.batch_size, settings.seed)
+    return ContrastiveTraining(
+        sample,
+        source,
+        encoder=settings.encoder,
+        contrastive=settings.contrastive,
+        views=settings.views,
+        inputs=settings.inputs,
+        seed=settings.seed,
+    )
+
+
+def energy_training(settings: StudySettings = SETTINGS, count: int = 80) -> NAETraining:
+    z = np.random.default_rng(3).normal(1.0, [1.0, 2.0, 0.5, 3.0, 1.0, 1.0], (count, 6)).astype(np.float32)
+    z[:, 1] = z[:, 0] ** 2
+    return NAETraining(z, settings.nae, seed=settings.seed)
+
+
+TRAININGS = {"representation": encoder_training, "energy": energy_training}
+
+
+def kill_at(training: Training, epoch: int, step: int) -> None:
+    """Let this process kill itself in the middle of an epoch, before the weights of that step change."""
+    loss = training.loss
+
+    def fatal(batch):
+        if (training.epoch, training.step_number) == (epoch, step):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return loss(batch)
+
+    training.loss = fatal
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kill", nargs=3)
+    parser.add_argument("--rank", type=int, default=0)
+    parser.add_argument("--world", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    settings = SETTINGS
+    if arguments.world > 1:
+        settings = WITHOUT_LOCAL_NOISE
+        rendezvous = f"file://{arguments.folder}/rendezvous"
+        torch.distributed.init_process_group(
+            "gloo", init_method=rendezvous, rank=arguments.rank, world_size=arguments.world
+        )
+    for kind, make in TRAININGS.items():
+        training = make(settings)
+        training.to(CPU, "float32", arguments.rank, arguments.world)
+        if arguments.kill and arguments.kill[0] == kind:
+            kill_at(training, int(arguments.kill[1]), int(arguments.kill[2]))
+        run_training(training, folder=arguments.folder / kind, rank=arguments.rank, world_size=arguments.world)
+    if arguments.world > 1:
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
