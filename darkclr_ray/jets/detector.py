@@ -2,9 +2,9 @@
 
 A stand-in for Delphes 3 (JHEP 02 (2014) 057), with the efficiencies, resolutions and towers of its CMS card: a track
 for what is charged and found in |eta| < 2.5; one grid of towers with electromagnetic and hadronic energy; where a tower
-has significantly more energy than its tracks, a photon or a neutral hadron with the excess. Left out: the magnetic field (a
-particle hits the tower in its own direction) and the rescaling of tracks to the energy of their tower. Smearing of
-energies is Gaussian, cut off at zero, not log-normal. Objects are massless.
+has significantly more energy than its tracks, a photon or a neutral hadron with the excess. Left out: the magnetic
+field (a particle hits the tower in its own direction) and the rescaling of tracks to the energy of their tower.
+Smearing is Gaussian, cut off at zero, not log-normal. Objects are massless.
 """
 
 from __future__ import annotations
@@ -199,7 +199,8 @@ def track_resolution(pt: Floats, eta: Floats, kind: NDArray[np.int64]) -> Floats
     constant = np.where(electron, np.array([0.03, 0.05, 0.15])[region], constant)
     slope = np.where(electron, np.array([1.3e-3, 1.7e-3, 3.1e-3])[region], slope)
     slope = np.where(muon, np.array([1.0e-4, 1.5e-4, 3.5e-4])[region], slope)
-    return np.hypot(constant, slope * pt)
+    resolution: Floats = np.hypot(constant, slope * pt)
+    return resolution
 
 
 def ecal_resolution(eta: Floats, energy: Floats) -> Floats:
@@ -218,4 +219,5 @@ def hcal_resolution(eta: Floats, energy: Floats) -> Floats:
 
 def smear(value: Floats, error: Floats, random: np.random.Generator) -> Floats:
     """Gaussian draws around the values, cut off at zero."""
-    return np.clip(value + error * random.standard_normal(len(value)), 0.0, None)
+    drawn: Floats = np.maximum(value + error * random.standard_normal(len(value)), 0.0)
+    return drawn

@@ -6,6 +6,7 @@ later versions changed three defaults, and each moves the multiplicity of a dark
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -130,22 +131,42 @@ class Collisions:
     """
 
     def __init__(self, sample: Qcd | DarkShower, variation: Variation = NOMINAL, *, seed: int) -> None:
+        self._start(pythia_settings(sample, variation), seed, f"{sample!r} and {variation!r}")
+
+    @classmethod
+    def of_hard_process(cls, path: Path, shower: DarkShower | None = None, *, seed: int) -> Collisions:
+        """Events of a Les Houches file (hep-ph/0609017), which may be compressed with gzip, showered and hadronised.
+
+        Args:
+            path: of the file; its events come in its order, and :meth:`batch` is empty when they are used up.
+            shower: whose dark sector showers and decays dark quarks of the file; none: the Standard Model alone.
+        """
+        collisions = cls.__new__(cls)
+        lines = ["Print:quiet = on", "Beams:frameType = 4"]
+        if shower is not None:
+            lines += [*_dark_force(shower), *_dark_decays(shower)]
+        collisions._start(lines, seed, f"the hard process of {path}", path)
+        return collisions
+
+    def _start(self, settings: list[str], seed: int, what: str, hard_process: Path | None = None) -> None:
         import pythia8mc
 
         assert 1 <= seed <= 900_000_000
         self.seed = seed
         self._pythia: Any = pythia8mc.Pythia("", False)
-        for line in [*pythia_settings(sample, variation), "Random:setSeed = on", f"Random:seed = {seed}"]:
+        for line in [*settings, "Random:setSeed = on", f"Random:seed = {seed}"]:
             assert self._pythia.readString(line), f"Pythia refuses {line!r}"
+        if hard_process is not None:
+            self._pythia.settings.word("Beams:LHEF", str(hard_process))  # a line would end at a blank in the path
         if not self._pythia.init():
-            raise ValueError(f"Pythia cannot start with {sample!r} and {variation!r}: see its messages above")
+            raise ValueError(f"Pythia cannot start with {what}: see its messages above")
         self._charges: dict[int, float] = {}
 
     def batch(self, events: int) -> Any:
         """The next events, as an awkward record array of length ``events``.
 
         Fields, each jagged, pt and energy in GeV: ``particles`` (visible final ones in |eta| < 5: pt, eta, phi, energy,
-        id, charge), ``partons`` (outgoing partons or dark quarks of the hard process: pt, eta, phi, energy) and
+        absolute id, charge), ``partons`` (outgoing partons or dark quarks of the hard process: pt, eta, phi, energy) and
         ``mesons`` (primary dark mesons: pt, eta, phi, energy, invisible).
         """
         import awkward as ak
@@ -157,7 +178,7 @@ class Collisions:
             visible = visible & (ids != neutrino)
         particles = _kinematics(record.p[visible])
         particles["id"] = ids[visible]
-        particles["charge"] = self._charge(particles.id)
+        particles["charge"] = self._charge(record.id[visible])
         particles = particles[np.abs(particles.eta) < 5.0]
 
         primary = (np.abs(status) >= 81) & (np.abs(status) <= 89) & _among(ids, DARK_MESONS)

@@ -38,7 +38,7 @@ def to_jets(table: pa.Table) -> Jets:
 
 def to_table(jets: Jets, sample: str) -> pa.Table:
     """A table with the schema's columns; every jet is said to be of ``sample``."""
-    offsets = pa.array((jets.offsets - jets.offsets[0]).astype(np.int32))
+    offsets = pa.array(jets.offsets.astype(np.int32))
     lists = [pa.ListArray.from_arrays(offsets, pa.array(column)) for column in jets.constituents.T]
     columns = [pa.array(jets.ids), pa.array(jets.events), pa.array([sample] * len(jets), pa.string())]
     columns += [pa.array(column) for column in jets.kinematics.T]
