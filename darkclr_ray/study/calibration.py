@@ -1,0 +1,77 @@
+"""How fast a crew trains, from a few steps of the real thing, so that the plan can say how long a study takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+
+from darkclr_ray.augmentations.views import MemoryViews
+from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.work import Work
+from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.nae import NAETraining
+from darkclr_ray.training.ray_loop import Place
+from darkclr_ray.training.representing import represent
+
+ENOUGH = 1.0
+"""Seconds that a measurement takes, about."""
+
+
+def calibrate(settings: StudySettings, work: Work, place: Place) -> dict[str, Any]:
+    """Seconds of one epoch of each training and of scoring one jet, by a short training on this worker alone."""
+    sample: TrainingSample = ray.get(work.jets.sample)
+    few = TrainingSample(sample.jets.take(np.arange(min(len(sample), 20 * settings.contrastive.batch_size))))
+    share = settings.contrastive.batch_size // place.world_size or 1
+    contrastive = settings.contrastive.model_copy(update={"epochs": 1, "batch_size": min(share, len(few))})
+    source = MemoryViews(few, settings.views, settings.inputs, contrastive.batch_size, settings.seed)
+    encoder = ContrastiveTraining(
+        few,
+        source,
+        encoder=settings.encoder,
+        contrastive=contrastive,
+        views=settings.views,
+        inputs=settings.inputs,
+        seed=settings.seed,
+    )
+    encoder.to(place.device, settings.compute.precision)
+    encoder.begin_epoch(0)
+    batches = encoder.stream(0, 0, 1)
+    first = next(batches)
+    encoder.step(first)
+    step = seconds_of(lambda: encoder.step(first))
+    scored = few.jets.take(np.arange(min(len(few), 1000)))
+    forward = seconds_of(lambda: represent(encoder.encoder, settings.inputs, scored)) / len(scored)
+    z = np.random.default_rng(1).normal(size=(settings.nae.batch_size, settings.encoder.d_z)).astype(np.float32)
+    epochs = []
+    for reconstruct, diverge in ((1, 0), (0, 1)):
+        nae = settings.nae.model_copy(update={"reconstruction_epochs": reconstruct, "divergence_epochs": diverge})
+        training = NAETraining(z, nae, seed=settings.seed, source={})
+        training.to(place.device, settings.compute.precision)
+        training.begin_epoch(0)
+        rows = next(training.stream(0, 0, 1))
+        training.step(rows)
+        epochs.append(seconds_of(lambda: training.step(rows)) * max(1, len(sample) // settings.nae.batch_size))
+    return {
+        "encoder_epoch": step * (len(sample) // settings.contrastive.batch_size),
+        "reconstruction_epoch": epochs[0] / place.world_size,
+        "divergence_epoch": epochs[1] / place.world_size,
+        "jet": forward,
+    }
+
+
+def seconds_of(action: Callable[[], Any]) -> float:
+    """Mean time of an action."""
+    started = time.monotonic()
+    times = 0
+    while time.monotonic() - started < ENOUGH / 3 or times < 2:
+        action()
+        times += 1
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.monotonic() - started) / times

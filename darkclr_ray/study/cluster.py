@@ -1,0 +1,138 @@
+"""Ray for a study: one of its own on this machine, or a cluster that is there; quiet, and gone without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from darkclr_ray.settings import ComputeSettings
+
+QUIET = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # the controller's poll; its 2 s would be added to every start
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard's Train tab
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean the same everywhere
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the study has its own
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running Ray.
+
+    Attributes:
+        dashboard: its address, if there is one.
+        own: whether it was started for this study, on this machine.
+    """
+
+    dashboard: str | None
+    own: bool
+
+
+@contextlib.contextmanager
+def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iterator[Cluster]:
+    """Ray while a study lasts.
+
+    Args:
+        compute: names the cluster; without an address (nor `RAY_ADDRESS`) Ray is started here.
+        logs: receives what Ray wrote, if it is our own.
+        object_store: bytes of shared memory for jets and batches, if it is our own.
+
+    Raises:
+        ValueError: the cluster cannot be used.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    address = compute.address or os.environ.get("RAY_ADDRESS")
+    common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    temporary: Path | None = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if address:
+            try:
+                context = ray.init(address=address, **common)
+            except Exception as error:
+                raise ValueError(f"--address {address}: {' '.join(str(error).split())}") from error
+        else:
+            temporary = Path(tempfile.mkdtemp(prefix="darkclr_ray-"))
+            context = ray.init(
+                address="local",
+                num_cpus=max(2, len(os.sched_getaffinity(0))),
+                object_store_memory=object_store,
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                _temp_dir=str(temporary),
+                **common,
+            )
+    for name in ("ray", "ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield Cluster(getattr(context, "dashboard_url", None) or None, own=temporary is not None)
+    finally:
+        ray.shutdown()
+        if temporary is not None:
+            keep_logs(temporary, logs)
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def keep_logs(temporary: Path, logs: Path) -> None:
+    """Take over what Ray wrote, in place of what an earlier run left."""
+    for session in temporary.glob("session_2*"):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(logs, ignore_errors=True)
+            shutil.copytree(session / "logs", logs, ignore=shutil.ignore_patterns("*.sock", "old"))
+
+
+def check_shared(folder: Path) -> None:
+    """Raise ValueError unless every node of the cluster sees the same folder."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len(nodes) < 2:
+        return
+    folder = folder.resolve()
+    token = folder / f".shared-{uuid.uuid4().hex}"
+    token.write_text("seen")
+    try:
+        here = ray.remote(num_cpus=0)(sees)
+        answers = [
+            here.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(str(token))
+            for node in nodes
+        ]
+        for node, answer in zip(nodes, answers, strict=True):
+            if not ray.get(answer, timeout=60):
+                raise ValueError(
+                    f"{folder}: node {node['NodeManagerAddress']} does not see this folder; point --out at storage that "
+                    f"all {len(nodes)} nodes share (NFS, for example)"
+                )
+    finally:
+        token.unlink(missing_ok=True)
+
+
+def sees(path: str) -> bool:
+    """Whether this node can read and write beside a file."""
+    file = Path(path)
+    try:
+        beside = file.with_name(f"{file.name}-{os.getpid()}")
+        beside.write_text("written")
+        beside.unlink()
+        return file.read_text() == "seen"
+    except OSError:
+        return False

@@ -1,0 +1,109 @@
+"""Crews of training workers that stay alive between jobs, each one run of Ray Train."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+
+from darkclr_ray.study.desk import Desk, Outcome
+from darkclr_ray.study.resources import Allocation
+
+logger = logging.getLogger(__name__)
+
+HOPELESS = 3
+"""Starts in a row after which no job was taken: then the workers cannot start at all."""
+
+
+class Crews:
+    """Training workers for the jobs of a study: `submit` from anywhere, `run` to wait.
+
+    Args:
+        allocation: how many crews of how many workers, with which resources.
+        work: what they do with a job; see `darkclr_ray.training.ray_loop.Work`.
+        folder: for Ray Train's own notes; every node must see it.
+        failures: how often a job is taken up again after workers were lost.
+    """
+
+    def __init__(self, allocation: Allocation, work: Any, folder: Path, failures: int) -> None:
+        self.allocation, self.work, self.folder, self.failures = allocation, work, folder, failures
+        head = {"resources": {"node:__internal_head__": 0.001}}  # where the driver of a job is, and stays
+        self.desk: ActorHandle[Desk] = ray.remote(num_cpus=0, max_concurrency=1000, **head)(Desk).remote(failures + 1)
+        self.trouble: str | None = None
+        self._closing = False
+        self._numbers = itertools.count()
+        self._threads = [
+            threading.Thread(target=self._keep, args=(crew,), daemon=True, name=f"crew-{crew}")
+            for crew in range(allocation.crews)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, payload: Any, name: str | None = None) -> Outcome:
+        """Do one job and wait for its end."""
+        name = name or f"job-{next(self._numbers)}"
+        ray.get(self.desk.submit.remote(name, payload))
+        pending = self.desk.next.remote(name, 10**9)
+        while True:
+            ready, _ = ray.wait([pending], timeout=1.0)
+            if ready:
+                outcome: Outcome = ray.get(pending)
+                return outcome
+            self.check()
+
+    def check(self) -> None:
+        """Raise RuntimeError if the workers cannot start."""
+        if self.trouble is not None:
+            raise RuntimeError(f"the training workers do not start: {self.trouble}")
+
+    def close(self, patience: float = 10.0) -> None:
+        """Send the workers home."""
+        self._closing = True
+        ray.get(self.desk.close.remote())
+        for thread in self._threads:
+            thread.join(patience / len(self._threads))
+
+    def _keep(self, crew: int) -> None:
+        """Keep one crew at work as long as the study lasts."""
+        from ray.train.torch import TorchTrainer
+
+        from darkclr_ray.training.ray_loop import serve
+
+        in_vain = 0
+        while not self._closing:
+            before = ray.get(self.desk.taken.remote())
+            trainer = TorchTrainer(
+                serve,
+                train_loop_config={
+                    "desk": self.desk,
+                    "crew": crew,
+                    "work": self.work,
+                    "threads": self.allocation.threads,
+                },
+                scaling_config=ScalingConfig(
+                    num_workers=self.allocation.workers,
+                    use_gpu=self.allocation.gpus_per_worker > 0,
+                    resources_per_worker=self.allocation.per_worker,
+                ),
+                run_config=RunConfig(
+                    name=f"crew-{crew}",
+                    storage_path=str(self.folder),
+                    failure_config=FailureConfig(max_failures=self.failures),
+                ),
+            )
+            try:
+                trainer.fit()
+            except Exception as error:
+                if self._closing:
+                    return
+                logger.warning("crew %d: %s", crew, error)
+                in_vain = 0 if ray.get(self.desk.taken.remote()) > before else in_vain + 1
+                if in_vain >= HOPELESS:
+                    self.trouble = str(error)
+                    return

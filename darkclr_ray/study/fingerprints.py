@@ -1,0 +1,126 @@
+"""Which code computed a stage: a hash over the modules that take part, blind to comments, docstrings and layout."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+
+def code_fingerprint(*modules: str) -> str:
+    """Hash (32 hex digits) of the code of modules and of all that they import from their own packages.
+
+    An imported package counts with every module in it, since a registry finds its files at run time. The packages of
+    ``modules`` and ``darkclr_ray`` itself are followed; other libraries are not (their versions are noted beside each
+    stage). Settings are not followed either: a stage's description holds their values. Moving code, or renaming a local
+    variable, changes the hash; a comment or a docstring does not.
+
+    Args:
+        modules: dotted names, such as "darkclr_ray.training.nae" or a plug-in's module.
+
+    Raises:
+        ValueError: there is no such module, or it is no Python file.
+    """
+    content = hashlib.blake2b(digest_size=16)
+    for name, path in sorted(_closure(modules).items()):
+        content.update(f"{name} {_file_hash(path, path.stat().st_mtime_ns)}\n".encode())
+    return content.hexdigest()
+
+
+def participants(*modules: str) -> tuple[str, ...]:
+    """Names of the modules that `code_fingerprint` covers.
+
+    >>> "darkclr_ray.langevin" in participants("darkclr_ray.training.nae")
+    True
+    >>> "darkclr_ray.langevin" in participants("darkclr_ray.training.contrastive")
+    False
+    """
+    return tuple(sorted(_closure(modules)))
+
+
+def _closure(modules: tuple[str, ...]) -> dict[str, Path]:
+    tops = {"darkclr_ray", *(name.split(".")[0] for name in modules)}
+    roots = {top: _root(top) for top in tops}
+    found: dict[str, Path] = {}
+    for name in modules:
+        if _locate(name, roots) is None:
+            raise ValueError(f"no module {name!r} in {roots[name.split('.')[0]]}")
+    todo = list(modules)
+    while todo:
+        name = todo.pop()
+        path = _locate(name, roots)
+        if path is None or name in found or name == "darkclr_ray.settings":
+            continue
+        found[name] = path
+        parents = name.split(".")[:-1]
+        todo += [".".join([*parents[: depth + 1], "__init__"]) for depth in range(len(parents))]
+        if path.is_dir():
+            todo += [f"{name}.{file.stem}" for file in path.glob("*.py")]
+            continue
+        for imported, package_too in _imports(path, path.stat().st_mtime_ns, name):
+            if imported.split(".")[0] in roots:
+                target = _locate(imported, roots)
+                if target is not None and (package_too or target.is_file()):
+                    todo.append(imported)
+    return found
+
+
+def _root(top: str) -> Path:
+    """The folder that holds a top-level module or package."""
+    if top == "__main__":
+        raise ValueError("code typed into the main script has no name; put it into a module of its own")
+    module = sys.modules.get(top)
+    file = getattr(module, "__file__", None)
+    if file is None:
+        spec = importlib.util.find_spec(top)
+        file = spec.origin if spec is not None else None
+    if file is None or not file.endswith(".py"):
+        raise ValueError(f"no Python module {top!r} here; install it or put its folder on PYTHONPATH")
+    path = Path(file)
+    return path.parent.parent if path.name == "__init__.py" else path.parent
+
+
+def _locate(name: str, roots: dict[str, Path]) -> Path | None:
+    """A module's file; a package's folder stands for all modules in it."""
+    base = roots[name.split(".")[0]].joinpath(*name.split("."))
+    if base.is_dir():
+        return base
+    file = base.with_suffix(".py")
+    return file if file.is_file() else None
+
+
+@cache
+def _imports(path: Path, changed: int, name: str) -> tuple[tuple[str, bool], ...]:
+    """Names that a module may import, and whether a package of that name counts as imported as a whole."""
+    return tuple(dict.fromkeys(_imported(ast.parse(path.read_bytes()), name.split("."))))
+
+
+def _imported(tree: ast.AST, name: list[str]) -> Iterator[tuple[str, bool]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, True) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = name[: -node.level] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield module, False  # of a package, its __init__ and the modules named are enough
+            yield f"{module}.__init__", False
+            yield from ((f"{module}.{alias.name}", True) for alias in node.names)
+
+
+@cache
+def _file_hash(path: Path, changed: int) -> str:
+    if path.is_dir():
+        return "package"
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
+    return hashlib.blake2b(ast.dump(tree).encode(), digest_size=16).hexdigest()
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)

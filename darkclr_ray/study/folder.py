@@ -1,0 +1,152 @@
+"""A study's folder: one study, its settings, and nobody else at it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from darkclr_ray.command_line import leaves, read_yaml, shown
+from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.files import read_json, write_json, write_text
+from darkclr_ray.study.locks import Lock
+from darkclr_ray.study.store import Store
+
+FORMAT = 1
+"""Of the folder; a study of another format is refused."""
+
+MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
+"""Settings that a study can be continued with: where it is, how long it gets and where it runs. Jets go by content."""
+
+LIBRARIES = ("darkclr_ray", "numpy", "optuna", "pyarrow", "ray", "torch")
+
+
+class StudyFolder:
+    """Reads and writes what is known of a study.
+
+    Args:
+        path: of the folder, there or not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trials = path / "trials"
+        self.logs = path / "logs"
+        self.optuna = path / "optuna.log"
+        self.store = Store(path / "stages")
+        self._lock = Lock(path / ".lock", "a study")
+
+    def claim(self) -> None:
+        """Make the folder, and keep other processes away until this one ends. Raises ValueError where it is in use."""
+        self._refuse_strangers()
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self._lock.acquire():
+            raise ValueError(
+                f"{self.path}: this study is being used by {self._lock.holder()}; wait for it, or choose another --name"
+            )
+
+    def release(self) -> None:
+        """Let others at the study."""
+        self._lock.release()
+
+    def check(self, settings: StudySettings, fingerprints: Mapping[str, Any]) -> None:
+        """Raise ValueError where the folder holds another study than the one asked for; nothing is written."""
+        self._refuse_strangers()
+        if not (self.path / "study.json").exists():
+            return
+        known = read_json(self.path / "study.json")
+        if known.get("format") != FORMAT:
+            raise ValueError(
+                f"{self.path}: a study of format {known.get('format')}, made by darkclr_ray "
+                f"{known.get('versions', {}).get('darkclr_ray', '?')}; this version reads format {FORMAT}; continue it "
+                f"with that version, or start a new one with --name"
+            )
+        if known["jets"]["fingerprints"] != fingerprints:
+            parts = differing(known["jets"]["fingerprints"], fingerprints)
+            raise ValueError(
+                f"{self.path}: this study was made with other jets ({', '.join(parts)} differ from those in "
+                f"{settings.jets}); give it its own jets ({known['jets']['path']}) again, or start a new one with --name"
+            )
+        try:
+            there = StudySettings.model_validate(read_yaml(self.path / "settings.yaml"))
+        except ValueError as error:
+            raise ValueError(f"{self.path / 'settings.yaml'}: {error}; start a new study with --name") from error
+        values, now = there.model_dump(), settings.model_dump()
+        changed = [
+            f"{name}: {shown(at(values, name))} there, {shown(at(now, name))} now"
+            for name, _ in leaves(StudySettings)
+            if at(values, name) != at(now, name) and not name.startswith(MAY_CHANGE)
+        ]
+        if changed:
+            raise ValueError(
+                f"{self.path}: this study was made with other settings ({'; '.join(changed)}); ask for the same ones to "
+                f"continue it (--config {self.path / 'settings.yaml'}), or start a new one with --name"
+            )
+
+    def describe(self, settings: StudySettings, preset: str, command: Sequence[str], facts: Mapping[str, Any]) -> None:
+        """Write study.json and settings.yaml; what a study began with stays."""
+        path = self.path / "study.json"
+        known = read_json(path) if path.exists() else {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+        begun = {"preset": preset, "versions": versions, "command": list(command)}
+        write_json(
+            path,
+            {
+                "format": FORMAT,
+                "name": settings.name,
+                **begun,
+                **known,
+                "objective": settings.search.objective,
+                "score": settings.search.score,
+                "background": settings.background,
+                **facts,
+            },
+        )
+        text = yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False)
+        write_text(self.path / "settings.yaml", text)
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to study.json."""
+        write_json(self.path / "study.json", read_json(self.path / "study.json") | facts)
+
+    def endings(self) -> list[dict[str, Any]]:
+        """The files of the trials that have ended, by number."""
+        return [read_json(path) for path in sorted(self.trials.glob("*.json"))]
+
+    def best(self) -> dict[str, Any] | None:
+        """The completed trial with the highest objective."""
+        complete = [trial for trial in self.endings() if trial["state"] == "COMPLETE"]
+        return max(complete, key=lambda trial: (trial["objective"], -trial["number"]), default=None)
+
+    def _refuse_strangers(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self.path}: a file is in the way of the study's folder; choose another --name or --out")
+        if self.path.is_dir() and not (self.path / "study.json").exists():
+            others = [path.name for path in self.path.iterdir() if path.name not in (".lock", "logs")]
+            if others:
+                raise ValueError(
+                    f"{self.path}: holds {', '.join(sorted(others)[:3])} but no study; choose another --name or --out"
+                )
+
+
+def at(values: Any, name: str) -> Any:
+    """A nested value by its dotted name, lists as tuples."""
+    for part in name.split("."):
+        values = values[part]
+    return tuple(values) if isinstance(values, list) else values
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Which samples of which splits are not the same."""
+    names = {(split, sample) for jets in (one, other) for split, samples in jets.items() for sample in samples}
+    return sorted(
+        f"{split}/{sample}"
+        for split, sample in names
+        if one.get(split, {}).get(sample) != other.get(split, {}).get(sample)
+    )

@@ -1,0 +1,86 @@
+"""What a trial asks of a crew. Light to import: a trial's own process has neither torch nor data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from darkclr_ray.settings import StudySettings
+
+if TYPE_CHECKING:
+    from darkclr_ray.study.work import Work
+    from darkclr_ray.training.ray_loop import Place
+
+METRIC, EPOCH = "objective", "epoch"
+"""What Tune maximises, and the clock of a trial: epochs of its encoder. `training_iteration` starts anew with a process."""
+
+DARKCLR = (
+    "darkclr_ray.detectors.darkclr:EncoderNorm",
+    "darkclr_ray.detectors.darkclr:EncoderEnergy",
+    "darkclr_ray.detectors.darkclr:PlainEnergy",
+)
+"""The detectors of a trial: s_CLR, s_NAE, and s_AE, the autoencoder before it was normalised."""
+
+MULTIPLICITY = ("darkclr_ray.detectors.multiplicity:Multiplicity",)
+
+
+@dataclass(frozen=True)
+class DetectorJob:
+    """Fit detectors on background, score all jets, judge the scores.
+
+    Attributes:
+        settings: of this trial.
+        detectors: classes, as module:name, in the order in which they are fitted.
+        score: name of the detector that objectives judge.
+        rungs: epochs of the encoder after which it is judged provisionally.
+    """
+
+    settings: StudySettings
+    detectors: tuple[str, ...] = DARKCLR
+    score: str = "s_NAE"
+    rungs: tuple[int, ...] = ()
+
+    def run(self, work: Work, place: Place) -> dict[str, Any]:
+        """On every rank of a crew: hashes of the stages, objectives, seconds."""
+        from darkclr_ray.study.fitting import Fitting
+
+        return Fitting(work, self, place).run()
+
+
+@dataclass(frozen=True)
+class CalibrationJob:
+    """Measure how fast a crew trains: a few steps, thrown away."""
+
+    settings: StudySettings
+
+    def run(self, work: Work, place: Place) -> dict[str, Any]:
+        """Seconds of an encoder's epoch, of an autoencoder's epoch in both phases, and of scoring one jet."""
+        from darkclr_ray.study.calibration import calibrate
+
+        return calibrate(self.settings, work, place)
+
+
+def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
+    """A study's settings at one point of the search.
+
+    >>> point = {"d_z": 64, "p_drop": 0.1 + 0.2, "step_size": 0.01}
+    >>> trial_settings(StudySettings(), point).views.p_drop
+    0.3
+    """
+    return settings.updated(
+        {
+            "encoder": {"d_z": int(parameters["d_z"])},
+            "views": {"p_drop": round(float(parameters["p_drop"]), 10)},
+            "nae": {"step_size": float(parameters["step_size"])},
+        }
+    )
+
+
+def job_name(number: int) -> str:
+    """A trial's name at the desk and in the logs.
+
+    >>> job_name(3)
+    'trial-0003'
+    """
+    return f"trial-{number:04d}"

@@ -1,0 +1,92 @@
+"""What a search maximises, computed from validation jets only: five objectives by name, or one of your own."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from darkclr_ray.command_line import nearest
+from darkclr_ray.evaluation.rejection import Evaluation, Performance
+
+EPS_S = 0.2
+"""Signal efficiency at which objectives take the background rejection."""
+
+NAMED = ("matched", "raw", "worst", "signal_blind", "leave_out:SIGNAL")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an objective may look at: one score of one trial on validation jets.
+
+    Attributes:
+        signals: the score's evaluation on each signal.
+        blind: its evaluation on background jets against anomalous views of the same jets, at the fixed mix of drop
+            probabilities `search.blind_p_drop`: no signal in it.
+    """
+
+    signals: Mapping[str, Evaluation]
+    blind: Evaluation
+
+
+Objective = Callable[[Judgement], float]
+"""Higher is better; NaN where it cannot be said."""
+
+
+def find(name: str, signals: Sequence[str]) -> Objective:
+    """The objective that a study's settings name.
+
+    Args:
+        name: one of `NAMED`, or module:name of a function of a `Judgement`.
+        signals: names of the signals that are there.
+
+    Raises:
+        ValueError: there is no such objective, signal, module or function.
+    """
+    check(name, signals)
+    if name == "matched":
+        return lambda judgement: mean_log([e.matched for e in judgement.signals.values()])
+    if name == "raw":
+        return lambda judgement: mean_log([e.raw for e in judgement.signals.values()])
+    if name == "worst":
+        return lambda judgement: min(mean_log([e.matched]) for e in judgement.signals.values())
+    if name == "signal_blind":
+        return lambda judgement: mean_log([judgement.blind.raw])
+    module, _, attribute = name.partition(":")
+    if module == "leave_out":
+        return lambda judgement: mean_log([e.matched for s, e in judgement.signals.items() if s != attribute])
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"search.objective = {name}: {error}") from error
+    if not callable(function):
+        raise ValueError(f"search.objective = {name}: {attribute} is not a function")
+    return lambda judgement: float(function(judgement))
+
+
+def check(name: str, signals: Sequence[str] | None = None) -> None:
+    """Raise ValueError for an objective that cannot be, as far as can be told without importing a module of the user's."""
+    first, colon, rest = name.partition(":")
+    if not colon:
+        if name not in NAMED[:4]:
+            raise ValueError(f"search.objective = {name}: unknown objective{nearest(name, [*NAMED, 'module:name'])}")
+    elif first == "leave_out":
+        if signals is not None and rest not in signals:
+            raise ValueError(f"search.objective = {name}: no such signal among these jets{nearest(rest, signals)}")
+        if signals is not None and len(signals) < 2:
+            raise ValueError(f"search.objective = {name}: leaves no signal at all; these jets have {signals[0]} only")
+    elif not rest or not all(part.isidentifier() for part in (*first.split("."), rest)):
+        raise ValueError(f"search.objective = {name}: expected module:name of a function, such as my_objectives:median")
+
+
+def all_named(signals: Sequence[str], chosen: str) -> tuple[str, ...]:
+    """Names of all objectives that can be computed with these signals, and of the chosen one."""
+    left_out = [f"leave_out:{signal}" for signal in signals] if len(signals) > 1 else []
+    return tuple(dict.fromkeys([*NAMED[:4], *left_out, chosen]))
+
+
+def mean_log(performances: Sequence[Performance]) -> float:
+    """Mean of the logarithms of the rejections at eps_S = 0.2; a lower bound counts as it stands."""
+    values = [performance.at(EPS_S).value for performance in performances]
+    return math.fsum(math.log(value) for value in values) / len(values)

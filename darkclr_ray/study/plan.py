@@ -1,0 +1,109 @@
+"""What a study will take, said before it begins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.resources import Allocation
+
+OVERHEAD = 2.0
+"""Seconds of a trial beyond training and scoring."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trials, resources, time and disk of what is left of a study.
+
+    Attributes:
+        settings: of the study.
+        allocation: its share of the cluster.
+        finished: trials that have ended before.
+        jets: number of jets by split and sample.
+        cost: measured seconds, see `darkclr_ray.study.calibration.calibrate`.
+    """
+
+    settings: StudySettings
+    allocation: Allocation
+    finished: int
+    jets: Mapping[str, Mapping[str, int]]
+    cost: Mapping[str, float]
+
+    @property
+    def encoder_seconds(self) -> float:
+        """Training of one encoder."""
+        return self.cost["encoder_epoch"] * self.settings.contrastive.epochs
+
+    @property
+    def follower_seconds(self) -> float:
+        """What comes after the encoder: autoencoder, scores."""
+        nae = self.settings.nae
+        energy = nae.reconstruction_epochs * self.cost["reconstruction_epoch"]
+        energy += nae.divergence_epochs * self.cost["divergence_epoch"]
+        return energy + self.cost["jet"] * self._jets / self.allocation.workers + OVERHEAD
+
+    def trial_seconds(self, number: int) -> float:
+        """An estimate for one trial: the first of those that share an encoder trains it."""
+        block = self.allocation.crews * self.settings.search.step_sizes_per_encoder
+        return self.follower_seconds + (self.encoder_seconds if number % block < self.allocation.crews else 0.0)
+
+    @property
+    def seconds(self) -> float:
+        """An estimate for the trials that are left; pruning makes it less."""
+        left = range(self.finished, self.settings.search.trials)
+        return sum(self.trial_seconds(number) for number in left) / self.allocation.crews + self.follower_seconds
+
+    @property
+    def bytes(self) -> int:
+        """Disk at the most: scores of every trial, weights, and the representations of those that are kept."""
+        settings = self.settings
+        scores = 3 * 12 * self._jets
+        widest = max(settings.search.d_z)
+        layers = settings.encoder.layers * (4 * settings.encoder.d_r**2 + 2 * settings.encoder.d_r * settings.encoder.d_h)
+        weights = 4 * (layers + settings.encoder.head_layers * widest**2 + 8 * widest * settings.nae.hidden[0])
+        # an encoder in training, its optimiser and its best epoch; representations of the best and of those at work
+        kept = (self.allocation.crews + 1) * (4 * widest * self._jets + 4 * weights)
+        return settings.search.trials * (scores + weights) + kept
+
+    @property
+    def _jets(self) -> int:
+        return sum(count for samples in self.jets.values() for count in samples.values())
+
+    def __str__(self) -> str:
+        search = self.settings.search
+        shared = search.step_sizes_per_encoder
+        done = f" ({self.finished} finished before)" if self.finished else ""
+        training = self.jets["train"][self.settings.background]
+        return "\n".join(
+            [
+                f"trials     {search.trials}{done}, {shared} in a row share an encoder; maximised: {search.objective} of "
+                f"{search.score} on validation jets" + ("; bad ones are stopped early" if search.prune else ""),
+                f"jets       {training} {self.settings.background} to train on, {self._jets - training} to judge",
+                f"resources  {self.allocation}",
+                f"time       about {duration(self.seconds)} (measured: {duration(self.encoder_seconds)} an encoder, "
+                f"{duration(self.follower_seconds)} what follows it)",
+                f"disk       up to {size(self.bytes)}",
+            ]
+        )
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    >>> duration(42), duration(400), duration(9000)
+    ('42 s', '7 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{max(1, math.ceil(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Bytes in words.
+
+    >>> size(2.5e6), size(3e9)
+    ('2.5 MB', '3.0 GB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,27 @@
+"""Scores that an encoder in training allows, before there is an autoencoder."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Norm:
+    """s_CLR."""
+
+    def __call__(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        length: NDArray[np.float64] = np.linalg.norm(z.astype(np.float64), axis=1)
+        return length
+
+
+class LinearAutoencoder(Norm):
+    """Distance from the plane of the leading principal components of scaled background representations."""
+
+    def __init__(self, z: NDArray[np.float32], components: int) -> None:
+        self.mean, self.scale = z.mean(0), np.maximum(z.std(0), 1e-6)
+        _, _, axes = np.linalg.svd((z - self.mean) / self.scale, full_matrices=False)
+        self.axes = axes[:components]
+
+    def __call__(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        scaled = (z - self.mean) / self.scale
+        return super().__call__(scaled - scaled @ self.axes.T @ self.axes)

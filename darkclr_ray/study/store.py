@@ -1,0 +1,123 @@
+"""The store of stages: what two trials share is computed once, what a crash interrupted is found again.
+
+A stage (representation, energy, scores, evaluation) is a pure function of what its description says. It lives in
+``<store>/<kind>/<hash of the description>/``; while it is computed, in the same place with ``.partial`` appended, which
+becomes the stage by one rename. So a folder without that ending is complete, and one with it may be continued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darkclr_ray.study.files import read_json, sync_folder, write_json
+from darkclr_ray.study.locks import Lock
+
+DESCRIPTION = "stage.json"
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """Hash (32 hex digits) of JSON-able content, whatever the order of its entries.
+
+    >>> content_hash({"a": 1, "b": (2,)}) == content_hash({"b": [2], "a": 1})
+    True
+    """
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a study, computed or not.
+
+    Attributes:
+        kind: what it is: representation, energy, scores, ...
+        hash: of its description.
+        description: everything that determines the content, as JSON-able values.
+        folder: where it is once it is finished.
+        lock: held by whoever computes it.
+    """
+
+    kind: str
+    hash: str
+    description: Mapping[str, Any]
+    folder: Path
+    lock: Lock
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stage is complete."""
+        return self.folder.is_dir()
+
+    @property
+    def partial(self) -> Path:
+        """Where the stage is computed, by whoever holds the lock."""
+        return self.folder.with_name(self.folder.name + ".partial")
+
+    def commit(self, notes: Mapping[str, Any] | None = None) -> None:
+        """Make the partial stage the stage, at once and for good.
+
+        Args:
+            notes: what does not determine the content but may be asked for: seconds, versions, hardware.
+        """
+        self.partial.mkdir(parents=True, exist_ok=True)
+        write_json(self.partial / DESCRIPTION, {"kind": self.kind, **self.description, "notes": dict(notes or {})})
+        for path in self.partial.iterdir():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(self.partial)
+        if self.finished:  # computed twice where locks do not reach: the same content, the first one stays
+            shutil.rmtree(self.partial)
+            return
+        os.rename(self.partial, self.folder)
+        sync_folder(self.folder.parent)
+
+    def notes(self) -> dict[str, Any]:
+        """What was noted beside a finished stage."""
+        return dict(read_json(self.folder / DESCRIPTION).get("notes", {}))
+
+
+class Store:
+    """All stages of a study.
+
+    Args:
+        folder: shared by all nodes that compute stages.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def stage(self, kind: str, description: Mapping[str, Any], owner: str = "") -> Stage:
+        """The stage of a kind that a description determines. ``owner`` is told to those who find it locked."""
+        name = content_hash({"kind": kind, **description})
+        return self._stage(kind, name, description, owner)
+
+    def find(self, kind: str, name: str) -> Stage:
+        """A finished stage by its hash. Raises ValueError where there is none."""
+        stage = self._stage(kind, name, {}, "")
+        if not stage.finished:
+            raise ValueError(f"{stage.folder}: this stage is missing; run the study again to compute it")
+        return stage
+
+    def _stage(self, kind: str, name: str, description: Mapping[str, Any], owner: str) -> Stage:
+        folder = self.folder / kind
+        return Stage(kind, name, description, folder / name, Lock(self.folder / ".locks" / kind / name, owner))
+
+    def drop_arrays(self, keep: Collection[str]) -> int:
+        """Delete the arrays (``*.npy``) of all finished stages but those whose hash is in ``keep``; bytes freed.
+
+        Arrays are representations: large (1.5 GB a trial at the paper's sizes), and made again in one pass of the
+        encoder, whose weights stay.
+        """
+        freed = 0
+        for path in self.folder.glob("*/*/*.npy"):
+            if path.parent.name not in keep:
+                freed += path.stat().st_size
+                path.unlink(missing_ok=True)
+        return freed

@@ -1,0 +1,156 @@
+"""A runner inside a training worker: stages come from the store, batches from Ray Data, reports go to the desk."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations.views import ViewSource
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.networks.precision import Precision
+from darkclr_ray.settings import InputSettings, ViewSettings
+from darkclr_ray.streams import JetSource, RayViews, store
+from darkclr_ray.study.fingerprints import code_fingerprint
+from darkclr_ray.study.store import Stage, Store
+from darkclr_ray.training.base import Training
+from darkclr_ray.training.checkpoint import CHECKPOINT, read_history
+from darkclr_ray.training.loop import Progress, run_training
+from darkclr_ray.training.ray_loop import Place
+from darkclr_ray.training.representing import JetEncoder, Layer
+from darkclr_ray.training.runner import Runner
+
+PATIENCE = 0.5
+"""Seconds between two looks at a stage that another trial computes."""
+
+
+class StoredRunner(Runner):
+    """Runs a detector's trainings on all ranks of a crew; a stage that the store has is not computed again.
+
+    Args:
+        store: of the study.
+        place: of this worker.
+        source: the study's training jets, as Ray Data gets at them; None for a sample of the detector's own.
+        sample: the same jets.
+        precision: see `Runner`.
+        data_cpus: for the data workers that feed this worker.
+        rungs: epochs of an encoder's training after which ``judge`` is asked.
+        judge: intermediate result of an encoder in training.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        place: Place,
+        *,
+        source: JetSource | None,
+        sample: TrainingSample,
+        precision: Precision,
+        data_cpus: float,
+        rungs: Collection[int] = (),
+        judge: Callable[[JetEncoder], float] | None = None,
+    ) -> None:
+        super().__init__(device=place.device, precision=precision, rank=place.rank, world_size=place.world_size)
+        self.store, self.place, self.source, self.sample = store, place, source, sample
+        self.data_cpus, self.rungs, self.judge = data_cpus, rungs, judge
+        self.stages: dict[str, str] = {}
+        """Hashes of the stages that were used, by kind."""
+        self.seconds: dict[str, float] = {}
+        """Time spent on them here."""
+        self._hashes: WeakKeyDictionary[Jets, str] = WeakKeyDictionary()
+
+    def views(
+        self, sample: TrainingSample, views: ViewSettings, inputs: InputSettings, batch_size: int, seed: int
+    ) -> ViewSource:
+        """Batches made by Ray Data."""
+        source = self.source if self.source is not None and sample is self.sample else store(sample.jets)
+        return RayViews(source, views, inputs, batch_size, seed, cpus=self.data_cpus)
+
+    def run(self, training: Training) -> None:
+        stage = self.stage(training)
+        self.stages[training.kind] = stage.hash
+        started = time.monotonic()
+        waited = 0.0
+        with stage.lock:
+            while not self.place.agreed(stage.finished or (self.rank == 0 and stage.lock.acquire())):
+                self.place.go_on(
+                    {"stage": training.kind, "waits": f"for {stage.lock.holder()} to finish the same stage"}
+                )
+                time.sleep(PATIENCE)
+                waited = time.monotonic() - started
+            if self.place.agreed(stage.finished):
+                training.load_products(stage.folder)
+                training.history = read_history(stage.folder)
+                training.finish()
+            else:
+                self.place.tell({"stage": training.kind, "waits": None})
+                report = partial(self.on_progress, training)
+                run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
+                if self.rank == 0:
+                    (stage.partial / CHECKPOINT).unlink(missing_ok=True)
+                    stage.commit({"seconds": round(time.monotonic() - started - waited, 3), **surroundings(self)})
+                self.place.agreed(True)  # nobody reads before it is there
+        self.seconds[training.kind] = self.seconds.get(training.kind, 0.0) + time.monotonic() - started - waited
+
+    def stage(self, training: Training) -> Stage:
+        """Where a training's outcome is stored."""
+        code = code_fingerprint(type(training).__module__, "darkclr_ray.training.loop")
+        description = {"key": training.key(), "code": code, "precision": self.precision}
+        return self.store.stage(training.kind, description, owner=self.place.job)
+
+    def on_progress(self, training: Training, progress: Progress) -> None:
+        """Tell the desk; between epochs, ask whether to go on."""
+        record = progress.record
+        told = {name: record[name] for name in ("loss", "jets_per_second", "energy_difference") if name in record}
+        told |= {"stage": progress.kind, "epoch": progress.epoch, "epochs": progress.epochs, "waits": None}
+        told |= {"part": progress.step / progress.steps}
+        if not progress.finished:
+            self.place.tell(told)
+            return
+        epoch = progress.epoch + 1
+        if self.judge is not None and training.kind == "representation" and epoch in self.rungs:
+            assert hasattr(training, "encoder")
+            if self.rank == 0:
+                self.place.rung({"epoch": epoch, "objective": self.judge(training)})  # type: ignore[arg-type]
+        self.place.go_on(told)
+
+    def represent(self, encoder: JetEncoder, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
+        """Representations of jets, kept beside the encoder's weights as long as the study keeps the trial."""
+        path = self._array(encoder, jets, layer)
+        if path is not None and self.place.agreed(path.exists()):
+            kept: NDArray[np.float32] = np.load(path, mmap_mode="r")
+            return kept
+        z = super().represent(encoder, jets, layer)
+        if path is not None and self.rank == 0:
+            partial_path = path.with_suffix(".partial")
+            with open(partial_path, "wb") as file:
+                np.save(file, z)
+            partial_path.replace(path)
+        return z
+
+    def _array(self, encoder: JetEncoder, jets: Jets, layer: Layer) -> Path | None:
+        if not isinstance(encoder, Training):
+            return None
+        if jets not in self._hashes:
+            self._hashes[jets] = TrainingSample(jets).fingerprint
+        folder = self.stage(encoder).folder
+        return folder / f"{layer}-{self._hashes[jets]}.npy" if folder.is_dir() else None
+
+
+def surroundings(runner: Runner) -> dict[str, Any]:
+    """Where and with what a stage was computed; noted beside it."""
+    device = torch.cuda.get_device_name(runner.device) if runner.device.type == "cuda" else platform.machine()
+    return {
+        "device": f"{runner.device.type}, {device}",
+        "workers": runner.world_size,
+        "threads": torch.get_num_threads(),
+        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
+    }

@@ -1,0 +1,47 @@
+"""A trial as Ray Tune sees it: hand a job to the desk, hand results on."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import ray
+from ray import tune
+
+from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.desk import Outcome
+from darkclr_ray.study.jobs import EPOCH, METRIC, DetectorJob, job_name, trial_settings
+
+
+class StudyTrial(tune.Trainable):  # type: ignore[misc]
+    """One trial. It trains nothing itself: that is done by workers that outlive it."""
+
+    def setup(self, config: dict[str, Any], desk: Any, settings: StudySettings, rungs: tuple[int, ...]) -> None:
+        self.desk, self.settings, self.rungs = desk, settings, rungs
+        self.begin(config)
+
+    def begin(self, config: dict[str, Any]) -> None:
+        self.name, self.seen = job_name(config["number"]), 0
+        settings = trial_settings(self.settings, config["parameters"])
+        job = DetectorJob(settings, score=settings.search.score, rungs=self.rungs)
+        ray.get(self.desk.submit.remote(self.name, job))
+
+    def step(self) -> dict[str, Any]:
+        """The next intermediate result, or the end."""
+        told = ray.get(self.desk.next.remote(self.name, self.seen))
+        if not isinstance(told, Outcome):
+            self.seen += 1
+            return {METRIC: told[METRIC], EPOCH: told[EPOCH]}
+        objective = told.result.get("objectives", {}).get(self.settings.search.objective)
+        outcome = {"state": told.state, "reason": told.reason, "objective": objective, **told.result}
+        value = math.nan if objective is None else objective
+        return {METRIC: value, EPOCH: self.settings.contrastive.epochs, "outcome": json.dumps(outcome), "done": True}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.begin(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        """The trial was ended by Tune, or is over."""
+        self.desk.cancel.remote(self.name)

@@ -1,0 +1,78 @@
+"""What all jobs of a study have in common: where its jets, its stages and its logs are."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import ray
+
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.streams import JetSource
+from darkclr_ray.training.ray_loop import Place
+
+
+@dataclass(frozen=True)
+class JetPlaces:
+    """Where all jets of a study are, small enough to be sent to workers.
+
+    Attributes:
+        source: the background jets to train on, for Ray Data.
+        sample: the same as a `TrainingSample`, in the object store.
+        evaluation: dict split -> dict sample -> `Jets` for validation and test, in the object store.
+        background: name of the background sample.
+    """
+
+    source: JetSource
+    sample: ray.ObjectRef[TrainingSample]
+    evaluation: ray.ObjectRef[dict[str, dict[str, Jets]]]
+    background: str
+
+
+class Job(Protocol):
+    """Something that a crew can do."""
+
+    def run(self, work: Work, place: Place) -> dict[str, Any]:
+        """Do it, on every rank."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A `darkclr_ray.training.ray_loop.Work` for one study.
+
+    Attributes:
+        store: folder of the stages.
+        jets: where the jets are.
+        log: folder for the workers' logs.
+        data_cpus: for the data workers of one training worker.
+    """
+
+    store: Path
+    jets: JetPlaces
+    log: Path
+    data_cpus: float
+
+    def __call__(self, job: Job, place: Place) -> dict[str, Any]:
+        with logging_to(self.log / f"{place.job}.log", place.rank):
+            return job.run(self, place)
+
+
+class logging_to:
+    """Log to a file while a job lasts; ranks beyond the first only tell of trouble."""
+
+    def __init__(self, path: Path, rank: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.handler = logging.FileHandler(path, encoding="utf-8")
+        self.handler.setFormatter(logging.Formatter(f"%(asctime)s [{rank}] %(levelname)s %(name)s: %(message)s"))
+        self.handler.setLevel(logging.INFO if rank == 0 else logging.WARNING)
+
+    def __enter__(self) -> None:
+        logger = logging.getLogger("darkclr_ray")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(self.handler)
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("darkclr_ray").removeHandler(self.handler)
+        self.handler.close()

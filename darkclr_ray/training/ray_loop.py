@@ -1,0 +1,132 @@
+"""The loop that Ray Train runs in every training worker: fetch a job, do it, say how it ended.
+
+Workers stay alive between jobs, so that a trial does not pay for starting processes, importing torch and joining a
+process group. What Ray Train guarantees stays: it places the workers, joins them to one process group, and when one is
+lost it starts them anew; the job that they had is taken up again from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import ray.train
+import torch
+from ray.actor import ActorHandle
+from torch import distributed
+
+from darkclr_ray.study.desk import Desk, Outcome
+from darkclr_ray.training.base import TrainingDiverged
+from darkclr_ray.training.loop import StopTraining
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[Any, "Place"], dict[str, Any]]
+"""Does a job on all ranks at once: (payload, place) -> result. Raises what `attempt` understands."""
+
+SURROUNDINGS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.EACCES,
+    errno.ENOENT,
+}
+"""Faults of disks and mounts: no trial is to blame for them."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A training worker's place, and its line to the desk while it does one job.
+
+    Attributes:
+        job: name of the job.
+        rank, world_size: this worker among the workers of its crew.
+        device: where its tensors live.
+        desk: where it reports.
+    """
+
+    job: str
+    rank: int
+    world_size: int
+    device: torch.device
+    desk: ActorHandle[Desk]
+
+    def tell(self, progress: dict[str, Any]) -> None:
+        """Say where the job stands, without waiting. Only rank 0 is heard."""
+        if self.rank == 0:
+            self.desk.report.remote(self.job, progress)
+
+    def rung(self, values: dict[str, Any]) -> None:
+        """Hand on an intermediate result ({"epoch": ..., "objective": ...})."""
+        if self.rank == 0:
+            ray.get(self.desk.rung.remote(self.job, values))
+
+    def go_on(self, progress: dict[str, Any]) -> None:
+        """Say where the job stands; raises StopTraining, on all ranks alike, if it shall end here."""
+        going = ray.get(self.desk.report.remote(self.job, progress)) if self.rank == 0 else True
+        if not self.agreed(going):
+            raise StopTraining("asked to stop")
+
+    def agreed(self, value: bool) -> bool:
+        """What rank 0 says, on all ranks."""
+        if self.world_size == 1:
+            return value
+        flag = torch.tensor([float(value)], device=self.device)
+        distributed.broadcast(flag, 0)
+        return bool(flag.item())
+
+
+def serve(config: dict[str, Any]) -> None:
+    """Do jobs until the desk sends everyone home. Ray Train calls this in each worker.
+
+    Args:
+        config: "desk": the desk; "crew": number of this crew; "work": see `Work`; "threads": torch's threads on the CPU.
+    """
+    context = ray.train.get_context()
+    rank, world_size = context.get_world_rank(), context.get_world_size()
+    desk: ActorHandle[Desk] = config["desk"]
+    torch.set_num_threads(config["threads"])  # Ray's OMP_NUM_THREADS is for one CPU
+    device = ray.train.torch.get_device()
+    worker = ray.get_runtime_context().current_actor
+    position: int | None = None
+    while True:
+        task = ray.get(desk.take.remote(config["crew"], position, rank, worker))
+        if task is None:
+            return
+        position, name, payload = task
+        place = Place(name, rank, world_size, device, desk)
+        outcome = attempt(config["work"], payload, place)
+        if rank == 0:
+            ray.get(desk.finish.remote(name, outcome))
+        position += 1
+
+
+def attempt(work: Work, payload: Any, place: Place) -> Outcome:
+    """Do a job, and put how it ended into words.
+
+    What one rank alone runs into, its companions would wait for: with several workers it is raised, and Ray Train starts
+    all of them anew.
+    """
+    try:
+        return Outcome("finished", result=work(payload, place))
+    except TrainingDiverged as error:
+        return Outcome("failed", str(error))
+    except StopTraining:
+        return Outcome("stopped")
+    except OSError as error:
+        logger.exception("%s", place.job)
+        if error.errno not in SURROUNDINGS:
+            return Outcome("failed", f"{type(error).__name__}: {error}")
+        return Outcome("broken", f"{error.strerror}: {error.filename}" if error.filename else str(error))
+    except Exception as error:
+        logger.exception("%s", place.job)
+        if place.world_size > 1:
+            raise
+        return Outcome("failed", f"{type(error).__name__}: {error}")
