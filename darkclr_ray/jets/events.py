@@ -142,9 +142,10 @@ class Collisions:
             shower: whose dark sector showers and decays dark quarks of the file; none: the Standard Model alone.
         """
         collisions = cls.__new__(cls)
-        lines = ["Print:quiet = on", "Beams:frameType = 4"]
+        lines = ["Print:quiet = on", "SLHA:verbose = 0", "Beams:frameType = 4"]
         if shower is not None:
-            lines += [*_dark_force(shower), *_dark_decays(shower)]
+            # masses and decays in the file's header would overrule the sample's
+            lines += ["SLHA:readFrom = 0", *_dark_force(shower), *_dark_decays(shower)]
         collisions._start(lines, seed, f"the hard process of {path}", path)
         return collisions
 
@@ -172,6 +173,8 @@ class Collisions:
         import awkward as ak
 
         record = self._pythia.nextBatch(events).prt
+        if not len(record):  # the file of the hard process is used up
+            return record
         ids, status = np.abs(record.id), record.status
         visible = (status > 0) & (ids != SINGLET) & (ids < 4_900_000)
         for neutrino in NEUTRINOS:

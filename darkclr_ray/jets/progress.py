@@ -1,4 +1,4 @@
-"""Progress of a generation: a bar with the time left on a terminal, plain lines elsewhere."""
+"""Progress of a generation or an import: a bar with the time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,33 +11,42 @@ from rich.progress import Progress as Bar
 
 
 class Progress:
-    """Counts jets; those that were there before (``done``) do not count for the speed."""
+    """Counts jets (or what ``unit`` says); those that were there before (``done``) do not count for the speed.
 
-    def __init__(self, total: int, done: int = 0, console: Console | None = None) -> None:
+    Plain lines are at least ``pause`` seconds apart.
+    """
+
+    def __init__(
+        self, total: int, done: int = 0, console: Console | None = None, *, unit: str = "jets", pause: float = 0.0
+    ) -> None:
         self._console = console or Console()
         self._total, self._before, self._done = total, done, done
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("jets"))
+        self._unit, self._pause, self._told = unit, pause, 0.0
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
         self._bar = Bar(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self._console)
 
     def __enter__(self) -> Progress:
         self._start = time.monotonic()
         if self._console.is_terminal:
             self._bar.start()
-            self._task = self._bar.add_task("generating", total=self._total, completed=self._done)
+            self._task = self._bar.add_task("starting", total=self._total, completed=self._done)
         elif self._before:
-            self._console.print(f"{self._before} of {self._total} jets are there already")
+            self._console.print(f"{self._before} of {self._total} {self._unit} are there already")
         return self
 
     def advance(self, jets: int, what: str) -> None:
-        """``jets`` more are finished."""
+        """``jets`` more (or what the unit says) are finished."""
         self._done += jets
         if self._console.is_terminal:
             self._bar.update(self._task, completed=self._done, description=what)
             return
-        elapsed = time.monotonic() - self._start
+        now = time.monotonic()
+        if now - self._told < self._pause and self._done < self._total:
+            return
+        self._told, elapsed = now, now - self._start
         left = elapsed * (self._total - self._done) / (self._done - self._before)
         self._console.print(
-            f"{self._done} of {self._total} jets, {what}, about {left / 60:.0f} min left",
+            f"{self._done} of {self._total} {self._unit}, {what}, about {left / 60:.0f} min left",
             soft_wrap=True,
             highlight=False,
         )

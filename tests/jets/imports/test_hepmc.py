@@ -1,0 +1,100 @@
+"""Records that pyhepmc writes, in both versions of HepMC."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyhepmc
+import pytest
+
+from darkclr_ray.jets.clustering import wrap
+from darkclr_ray.jets.imports import CannotImport, hepmc
+
+PARTONS = ((220.0, 0.3, 1.0), (220.0, -0.9, 1.0 - np.pi))
+PION, NEUTRINO, GLUON = 211, 12, 21
+
+
+def momentum(pt: float, eta: float, phi: float, mass: float, scale: float) -> pyhepmc.FourVector:
+    energy = np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2)
+    return pyhepmc.FourVector(*(scale * np.array([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), energy])))
+
+
+def record(number: int, unit: str = "GeV", status: int = 23, weight: float = 1.0) -> pyhepmc.GenEvent:
+    """Two partons, 15 pions of 14 GeV close to each, and a hard neutrino between."""
+    random = np.random.default_rng(number)
+    scale = 1000.0 if unit == "MeV" else 1.0
+    event = pyhepmc.GenEvent(getattr(pyhepmc.Units, unit.upper()), pyhepmc.Units.MM)
+    event.event_number = number
+    event.weights = [weight]
+    vertex = pyhepmc.GenVertex()
+    vertex.add_particle_in(pyhepmc.GenParticle(momentum(1.0, 0.0, 0.0, 0.0, scale), 2212, 4))
+    for parton in PARTONS:
+        vertex.add_particle_out(pyhepmc.GenParticle(momentum(*parton, 0.0, scale), GLUON, status))
+        for i in range(15):
+            eta, phi = random.normal(parton[1:], 0.05)
+            pion = pyhepmc.GenParticle(momentum(14.0, eta, phi, 0.14, scale), PION * (-1) ** i, 1)
+            vertex.add_particle_out(pion)
+    vertex.add_particle_out(pyhepmc.GenParticle(momentum(250.0, 0.0, 2.5, 0.0, scale), NEUTRINO, 1))
+    event.add_vertex(vertex)
+    return event
+
+
+def write(path: Path, events: int = 12, form: str = "hepmc3", **how: object) -> Path:
+    with pyhepmc.open(path, "w", format=form) as file:
+        for number in range(events):
+            file.write(record(number, **how))  # type: ignore[arg-type]
+    return path
+
+
+@pytest.mark.parametrize("form", ["hepmc3", "hepmc2"])
+def test_visible_jets_point_along_the_partons(form: str, run: Callable, tmp_path: Path) -> None:
+    jets, summary = run(write(tmp_path / "a.txt", form=form))
+    assert (summary.files[0].format, summary.files[0].read, summary.files[0].holds) == ("hepmc", 12, "events")
+    # tracks are lost and smeared, their calorimeter energy is not: the jets stay near 15 x 14 GeV, the neutrino unseen
+    assert 20 <= len(jets) <= 24
+    assert np.all(np.abs(jets.pt - 210) < 60)
+    distance = [np.hypot(jets.kinematics[:, 1] - eta, wrap(jets.kinematics[:, 2] - phi)) for _, eta, phi in PARTONS]
+    assert np.all(np.min(distance, axis=0) < 0.15)
+    assert len(np.unique(jets.events)) == 12
+
+
+def test_the_same_record_gives_the_same_jets_in_any_unit(tmp_path: Path, run: Callable) -> None:
+    in_mev = write(tmp_path / "mev.txt", unit="MeV")
+    with pytest.raises(CannotImport, match="the record itself says MeV"):
+        run(in_mev, unit="GeV")
+    jets, _ = run(in_mev)
+    assert np.all(np.abs(jets.pt - 210) < 60)
+
+
+def test_compressed_and_cut_into_other_stretches(
+    run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hepmc, "EVENTS", 5)
+    path = tmp_path / "a.hepmc"
+    path.write_bytes(gzip.compress(write(tmp_path / "a.txt").read_bytes()))
+    assert len(np.unique(run(path)[0].events)) == 12
+
+
+def test_no_partons_weights_and_damage(run: Callable, tmp_path: Path) -> None:
+    with pytest.raises(CannotImport, match="no outgoing partons"):
+        run(write(tmp_path / "a.txt", status=2))
+    with pyhepmc.open(tmp_path / "w.txt", "w") as file:
+        for number in range(3):
+            file.write(record(number, weight=1.0 + number))
+    with pytest.raises(CannotImport, match=r"carry weights \(1, 2"):
+        run(tmp_path / "w.txt")
+    lines = write(tmp_path / "whole.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "cut.txt").write_text("".join(lines[: len(lines) // 2]))
+    with pytest.raises(CannotImport, match=r"cut.txt: truncated, it ends without END_EVENT_LISTING"):
+        run(tmp_path / "cut.txt")
+    starts = [i for i, line in enumerate(lines) if line.startswith("E ")]
+    lines[starts[4] + 2] = "P garbage\n"
+    (tmp_path / "broken.txt").write_text("".join(lines))
+    with pytest.raises(CannotImport, match=r"broken.txt: damaged"):
+        run(tmp_path / "broken.txt")
+
+
+def test_charges_are_those_of_the_particle_data_group() -> None:
+    charge = hepmc.Charges()(np.array([211, 22, 11, 2212, 2112, 321, 3222, 3334, 1000020040]))
+    assert charge[:8].tolist() == [1, 0, -1, 1, 0, 1, 1, -1]
