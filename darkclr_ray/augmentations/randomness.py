@@ -1,0 +1,111 @@
+"""Random numbers that are a function of their key, not of a generator's past.
+
+A transformation of a jet draws from a SplitMix64 sequence (Steele, Lea and Flood, OOPSLA 2014) that belongs to (seed,
+epoch, jet id, transformation, draw) alone: the numbers of a jet are the same, bit for bit, in any batch, order,
+process or retry. SplitMix64 is a counter hashed by a bijection of 64 bits, so any member of a sequence is had without
+the ones before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+_GOLDEN = 0x9E3779B97F4A7C15  # SplitMix64's step: 2**64 over the golden ratio, odd
+_STREAMS = np.uint64(_GOLDEN)
+
+
+def digest(*key: int | str) -> int:
+    """64 well mixed bits of a tuple of integers and strings (blake2b).
+
+    >>> digest("views", 1, 0) == digest("views", 1, 0), digest("views", 1, 0) == digest("views", 0, 1)
+    (True, False)
+    """
+    return int.from_bytes(hashlib.blake2b(json.dumps(key).encode(), digest_size=8).digest(), "little")
+
+
+def keyed_generator(*key: int | str) -> np.random.Generator:
+    """A numpy generator (Philox) seeded by a tuple of integers and strings.
+
+    >>> bool(keyed_generator("order", 1, 5).random() == keyed_generator("order", 1, 5).random())
+    True
+    """
+    return np.random.Generator(np.random.Philox(key=[digest("low", *key), digest("high", *key)]))
+
+
+def keyed_torch_generator(device: torch.device | str, *key: int | str) -> torch.Generator:
+    """A torch generator on ``device`` seeded by a tuple of integers and strings, for dropout and chains."""
+    import torch  # not at the top: the processes that augment jets do without
+
+    return torch.Generator(device).manual_seed(digest(*key) >> 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """The random numbers of one transformation in one view, for B jets with M constituents.
+
+    ``number`` tells apart the draws of one transformation. Numbers of jets and of constituents never coincide.
+
+    Attributes:
+        states: uint64 (B,): where each jet's sequence starts.
+    """
+
+    states: NDArray[np.uint64]
+
+    @staticmethod
+    def keyed(ids: NDArray[np.int64], *, seed: int, epoch: int, transformation: str, draw: int) -> Draws:
+        """Draws for the jets with these ids, (B,); equal keys give equal numbers."""
+        stem = np.uint64(digest("views", seed, epoch, transformation, draw))
+        return Draws(_mixed(_mixed(ids.astype(np.uint64)) ^ stem))
+
+    def uniform(self, offsets: NDArray[np.int64] | None = None, number: int = 0) -> NDArray[np.floating]:
+        """Uniform in [0, 1): one a jet, float64 (B,); or with ``offsets`` (B + 1,) one a constituent, float32 (M,)."""
+        bits = self._bits(offsets, number)
+        wide = offsets is None
+        uniform: NDArray[np.floating] = (bits >> np.uint64(11 if wide else 40)).astype(
+            np.float64 if wide else np.float32
+        )
+        uniform *= 2.0 ** (-53 if wide else -24)
+        return uniform
+
+    def normal(self, offsets: NDArray[np.int64] | None = None, number: int = 0) -> NDArray[np.floating]:
+        """Normal with mean 0 and variance 1, cut at 6.7: float64 (B,), or with ``offsets`` float32 (M,).
+
+        Box-Muller on the two halves of 64 bits.
+        """
+        bits = self._bits(offsets, number)
+        radius = np.sqrt(-2.0 * np.log(((bits >> np.uint64(32)) + 0.5) * 2.0**-32))
+        normal: NDArray[np.floating] = radius * np.cos((2.0 * np.pi * 2.0**-32) * (bits & np.uint64(0xFFFFFFFF)))
+        return normal if offsets is None else normal.astype(np.float32)
+
+    def _bits(self, offsets: NDArray[np.int64] | None, number: int) -> NDArray[np.uint64]:
+        # counters: jets number + 1, constituents (number + 1) 2^32 + place in the jet
+        if offsets is None:
+            return _mixed(self.states + np.uint64((number + 1) * _GOLDEN % 2**64))
+        first = np.uint64(((number + 1) << 32) * _GOLDEN % 2**64)
+        starts = self.states + first - offsets[:-1].astype(np.uint64) * _STREAMS
+        bits = np.arange(offsets[-1], dtype=np.uint64)
+        bits *= _STREAMS
+        bits += np.repeat(starts, np.diff(offsets))
+        return _mixed(bits)
+
+
+def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finaliser (Stafford's variant 13), a bijection of 64 bits; overwrites its argument."""
+    other = bits >> np.uint64(30)
+    bits ^= other
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    np.right_shift(bits, np.uint64(27), out=other)
+    bits ^= other
+    bits *= np.uint64(0x94D049BB133111EB)
+    np.right_shift(bits, np.uint64(31), out=other)
+    bits ^= other
+    return bits

@@ -1,0 +1,98 @@
+"""The transformations by name, and the shape that each of them has."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import ClassVar, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import darkclr_ray.augmentations
+from darkclr_ray.augmentations.randomness import Draws
+from darkclr_ray.settings import InputSettings, ViewSettings
+
+Packed = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Constituents (M, 3) and offsets (B + 1,) of B jets; see :class:`darkclr_ray.jets.packed.Jets`."""
+
+
+class Augmentation(Protocol):
+    """One transformation, ready to be applied: a value without state.
+
+    Attributes:
+        draws_of_views: which draw the anchor, the positive and the anomalous view use. Views with the same number are
+            transformed alike.
+    """
+
+    draws_of_views: ClassVar[tuple[int, int, int]]
+
+    @classmethod
+    def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
+        """The transformation with the parameters of a study."""
+
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+        """The transformed jets as new arrays; the arguments are left as they are.
+
+        Args:
+            constituents: float32 (M, 3), pT in GeV, eta and phi relative to the pT centroid of the untouched jet.
+                Stored by columns: ``constituents[:, 1]`` is contiguous.
+            offsets: int64 (B + 1,), from 0 to M, at least one constituent a jet.
+            draws: the only source of chance.
+
+        Returns:
+            Constituents float32 (M', 3) and offsets int64 (B + 1,), at least one constituent a jet. What is done to a
+            jet must not depend on other jets: sum within jets (``np.add.reduceat``), never over a batch.
+        """
+
+
+Class = TypeVar("Class", bound=type[Augmentation])
+
+_REGISTERED: dict[str, type[Augmentation]] = {}
+
+
+def register(name: str) -> Callable[[Class], Class]:
+    """Class decorator: from now on ``name`` in the settings means this transformation."""
+
+    def add(transformation: Class) -> Class:
+        assert name not in _REGISTERED or _REGISTERED[name].__module__ == transformation.__module__
+        _REGISTERED[name] = transformation
+        return transformation
+
+    return add
+
+
+def names() -> tuple[str, ...]:
+    """Names of all transformations.
+
+    >>> names()
+    ('dropping', 'rotation', 'smearing', 'splitting', 'translation')
+    """
+    _import_files()
+    return tuple(sorted(_REGISTERED))
+
+
+def find(name: str) -> type[Augmentation]:
+    """The transformation of this name. Raises ValueError for an unknown one.
+
+    >>> find("rotation").__name__
+    'Rotation'
+    """
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), 1)
+        raise ValueError(
+            f"unknown augmentation {name!r}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+            + f" There are: {', '.join(names())}"
+        )
+    return _REGISTERED[name]
+
+
+@cache
+def _import_files() -> None:
+    """Import every file of this folder, so that adding one is all that a new transformation takes."""
+    for module in pkgutil.iter_modules(darkclr_ray.augmentations.__path__):
+        importlib.import_module(f"{darkclr_ray.augmentations.__name__}.{module.name}")

@@ -1,0 +1,71 @@
+"""Collinear splitting of constituents (JetCLR, SciPost Phys. 12, 188, Sec. 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations.randomness import Draws
+from darkclr_ray.augmentations.registry import Packed, register
+from darkclr_ray.settings import InputSettings, ViewSettings
+
+
+@register("splitting")
+@dataclass(frozen=True)
+class Splitting:
+    """Some constituents replaced by two in the same direction that share their pT.
+
+    The rule: a jet of n constituents has room for r = min(n, ``constituents`` - n) more, at least 0. The number that
+    split is uniform in 0, ..., r, the ones that split are those with the smallest random numbers, each once. The
+    larger of the two takes the fraction max(u, 1 - u) of the pT with u uniform in (0, 1), the other exactly the rest:
+    the sum of the pair is the constituent's pT to the last bit. The second of each pair comes at the end of the jet,
+    whose pT order is not kept.
+
+    Attributes:
+        constituents: N_c, how many constituents a jet may have afterwards; larger jets stay as they are.
+    """
+
+    draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 2)
+    constituents: int = 50
+
+    @classmethod
+    def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
+        return cls(constituents=inputs.constituents)
+
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+        sizes = np.diff(offsets)
+        room = np.clip(self.constituents - sizes, 0, sizes)
+        count = np.floor(draws.uniform() * (room + 1)).astype(np.int64)
+        rows = _smallest(draws.uniform(offsets, number=0), offsets, count)
+        larger, smaller = _shared(constituents[rows, 0], draws.uniform(offsets, number=1)[rows])
+
+        enlarged = np.zeros_like(offsets)
+        np.cumsum(sizes + count, out=enlarged[1:])
+        places = np.arange(len(constituents)) + np.repeat(enlarged[:-1] - offsets[:-1], sizes)
+        extra = np.arange(len(rows)) + np.repeat(enlarged[1:] - np.cumsum(count), count)
+        split = np.empty((3, enlarged[-1]), dtype=np.float32)
+        split[:, places] = constituents.T
+        split[:, extra] = constituents.T[:, rows]
+        split[0, places[rows]] = larger
+        split[0, extra] = smaller
+        return split.T, enlarged
+
+
+def _smallest(numbers: NDArray[np.floating], offsets: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of the ``count`` (B,) smallest numbers of each jet, jet by jet."""
+    sizes = np.diff(offsets)
+    jet = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.lexsort((numbers, jet))
+    rank = np.arange(len(numbers)) - np.repeat(offsets[:-1], sizes)
+    return order[rank < np.repeat(count, sizes)]
+
+
+def _shared(pt: NDArray[np.float32], numbers: NDArray[np.floating]) -> Packed:
+    """Two pT above zero that add up to ``pt`` exactly: subtracting more than half is exact (Sterbenz)."""
+    # 22 bits and a half: the fraction stays in [1/2, 1 - 2^-23], so that float32 never rounds it up to one
+    fraction = (np.floor(numbers * 2**22) + 0.5).astype(np.float32) * np.float32(2.0**-22)
+    larger = pt * np.maximum(fraction, 1 - fraction)
+    return larger, pt - larger

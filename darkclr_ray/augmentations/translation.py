@@ -1,0 +1,45 @@
+"""Translation of a jet in the plane of eta and phi (Sec. 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations.randomness import Draws
+from darkclr_ray.augmentations.registry import Packed, register
+from darkclr_ray.settings import InputSettings, ViewSettings
+
+
+@register("translation")
+@dataclass(frozen=True)
+class Translation:
+    """All constituents of a jet shifted alike, by one draw a jet and axis, each view by its own.
+
+    The shift along an axis is uniform within +- ``width`` times the jet's extent along it, the largest minus the
+    smallest coordinate (authors' code, ``width`` = 1). The paper says "a window with size given by the distance
+    between the two furthest constituents", one length for both axes; the two agree but for the shape of the jet.
+
+    The plane is flat: coordinates are relative to the jet, and a shift past pi is not wrapped, which would tear the
+    jet apart.
+    """
+
+    draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 2)
+    width: float = 1.0
+
+    @classmethod
+    def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
+        return cls(width=views.translation)
+
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+        sizes = np.diff(offsets)
+        shifted = np.empty((3, len(constituents)), dtype=np.float32)
+        shifted[0] = constituents[:, 0]
+        for axis in (1, 2):
+            coordinate = constituents[:, axis]
+            extent = np.maximum.reduceat(coordinate, offsets[:-1]) - np.minimum.reduceat(coordinate, offsets[:-1])
+            shift = self.width * (2.0 * draws.uniform(number=axis) - 1.0) * extent
+            np.add(coordinate, np.repeat(shift.astype(np.float32), sizes), out=shifted[axis])
+        return shifted.T, offsets

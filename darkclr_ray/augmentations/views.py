@@ -1,0 +1,201 @@
+"""From jets to what a network sees: truncated, centred, transformed, scaled; one batch holds all its views.
+
+A jet is cut to its hardest N_c constituents and centred on their pT centroid, jet by jet, once, before anything is
+done to it. phi is relative to the jet axis and wrapped already (:class:`darkclr_ray.jets.packed.Jets`), so the
+centroid is a plain weighted mean. No view is centred again: where its centroid comes to lie is part of what was done
+to it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations import registry
+from darkclr_ray.augmentations.randomness import Draws
+from darkclr_ray.augmentations.registry import Augmentation, Packed
+from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.settings import InputSettings, ViewSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ViewBatch:
+    """All views of B jets, ready for the network.
+
+    Attributes:
+        constituents: float32 (M, 3): pT (scaled as InputSettings say), eta, phi.
+        offsets: int64 (views * B + 1,): the anchors of all jets first, then their positives, then the anomalous ones.
+        ids: int64 (B,): ids of the jets.
+        views: 3, or 2 without anomalous views.
+        epoch: counted from 0.
+        step: number of the batch in its epoch, counted from 0.
+    """
+
+    constituents: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    views: int
+    epoch: int
+    step: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class ViewSource(Protocol):
+    """Where a training gets its batches from."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches an epoch, the same in every epoch and on every rank."""
+
+    def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
+        """A rank's slice of every batch of the epochs first_epoch, ..., last_epoch - 1, in order.
+
+        Raises ValueError where there are more ranks than jets in a batch.
+        """
+
+
+@dataclass(frozen=True)
+class MemoryViews:
+    """Batches made of jets in memory, as they are asked for.
+
+    Attributes:
+        sample: background jets.
+        views: what is done to them.
+        inputs: how they enter the network.
+        batch_size: jets a step, over all ranks.
+        seed: of order and views.
+        pool: jets shuffled together; see :mod:`darkclr_ray.jets.batching`.
+
+    Raises:
+        ValueError: an unknown transformation, or fewer jets than a batch takes.
+    """
+
+    sample: TrainingSample
+    views: ViewSettings
+    inputs: InputSettings
+    batch_size: int
+    seed: int
+    pool: int = POOL
+
+    def __post_init__(self) -> None:
+        check(self.views, self.inputs)
+        assert self.plan.steps_per_epoch
+
+    @cached_property
+    def plan(self) -> BatchPlan:
+        """Which jets make which batch."""
+        return BatchPlan(len(self.sample), self.batch_size, self.seed, self.pool)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.plan.steps_per_epoch
+
+    def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
+        part = rank_slice(self.batch_size, rank, world_size)
+        log_left_out(self.plan)
+        for epoch in range(first_epoch, last_epoch):
+            for pool in self.plan.pools(epoch):
+                for step, rows in enumerate(pool.batches()[:, part], pool.first_step):
+                    jets = self.sample.jets.take(rows)
+                    yield make_views(jets, self.views, self.inputs, seed=self.seed, epoch=epoch, step=step)
+
+
+def log_left_out(plan: BatchPlan) -> None:
+    """Say once a stream what an epoch is made of."""
+    logger.info(
+        "%d jets in batches of %d: %d steps an epoch; each epoch leaves out %d jets",
+        plan.jets,
+        plan.batch_size,
+        plan.steps_per_epoch,
+        plan.left_out,
+    )
+
+
+def make_views(
+    jets: Jets, views: ViewSettings, inputs: InputSettings, *, seed: int, epoch: int, step: int = 0
+) -> ViewBatch:
+    """The views of a batch. What becomes of a jet depends on it, the settings, ``seed`` and ``epoch`` alone.
+
+    Raises ValueError for an unknown transformation.
+
+    >>> from darkclr_ray.settings import InputSettings, ViewSettings
+    >>> jets = Jets.from_lists([[[9.0, 0.1, 0.0], [1.0, -0.1, 0.2]], [[5.0, 0.0, 0.0]]])
+    >>> batch = make_views(jets, ViewSettings(), InputSettings(), seed=1, epoch=0)
+    >>> batch.views, len(batch), batch.offsets[:5].tolist()
+    (3, 2, [0, 2, 3, 5, 6])
+    """
+    untouched = _centred(jets, inputs)
+    parts = []
+    for steps in _recipe(views, inputs):
+        packed = untouched
+        for name, augmentation, draw in steps:
+            draws = Draws.keyed(jets.ids, seed=seed, epoch=epoch, transformation=name, draw=draw)
+            packed = augmentation(*packed, draws)
+        parts.append(packed)
+    constituents, offsets = _scaled(parts, jets, inputs)
+    return ViewBatch(constituents, offsets, jets.ids, len(parts), epoch, step)
+
+
+def check(views: ViewSettings, inputs: InputSettings) -> None:
+    """Raises ValueError for an unknown transformation."""
+    _recipe(views, inputs)
+
+
+def plain_inputs(jets: Jets, inputs: InputSettings) -> Packed:
+    """Jets as the network sees them in scoring: constituents float32 (M, 3) and offsets int64 (B + 1,)."""
+    return _scaled([_centred(jets, inputs)], jets, inputs)
+
+
+@lru_cache(maxsize=64)
+def _recipe(views: ViewSettings, inputs: InputSettings) -> tuple[tuple[tuple[str, Augmentation, int], ...], ...]:
+    """For each view the transformations in order: name, the transformation, number of its draw."""
+    chosen = [views.anchor, views.positive, *([views.anomalous] if views.anomalous else [])]
+    recipe = []
+    for view, names in enumerate(chosen):
+        steps = []
+        for place, name in enumerate(names):
+            transformation = registry.find(name)
+            # the same transformation a second time in one view draws anew
+            draw = transformation.draws_of_views[view] + 3 * names[:place].count(name)
+            steps.append((name, transformation.from_settings(views, inputs), draw))
+        recipe.append(tuple(steps))
+    return tuple(recipe)
+
+
+def _centred(jets: Jets, inputs: InputSettings) -> Packed:
+    """The hardest constituents about their pT centroid, stored by columns."""
+    if jets.multiplicity.max() > inputs.constituents:
+        jets = jets.hardest(inputs.constituents)
+    columns = jets.constituents.T.copy()
+    starts, sizes = jets.offsets[:-1], jets.multiplicity
+    total = np.add.reduceat(columns[0], starts)
+    for axis in (1, 2):
+        centroid = np.add.reduceat(columns[0] * columns[axis], starts) / total
+        columns[axis] -= np.repeat(centroid, sizes)
+    return columns.T, jets.offsets
+
+
+def _scaled(parts: Sequence[Packed], jets: Jets, inputs: InputSettings) -> Packed:
+    """All parts end to end, stored by rows, with pT divided as the settings say."""
+    ends = np.cumsum([len(constituents) for constituents, _ in parts])
+    starts = ends - [len(constituents) for constituents, _ in parts]
+    scaled = np.empty((ends[-1], 3), dtype=np.float32)
+    for (constituents, offsets), first, last in zip(parts, starts, ends, strict=True):
+        unit = np.float32(inputs.pt_scale) if inputs.pt == "gev" else np.repeat(jets.pt, np.diff(offsets))
+        np.divide(constituents[:, 0], unit, out=scaled[first:last, 0])
+        scaled[first:last, 1] = constituents[:, 1]
+        scaled[first:last, 2] = constituents[:, 2]
+    return scaled, np.concatenate(
+        [[0], *(offsets[1:] + first for (_, offsets), first in zip(parts, starts, strict=True))]
+    )

@@ -1,0 +1,248 @@
+"""Batches of augmented jets from Ray Data: the same, bit for bit, as from memory.
+
+One execution of Ray Data serves a whole training. Its items are the pools of all epochs. A data worker gets a pool's raw
+jets, from the object store or from shards, makes the views of each batch, and hands them on as Arrow rows, one a batch,
+which reach the training without a copy. What a batch holds is a function of settings, seed and epoch alone, so neither
+the number of data workers nor a task run again after its worker was lost can change it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+import ray.data
+from numpy.typing import NDArray
+from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
+
+from darkclr_ray.augmentations.views import ViewBatch, check, log_left_out, make_views
+from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.shards import Chunk, JetFolder, read_chunk
+from darkclr_ray.settings import InputSettings, ViewSettings
+
+TASK = 2**17
+"""Jets that a task makes views of: half a second of work, against some 20 ms that starting a task takes."""
+
+LARGEST_CHUNK = 2**16
+"""Jets of a row group beyond which reading whole row groups would waste time and memory."""
+
+BLOCK_BYTES = 2**24
+"""Size of the blocks in which batches leave a task."""
+
+WAITING_BYTES = 2**27
+"""What may wait for the training, for each data worker and once more: about what a task makes. Beyond, workers pause."""
+
+
+class JetSource(Protocol):
+    """Raw jets that data workers can get at; small enough to be sent around."""
+
+    @property
+    def jets(self) -> int:
+        """Jets in the set."""
+
+    def read(self, rows: NDArray[np.int64]) -> tuple[Jets, NDArray[np.int64]]:
+        """Some jets of the set, and where among them those with the given numbers, rising, are."""
+
+
+@dataclass(frozen=True)
+class StoredJets:
+    """Raw jets in Ray's object store, put there once for a study; they stay as long as this lives in who put them.
+
+    Attributes:
+        reference: of the :class:`Jets`.
+        jets: how many there are.
+    """
+
+    reference: ray.ObjectRef[Jets]
+    jets: int
+
+    def read(self, rows: NDArray[np.int64]) -> tuple[Jets, NDArray[np.int64]]:
+        """All jets, without a copy."""
+        return ray.get(self.reference), rows
+
+
+@dataclass(frozen=True)
+class ShardJets:
+    """Raw jets in shards that every node can read.
+
+    Attributes:
+        chunks: row groups in the order of the set.
+
+    Raises:
+        ValueError: a row group is too large to be read for a part of it.
+    """
+
+    chunks: tuple[Chunk, ...]
+
+    def __post_init__(self) -> None:
+        for chunk in self.chunks:
+            if chunk.rows > LARGEST_CHUNK:
+                raise ValueError(
+                    f"{chunk.path}, row group {chunk.row_group}: {chunk.rows} jets; streaming from shards needs row "
+                    f"groups of {LARGEST_CHUNK} jets at most, better 1000: write the file again "
+                    f"(pandas: to_parquet(..., row_group_size=1000)), or raise compute.materialise_limit"
+                )
+
+    @cached_property
+    def jets(self) -> int:
+        """Jets in the set."""
+        return sum(chunk.rows for chunk in self.chunks)
+
+    def read(self, rows: NDArray[np.int64]) -> tuple[Jets, NDArray[np.int64]]:
+        """The row groups that hold the jets."""
+        sizes = np.array([chunk.rows for chunk in self.chunks])
+        ends = np.cumsum(sizes)
+        of_rows = np.searchsorted(ends, rows, side="right")
+        needed, place = np.unique(of_rows, return_inverse=True)
+        first = np.cumsum(sizes[needed]) - sizes[needed]
+        jets = Jets.concatenate([read_chunk(self.chunks[number]) for number in needed])
+        return jets, rows - (ends - sizes)[of_rows] + first[place]
+
+
+def store(jets: Jets) -> StoredJets:
+    """Put raw jets into the object store, once for a study; hand the result to the trials."""
+    return StoredJets(ray.put(jets), len(jets))
+
+
+def materialise(folder: JetFolder, split: str, sample: str, *, limit: float) -> JetSource:
+    """The raw jets of a sample for a whole study: in the object store if they take at most ``limit`` GB, else in
+    shards.
+
+    Raises ValueError if there is no such sample, or it is beyond the limit and in row groups too large to be streamed.
+    """
+    chunks = folder.chunks(split, sample)
+    if size_of(chunks) <= limit * 1e9:
+        return store(folder.load(split, sample))
+    return ShardJets(tuple(chunks))
+
+
+def size_of(chunks: Sequence[Chunk]) -> int:
+    """Bytes that the jets of these row groups take in memory; reads the footers of their files only."""
+    size = 0
+    for path in dict.fromkeys(chunk.path for chunk in chunks):
+        footer = pq.read_metadata(path)
+        pt = footer.schema.to_arrow_schema().get_field_index("constituent_pt")
+        groups = [chunk.row_group for chunk in chunks if chunk.path == path]
+        size += sum(12 * footer.row_group(group).column(pt).num_values for group in groups)
+    return size + 40 * sum(chunk.rows for chunk in chunks)
+
+
+@dataclass(frozen=True)
+class RayViews:
+    """Batches made by Ray Data; the same as :class:`darkclr_ray.augmentations.views.MemoryViews` makes of the same
+    jets.
+
+    Every rank opens its own stream, from inside its training worker. Arrays are read-only, in the object store's
+    memory.
+
+    Attributes:
+        source: the raw jets; see :func:`materialise`.
+        views: what is done to them.
+        inputs: how they enter the network.
+        batch_size: jets a step, over all ranks.
+        seed: of order and views.
+        cpus: CPUs that the data workers of one stream may hold, of those that no training holds. They must exist, or
+            the training waits for ever. Below one, a single data worker holds that share of a CPU.
+        pool: jets shuffled together; see :mod:`darkclr_ray.jets.batching`.
+
+    Raises:
+        ValueError: an unknown transformation, or fewer jets than a batch takes.
+    """
+
+    source: JetSource
+    views: ViewSettings
+    inputs: InputSettings
+    batch_size: int
+    seed: int
+    cpus: float = 1.0
+    pool: int = POOL
+
+    def __post_init__(self) -> None:
+        check(self.views, self.inputs)
+        assert self.plan.steps_per_epoch
+
+    @cached_property
+    def plan(self) -> BatchPlan:
+        """Which jets make which batch."""
+        return BatchPlan(self.source.jets, self.batch_size, self.seed, self.pool)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.plan.steps_per_epoch
+
+    def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
+        part = rank_slice(self.batch_size, rank, world_size)
+        log_left_out(self.plan)
+        pools = [
+            {"epoch": epoch, "pool": pool}
+            for epoch in range(first_epoch, last_epoch)
+            for pool in range(len(self.plan.pools(epoch)))
+        ]
+        if not pools:
+            return
+        tasks = max(1, (last_epoch - first_epoch) * self.source.jets // TASK)
+        with DataContext.current(_quiet_context(self.cpus)):
+            dataset = ray.data.from_items(pools, override_num_blocks=min(tasks, len(pools))).map_batches(
+                partial(_augmented, recipe=self, part=part),
+                batch_size=None,
+                batch_format="pyarrow",
+                num_cpus=min(1.0, self.cpus),
+                compute=TaskPoolStrategy(size=max(1, int(self.cpus))),
+            )
+        for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
+            yield from _unpacked(block)
+
+
+def _augmented(tasks: pa.Table, recipe: RayViews, part: slice) -> Iterator[pa.Table]:
+    """What a data worker does with a task, some pools of jets: one row a batch."""
+    for task in tasks.to_pylist():
+        pool = recipe.plan.pools(task["epoch"])[task["pool"]]
+        rows = pool.rows()
+        jets, places = recipe.source.read(rows)
+        for step, wanted in enumerate(pool.batches()[:, part], pool.first_step):
+            batch = jets.take(places[np.searchsorted(rows, wanted)])
+            yield _packed(make_views(batch, recipe.views, recipe.inputs, seed=recipe.seed, epoch=pool.epoch, step=step))
+
+
+_ARRAYS = ("constituents", "offsets", "ids")
+_NUMBERS = ("views", "epoch", "step")
+
+
+def _packed(batch: ViewBatch) -> pa.Table:
+    """A table of one row."""
+    columns = {}
+    for name in _ARRAYS:
+        values = getattr(batch, name).reshape(-1)
+        columns[name] = pa.LargeListArray.from_arrays(np.array([0, len(values)]), pa.array(values))
+    return pa.table(columns | {name: pa.array([getattr(batch, name)]) for name in _NUMBERS})
+
+
+def _unpacked(block: pa.Table) -> Iterator[ViewBatch]:
+    """The batches of a table, without a copy."""
+    for row in range(len(block)):
+        constituents, offsets, ids = (block[name][row].values.to_numpy() for name in _ARRAYS)
+        yield ViewBatch(constituents.reshape(-1, 3), offsets, ids, *(block[name][row].as_py() for name in _NUMBERS))
+
+
+def _quiet_context(cpus: float) -> DataContext:
+    """Settings of Ray Data for one stream; those of others are left alone."""
+    context = DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.target_max_block_size = BLOCK_BYTES
+    context.execution_options.preserve_order = True
+    context.execution_options.resource_limits = ExecutionResources.for_limits(
+        cpu=cpus, object_store_memory=WAITING_BYTES * (1 + max(1, int(cpus)))
+    )
+    for handler in logging.getLogger("ray.data").handlers:
+        if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.ERROR)
+    return context
