@@ -1,0 +1,201 @@
+"""Detectors side by side on the same test jets: the numbers behind a page's tables and figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.evaluation import paired, published
+from darkclr_ray.evaluation.bands import Band, roc_bands
+from darkclr_ray.evaluation.rejection import Evaluation, Performance, Rejection
+from darkclr_ray.reports.record import ScoredJets, Study, Trial, detector_name
+from darkclr_ray.reports.tables import Cell
+from darkclr_ray.reports.values import Value, or_nan
+
+Weighting = Literal["raw", "matched"]
+WEIGHTINGS: tuple[Weighting, ...] = ("raw", "matched")
+"""Background as it is, and weighted to the signal's spectrum of jet pT."""
+
+Evaluations = Mapping[str, Mapping[str, Evaluation]]
+"""Detector -> signal -> evaluation on test jets."""
+
+
+def _printed(number: published.Published) -> Value:
+    spread = number.deviation or math.nan
+    return Value(number.value, number.value - spread, number.value + spread)
+
+
+PAPER: Mapping[str, Mapping[str, Value]] = {
+    name: {signal: _printed(number) for signal, number in published.REJECTION[method].items()}
+    for name, method in (("paper", "DarkCLR"), ("paper supervised", "supervised"))
+}
+"""Table 3 of the paper at eps_S = 0.2; intervals are its standard deviations over networks."""
+
+PAPER_AREA = _printed(published.AACHEN_AUC["DarkCLR"])
+"""Area of the paper's DarkCLR on the Aachen benchmark (Table 2)."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Rejection of one detector over that of another on the same jets, and the confidence that it exceeds 1."""
+
+    numerator: str
+    denominator: str
+    signal: str
+    weighting: Weighting
+    value: Value
+    confidence: float
+
+    @property
+    def noted(self) -> Value:
+        """The ratio with its confidence as a note."""
+        sure = (
+            f"{self.confidence:.1%}"
+            if 0.001 < self.confidence < 0.999
+            else ">99.9%"
+            if self.confidence > 0.5
+            else "<0.1%"
+        )
+        return replace(self.value, note=f"{self.value.note} {sure}".strip())
+
+
+def evaluations(study: Study) -> dict[str, dict[str, Evaluation]]:
+    """Evaluations on test jets: the scores of the best trial, then those of the references."""
+    result = {score: _parsed(signals) for score, signals in study.best.test.items()}
+    for name, reference in study.references.items():
+        for score, signals in (reference.get("test") or {}).items():
+            result[detector_name(name, score)] = _parsed(signals)
+    return result
+
+
+def _parsed(signals: Mapping[str, Any]) -> dict[str, Evaluation]:
+    return {signal: Evaluation.from_json(facts) for signal, facts in signals.items()}
+
+
+def side(evaluation: Evaluation, weighting: Weighting) -> Performance:
+    """The raw or the matched half of an evaluation."""
+    return evaluation.raw if weighting == "raw" else evaluation.matched
+
+
+def rejection(performance: Performance, eps_s: float) -> Value:
+    """Rejection at a signal efficiency, with its interval."""
+    at = performance.at(eps_s)
+    return Value(at.value, at.low, or_nan(at.high), bound=at.lower_bound)
+
+
+def significance(performance: Performance, eps_s: float) -> Value:
+    """Significance improvement eps_S/sqrt(eps_B), with the interval of the rejection."""
+    at = performance.at(eps_s)
+    value, low, high = (eps_s * np.sqrt([at.value, at.low, or_nan(at.high)])).tolist()
+    return Value(value, low, high, bound=at.lower_bound)
+
+
+def area(performance: Performance) -> Value:
+    """Area under the ROC curve, with its interval."""
+    return Value(performance.auc, performance.auc_low, performance.auc_high)
+
+
+def of_trial(trial: Trial, score: str, signal: str) -> Evaluation | None:
+    """What a trial reached on test jets; None where it was not evaluated."""
+    facts = trial.test.get(score, {}).get(signal)
+    return None if facts is None else Evaluation.from_json(facts)
+
+
+def roc_of(
+    study: Study, scored: ScoredJets, detector: str, signal: str, eps_s: NDArray[np.float64]
+) -> tuple[Band, Band]:
+    """ROC curve of one detector with its bands, raw and matched."""
+    samples = scored.of(study.background), scored.of(signal)
+    columns = scored.scores[detector], scored.pt, scored.events
+    parts = (column[rows] for column in columns for rows in samples)
+    return roc_bands(*parts, eps_s=eps_s, seed=int(study.settings["seed"]))
+
+
+def ratios(study: Study, scored: ScoredJets, eps_s: float) -> list[Ratio]:
+    """The judged score of the best trial over its other scores and over the references, signal by signal.
+
+    Of a reference with several scores only the judged one is compared: the untrained encoder's s_NAE with s_NAE.
+    """
+    numerator, b = study.score, scored.of(study.background)
+    others = [*study.best.test, *(f"{name} {numerator}" for name in study.references), *study.references]
+    found = []
+    for denominator in others:
+        if denominator == numerator or not comparable(scored, (numerator, denominator)):
+            continue
+        for signal in study.samples:
+            s = scored.of(signal)
+            result = paired.paired_ratio(
+                *(scored.scores[name][rows] for name in (numerator, denominator) for rows in (b, s)),
+                *(values[rows] for values in (scored.pt, scored.events) for rows in (b, s)),
+                eps_s=eps_s,
+                seed=int(study.settings["seed"]),
+            )
+            for weighting in WEIGHTINGS:
+                half = result.raw if weighting == "raw" else result.matched
+                found.append(Ratio(numerator, denominator, signal, weighting, _value(half), half.confidence))
+    return found
+
+
+def comparable(scored: ScoredJets, detectors: Iterable[str]) -> bool:
+    """Whether all of these detectors scored all of these jets."""
+    return all(name in scored.scores and bool(np.isfinite(scored.scores[name]).all()) for name in detectors)
+
+
+def _value(half: paired.Ratio) -> Value:
+    note = {"upper": "at most", "none": "no background survives either"}.get(half.bound or "", "")
+    return Value(half.ratio, half.low, half.high, bound=half.bound == "lower", note=note)
+
+
+def as_rows(study: Study, found: Evaluations) -> list[dict[str, Cell]]:
+    """Everything known about every detector on every signal, one signal efficiency a row, for the CSV."""
+    rows: list[dict[str, Cell]] = []
+    for detector, signals in found.items():
+        for signal, evaluation in signals.items():
+            for weighting in WEIGHTINGS:
+                performance = side(evaluation, weighting)
+                rows += [
+                    _row(study, detector, signal, weighting, evaluation, performance, at)
+                    for at in performance.rejections
+                ]
+    for method, numbers in PAPER.items():
+        rows += [
+            {"detector": method, "signal": signal, "weighting": "raw", "eps_s": 0.2, "rejection": value}
+            for signal, value in numbers.items()
+            if signal in study.samples
+        ]
+    return rows
+
+
+def _row(
+    study: Study,
+    detector: str,
+    signal: str,
+    weighting: Weighting,
+    evaluation: Evaluation,
+    performance: Performance,
+    at: Rejection,
+) -> dict[str, Cell]:
+    parameters = study.samples[signal]
+    return {
+        "detector": detector,
+        "signal": signal,
+        "r_inv": parameters.get("r_inv"),
+        "pion_mass_gev": parameters.get("pion_mass"),
+        "weighting": weighting,
+        "eps_s": at.eps_s,
+        "rejection": rejection(performance, at.eps_s),
+        "rejection_bootstrap_low": at.bootstrap_low,
+        "rejection_bootstrap_high": at.bootstrap_high,
+        "significance_improvement": at.significance_improvement,
+        "threshold": at.threshold,
+        "background_survivors": at.survivors,
+        "auc": area(performance),
+        "effective_background": performance.effective_background,
+        "background_jets": evaluation.n_background,
+        "signal_jets": evaluation.n_signal,
+    }

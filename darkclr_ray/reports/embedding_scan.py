@@ -1,0 +1,80 @@
+"""The page of an embedding scan, made from the folder that the study left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from markupsafe import Markup
+
+from darkclr_ray.reports import comparison, words
+from darkclr_ray.reports.comparison import PAPER, WEIGHTINGS, Evaluations
+from darkclr_ray.reports.figures.robustness import Curve, rejection_against_signal
+from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, signal_axes
+from darkclr_ray.reports.page import Figure, Page, write
+from darkclr_ray.reports.record import Study, read
+from darkclr_ray.reports.sections import augmentations, curves, provenance, scan, signals, summary, training
+
+EPS = 0.2
+"""Signal efficiency at which rejections are shown, as in the paper."""
+
+
+def build(study_folder: Path) -> Path:
+    """Write ``report/index.html`` and its CSV files into a study's folder; returns the path of the page.
+
+    Reads files only and trains nothing: a study can be reported again years later, and while it still runs.
+
+    Raises:
+        ValueError: the folder holds no study, or no trial of it is complete yet.
+    """
+    study = read(Path(study_folder))
+    return write(page(study), study.folder / "report")
+
+
+def page(study: Study) -> Page:
+    """The whole page of a study."""
+    found = comparison.evaluations(study)
+    scored = study.scored("test")
+    ratios = comparison.ratios(study, scored, EPS)
+    return Page(
+        title=study.name,
+        subtitle=words.subtitle(study),
+        headline=words.headline(study, found, ratios, EPS),
+        key=key_figure(study, found),
+        sections=[
+            summary.section(study, found),
+            scan.section(study, EPS),
+            curves.section(study, scored, EPS),
+            signals.section(study, found, ratios, EPS),
+            training.section(study),
+            *augmentations.sections(study),
+            provenance.section(study),
+        ],
+    )
+
+
+def key_figure(study: Study, found: Evaluations) -> Figure:
+    """Rejection for each signal: the best trial, its untrained twin, a multiplicity cut, and the paper's Table 3."""
+    shown = [study.score, "multiplicity", f"untrained {study.score}"]
+    panels: dict[str, list[Curve]] = {}
+    for weighting in WEIGHTINGS:
+        lines = [
+            Curve(
+                detector,
+                {
+                    signal: comparison.rejection(comparison.side(evaluation, weighting), EPS)
+                    for signal, evaluation in found[detector].items()
+                },
+            )
+            for detector in shown
+            if detector in found
+        ]
+        panels[str(WEIGHTING_LABELS[weighting])] = [
+            *lines,
+            *([Curve("paper", PAPER["paper"])] if weighting == "raw" else []),
+        ]
+    caption = Markup(
+        "Background rejection at {} = {:g} as the dark sector changes, left as it is and right with background "
+        "weighted to the signal’s jet {}. The paper’s numbers are from its own jets; dotted: chance. The Aachen point "
+        "(r<sub>inv</sub> = 0.75, 4 GeV) stands in both kinds of panels. {}"
+    ).format(EPS_S, EPS, P_T, words.trained_and_selected(study))
+    return Figure("rejection", rejection_against_signal(signal_axes(study.samples), panels, eps_s=EPS), caption)

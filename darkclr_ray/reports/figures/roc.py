@@ -1,0 +1,99 @@
+"""ROC curves: background rejection against signal efficiency, with bands and the line of chance (Figs. 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from darkclr_ray.reports import theme
+from darkclr_ray.reports.labels import EPS_B, EPS_S
+
+
+@dataclass(frozen=True)
+class Roc:
+    """One curve: eps_S (P,) in (0, 1], 1/eps_B (P,) and the edges of its band (P,); nan where nothing is known."""
+
+    label: str
+    look: theme.Look
+    eps_s: NDArray[np.float64]
+    rejection: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def roc_curves(panels: Mapping[str, Sequence[Roc]], *, eps_s: float = 0.2, height: int = 480) -> go.Figure:
+    """One panel for each of ``panels`` (title -> curves), side by side on one log axis; a thin line marks ``eps_s``.
+
+    Raises:
+        ValueError: no panel.
+    """
+    if not panels:
+        raise ValueError("no ROC curve to show: give at least one panel")
+    figure = make_subplots(
+        rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=0.02, column_titles=list(panels)
+    )
+    named: set[str] = set()
+    for column, curves in enumerate(panels.values(), start=1):
+        for curve in curves:
+            figure.add_trace(_band(curve), row=1, col=column)
+            line = _line(curve).update(showlegend=curve.label not in named)
+            figure.add_trace(line, row=1, col=column)
+            named.add(curve.label)
+        figure.add_trace(_chance(show=column == 1), row=1, col=column)
+        figure.add_vline(x=eps_s, line={"width": 1, "color": theme.GREY}, row=1, col=column)
+    figure.update_xaxes(range=[0, 1], title_text=f"signal efficiency {EPS_S}")
+    figure.update_yaxes(theme.log_axis(1, _top([c for curves in panels.values() for c in curves])))
+    figure.update_yaxes(title_text=f"background rejection 1/{EPS_B}", row=1, col=1)
+    return theme.dress(figure, height)
+
+
+def _band(curve: Roc) -> go.Scatter:
+    known = np.isfinite(curve.low) & np.isfinite(curve.high)
+    x, low, high = curve.eps_s[known], curve.low[known], curve.high[known]
+    return go.Scatter(
+        x=np.concatenate([x, x[::-1]]).astype(np.float32),
+        y=np.concatenate([high, low[::-1]]).astype(np.float32),
+        fill="toself",
+        fillcolor=curve.look.faded(0.18),
+        line={"width": 0},
+        hoverinfo="skip",
+        legendgroup=curve.label,
+        showlegend=False,
+    )
+
+
+def _line(curve: Roc) -> go.Scatter:
+    return go.Scatter(
+        x=curve.eps_s.astype(np.float32),
+        y=curve.rejection.astype(np.float32),
+        mode="lines",
+        name=curve.label,
+        legendgroup=curve.label,
+        line={"color": curve.look.colour, "dash": curve.look.dash, "width": 2},
+        hovertemplate=f"{EPS_S} = %{{x:.3f}}, 1/{EPS_B} = %{{y:.3g}}<extra>%{{fullData.name}}</extra>",
+    )
+
+
+def _chance(show: bool) -> go.Scatter:
+    x = np.geomspace(1e-3, 1, 60)
+    return go.Scatter(
+        x=x,
+        y=1 / x,
+        mode="lines",
+        name="chance",
+        legendgroup="chance",
+        showlegend=show,
+        line={"color": theme.GREY, "dash": "dot", "width": 1.5},
+        hoverinfo="skip",
+    )
+
+
+def _top(curves: Sequence[Roc]) -> float:
+    """Upper end of the axis: all curves from eps_S = 0.02 on; below it a handful of jets decides."""
+    tops = [np.nanmax(curve.rejection[curve.eps_s >= 0.02], initial=100.0) for curve in curves]
+    return float(1.5 * max([100.0, *tops]))

@@ -1,0 +1,100 @@
+"""How a training went: the encoder's loss and similarities, the autoencoder's energies and the health of its chains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import escape
+from plotly.subplots import make_subplots
+
+from darkclr_ray.reports import theme
+
+Epochs = Sequence[Mapping[str, Any]]
+"""Lines of a stage's history, one an epoch."""
+
+Panels = Mapping[str, Mapping[str, tuple[str, theme.Look]]]
+"""Title of a panel -> key in the history -> name and look of its curve."""
+
+_ENCODER: Panels = {
+    "loss": {"loss": ("loss", theme.Look(theme.BLACK))},
+    "cosine similarity to the anchor": {
+        "similarity_positive": ("positive view", theme.Look(theme.BLUE)),
+        "similarity_anomalous": ("anomalous view", theme.Look(theme.VERMILLION, "dash")),
+    },
+    "mean norm of the background": {"norm_background": ("norm", theme.Look(theme.GREEN, "dashdot"))},
+}
+
+_ENERGY: Panels = {
+    "energy per dimension": {
+        "energy_data": ("E₊ (data)", theme.Look(theme.BLUE)),
+        "energy_chain": ("E₋ (ends of chains)", theme.Look(theme.VERMILLION, "dash")),
+    },
+    "E₊ − E₋": {"energy_difference": ("E₊ − E₋", theme.Look(theme.BLACK))},
+    "displacement / spread of data": {"displacement": ("displacement", theme.Look(theme.GREEN, "dashdot"))},
+    "acceptance": {"acceptance": ("acceptance", theme.Look(theme.PURPLE, "longdash"))},
+}
+_DISPLACEMENT, _ACCEPTANCE = 3, 4
+
+
+def encoder_training(epochs: Epochs, height: int = 330) -> go.Figure:
+    """Loss, similarities and norm of the background against the epoch. What a history lacks is left out; red crosses
+    are epochs with a warning."""
+    figure = _curves(epochs, _ENCODER, height)
+    return _with_warnings(figure, epochs, "loss", column=1)
+
+
+def energy_training(epochs: Epochs, kept: int | None = None, height: int = 330) -> go.Figure:
+    """Energies, their difference, and displacement and acceptance of the Langevin chains. The grey area is the
+    pre-training by reconstruction; the vertical line is the epoch ``kept``; red crosses are epochs with a warning."""
+    figure = _curves(epochs, _ENERGY, height).update_yaxes(range=[0, 1], row=1, col=_ACCEPTANCE)
+    reconstruction = [line["epoch"] for line in epochs if line.get("phase") == "reconstruction"]
+    if reconstruction:
+        area = {"x0": min(reconstruction), "x1": max(reconstruction), "fillcolor": "#F1F1F1", "line_width": 0}
+        figure.add_vrect(**area, layer="below", row=1, col="all")
+    if kept is not None:
+        figure.add_vline(x=kept, line={"width": 1.5, "color": theme.GREY, "dash": "dot"}, row=1, col="all")
+    return _with_warnings(figure, epochs, "displacement", column=_DISPLACEMENT)
+
+
+def _with_warnings(figure: go.Figure, epochs: Epochs, key: str, column: int) -> go.Figure:
+    warned = [line for line in epochs if line.get("warning")]
+    if warned:
+        trace = go.Scatter(
+            x=[line["epoch"] for line in warned],
+            y=[line.get(key) for line in warned],
+            mode="markers",
+            name="warning",
+            marker={"symbol": "x", "size": 9, "color": theme.VERMILLION},
+            text=[str(escape(str(line["warning"]))) for line in warned],
+            hovertemplate="epoch %{x}: %{text}<extra></extra>",
+        )
+        figure.add_trace(trace, row=1, col=column)
+    return figure
+
+
+def _curves(epochs: Epochs, panels: Panels, height: int) -> go.Figure:
+    figure = make_subplots(rows=1, cols=len(panels), horizontal_spacing=0.06, subplot_titles=list(panels))
+    for column, curves in enumerate(panels.values(), start=1):
+        for key, (name, look) in curves.items():
+            known = [(line["epoch"], line[key]) for line in epochs if line.get(key) is not None]
+            if known:
+                x, y = zip(*known, strict=True)
+                trace = _line(x, y, name, look).update(showlegend=len(curves) > 1)
+                figure.add_trace(trace, row=1, col=column)
+    figure.update_annotations(font_size=14)
+    figure.update_xaxes(title_text="epoch")
+    return theme.dress(figure, height)
+
+
+def _line(x: Sequence[int], y: Sequence[float], name: str, look: theme.Look) -> go.Scatter:
+    return go.Scatter(
+        x=x,
+        y=y,
+        name=name,
+        mode="lines+markers" if len(x) <= 40 else "lines",
+        line={"color": look.colour, "dash": look.dash, "width": 2},
+        marker={"size": 5},
+        hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
+    )

@@ -1,0 +1,102 @@
+"""Names of signals, axes and scores as people write them: HTML that plotly understands too, user's words escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup, escape
+
+R_INV = Markup("r<sub>inv</sub>")
+EPS_S = Markup("ε<sub>S</sub>")
+EPS_B = Markup("ε<sub>B</sub>")
+P_DROP = Markup("p<sub>drop</sub>")
+D_Z = Markup("d<sub>z</sub>")
+P_T = Markup("p<sub>T</sub>")
+
+WEIGHTING_LABELS = {"raw": Markup("raw, as in the paper"), "matched": Markup("{}-matched").format(P_T)}
+"""Whether background is weighted to the signal's spectrum of jet pT."""
+
+_SCORES = {
+    "s_NAE": Markup("DarkCLR, s<sub>NAE</sub>"),
+    "s_CLR": Markup("DarkCLR, s<sub>CLR</sub>"),
+    "untrained s_NAE": Markup("untrained, s<sub>NAE</sub>"),
+    "untrained s_CLR": Markup("untrained, s<sub>CLR</sub>"),
+    "multiplicity": Markup("few constituents"),
+    "paper": Markup("paper (its own jets)"),
+    "paper supervised": Markup("paper, supervised"),
+    "s_AE": Markup("DarkCLR, s<sub>AE</sub>"),
+    "untrained s_AE": Markup("untrained, s<sub>AE</sub>"),
+}
+
+
+def detector_label(name: str) -> Markup:
+    """What a detector is called in a legend.
+
+    >>> str(detector_label("s_NAE")), str(detector_label("<mine>"))
+    ('DarkCLR, s<sub>NAE</sub>', '&lt;mine&gt;')
+    """
+    return _SCORES.get(name, escape(name))
+
+
+def signal_label(name: str, parameters: Mapping[str, Any] | None = None) -> Markup:
+    """What a signal is called: by what sets it apart from the Aachen benchmark, else by its name.
+
+    >>> str(signal_label("aachen")), str(signal_label("rinv_0.2", {"r_inv": 0.2, "pion_mass": 4.0}))
+    ('Aachen', 'r<sub>inv</sub> = 0.2')
+    >>> str(signal_label("mass_10", {"r_inv": 0.75, "pion_mass": 10.0}))
+    'm = 10 GeV'
+    """
+    if name == "aachen":
+        return Markup("Aachen")
+    r_inv, mass = _point(parameters or {})
+    if r_inv is None or mass is None:
+        return escape(name)
+    parts = [Markup("{} = {:g}").format(R_INV, r_inv)] if r_inv != BENCHMARK[0] else []
+    parts += [Markup("m = {:g} GeV").format(mass)] if mass != BENCHMARK[1] else []
+    return Markup(", ").join(parts) or escape(name)
+
+
+BENCHMARK = (0.75, 4.0)
+"""r_inv and dark pion mass in GeV of the Aachen benchmark, from which the other signals differ in one number."""
+
+
+def _point(parameters: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    r_inv, mass = parameters.get("r_inv"), parameters.get("pion_mass")
+    return (None if r_inv is None else float(r_inv)), (None if mass is None else float(mass))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A parameter along which signals line up: where each of them sits, and how the axis is drawn."""
+
+    title: Markup
+    positions: dict[str, float]
+    log: bool = False
+    names: dict[str, Markup] = field(default_factory=dict)
+    """Tick labels of signals that have a name only; empty where positions are physical."""
+
+
+def signal_axes(samples: Mapping[str, Mapping[str, Any]]) -> list[Axis]:
+    """Axes for signals by their parameters: r_inv at the benchmark's meson mass, meson mass at its r_inv, and one more
+    with names for signals that lie on neither.
+
+    >>> axes = signal_axes({"aachen": {"r_inv": 0.75, "pion_mass": 4}, "b": {"r_inv": 0.2, "pion_mass": 4}, "mine": {}})
+    >>> [(str(axis.title), axis.positions) for axis in axes]
+    [('r<sub>inv</sub>', {'aachen': 0.75, 'b': 0.2}), ('signal', {'mine': 0.0})]
+    """
+    points = {name: _point(parameters) for name, parameters in samples.items()}
+    by_r_inv = {name: r for name, (r, mass) in points.items() if r is not None and mass == BENCHMARK[1]}
+    by_mass = {name: mass for name, (r, mass) in points.items() if mass is not None and r == BENCHMARK[0]}
+    axes = []
+    if len(by_r_inv) > 1:
+        axes.append(Axis(R_INV, by_r_inv))
+    if len(by_mass) > 1:
+        axes.append(Axis(Markup("dark pion mass [GeV]"), by_mass, log=True))
+    placed = {name for axis in axes for name in axis.positions}
+    left = [name for name in samples if name not in placed]
+    if left:
+        names = {name: signal_label(name, samples[name]) for name in left}
+        axes.append(Axis(Markup("signal"), {name: float(at) for at, name in enumerate(left)}, names=names))
+    return axes

@@ -1,0 +1,245 @@
+"""What a study left in its folder, read and checked: no training, no torch, no Ray."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from darkclr_ray.reports.labels import signal_label
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial as its JSON file tells it; ``validation`` and ``test`` are {score: {signal: evaluation}}."""
+
+    number: int
+    state: str
+    reason: str | None
+    parameters: Mapping[str, float]
+    stages: Mapping[str, str]
+    validation: Mapping[str, Mapping[str, Any]]
+    test: Mapping[str, Mapping[str, Any]]
+    objectives: Mapping[str, float]
+    seconds: Mapping[str, float]
+
+    def objective(self, name: str) -> float:
+        """Value of an objective on validation jets; minus infinity where it could not be computed."""
+        value = self.objectives.get(name)
+        return -math.inf if value is None else value
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredJets:
+    """J jets of one split, in the order of their ids, with the scores of several detectors.
+
+    Attributes:
+        samples: name of each jet's sample, (J,).
+        events, pt, multiplicity: of each jet, (J,); pt in GeV.
+        scores: detector -> float64 (J,), higher = more anomalous, nan where a detector has no score.
+    """
+
+    samples: NDArray[np.str_]
+    events: NDArray[np.int64]
+    pt: NDArray[np.float64]
+    multiplicity: NDArray[np.int64]
+    scores: Mapping[str, NDArray[np.float64]]
+
+    def of(self, sample: str) -> NDArray[np.int64]:
+        """Rows of a sample's jets."""
+        return np.flatnonzero(self.samples == sample)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's folder: what it was asked to do and what its trials reached."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    trials: tuple[Trial, ...]
+    references: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def name(self) -> str:
+        return str(self.about["name"])
+
+    @property
+    def objective(self) -> str:
+        """Name of the objective that the search maximised on validation jets."""
+        return str(self.settings["search"]["objective"])
+
+    @property
+    def score(self) -> str:
+        """The score that the objective judged."""
+        return str(self.settings["search"]["score"])
+
+    @property
+    def background(self) -> str:
+        return str(self.settings["background"])
+
+    @property
+    def complete(self) -> list[Trial]:
+        """Trials that ran to their end."""
+        return [trial for trial in self.trials if trial.state == "COMPLETE"]
+
+    @cached_property
+    def best(self) -> Trial:
+        """The complete trial with the largest objective; of equal ones the first."""
+        return max(self.complete, key=lambda trial: (trial.objective(self.objective), -trial.number))
+
+    @cached_property
+    def samples(self) -> dict[str, Mapping[str, Any]]:
+        """Parameters of the signals, in the order of the study; empty mappings where nothing was recorded."""
+        known = self.about.get("samples") or {}
+        found = self.best.test.get(self.score, {})
+        return {name: known.get(name) or {} for name in dict.fromkeys([*known, *found]) if name != self.background}
+
+    @property
+    def lead(self) -> str:
+        """The signal that is named first: the paper's benchmark where the study has it."""
+        return "aachen" if "aachen" in self.samples else next(iter(self.samples))
+
+    def label(self, signal: str) -> Markup:
+        """What a signal is called."""
+        return signal_label(signal, self.samples[signal])
+
+    def stage(self, kind: str, key: str) -> Path:
+        """Folder of a stage."""
+        return self.folder / "stages" / _safe(kind) / _safe(key)
+
+    def history(self, trial: Trial, kind: str) -> list[dict[str, Any]]:
+        """Lines of the history of a trial's stage; empty where none was kept."""
+        path = self.stage(kind, trial.stages[kind]) / "history.jsonl" if kind in trial.stages else None
+        if path is None or not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+    def scored(self, split: str) -> ScoredJets:
+        """Jets of a split with the scores of the best trial, of the references (named "<reference> <score>") and the
+        multiplicity.
+
+        Raises:
+            ValueError: a score belongs to a jet that jets.parquet does not have.
+        """
+        table = _columns(self.folder / "jets.parquet")
+        rows = np.flatnonzero(table["split"] == split)
+        rows = rows[np.argsort(table["jet_id"][rows])]
+        ids = table["jet_id"][rows].astype(np.int64)
+        multiplicity = table["multiplicity"][rows].astype(np.int64)
+        scores = self._stage_scores(self.best.stages, "", split, ids)
+        for name, reference in self.references.items():
+            scores |= self._stage_scores(reference.get("stages") or {}, name, split, ids)
+        return ScoredJets(
+            samples=table["sample"][rows].astype(str),
+            events=table["event_id"][rows].astype(np.int64),
+            pt=table["pt"][rows].astype(np.float64),
+            multiplicity=multiplicity,
+            scores={**scores, "multiplicity": -multiplicity.astype(np.float64)},
+        )
+
+    def _stage_scores(
+        self, stages: Mapping[str, str], reference: str, split: str, ids: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.float64]]:
+        if "scores" not in stages:
+            return {}
+        path = self.stage("scores", stages["scores"]) / "scores.parquet"
+        table = _columns(path)
+        result = {}
+        for detector in dict.fromkeys(table["detector"].tolist()):
+            rows = np.flatnonzero((table["detector"] == detector) & (table["split"] == split))
+            places = np.searchsorted(ids, table["jet_id"][rows])
+            if len(ids) == 0 or not np.array_equal(ids[np.minimum(places, len(ids) - 1)], table["jet_id"][rows]):
+                raise ValueError(
+                    f"{path}: scores of jets that jets.parquet does not have; the folder mixes two studies"
+                )
+            scores = np.full(len(ids), np.nan)
+            scores[places] = table["score"][rows]
+            result[detector_name(reference, str(detector))] = scores
+        return result
+
+    def examples(self) -> dict[str, NDArray[np.float32]]:
+        """Views of one background jet, (n, 3) each: pT in GeV, eta, phi; empty where none was kept."""
+        path = self.folder / "examples.npz"
+        if not path.exists():
+            return {}
+        with np.load(path, allow_pickle=False) as arrays:
+            views = {name: arrays[name] for name in arrays.files}
+        for name, view in views.items():
+            if view.ndim != 2 or view.shape[1] != 3 or len(view) == 0:
+                raise ValueError(f"{path}: {name!r} has shape {view.shape}; expected (n, 3) with n > 0: pT, eta, phi")
+        return views
+
+
+def detector_name(reference: str, score: str) -> str:
+    """What a reference's score is called beside the best trial's.
+
+    >>> detector_name("", "s_NAE"), detector_name("untrained", "s_NAE"), detector_name("multiplicity", "multiplicity")
+    ('s_NAE', 'untrained s_NAE', 'multiplicity')
+    """
+    return score if reference in ("", score) else f"{reference} {score}"
+
+
+def read(folder: Path) -> Study:
+    """Read a study's folder.
+
+    Raises:
+        ValueError: no study there, or no trial of it is complete yet.
+    """
+    if not (folder / "study.json").is_file():
+        raise ValueError(f"{folder}: no study.json, so this is not a study's folder")
+    about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    settings = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
+    trials = [_trial(path) for path in sorted((folder / "trials").glob("*.json"))]
+    path = folder / "references.json"
+    references = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    study = Study(folder, about, settings, tuple(sorted(trials, key=lambda trial: trial.number)), references)
+    if not study.complete:
+        states = ", ".join(f"trial {trial.number}: {trial.state}" for trial in study.trials) or "no trial at all"
+        raise ValueError(f"{folder}: nothing to report before the first complete trial ({states})")
+    return study
+
+
+def _trial(path: Path) -> Trial:
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    return Trial(
+        number=int(facts["number"]),
+        state=str(facts["state"]),
+        reason=facts.get("reason"),
+        parameters=facts.get("parameters") or {},
+        stages=facts.get("stages") or {},
+        validation=facts.get("validation") or {},
+        test=facts.get("test") or {},
+        objectives=facts.get("objectives") or {},
+        seconds=facts.get("seconds") or {},
+    )
+
+
+def _columns(path: Path) -> dict[str, NDArray[Any]]:
+    table = pq.read_table(path)
+    plain = dict(zip(table.column_names, table.columns, strict=True))
+    for name, column in plain.items():
+        if pa.types.is_dictionary(column.type):
+            plain[name] = column.cast(column.type.value_type)
+    return {name: column.to_numpy(zero_copy_only=False) for name, column in plain.items()}
+
+
+def _safe(name: str) -> str:
+    """A name that is one step of a path and cannot leave the study's folder."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"stage {name!r}: expected letters, digits, '_', '-' and '.' only")
+    return name

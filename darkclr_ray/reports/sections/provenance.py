@@ -1,0 +1,102 @@
+"""Where a study's numbers come from: versions, seeds, fingerprints, unusual settings, time spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from darkclr_ray.reports.page import Section
+from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.settings import StudySettings
+
+
+def section(study: Study) -> Section:
+    """Facts, settings that differ from the paper's, and timings."""
+    return Section(
+        "provenance", "Where the numbers come from", [differing_settings(study), facts(study), timings(study)]
+    )
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings with dotted keys.
+
+    >>> flat({"nae": {"steps": 40, "hidden": (128, 64)}, "seed": 1})
+    {'nae.steps': 40, 'nae.hidden': [128, 64], 'seed': 1}
+    """
+    result: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[prefix + str(key)] = list(value) if isinstance(value, tuple) else value
+    return result
+
+
+def differing_settings(study: Study) -> Table:
+    """Settings of physics and training that differ from the defaults, which are the paper's."""
+    ours, paper = flat(study.settings), flat(StudySettings().model_dump(mode="json"))
+    rows: list[dict[str, Cell]] = [
+        {"setting": key, "here": _text(value), "paper": _text(paper.get(key))}
+        for key, value in ours.items()
+        if value != paper.get(key) and not key.startswith("compute.") and key not in ("name", "out")
+    ]
+    return Table(
+        "settings",
+        Markup("Settings that differ from the defaults (the paper’s values, or where it is silent its authors’)."),
+        [Column("setting", "setting"), Column("here", "this study"), Column("paper", "default")],
+        rows,
+    )
+
+
+def facts(study: Study) -> Table:
+    """Versions, seed, machine, and fingerprints of the jets, one fact a row."""
+    about, best = study.about, study.best
+    groups: dict[str, Any] = {
+        "study": {
+            "name": study.name,
+            "preset": about.get("preset"),
+            "created": about.get("created"),
+            "seed": study.settings.get("seed"),
+            "command": " ".join(map(str, about.get("command") or [])) or None,
+        },
+        "best trial": {"number": best.number, **{f"{kind} stage": key for kind, key in best.stages.items()}},
+        "machine": about.get("machine") or {"": None},
+        "versions": about.get("versions") or {"": None},
+        "jets": about.get("jets") or {"": None},
+    }
+    rows: list[dict[str, Cell]] = []
+    for group, entries in groups.items():
+        for at, (key, value) in enumerate(flat(entries).items()):
+            rows.append({"group": group if at == 0 else "", "fact": key, "value": _text(value, "not recorded")})
+    columns = [Column("group", ""), Column("fact", "fact"), Column("value", "value")]
+    return Table("provenance", Markup("What made these numbers."), columns, rows)
+
+
+def timings(study: Study) -> Table:
+    """Seconds of each trial by stage, and their sums; a stage found in the store costs nothing."""
+    spent = {
+        trial.number: {stage: seconds for stage, seconds in trial.seconds.items() if stage != "total"}
+        for trial in study.trials
+    }
+    stages = list(dict.fromkeys(stage for parts in spent.values() for stage in parts))
+    rows: list[dict[str, Cell]] = [
+        {"trial": str(number), **parts, "sum": sum(parts.values()), "best": int(number == study.best.number)}
+        for number, parts in spent.items()
+        if parts
+    ]
+    total: dict[str, Cell] = {stage: sum(parts.get(stage, 0.0) for parts in spent.values()) for stage in stages}
+    total |= {"trial": "all", "sum": sum(sum(parts.values()) for parts in spent.values())}
+    caption = "Seconds that each trial spent, by stage; what an earlier trial had computed comes from the store."
+    columns = [Column("trial", "trial"), *(Column(stage, stage) for stage in stages), Column("sum", "sum")]
+    return Table("timings", caption, columns, [*rows, total])
+
+
+def _text(value: Any, nothing: str = "none") -> str:
+    if value is None:
+        return nothing
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

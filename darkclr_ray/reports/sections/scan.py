@@ -1,0 +1,88 @@
+"""What the search found: every trial against the searched parameters, and the list of trials."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from darkclr_ray.reports import comparison, words
+from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
+from darkclr_ray.reports.figures import scan
+from darkclr_ray.reports.labels import D_Z, P_DROP, WEIGHTING_LABELS, detector_label
+from darkclr_ray.reports.page import Figure, Section
+from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.tables import Cell, Column, Table
+
+PARAMETERS = (
+    scan.Parameter("d_z", Markup("embedding dimension {}").format(D_Z), log=True),
+    scan.Parameter("p_drop", Markup("drop probability {}").format(P_DROP)),
+    scan.Parameter("step_size", Markup("Langevin step size"), log=True),
+)
+
+
+def section(study: Study, eps_s: float) -> Section:
+    """Rejection and AUC of every trial on test jets (Fig. 5), and a table of all trials."""
+    signals = [study.lead, *(name for name in study.samples if name != study.lead)]
+    choices = {
+        f"{study.label(name)}, {WEIGHTING_LABELS[weighting]}": points(study, name, weighting, eps_s)
+        for weighting in WEIGHTINGS
+        for name in signals
+    }
+    searched = [p for p in PARAMETERS if all(p.key in trial.parameters for trial in study.complete)]
+    caption = Markup(
+        "Every complete trial on test jets against each searched parameter (the paper’s Fig. 5 shows {}). The menu "
+        "chooses signal and weighting. The trial that was best on validation jets is ringed; it need not be the "
+        "highest here. Error bars: 68% from this test sample, which all trials share. Dotted: chance. {}"
+    ).format(D_Z, words.trained_and_selected(study))
+    figure = Figure("scan", scan.scan(choices, searched, eps_s=eps_s), caption)
+    return Section("scan", "What the search found", [figure, trials(study, eps_s)])
+
+
+def points(study: Study, signal: str, weighting: Weighting, eps_s: float) -> list[scan.Point]:
+    """A point for each complete trial and score."""
+    found = []
+    for trial in study.complete:
+        for score in trial.test:
+            evaluation = comparison.of_trial(trial, score, signal)
+            if evaluation is not None:
+                performance = comparison.side(evaluation, weighting)
+                value, area = comparison.rejection(performance, eps_s), comparison.area(performance)
+                best = trial.number == study.best.number
+                found.append(scan.Point(trial.number, score, trial.parameters, value, area, best))
+    return found
+
+
+def trials(study: Study, eps_s: float) -> Table:
+    """All trials with what they reached on the leading signal; pruned and failed ones with the reason."""
+    rows: list[dict[str, Cell]] = []
+    for trial in study.trials:
+        row: dict[str, Cell] = {
+            "trial": str(trial.number),
+            "state": {"FAIL": "failed"}.get(trial.state, trial.state.lower()),
+            **{key: f"{value:.4g}" for key, value in trial.parameters.items()},
+            "objective": trial.objectives.get(study.objective),
+            "reason": trial.reason or "",
+            "best": int(trial.number == study.best.number),
+        }
+        evaluation = comparison.of_trial(trial, study.score, study.lead)
+        if evaluation is not None:
+            for weighting in WEIGHTINGS:
+                performance = comparison.side(evaluation, weighting)
+                row[f"rejection_{weighting}"] = comparison.rejection(performance, eps_s)
+                row[f"auc_{weighting}"] = comparison.area(performance)
+        rows.append(row)
+    columns = [
+        Column("trial", "trial"),
+        Column("state", "state"),
+        *(Column(p.key, heading) for p, heading in zip(PARAMETERS, (D_Z, P_DROP, "step size"), strict=True)),
+        Column("objective", Markup("objective,<br>validation")),
+        *(
+            Column(f"{key}_{weighting}", heading, Markup("{}, test, {}").format(study.label(study.lead), label))
+            for weighting, label in WEIGHTING_LABELS.items()
+            for key, heading in (("rejection", "rejection"), ("auc", "AUC"))
+        ),
+        *([Column("reason", "why it ended early")] if any(row["reason"] for row in rows) else []),
+    ]
+    caption = Markup("All trials; the best is marked. Objective: {}, of {}.").format(
+        words.objective(study), detector_label(study.score)
+    )
+    return Table("trials", caption, columns, rows)

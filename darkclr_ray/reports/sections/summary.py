@@ -1,0 +1,56 @@
+"""The study in a few paragraphs, and the samples that it used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from darkclr_ray.reports import words
+from darkclr_ray.reports.comparison import Evaluations
+from darkclr_ray.reports.labels import R_INV
+from darkclr_ray.reports.page import Section
+from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.tables import Cell, Column, Table
+
+
+def section(study: Study, found: Evaluations) -> Section:
+    """What was trained, what chose what, what the numbers mean, on which samples."""
+    return Section("study", "The study", [*words.summary(study, found), samples(study)])
+
+
+def samples(study: Study) -> Table:
+    """Signals with their parameters and jets. The pT window acts after the invisible part is lost, so the invisible
+    fraction around selected jets differs from the nominal one."""
+    counts = study.about.get("counts") or {}
+    rows: list[dict[str, Cell]] = []
+    for name in (study.background, *study.samples):
+        parameters: Mapping[str, Any] = study.samples.get(name, {})
+        decays = parameters.get("decays")
+        rows.append(
+            {
+                "sample": study.label(name) if name in study.samples else words.background_label(study),
+                "r_inv": parameters.get("r_inv"),
+                "r_inv_selected": parameters.get("invisible_fraction_selected"),
+                "pion_mass": parameters.get("pion_mass"),
+                "rho_mass": parameters.get("rho_mass"),
+                "decays": str(decays).replace("_", " ") if decays else "",
+                **{split: (counts.get(split) or {}).get(name) for split in ("train", "validation", "test")},
+            }
+        )
+    columns = [
+        Column("sample", "sample"),
+        Column("r_inv", R_INV),
+        Column("r_inv_selected", Markup("{}, selected").format(R_INV)),
+        Column("pion_mass", "dark pion [GeV]"),
+        Column("rho_mass", "dark rho [GeV]"),
+        Column("decays", "what decays"),
+        *(Column(split, split, "jets") for split in ("train", "validation", "test")),
+    ]
+    caption = Markup(
+        "Samples. {} is the nominal share of dark mesons that stay invisible; “selected” is the share around jets "
+        "that passed the selection, which differs because the window in jet p<sub>T</sub> acts after the invisible "
+        "part is lost."
+    ).format(R_INV)
+    return Table("samples", caption, columns, rows)

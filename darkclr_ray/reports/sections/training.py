@@ -1,0 +1,75 @@
+"""How the best trial was trained, and whether its Langevin chains moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from darkclr_ray.reports import words
+from darkclr_ray.reports.figures import training
+from darkclr_ray.reports.page import Figure, Section
+from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.tables import Table
+
+History = Sequence[Mapping[str, Any]]
+
+
+def section(study: Study) -> Section:
+    """Curves of encoder and autoencoder with a paragraph on the chains' health; what was not kept is left out."""
+    encoder, energy = study.history(study.best, "representation"), study.history(study.best, "energy")
+    kept = kept_epoch(energy)
+    blocks: list[str | Figure | Table] = [health(encoder, energy, kept)]
+    ending = words.trained_and_selected(study)
+    if encoder:
+        caption = Markup(
+            "Training of the best trial’s encoder: loss (Eq. 3 and the penalty on the norm), cosine similarities of "
+            "the views to the anchor, and mean norm of the background’s representations. {}"
+        ).format(ending)
+        blocks.append(Figure("encoder_training", training.encoder_training(encoder), caption, _plain(encoder)))
+    if energy:
+        caption = Markup(
+            "Training of the best trial’s normalised autoencoder: energies (squared error per dimension) of data and "
+            "of the ends of the chains, their difference, the chains’ displacement in units of the data’s spread, and "
+            "the mean Metropolis–Hastings acceptance of their last step. Grey: pre-training by reconstruction; "
+            "dotted: the epoch that was kept; crosses: warnings. {}"
+        ).format(ending)
+        figure = training.energy_training(energy, kept["epoch"] if kept else None)
+        blocks.append(Figure("energy_training", figure, caption, _plain(energy)))
+    return Section("training", "Training of the best trial, and the health of its chains", blocks)
+
+
+def kept_epoch(energy: History) -> Mapping[str, Any] | None:
+    """The epoch of contrastive divergence that a training keeps: energy difference closest to zero (Sec. 4)."""
+    known = [line for line in energy if line.get("energy_difference") is not None]
+    return min(known, key=lambda line: abs(line["energy_difference"]), default=None)
+
+
+def health(encoder: History, energy: History, kept: Mapping[str, Any] | None) -> Markup:
+    """What a reader must know about the training: the kept epoch, how far chains moved, and every kind of warning."""
+    if kept is None:
+        text = Markup("No epoch of contrastive divergence was recorded: the energy is that of a plain autoencoder.")
+    else:
+        text = Markup(
+            "Kept: epoch {} with an energy difference of {:.2g} at an energy of {:.3g}. Its chains moved by {:.2g} of "
+            "the data’s spread; σ²/(2λ) is {:.2g}; {:,} chains of all epochs were not finite."
+        ).format(
+            kept["epoch"],
+            kept["energy_difference"],
+            kept["energy_data"],
+            kept["displacement"],
+            kept["sigma2_over_2lambda"],
+            sum(line.get("nonfinite") or 0 for line in energy),
+        )
+    warnings = [str(line["warning"]) for line in (*encoder, *energy) if line.get("warning")]
+    if not warnings:
+        return text + Markup(" No epoch gave a warning.")
+    return text + Markup(' <strong class="alert">{} with a warning; the last one: {}.</strong>').format(
+        "1 epoch" if len(warnings) == 1 else f"{len(warnings)} epochs", warnings[-1].rstrip(".")
+    )
+
+
+def _plain(history: History) -> list[dict[str, Any]]:
+    """Records with numbers and words only, as a CSV has them."""
+    return [{key: value for key, value in line.items() if not isinstance(value, list | dict)} for line in history]

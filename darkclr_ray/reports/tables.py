@@ -1,0 +1,109 @@
+"""Tables for people (HTML) and for programs (CSV) from the same rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from darkclr_ray.reports.values import Value, plain
+
+Cell = Value | str | float | int | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its key in the rows and in the CSV, its heading, and a heading that it shares with its neighbours."""
+
+    key: str
+    heading: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows (mappings from a column's key to its cell) under columns. ``name`` is that of its CSV, which holds ``data``
+    where that is given (one number a row, say), else the table as it is shown. A row with a true "best" is marked."""
+
+    name: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Cell]]
+    data: Sequence[Mapping[str, Cell]] = ()
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Shared headings with the number of columns that they span; empty where no column has one."""
+        if not any(column.group for column in self.columns):
+            return []
+        spans: list[tuple[str, int]] = []
+        for column in self.columns:
+            if spans and spans[-1][0] == column.group:
+                spans[-1] = (column.group, spans[-1][1] + 1)
+            else:
+                spans.append((column.group, 1))
+        return spans
+
+    def starts_group(self, at: int) -> bool:
+        """Whether column ``at`` is the first under its shared heading."""
+        return at > 0 and self.columns[at].group != self.columns[at - 1].group
+
+    def cell(self, row: Mapping[str, Cell], column: Column) -> str:
+        """What a cell shows: a dash where there is nothing."""
+        cell = row.get(column.key)
+        if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+            return "–"
+        if isinstance(cell, Value):
+            return Markup(cell)
+        if isinstance(cell, float):
+            return plain(cell)
+        return f"{cell:,}" if isinstance(cell, int) else cell
+
+    def numeric(self, column: Column) -> bool:
+        """Whether the column holds numbers, which stand flush right."""
+        return all(not isinstance(row.get(column.key), str) for row in self.rows)
+
+    def csv(self) -> str:
+        """The table as CSV: full precision, an interval as columns ``_low``, ``_high`` and ``_lower_bound``."""
+        return as_csv(self.data or [{column.key: row.get(column.key) for column in self.columns} for row in self.rows])
+
+
+def as_csv(rows: Sequence[Mapping[str, Cell]]) -> str:
+    """Rows as CSV; columns are those of all rows in order of appearance.
+
+    >>> print(as_csv([{"signal": "aachen", "rejection": Value(38.0, 35.0, 42.0)}, {"signal": "=x"}]), end="")
+    signal,rejection,rejection_low,rejection_high,rejection_lower_bound
+    aachen,38.0,35.0,42.0,0
+    '=x,,,,
+    """
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    intervals = {key for key in keys if any(isinstance(row.get(key), Value) for row in rows)}
+    parts = {
+        key: [key, f"{key}_low", f"{key}_high", f"{key}_lower_bound"] if key in intervals else [key] for key in keys
+    }
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([name for key in keys for name in parts[key]])
+    for row in rows:
+        writer.writerow([field for key in keys for field in _fields(row.get(key), len(parts[key]))])
+    return text.getvalue()
+
+
+def _fields(cell: Cell, width: int) -> list[str]:
+    if isinstance(cell, Value):
+        return [_field(cell.value), _field(cell.low), _field(cell.high), str(int(cell.bound))]
+    return [_field(cell), *[""] * (width - 1)]
+
+
+def _field(cell: str | float | None) -> str:
+    """Text of a field; words that a spreadsheet would run as a formula get an apostrophe in front."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    if isinstance(cell, str):
+        words = Markup(cell).striptags() if isinstance(cell, Markup) else cell
+        return "'" + words if words[:1] in ("=", "+", "-", "@", "\t", "\r") else words
+    return repr(cell)

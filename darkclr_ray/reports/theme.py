@@ -1,0 +1,149 @@
+"""How things look: one colour a detector, one colour and dash a signal, one plotly template. Colours are those of
+Okabe and Ito (2008), which colour-blind people tell apart.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # their yellow is left out: it vanishes on white
+GREY = "#7A7A7A"
+INK = "#1A1A1A"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+WIDTH = 1080
+"""Width of a figure in pixels: what a laptop shows without scrolling, and what an A4 page is scaled to."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour (hex), line dash and marker symbol of a curve, in plotly's words."""
+
+    colour: str
+    dash: str = "solid"
+    symbol: str = "circle"
+
+    def faded(self, opacity: float) -> str:
+        """The colour as rgba with ``opacity`` in [0, 1].
+
+        >>> Look("#0072B2").faded(0.2)
+        'rgba(0,114,178,0.2)'
+        """
+        red, green, blue = (int(self.colour[at : at + 2], 16) for at in (1, 3, 5))
+        return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+DETECTORS: dict[str, Look] = {
+    "s_NAE": Look(BLUE),
+    "s_CLR": Look(VERMILLION, symbol="square"),
+    "multiplicity": Look(GREEN, "dash", "triangle-up"),
+    "untrained s_NAE": Look(ORANGE, "dot", "x"),
+    "untrained s_CLR": Look(GREY, "dot", "cross"),
+    "paper": Look(BLACK, "longdash", "diamond-open"),
+    "JetCLR": Look(PURPLE, "dashdot", "pentagon"),
+    "supervised": Look(SKY, "longdashdot", "star"),
+}
+"""Looks of the detectors that every study knows; the paper's published numbers count as one."""
+
+_SPARE = tuple(
+    Look(colour, dash, symbol)
+    for dash, symbol in (("dashdot", "hexagon-open"), ("longdash", "triangle-down-open"), ("dot", "bowtie-open"))
+    for colour in (PURPLE, SKY, GREY, GREEN, ORANGE, BLUE, VERMILLION)
+)
+
+SIGNALS: dict[str, Look] = {
+    "aachen": Look(BLACK, "solid", "circle"),
+    "rinv_0.5": Look(ORANGE, "dash", "triangle-up"),
+    "rinv_0.2": Look(VERMILLION, "dot", "triangle-down"),
+    "mass_10": Look(SKY, "dashdot", "square"),
+    "mass_20": Look(BLUE, "longdash", "diamond"),
+}
+"""Looks of the paper's signals: warm colours vary r_inv, cold ones the meson mass."""
+
+
+def detector_looks(names: list[str]) -> dict[str, Look]:
+    """A look for each detector: its own where it has one, else a spare one, the same for the same list.
+
+    >>> detector_looks(["s_NAE", "mine"])["mine"] == detector_looks(["mine"])["mine"]
+    True
+    """
+    return _looks(names, DETECTORS)
+
+
+def signal_looks(names: list[str]) -> dict[str, Look]:
+    """A look for each signal, like `detector_looks`."""
+    return _looks(names, SIGNALS)
+
+
+def _looks(names: list[str], known: dict[str, Look]) -> dict[str, Look]:
+    others = sorted(set(names) - set(known))
+    spare = {name: _SPARE[at % len(_SPARE)] for at, name in enumerate(others)}
+    return {name: known.get(name) or spare[name] for name in names}
+
+
+def _template() -> go.layout.Template:
+    axis = {
+        "showline": True,
+        "linecolor": INK,
+        "linewidth": 1,
+        "mirror": True,
+        "ticks": "inside",
+        "ticklen": 5,
+        "gridcolor": "#E8E8E8",
+        "zeroline": False,
+        "automargin": True,
+        "title": {"standoff": 8, "font": {"size": 14}},
+        "tickfont": {"size": 12.5},
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 14, "color": INK},
+            "paper_bgcolor": "white",
+            "plot_bgcolor": "white",
+            "colorway": [BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK],
+            "xaxis": axis,
+            "yaxis": axis,
+            "legend": {
+                "orientation": "h",
+                "yref": "container",
+                "yanchor": "top",
+                "y": 0.995,
+                "x": 0,
+                "itemwidth": 44,
+                "bgcolor": "rgba(0,0,0,0)",
+            },
+            "margin": {"l": 70, "r": 36, "t": 62, "b": 56},
+            "modebar": {"orientation": "v", "bgcolor": "rgba(255,255,255,0.85)"},
+            "hoverlabel": {"font": {"family": FONT, "size": 13}},
+        }
+    )
+
+
+TEMPLATE = _template()
+
+
+def dress(figure: go.Figure, height: int) -> go.Figure:
+    """The figure with this project's template and size; returns it."""
+    return figure.update_layout(template=TEMPLATE, width=WIDTH, height=height, autosize=False)
+
+
+def log_axis(low: float, high: float) -> dict[str, object]:
+    """Settings of a log axis from ``low`` to ``high`` > 0 with plain numbers (1, 2, 5, 10, ...) as ticks.
+
+    >>> log_axis(4, 60)["tickvals"]
+    [5.0, 10.0, 20.0, 50.0]
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    decades = last - first
+    steps = (1, 2, 5) if decades <= 3 else (1,)
+    ticks = [m * 10.0**power for power in range(first, last + 1) for m in steps]
+    ticks = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+    return {
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,.10g}" for tick in ticks],
+    }

@@ -1,0 +1,184 @@
+"""The sentences of an embedding scan's page: what was trained on what, what chose what, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from darkclr_ray.reports.comparison import Evaluations, Ratio, rejection, side
+from darkclr_ray.reports.labels import D_Z, EPS_S, P_DROP, P_T, detector_label, signal_label
+from darkclr_ray.reports.record import Study, Trial
+from darkclr_ray.reports.values import Value
+
+SURE = 0.95
+"""Confidence from which one detector is said to be better than another."""
+
+_OBJECTIVES = {
+    "matched": Markup("the mean logarithm over all signals of the {}-matched rejection at {} = 0.2").format(P_T, EPS_S),
+    "raw": Markup("the mean logarithm over all signals of the unmatched rejection at {} = 0.2").format(EPS_S),
+    "worst": Markup("the {}-matched rejection at {} = 0.2 of the worst signal").format(P_T, EPS_S),
+    "signal_blind": Markup("how well background is told from its own anomalous views (no signal jet takes part)"),
+}
+
+
+def objective(study: Study) -> Markup:
+    """What the search maximised, in words."""
+    name = study.objective
+    if name.startswith("leave_out:"):
+        left_out = name.removeprefix("leave_out:")
+        label = signal_label(left_out, study.samples.get(left_out))
+        return Markup("{} but {}").format(_OBJECTIVES["matched"], label)
+    return _OBJECTIVES.get(name) or Markup("the objective <code>{}</code>").format(name)
+
+
+def counted(study: Study, split: str) -> Markup:
+    """Jets of a split: "6,000 QCD jets and 1,500 of each of 5 signals"."""
+    counts: Mapping[str, int] = (study.about.get("counts") or {}).get(split) or {}
+    background = counts.get(study.background)
+    sizes = sorted({counts[name] for name in study.samples if name in counts})
+    if background is None or not sizes:
+        return Markup("an unrecorded number of jets")
+    size = " to ".join(f"{number:,}" for number in dict.fromkeys((sizes[0], sizes[-1])))
+    signals = len([name for name in study.samples if name in counts])
+    return Markup("{:,} {} jets and {} of {}").format(
+        background, background_label(study), size, f"each of {signals} signals" if signals > 1 else "the signal"
+    )
+
+
+def background_label(study: Study) -> Markup:
+    """What the background is called."""
+    return Markup("QCD") if study.background == "qcd" else escape(study.background)
+
+
+def point(trial: Trial) -> Markup:
+    """A trial's parameters: "d_z = 64, p_drop = 0.5, step size 0.02"."""
+    names = {"d_z": Markup("{} = ").format(D_Z), "p_drop": Markup("{} = ").format(P_DROP), "step_size": "step size "}
+    parts = [Markup("{}{:.3g}").format(names.get(key, f"{key} = "), value) for key, value in trial.parameters.items()]
+    return Markup(", ").join(parts)
+
+
+def trained_and_selected(study: Study) -> Markup:
+    """The end of every caption: what was trained on what and selected on what, and which jets are shown."""
+    return Markup(
+        "Trained on {} jets without labels; hyperparameters selected by the objective “{}” on the validation split "
+        "({}); numbers from the test split ({})."
+    ).format(_training_jets(study), study.objective, counted(study, "validation"), counted(study, "test"))
+
+
+def _training_jets(study: Study) -> Markup:
+    count = ((study.about.get("counts") or {}).get("train") or {}).get(study.background)
+    number = Markup("{:,} ").format(count) if count else Markup("")
+    return number + background_label(study)
+
+
+def subtitle(study: Study) -> Markup:
+    """One line below the title: what kind of study this is, how many trials, when."""
+    states = [trial.state for trial in study.trials]
+    other = [
+        f"{states.count(state)} {word}" for state, word in (("PRUNED", "pruned"), ("FAIL", "failed")) if state in states
+    ]
+    words = f"Embedding scan of DarkCLR · {states.count('COMPLETE')} complete trials"
+    words += f" ({', '.join(other)})" if other else ""
+    words += f" · {study.settings['search'].get('trials', '?')} planned"
+    return Markup("{} · {}").format(words, str(study.about.get("created", "date not recorded")))
+
+
+def headline(study: Study, found: Evaluations, ratios: Sequence[Ratio], eps_s: float) -> Markup:
+    """The outcome in a sentence or two, in numbers drawn from the data, wins and losses alike."""
+    rejections = {name: rejection(side(one, "matched"), eps_s) for name, one in found[study.score].items()}
+    text = Markup("The best of {} trials ({}) reaches a {}-matched background rejection of {} on {}").format(
+        len(study.complete), point(study.best), P_T, _words(rejections[study.lead]), study.label(study.lead)
+    )
+    others = sorted(value.value for signal, value in rejections.items() if signal != study.lead)
+    if others:
+        text += Markup(" and of {} on the other signals").format(_range(others))
+    text += Markup(" at {} = {:g}. ").format(EPS_S, eps_s)
+    return text + _verdict(ratios, (f"untrained {study.score}", "multiplicity"))
+
+
+def _words(value: Value) -> str:
+    """A rejection with its interval in a sentence.
+
+    >>> _words(Value(38.2, 35.0, 42.4)), _words(Value(120.0, bound=True))
+    ('38 (35–42)', 'more than 120')
+    """
+    if value.bound:
+        return f"more than {value.value:,.0f}"
+    return f"{value.value:,.0f} ({value.value - value.down:,.0f}–{value.value + value.up:,.0f})"
+
+
+def _range(numbers: Sequence[float]) -> str:
+    """First and last of sorted numbers, once if they are written alike.
+
+    >>> _range([7.2, 30.0]), _range([8.0])
+    ('7 to 30', '8')
+    """
+    return " to ".join(dict.fromkeys((f"{numbers[0]:,.0f}", f"{numbers[-1]:,.0f}")))
+
+
+def _verdict(ratios: Sequence[Ratio], others: Sequence[str]) -> Markup:
+    """On how many signals the best trial is ahead of and behind each reference with at least 95% confidence."""
+    verdicts = []
+    for other in others:
+        sure = [ratio.confidence for ratio in ratios if ratio.denominator == other and ratio.weighting == "matched"]
+        ahead, behind = sum(c >= SURE for c in sure), sum(c <= 1 - SURE for c in sure)
+        if sure:
+            words = Markup("ahead of {} on {} of {} signals").format(detector_words(other), ahead, len(sure))
+            verdicts.append(words + (Markup(" (behind on {})").format(behind) if behind else ""))
+    if not verdicts:
+        return Markup("")
+    return Markup("With 95% confidence, on the same jets, it is {}.").format(Markup(", and ").join(verdicts))
+
+
+def detector_words(name: str) -> Markup:
+    """A detector within a sentence."""
+    words: dict[str, Markup] = {
+        "multiplicity": Markup("a cut on the number of constituents"),
+        "untrained s_NAE": Markup("an untrained encoder with its own NAE"),
+        "untrained s_CLR": Markup("the norm of an untrained encoder"),
+    }
+    return words.get(name) or detector_label(name)
+
+
+def summary(study: Study, found: Evaluations) -> list[Markup]:
+    """The study in a few paragraphs: what was trained, what selected what, what the thresholds mean."""
+    settings: Mapping[str, Any] = study.settings
+    trained = Markup(
+        "Each trial trains DarkCLR’s encoder on {} jets and views of them, and then a normalised autoencoder on the "
+        "encoder’s representations of the same jets. No signal jet and no label enters a training; constituents’ {} "
+        "enters {}."
+    ).format(
+        _training_jets(study),
+        P_T,
+        "as a fraction of the jet’s"
+        if settings["inputs"]["pt"] == "fraction"
+        else f"divided by {settings['inputs']['pt_scale']:g} GeV",
+    )
+    chosen = Markup(
+        "<strong>What chose what.</strong> Within a training, the encoder’s epoch is that of the lowest training "
+        "loss, and the autoencoder’s that with the energy difference closest to zero. The search chose {}, {} and the "
+        "Langevin step size: it maximised {}, judged by {}, on <em>validation</em> jets ({}). {} All numbers below "
+        "come from <em>test</em> jets ({}), which chose nothing."
+    ).format(
+        D_Z,
+        P_DROP,
+        objective(study),
+        detector_label(study.score),
+        counted(study, "validation"),
+        "No signal chose the model."
+        if study.objective == "signal_blind"
+        else "So the training is blind to signals, but the choice among trials is not.",
+        counted(study, "test"),
+    )
+    level = min(evaluation.level for evaluation in found[study.score].values())
+    thresholds = Markup(
+        "<strong>What the numbers mean.</strong> A rejection 1/ε<sub>B</sub> is quoted at the threshold that keeps {} "
+        "of the <em>test signal itself</em>: the paper’s convention. A search that does not know its signal could not "
+        "set it. Chance is a rejection of 1/{}. Jet {} alone separates these signals from QCD, so every number has a "
+        "twin in which background is weighted to the signal’s spectrum of jet {} (“matched”). Intervals hold {:.0%}; "
+        "“&gt;” marks a lower bound (95%) where less than one background jet survives. They cover the test sample, "
+        "not another training with other seeds."
+    ).format(EPS_S, EPS_S, P_T, P_T, level)
+    return [trained, chosen, thresholds]

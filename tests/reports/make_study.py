@@ -1,0 +1,208 @@
+"""A small study's folder in the real format, with random numbers for scores: quick to make, complete, not physics.
+
+``python tests/reports/make_study.py FOLDER`` makes one to look at.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from darkclr_ray.evaluation.rejection import evaluate
+from darkclr_ray.jets.samples import NAMED
+from darkclr_ray.settings import preset
+
+SHIFTS = {"aachen": 0.55, "rinv_0.5": 0.4, "rinv_0.2": 0.2, "mass_10": 0.5, "mass_20": 0.3}
+"""How far apart a signal's scores are from the background's, in standard deviations, for a perfect detector."""
+POWERS = {"s_NAE": 1.0, "s_CLR": 0.6}
+
+
+def make_study(
+    folder: Path, *, name: str = "toy", seed: int = 1, background: int = 1200, signal: int = 300, replicas: int = 20
+) -> Path:
+    """Write a study with four complete trials, a pruned and a failed one; returns ``folder``."""
+    random = np.random.default_rng(seed)
+    settings = preset("laptop").updated({"name": name})
+    samples = {"qcd": background, **dict.fromkeys(SHIFTS, signal)}
+    jets = _jets(random, samples)
+    folder.mkdir(parents=True, exist_ok=True)
+    _json(
+        folder / "study.json",
+        {
+            "name": name,
+            "preset": "laptop",
+            "created": "2026-01-01T12:00:00Z",
+            "versions": {"darkclr_ray": "0.1.0", "python": "3.11"},
+            "command": ["python", "studies/embedding_scan.py"],
+            "objective": settings.search.objective,
+            "jets": {"path": "starter", "fingerprints": {"train/qcd": "0123456789abcdef"}},
+            "samples": {sample: NAMED[sample].model_dump(mode="json") for sample in samples},
+            "counts": {"train": {"qcd": 10000}, "validation": samples, "test": samples},
+            "machine": {"cpus": 2, "gpus": 0},
+        },
+    )
+    (folder / "settings.yaml").write_text(yaml.safe_dump(settings.model_dump(mode="json")))
+    pq.write_table(pa.table(jets), folder / "jets.parquet")
+    parameters = [(64, 0.5, 0.05), (64, 0.5, 0.01), (16, 0.3, 0.05), (128, 0.3, 0.2)]
+    for number, point in enumerate(parameters):
+        stages = _stages(folder, random, jets, f"trial{number}", POWERS, quality=0.7 + 0.15 * (number == 2))
+        _json(folder / f"trials/{number:04}.json", _trial(number, point, stages, jets, folder, replicas))
+    ended = {"stages": {}, "validation": {}, "test": {}, "objectives": {}, "seconds": {"representation": 3.0}}
+    pruned = {"state": "PRUNED", "reason": "behind two thirds of the trials after 4 epochs"}
+    failed = {"state": "FAIL", "reason": "Langevin chains ran away <in epoch 3>"}
+    for number, end in ((4, pruned), (5, failed)):
+        facts = {"number": number, **end, "parameters": {"d_z": 32, "p_drop": 0.7, "step_size": 0.4}, **ended}
+        _json(folder / f"trials/{number:04}.json", facts)
+    stages = _stages(folder, random, jets, "untrained", POWERS, quality=0.2)
+    untrained = {"stages": stages, "test": _evaluations(folder, stages, jets, "test", replicas)}
+    multiplicity = {"test": {"multiplicity": _judged(-jets["multiplicity"].astype(float), jets, "test", replicas)}}
+    _json(folder / "references.json", {"untrained": untrained, "multiplicity": multiplicity})
+    np.savez(folder / "examples.npz", **_examples(random))
+    return folder
+
+
+def _jets(random: np.random.Generator, samples: dict[str, int]) -> dict[str, np.ndarray]:
+    """Two splits; background falls in pT, signals are flat; two jets an event."""
+    names = np.repeat(list(samples), list(samples.values()))
+    names = np.concatenate([names, names])
+    jets, is_signal = len(names), names != "qcd"
+    pt = np.where(is_signal, random.uniform(150, 300, jets), 150 + np.minimum(random.exponential(35, jets), 149))
+    return {
+        "jet_id": random.permutation(10 * jets)[:jets].astype(np.int64),
+        "event_id": np.arange(jets, dtype=np.int64) // 2,
+        "split": np.repeat(["validation", "test"], jets // 2),
+        "sample": names,
+        "pt": pt.astype(np.float32),
+        "eta": random.uniform(-2, 2, jets).astype(np.float32),
+        "mass": random.uniform(10, 60, jets).astype(np.float32),
+        "multiplicity": random.poisson(np.where(is_signal, 27, 31)).astype(np.int64),
+    }
+
+
+def _stages(
+    folder: Path,
+    random: np.random.Generator,
+    jets: dict[str, np.ndarray],
+    key: str,
+    powers: dict[str, float],
+    quality: float,
+) -> dict[str, str]:
+    """Three stages of a trial, with histories of the real shape and scores of both splits."""
+    shift = np.array([SHIFTS.get(sample, 0.0) for sample in jets["sample"]])
+    tables = []
+    for detector, power in powers.items():
+        score = quality * power * shift * random.gamma(2.0, 1.0, len(shift)) + random.normal(size=len(shift))
+        columns = {name: jets[name] for name in ("jet_id", "sample", "split")}
+        tables.append(pa.table({**columns, "detector": np.repeat(detector, len(score)), "score": score}))
+    _folder(folder, "scores", key)
+    pq.write_table(pa.concat_tables(tables), folder / "stages/scores" / key / "scores.parquet")
+    encoder = [
+        {
+            "epoch": epoch,
+            "loss": -8.0 * (1 - 0.7**epoch),
+            "similarity_positive": 0.9 - 0.2 * 0.6**epoch,
+            "similarity_anomalous": 0.7 * 0.8**epoch,
+            "norm_background": 2.0 + epoch / 10,
+            "seconds": 2.5,
+        }
+        for epoch in range(12)
+    ]
+    reconstruction = [
+        {"epoch": epoch, "phase": "reconstruction", "loss": 0.9**epoch, "energy_data": 0.9**epoch}
+        for epoch in range(30)
+    ]
+    divergence = [
+        {
+            "epoch": epoch,
+            "phase": "contrastive_divergence",
+            "loss": 0.01,
+            "energy_data": 0.045 + 0.001 * epoch,
+            "energy_chain": 0.04 + 0.0012 * epoch,
+            "energy_difference": 0.005 - 0.0002 * epoch,
+            "displacement": 0.005 if epoch == 30 else 0.2 + epoch / 100,
+            "acceptance": 0.8,
+            "sigma2_over_2lambda": 0.004,
+            "nonfinite": 0,
+            **({"warning": "Langevin chains stand still"} if epoch == 30 else {}),
+        }
+        for epoch in range(30, 40)
+    ]
+    for kind, history in (("representation", encoder), ("energy", reconstruction + divergence)):
+        text = "".join(json.dumps(line) + "\n" for line in history)
+        (_folder(folder, kind, key) / "history.jsonl").write_text(text)
+    return dict.fromkeys(("representation", "energy", "scores"), key)
+
+
+def _trial(
+    number: int,
+    point: tuple[int, float, float],
+    stages: dict[str, str],
+    jets: dict[str, np.ndarray],
+    folder: Path,
+    replicas: int,
+) -> dict[str, Any]:
+    validation = _evaluations(folder, stages, jets, "validation", replicas)
+    logs = [np.log(one["matched"]["rejection"]["0.2"]["value"]) for one in validation["s_NAE"].values()]
+    return {
+        "number": number,
+        "state": "COMPLETE",
+        "reason": None,
+        "parameters": dict(zip(("d_z", "p_drop", "step_size"), point, strict=True)),
+        "stages": stages,
+        "validation": validation,
+        "test": _evaluations(folder, stages, jets, "test", replicas),
+        "objectives": {"matched": float(np.mean(logs))},
+        "seconds": {"representation": 30.0 if number != 1 else 0.1, "energy": 12.5, "scores": 2.0, "overhead": 1.5},
+    }
+
+
+def _evaluations(
+    folder: Path, stages: dict[str, str], jets: dict[str, np.ndarray], split: str, replicas: int
+) -> dict[str, dict[str, Any]]:
+    table = pq.read_table(folder / "stages/scores" / stages["scores"] / "scores.parquet").to_pydict()
+    detectors, scores = np.array(table["detector"]), np.array(table["score"])
+    return {str(name): _judged(scores[detectors == name], jets, split, replicas) for name in dict.fromkeys(detectors)}
+
+
+def _judged(scores: np.ndarray, jets: dict[str, np.ndarray], split: str, replicas: int) -> dict[str, Any]:
+    rows = {name: (jets["split"] == split) & (jets["sample"] == name) for name in ("qcd", *SHIFTS)}
+    parts = (scores, jets["pt"], jets["event_id"])
+    return {
+        name: evaluate(
+            *(part[rows[one]] for part in parts for one in ("qcd", name)), seed=1, replicas=replicas
+        ).to_json()
+        for name in SHIFTS
+    }
+
+
+def _examples(random: np.random.Generator) -> dict[str, np.ndarray]:
+    pt = np.sort(random.pareto(1.2, 32) * 2 + 0.5)[::-1]
+    jet = np.column_stack([pt, random.normal(0, 0.2, (32, 2))]).astype(np.float32)
+    keep = random.random(32)
+    turned = jet * [1, -1, -1]
+    views = {"rotation": turned, "translation": jet + np.array([0, 0.2, -0.3]), "dropping_0.3": jet[keep > 0.3]}
+    views |= {"dropping_0.5": jet[keep > 0.5], "smearing": jet + random.normal(0, 0.02, (32, 3)) * [0, 1, 1]}
+    views["splitting"] = np.concatenate([jet * [0.4, 1, 1], jet * [0.6, 1, 1]])
+    return {"original": jet, **{name: view.astype(np.float32) for name, view in views.items()}}
+
+
+def _folder(folder: Path, kind: str, key: str) -> Path:
+    path = folder / "stages" / kind / key
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _json(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2))
+
+
+if __name__ == "__main__":
+    print(make_study(Path(sys.argv[1]), background=6000, signal=1500, replicas=100))

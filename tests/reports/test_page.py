@@ -1,0 +1,104 @@
+"""A page of our own making: escaping, self-containment, CSV, names."""
+
+import csv
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import plotly.graph_objects as go
+import pytest
+from markupsafe import Markup
+
+from darkclr_ray.reports.page import Figure, Page, Section, render, write
+from darkclr_ray.reports.tables import Column, Table
+from darkclr_ray.reports.values import Value
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def small_page(words: str = "words", name: str = "second") -> Page:
+    figure = go.Figure(go.Scatter(x=[1, 2], y=[3, 4], name=words))
+    table = Table(
+        "numbers",
+        words,
+        [Column("signal", words), Column("rejection", Markup("1/&epsilon;"), group="raw")],
+        [
+            {"signal": words, "rejection": Value(38.25, 35.0, 42.5)},
+            {"signal": "b", "rejection": Value(120.0, bound=True)},
+        ],
+    )
+    data = [{"x": 1, "name": words}]
+    section = Section("section", words, [words, Figure(name, figure, words, data), table])
+    return Page(words, words, words, Figure("first", figure, words), [section])
+
+
+class Elements(HTMLParser):
+    """Counts elements and collects what stands in scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.counts: dict[str, int] = {}
+        self.addresses: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        assert not any(name.startswith("on") for name, _ in attributes)
+        self.addresses += [value or "" for name, value in attributes if name in ("src", "href")]
+
+
+def test_words_from_outside_stay_words():
+    plain, evil = Elements(render(small_page("plain"))), Elements(render(small_page(EVIL)))
+    assert evil.counts == plain.counts
+    assert "img" not in evil.counts
+
+
+def test_page_asks_for_nothing_outside():
+    elements = Elements(render(small_page()))
+    assert all(address.startswith(("#", "data:")) for address in elements.addresses)
+    assert elements.counts["script"] == 4  # plotly.js, the drawing of figures, and the data of two figures
+
+
+def test_policy_names_the_scripts_that_may_run():
+    html = render(small_page())
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
+    assert "default-src 'none'" in policy
+    assert len(re.findall(r"'sha256-[\w+/=]{44}'", policy.replace("&#39;", "'"))) == 2
+
+
+def test_figure_comes_back_from_the_page_as_it_was():
+    html = render(small_page(EVIL))
+    text = re.search(r'id="second-data">(.*?)</script>', html, re.DOTALL)[1]
+    assert json.loads(text)["data"][0]["name"] == EVIL
+
+
+def test_csv_holds_intervals_and_bounds(tmp_path):
+    path = write(small_page(), tmp_path / "report")
+    assert path == tmp_path / "report" / "index.html"
+    assert sorted(file.name for file in path.parent.iterdir()) == ["index.html", "numbers.csv", "second.csv"]
+    with open(tmp_path / "report" / "numbers.csv", newline="") as file:
+        first, second = csv.DictReader(file)
+    assert [float(first[f"rejection{ending}"]) for ending in ("", "_low", "_high")] == [38.25, 35.0, 42.5]
+    assert (first["rejection_lower_bound"], second["rejection_lower_bound"]) == ("0", "1")
+    assert second["rejection_low"] == ""
+
+
+@pytest.mark.parametrize("name", ["first", "../x", "Upper", ""])
+def test_names_of_blocks_are_checked(name):
+    with pytest.raises(ValueError, match="no other figure or table"):
+        render(small_page(name=name))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Value(38.24, 35.0, 42.04), "38.2 +3.8 −3.2"),
+        (Value(120.0, bound=True), "> 120"),
+        (Value(0.7512, 0.74, 0.76), "0.751 +0.009 −0.011"),
+        (Value(5.0), "5.00"),
+        (Value(2.0, 1.5, math.nan), "2.00 (> 1.50)"),
+    ],
+)
+def test_values_are_written_with_their_errors(value, text):
+    assert str(value) == text
