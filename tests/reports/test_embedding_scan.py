@@ -1,0 +1,213 @@
+"""The page of a small study: its numbers against the study's files, what it says, what it refuses."""
+
+import csv
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from darkclr_ray.evaluation.published import REJECTION
+from darkclr_ray.reports import build
+from darkclr_ray.reports.record import read
+
+from .make_study import SHIFTS, make_study
+
+TABLES = {"areas", "provenance", "ratios", "rejections", "rejections_tight", "samples", "settings", "significance"}
+TABLES |= {"timings", "trials"}
+
+
+def rows(report, name):
+    with open(report.parent / f"{name}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Text(HTMLParser):
+    """Words of a page outside of scripts and styles, and the identifiers of its elements."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.words, self.names, self.silent = [], [], False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.silent = tag in ("script", "style")
+        self.names += [value for name, value in attributes if name == "id"]
+
+    def handle_endtag(self, tag):
+        self.silent = False
+
+    def handle_data(self, data):
+        if not self.silent:
+            self.words.append(data)
+
+    def __str__(self):
+        return " ".join("".join(self.words).split())
+
+
+@pytest.fixture(scope="session")
+def text(report):
+    return Text(report.read_text(encoding="utf-8"))
+
+
+def test_every_figure_and_table_is_there(report, text):
+    figures = {"rejection", "scan", "roc", "encoder_training", "energy_training", "augmentations"}
+    assert figures | TABLES <= set(text.names)
+    assert TABLES | {"roc", "encoder_training", "energy_training"} == {
+        path.stem for path in report.parent.glob("*.csv")
+    }
+
+
+def test_best_trial_is_the_one_with_the_highest_validation_objective(study_folder, text):
+    trials = [json.loads(path.read_text()) for path in study_folder.glob("trials/*.json")]
+    best = max((t for t in trials if t["objectives"]), key=lambda t: t["objectives"]["matched"])
+    assert read(study_folder).best.number == best["number"]
+    assert f"step size {best['parameters']['step_size']:g}) reaches" in str(text)
+
+
+def test_table_holds_what_the_trial_wrote(study_folder, report):
+    study = read(study_folder)
+    found = {
+        (row["detector"], row["signal"], row["weighting"], row["eps_s"]): row for row in rows(report, "rejections")
+    }
+    for signal in SHIFTS:
+        for weighting in ("raw", "matched"):
+            entry = study.best.test["s_NAE"][signal][weighting]["rejection"]["0.1"]
+            row = found["s_NAE", signal, weighting, "0.1"]
+            assert float(row["rejection"]) == entry["value"]
+            assert float(row["rejection_low"]) == entry["low"]
+            assert row["rejection_lower_bound"] == str(int(entry["lower_bound"]))
+        assert float(found["paper", signal, "raw", "0.2"]["rejection"]) == REJECTION["DarkCLR"][signal].value
+
+
+def test_rejection_of_multiplicity_agrees_with_counting_jets(study_folder, report):
+    scored = read(study_folder).scored("test")
+    for row in rows(report, "rejections"):
+        if row["detector"] != "multiplicity" or row["weighting"] == "matched":
+            continue
+        background = scored.multiplicity[scored.of("qcd")]
+        signal = np.sort(scored.multiplicity[scored.of(row["signal"])])
+        cut = signal[int(float(row["eps_s"]) * len(signal)) - 1]
+        assert np.mean(background < cut) <= 1 / float(row["rejection"]) <= np.mean(background <= cut)
+
+
+def test_scores_stand_with_their_jets(study_folder):
+    """The score of a jet is the one that its row of scores.parquet has, whatever the order of the rows."""
+    import pyarrow.parquet as pq
+
+    study = read(study_folder)
+    jets = pq.read_table(study_folder / "jets.parquet").to_pylist()
+    table = pq.read_table(study.stage("scores", study.best.stages["scores"]) / "scores.parquet").to_pylist()
+    scores = {row["jet_id"]: row["score"] for row in table if row["detector"] == "s_CLR"}
+    expected = [scores[jet["jet_id"]] for jet in sorted(jets, key=lambda jet: jet["jet_id"]) if jet["split"] == "test"]
+    assert study.scored("test").scores["s_CLR"].tolist() == expected
+
+
+def test_ratio_is_that_of_the_two_rejections(report):
+    rejections = {
+        (row["detector"], row["signal"], row["weighting"]): float(row["rejection"])
+        for row in rows(report, "rejections")
+        if row["eps_s"] == "0.2"
+    }
+    ratios = rows(report, "ratios")
+    assert {row["denominator"] for row in ratios} == {"s_CLR", "untrained s_NAE", "multiplicity"}
+    for row in ratios:
+        place = row["signal"], row["weighting"]
+        expected = rejections["s_NAE", *place] / rejections[row["denominator"], *place]
+        assert float(row["ratio"]) == pytest.approx(expected)
+        assert 0 < float(row["confidence"]) < 1
+
+
+def test_page_says_what_chose_what_and_where_thresholds_come_from(text):
+    words = str(text)
+    assert "10,000 QCD jets without labels" in words
+    assert "validation split (1,200 QCD jets and 300 of each of 5 signals)" in words
+    assert "test signal itself" in words
+    assert "the choice among trials is not" in words
+
+
+def test_pruned_and_failed_trials_are_listed_with_their_reasons(report, text):
+    states = {row["trial"]: (row["state"], row["reason"]) for row in rows(report, "trials")}
+    assert states["4"] == ("pruned", "behind two thirds of the trials after 4 epochs")
+    assert states["5"] == ("failed", "Langevin chains ran away <in epoch 3>")
+    assert "ran away <in epoch 3>" in str(text)
+
+
+def test_chains_that_stand_still_are_reported(text):
+    assert "1 epoch with a warning; the last one: Langevin chains stand still." in str(text)
+
+
+def test_settings_that_differ_from_the_papers_are_listed(report):
+    differing = {row["setting"]: (row["here"], row["paper"]) for row in rows(report, "settings")}
+    assert differing["inputs.pt"] == ("fraction", "gev")
+    assert "contrastive.temperature" not in differing
+
+
+def test_building_again_gives_the_same_page(study_folder, report):
+    before = report.read_bytes()
+    assert build(study_folder) == report
+    assert report.read_bytes() == before
+
+
+def test_building_imports_neither_torch_nor_ray():
+    code = "import sys, darkclr_ray.reports; print(sorted({'torch', 'ray', 'optuna'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def evil(facts):
+    """A study whose every word is an attack."""
+    attack = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    return facts | {"name": attack, "created": attack, "command": [attack], "versions": {attack: attack}}
+
+
+def test_words_of_a_study_stay_words(tmp_path, report):
+    folder = make_study(tmp_path / "evil", background=600, signal=100, replicas=6)
+    path = folder / "study.json"
+    path.write_text(json.dumps(evil(json.loads(path.read_text()))))
+    settings = folder / "settings.yaml"
+    settings.write_text(settings.read_text().replace("pt: fraction", "pt: <script>alert(1)</script>"))
+    html = build(folder).read_text(encoding="utf-8")
+    assert html.count("<script") == report.read_text(encoding="utf-8").count("<script")
+    assert "<img" not in Text(html).rawdata
+    assert "<script>alert(1)</script>" in str(Text(html))
+
+
+def test_stage_names_cannot_leave_the_folder(tmp_path):
+    folder = make_study(tmp_path / "toy", background=600, signal=100, replicas=6)
+    for path in folder.glob("trials/*.json"):
+        trial = json.loads(path.read_text())
+        path.write_text(json.dumps(trial | {"stages": {"scores": "../../etc"}}))
+    with pytest.raises(ValueError, match="letters, digits"):
+        build(folder)
+
+
+def test_study_without_extras_is_reported_too(tmp_path):
+    """An unfinished study: no references, no examples, no histories, hardly any facts."""
+    folder = make_study(tmp_path / "toy", background=600, signal=100, replicas=6)
+    for name in ("references.json", "examples.npz"):
+        (folder / name).unlink()
+    for path in folder.glob("stages/*/*/history.jsonl"):
+        path.unlink()
+    facts = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps({"name": facts["name"]}))
+    html = build(folder).read_text(encoding="utf-8")
+    assert "not recorded" in html
+    assert 'id="energy_training"' not in html
+
+
+@pytest.mark.parametrize("ended", ["FAIL", "PRUNED"])
+def test_nothing_is_reported_before_a_complete_trial(tmp_path, ended):
+    folder = tmp_path / "toy"
+    (folder / "trials").mkdir(parents=True)
+    (folder / "study.json").write_text('{"name": "toy"}')
+    (folder / "settings.yaml").write_text("seed: 1")
+    (folder / "trials/0000.json").write_text(json.dumps({"number": 0, "state": ended}))
+    with pytest.raises(ValueError, match=f"before the first complete trial .trial 0: {ended}"):
+        build(folder)
+
+
+def test_a_folder_that_is_no_study_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no study\.json"):
+        build(tmp_path)
