@@ -40,12 +40,17 @@ def _draws(events: ArrayLike, generator: np.random.Generator) -> Iterator[NDArra
         yield counts[event]
 
 
-def percentiles(values: NDArray[np.float64], level: float) -> tuple[float, float]:
-    """Central interval that holds the part ``level`` of the values along their first axis; nan values do not count.
+def percentiles(replicas: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    """Lower and upper end, (2, ...), of the central interval that holds the part ``level`` of replicas (R, ...).
 
-    >>> percentiles(np.arange(101.0), 0.5)
-    (25.0, 75.0)
+    >>> percentiles(np.arange(101.0), 0.5).tolist()
+    [25.0, 75.0]
+
+    Raises:
+        ValueError: a level outside (0, 1).
     """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level {level}: expected a number between 0 and 1, such as 0.6827 or 0.95")
     tail = 0.5 * (1.0 - level)
-    low, high = np.quantile(values[np.isfinite(values)], [tail, 1.0 - tail])
-    return float(low), float(high)
+    ends: NDArray[np.float64] = np.quantile(replicas, [tail, 1.0 - tail], axis=0)
+    return ends

@@ -50,4 +50,4 @@ def inverted(low: float, high: float) -> Interval:
     >>> inverted(0.0, 0.25), inverted(0.125, 0.25)
     ((4.0, None), (4.0, 8.0))
     """
-    return 1.0 / high, (1.0 / low if low > 0.0 else None)
+    return 1.0 / float(high), (1.0 / float(low) if low > 0.0 else None)

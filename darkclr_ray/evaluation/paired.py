@@ -132,8 +132,8 @@ def _ratio(observed: Floats, replica: Floats, jets: int, floor: float, level: fl
     low, high = percentiles(ratios, level)
     return Ratio(
         ratio=float(quotient(observed)),
-        low=low,
-        high=high,
+        low=float(low),
+        high=float(high),
         confidence=float((above + 0.5) / (len(ratios) + 1)),
         bound={(True, False): "lower", (False, True): "upper", (True, True): "none"}.get((bool(few[0]), bool(few[1]))),
     )

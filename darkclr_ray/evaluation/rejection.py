@@ -157,12 +157,12 @@ def evaluate(
     exact = [inverted(*clopper_pearson(count, len(ones), level)) for count in counts]
 
     def performance(roc: Roc, weights: Floats, replica: Floats, intervals: list[Interval] | None) -> Performance:
-        low, high = percentiles(replica[:, 0], level)
+        low, high = percentiles(replica, level)
         rejections = []
         for at, eps in enumerate(efficiencies):
             eps_b = float(roc.background_efficiency(eps))
             value, bound = rejection_or_bound(eps_b, weights)
-            spread = (value, None) if bound else inverted(*percentiles(replica[:, 1 + at], level))
+            spread = (value, None) if bound else inverted(low[1 + at], high[1 + at])
             interval = spread if bound or intervals is None else intervals[at]
             rejections.append(
                 Rejection(
@@ -178,7 +178,7 @@ def evaluate(
                     threshold=float(roc.threshold(eps)),
                 )
             )
-        return Performance(roc.auc, low, high, effective_size(weights), tuple(rejections))
+        return Performance(roc.auc, float(low[0]), float(high[0]), effective_size(weights), tuple(rejections))
 
     return Evaluation(
         raw=performance(plain, ones, replica[:, 0], exact),

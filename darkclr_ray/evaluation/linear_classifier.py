@@ -1,0 +1,99 @@
+"""The linear classifier test of Appendix A: how much a linear cut finds in representations that never saw a signal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from darkclr_ray.augmentations.randomness import digest
+from darkclr_ray.evaluation.roc import Floats, auc
+from darkclr_ray.jets.packed import Jets, ragged_arange
+
+
+@dataclass(frozen=True, eq=False)
+class LinearClassifierTest:
+    """A linear classifier's scores of jets that it was not trained on.
+
+    Attributes:
+        background, signal: decision function of each jet from the fold in which it was held out, (B,) and (S,); ready
+            for `evaluate`, which adds intervals and the pT-matched twin.
+        fold_aucs: area under the ROC curve in each fold, (K,).
+    """
+
+    background: Floats
+    signal: Floats
+    fold_aucs: Floats
+
+    @property
+    def auc(self) -> float:
+        """Mean of the folds' areas."""
+        return float(self.fold_aucs.mean())
+
+
+def linear_classifier_test(
+    background: NDArray[np.floating],
+    signal: NDArray[np.floating],
+    background_events: NDArray[np.int64],
+    signal_events: NDArray[np.int64],
+    *,
+    seed: int,
+    folds: int = 5,
+    background_weights: NDArray[np.floating] | None = None,
+) -> LinearClassifierTest:
+    """Cross-validated logistic regression on standardised features: one linear layer, as in Appendix A.
+
+    An event's jets stay in one fold. Both classes count the same in the training, whatever their numbers.
+
+    Args:
+        background, signal: features of the jets, (B, d) and (S, d): representations, or `constituent_features`.
+        background_events, signal_events: event of each jet, (B,) and (S,).
+        seed: of the split into folds.
+        folds: number of parts K, at least 2.
+        background_weights: weights in the training (B,), such as `pt_weights` gives, for a classifier that cannot gain
+            from the jet pT.
+
+    Raises:
+        ValueError: features of different width or not finite, or fewer events of a class than folds.
+    """
+    if background.ndim != 2 or signal.ndim != 2 or background.shape[1] != signal.shape[1]:
+        raise ValueError(f"features of shapes {background.shape} and {signal.shape}: expected (B, d) and (S, d)")
+    events = [np.unique(names, return_inverse=True)[1] for names in (background_events, signal_events)]
+    fewest = min(int(event.max(initial=-1)) + 1 for event in events)
+    if not 2 <= folds <= fewest:
+        raise ValueError(
+            f"{folds} folds for {fewest} events of the smaller class: expected 2 folds or more, no more than events"
+        )
+    features = np.concatenate([background, signal]).astype(np.float64)
+    labels = np.repeat([0, 1], [len(background), len(signal)])
+    groups = np.concatenate([events[0], events[0].max() + 1 + events[1]])
+    weights = np.ones(len(labels))
+    if background_weights is not None:
+        weights[: len(background)] = background_weights
+    weights /= np.where(labels == 1, weights[labels == 1].sum(), weights[labels == 0].sum()) / len(labels)
+    scores, areas = np.empty(len(labels)), []
+    split = StratifiedGroupKFold(folds, shuffle=True, random_state=digest("linear classifier test", seed) % 2**32)
+    for train, test in split.split(features, labels, groups):
+        model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
+        model.fit(features[train], labels[train], logisticregression__sample_weight=weights[train])
+        scores[test] = model.decision_function(features[test])
+        areas.append(auc(scores[test][labels[test] == 0], scores[test][labels[test] == 1]))
+    return LinearClassifierTest(scores[: len(background)], scores[len(background) :], np.array(areas))
+
+
+def constituent_features(jets: Jets, constituents: int = 50) -> Floats:
+    """pT in GeV, eta and phi of the hardest constituents side by side, zeros behind them, (B, 3 constituents).
+
+    >>> constituent_features(Jets.from_lists([[[5.0, 0.1, 0.2]]]), constituents=2).round(3).tolist()
+    [[5.0, 0.1, 0.2, 0.0, 0.0, 0.0]]
+    """
+    kept = jets.hardest(constituents)
+    places, _ = ragged_arange(np.arange(len(kept)) * constituents, kept.multiplicity)
+    features = np.zeros((len(kept) * constituents, 3))
+    features[places] = kept.constituents
+    return features.reshape(len(kept), 3 * constituents)

@@ -1,0 +1,88 @@
+"""Detectors against signals: rejections with the error of the test sample and, separately, the spread over networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from darkclr_ray.evaluation.rejection import Evaluation
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One detector on one signal.
+
+    Attributes:
+        detector, signal: their names.
+        matched: whether the background is weighted to the signal's jet pT.
+        eps_s: signal efficiency of the cut.
+        rejection: mean of 1/eps_B over the networks.
+        low, high: its interval from the test sample, mean over the networks (they share their test jets, so that more
+            networks do not make it shorter); high is None where it is open.
+        deviation: standard deviation over networks (divisor N - 1), what the paper gives in parentheses; None for one.
+        networks: how many.
+        lower_bound: for one network at least no background survived, so that the mean is a lower bound.
+        auc, auc_deviation: mean area under the ROC curve, and its standard deviation over networks.
+    """
+
+    detector: str
+    signal: str
+    matched: bool
+    eps_s: float
+    rejection: float
+    low: float
+    high: float | None
+    deviation: float | None
+    networks: int
+    lower_bound: bool
+    auc: float
+    auc_deviation: float | None
+
+
+def robustness_table(
+    evaluations: Mapping[str, Mapping[str, Evaluation | Sequence[Evaluation]]], *, eps_s: float = 0.2
+) -> tuple[Entry, ...]:
+    """Entries for evaluations {detector: {signal: one evaluation, or one for each network}}, raw before matched.
+
+    Raises:
+        ValueError: no evaluation of a signal, or none at this signal efficiency.
+    """
+    entries = []
+    for detector, signals in evaluations.items():
+        for signal, given in signals.items():
+            networks = [given] if isinstance(given, Evaluation) else list(given)
+            if not networks:
+                raise ValueError(f"no evaluation of {detector!r} on {signal!r}: give one for each network")
+            entries += [_entry(detector, signal, networks, matched, eps_s) for matched in (False, True)]
+    return tuple(entries)
+
+
+def _entry(detector: str, signal: str, networks: Sequence[Evaluation], matched: bool, eps_s: float) -> Entry:
+    sides = [network.matched if matched else network.raw for network in networks]
+    cuts = [side.at(eps_s) for side in sides]
+    highs = [cut.high for cut in cuts if cut.high is not None]
+    return Entry(
+        detector=detector,
+        signal=signal,
+        matched=matched,
+        eps_s=eps_s,
+        rejection=float(np.mean([cut.value for cut in cuts])),
+        low=float(np.mean([cut.low for cut in cuts])),
+        high=float(np.mean(highs)) if len(highs) == len(cuts) else None,
+        deviation=seed_deviation([cut.value for cut in cuts]),
+        networks=len(networks),
+        lower_bound=any(cut.lower_bound for cut in cuts),
+        auc=float(np.mean([side.auc for side in sides])),
+        auc_deviation=seed_deviation([side.auc for side in sides]),
+    )
+
+
+def seed_deviation(values: Sequence[float]) -> float | None:
+    """Standard deviation over networks with divisor N - 1; None for a single one.
+
+    >>> seed_deviation([58.0, 60.0]), seed_deviation([58.0])
+    (1.4142135623730951, None)
+    """
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None

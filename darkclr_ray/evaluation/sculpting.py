@@ -1,0 +1,124 @@
+"""How a cut on a score bends the background's spectrum of jet mass or pT: a bump that a search would mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from darkclr_ray.augmentations.randomness import keyed_generator
+from darkclr_ray.evaluation.roc import Floats, finite
+
+
+@dataclass(frozen=True)
+class Sculpting:
+    """The spectrum of one observable of background jets before and after one cut.
+
+    Attributes:
+        eps_b: fraction of the background that passes.
+        passed: number of jets that pass.
+        edges: of K bins in the observable's unit, each with about as many jets before the cut, (K + 1,).
+        before, after: number of jets in each bin, (K,).
+        divergence: Jensen-Shannon divergence of the two spectra in bits, in [0, 1].
+        floor, floor_95: mean and 95th percentile of the divergence after random cuts that pass as many jets: what the
+            size of the sample alone gives.
+        p_value: probability of a divergence at least as large after a random cut.
+    """
+
+    eps_b: float
+    passed: int
+    edges: tuple[float, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    divergence: float
+    floor: float
+    floor_95: float
+    p_value: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Dictionary for json.dumps."""
+        return asdict(self)
+
+
+def sculpting(
+    scores: ArrayLike,
+    observable: ArrayLike,
+    *,
+    eps_b: Sequence[float] = (0.1, 0.01),
+    bins: int = 20,
+    random_cuts: int = 1000,
+    seed: int,
+) -> tuple[Sculpting, ...]:
+    """Compare the background's spectrum with that of its most anomalous fractions ``eps_b``.
+
+    Jets with equal scores at the cut pass at random. A random cut draws without replacement, so its histogram is
+    multivariate hypergeometric, and the floor is close to (K - 1)/(8 ln 2) (1/n_passed - 1/n) bits.
+
+    Args:
+        scores: of background jets, higher = more anomalous, (B,).
+        observable: of the same jets, such as mass or pT in GeV, (B,).
+        eps_b: fractions that pass, in (0, 1).
+        bins: number of bins K with equal numbers of jets; fewer where the observable's values coincide.
+        random_cuts: number of random cuts for the floor.
+        seed: of ties and random cuts.
+
+    >>> mass = np.arange(1000.0)
+    >>> [bent] = sculpting(mass, mass, eps_b=[0.5], seed=1)  # a cut on the mass itself
+    >>> round(bent.divergence, 3), bent.floor_95 < 0.01, bent.p_value < 0.01
+    (0.311, True, True)
+
+    Raises:
+        ValueError: no jets, numbers that are not finite, different lengths, or a fraction that keeps none or all.
+    """
+    score, value = finite("scores", scores), finite("observable", observable)
+    if len(score) != len(value):
+        raise ValueError(f"{len(score)} scores and {len(value)} values of the observable: expected one of each a jet")
+    generator = keyed_generator("sculpting", seed)
+    order = np.lexsort((generator.random(len(score)), -score))
+    edges = np.unique(np.quantile(value, np.linspace(0.0, 1.0, bins + 1)))
+    place = np.clip(np.searchsorted(edges, value, "right") - 1, 0, max(len(edges) - 2, 0))
+    before = np.bincount(place, minlength=max(len(edges) - 1, 1))
+    results = []
+    for fraction in eps_b:
+        passed = round(fraction * len(score))
+        if not 0 < passed < len(score):
+            raise ValueError(f"eps_B = {fraction}: of {len(score)} jets {passed} pass; expected some, and not all")
+        after = np.bincount(place[order[:passed]], minlength=len(before))
+        chance = generator.multivariate_hypergeometric(before, passed, size=random_cuts)
+        floor = jensen_shannon(before, chance)
+        divergence = float(jensen_shannon(before, after))
+        results.append(
+            Sculpting(
+                eps_b=float(fraction),
+                passed=passed,
+                edges=tuple(edges.tolist()),
+                before=tuple(before.tolist()),
+                after=tuple(after.tolist()),
+                divergence=divergence,
+                floor=float(floor.mean()),
+                floor_95=float(np.quantile(floor, 0.95)),
+                p_value=float((1 + np.count_nonzero(floor >= divergence)) / (1 + random_cuts)),
+            )
+        )
+    return tuple(results)
+
+
+def jensen_shannon(first: NDArray[np.integer], second: NDArray[np.integer]) -> Floats:
+    """Jensen-Shannon divergence in bits of two histograms (..., K), in [0, 1] (Lin, IEEE Trans. IT 37 (1991) 145).
+
+    >>> jensen_shannon(np.array([1, 0]), np.array([[0, 3], [2, 0]])).tolist()
+    [1.0, 0.0]
+    """
+    p, q = (counts / counts.sum(axis=-1, keepdims=True) for counts in (first, second))
+    middle = 0.5 * (p + q)
+    divergence: Floats = 0.5 * (_kullback_leibler(p, middle) + _kullback_leibler(q, middle))
+    return divergence
+
+
+def _kullback_leibler(p: Floats, q: Floats) -> Floats:
+    ratio = np.divide(p, q, out=np.ones(np.broadcast_shapes(p.shape, q.shape)), where=p > 0.0)
+    divergence: Floats = (p * np.log2(ratio)).sum(axis=-1)
+    return divergence
