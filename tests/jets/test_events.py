@@ -75,8 +75,8 @@ def test_the_invisible_fraction_is_r_inv(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIGNALS)
 def test_the_invisible_fraction_is_r_inv_within_a_hundredth(name: str) -> None:
-    fraction, error = invisible_fraction(NAMED[name], 6000)
-    assert error < 0.003
+    fraction, error = invisible_fraction(NAMED[name], 5000)
+    assert error < 0.0035
     assert abs(fraction - NAMED[name].r_inv) < 0.01
 
 
