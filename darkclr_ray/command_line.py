@@ -49,8 +49,8 @@ class CommandLine(Generic[Model]):
     def read(self, arguments: Sequence[str]) -> tuple[Model, str]:
         """The settings that the arguments ask for, and the name of their preset.
 
-        Ends the process after ``--help``. Raises ValueError, naming the setting, its value, where it was set and what is
-        possible, for anything that cannot be.
+        Ends the process after ``--help``. Raises ValueError, naming the setting, its value, where it was set and what
+        is possible, for anything that cannot be.
         """
         settings = dict(leaves(self.model))
         parser = self._parser(settings)
@@ -84,26 +84,26 @@ class CommandLine(Generic[Model]):
         try:
             return self.model.model_validate(values)
         except ValidationError as error:
-            raise ValueError("\n".join(self._impossible(fault, changes) for fault in error.errors())) from None
+            faults = dict(self._impossible(fault, changes) for fault in reversed(error.errors()))
+            raise ValueError("\n".join(reversed(faults.values()))) from None
 
-    def _impossible(self, fault: Any, changes: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-        """One sentence on one value that cannot be."""
+    def _impossible(self, fault: Any, changes: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[str, str]:
+        """The setting that cannot be, and one sentence on it."""
         path = [str(part) for part in fault["loc"]]
         settings = dict(leaves(self.model))
         while path and ".".join(path) not in settings and not _is_group(self.model, path):
             path.pop()  # pydantic's last parts name a member of a union, or a position in a list
         name = ".".join(path)
         message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "missing":
+            message = f"expected {kind_of(settings[name])} of more numbers"
         if fault["type"] == "value_error" and name not in settings:
-            return str(message)
-        sources = [source for source, change in changes if _lookup(change, path) is not None]
-        origin = f" (from {sources[-1]})" if sources else ""
-        value = next(
-            (_lookup(change, path) for _, change in reversed(changes) if _lookup(change, path) is not None), None
-        )
-        text = f"{name} = {shown(value)}{origin}: {message[0].lower() + message[1:]}"
+            return name, str(message)
+        setters = [(source, _lookup(change, path)) for source, change in changes if _lookup(change, path) is not None]
+        source, value = setters[-1] if setters else ("the default", None)
+        text = f"{name} = {shown(value)} (from {source}): {message[0].lower() + message[1:]}"
         choices = choices_of(settings[name]) if name in settings else ()
-        return text + (nearest(str(value), choices) if choices else "")
+        return name, text + (nearest(str(value), choices) if choices else "")
 
     def _unknown(self, argument: str, settings: Mapping[str, FieldInfo]) -> str:
         if not argument.startswith("--"):
@@ -116,9 +116,9 @@ class CommandLine(Generic[Model]):
             description=self.description,
             formatter_class=_Help,
             allow_abbrev=False,
-            usage=f"{Path(sys.argv[0]).name} [--preset {'|'.join(self.presets)}] [--config FILE.yaml] [--setting value ...]",
-            epilog="Each setting is taken from the command line if it is there, else from the YAML file, the preset, the "
-            "default. Lists are written [16, 32, 64] or 16,32,64; nothing is written none.",
+            usage=f"{Path(sys.argv[0]).name} [--preset NAME] [--config FILE.yaml] [--any.setting value ...]",
+            epilog="Each setting is taken from the command line if it is there, else from the YAML file, the preset, "
+            "the default. Lists are written [16, 32, 64] or 16,32,64; nothing is written none.",
         )
         defaults = self.model.model_validate(dict(self.presets[self.default])).model_dump()
         first = parser.add_argument_group("what to start from")
@@ -221,9 +221,7 @@ def check_names(model: type[BaseModel], content: Mapping[Any, Any], file: str, a
         if _is_group(model, path):
             if not isinstance(value, dict):
                 members = [leaf.removeprefix(name + ".") for leaf in settings if leaf.startswith(name + ".")]
-                raise ValueError(
-                    f"{file}: {name}: expected settings of this group ({', '.join(members)}), found {shown(value)}"
-                )
+                raise ValueError(f"{file}: {name}: expected some of {', '.join(members)}, found {shown(value)}")
             check_names(model, value, file, path)
         elif name not in settings:
             groups = {leaf.rpartition(".")[0] for leaf in settings} - {""}

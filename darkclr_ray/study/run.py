@@ -11,6 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
+from darkclr_ray.augmentations import registry
+from darkclr_ray.command_line import nearest
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.jets.shards import JetFolder, open_jets, starter_jets
 from darkclr_ray.settings import StudySettings
@@ -22,6 +24,9 @@ from darkclr_ray.study.progress import Display
 from darkclr_ray.study.records import write_examples, write_jets
 
 logger = logging.getLogger(__name__)
+
+SCORES = ("s_NAE", "s_CLR", "s_AE")
+"""Scores of a trial that an objective can judge."""
 
 INTERRUPTED = 130
 """Exit status of a study that was stopped and can be continued."""
@@ -96,6 +101,7 @@ def run(settings: StudySettings, preset: str, command: Sequence[str]) -> int:
     Raises ValueError, before anything is trained, for what the user can mend.
     """
     console = Console(file=sys.stdout)
+    check_names(settings)
     jets = open_study_jets(settings)
     folder = StudyFolder(Path(settings.out) / settings.name)
     folder.check(settings, jets.fingerprints)
@@ -109,6 +115,17 @@ def run(settings: StudySettings, preset: str, command: Sequence[str]) -> int:
         return _report(folder, console)
     finally:
         folder.release()
+
+
+def check_names(settings: StudySettings) -> None:
+    """Raise ValueError for names in the settings that mean nothing, before any jet is read."""
+    objectives.check(settings.search.objective)
+    if settings.search.score not in SCORES:
+        raise ValueError(f"search.score = {settings.search.score}: unknown score{nearest(settings.search.score, SCORES)}")
+    for view in ("anchor", "positive", "anomalous"):
+        for name in getattr(settings.views, view):
+            if name not in registry.names():
+                raise ValueError(f"views.{view} = {name}: unknown transformation{nearest(name, registry.names())}")
 
 
 def finished(folder: StudyFolder, settings: StudySettings) -> bool:

@@ -224,6 +224,12 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             state, reason = TrialState.COMPLETE, None
         self.conclude(Ending(trial.number, state.name, reason, dict(trial.params), objective, outcome))
 
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Optuna's storage is the only truth: Tune has nothing to keep."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
     def conclude(self, ending: Ending) -> None:
         """Write a trial's end to its file, then to Optuna."""
         trial = Trial(self.study, self.study.get_trials(deepcopy=False)[ending.number]._trial_id)
