@@ -33,18 +33,27 @@ def objective(study: Study) -> Markup:
     return _OBJECTIVES.get(name) or Markup("the objective <code>{}</code>").format(name)
 
 
-def counted(study: Study, split: str) -> Markup:
-    """Jets of a split: "6,000 QCD jets and 1,500 of each of 5 signals"."""
+def counted(study: Study, split: str, signals: Sequence[str] | None = None) -> Markup:
+    """Jets of a split, of all signals or some: "6,000 QCD jets and 1,500 of each of 5 signals"."""
     counts: Mapping[str, int] = (study.about.get("counts") or {}).get(split) or {}
-    background = counts.get(study.background)
-    sizes = sorted({counts[name] for name in study.samples if name in counts})
-    if background is None or not sizes:
+    if study.background not in counts:
         return Markup("an unrecorded number of jets")
-    size = " to ".join(f"{number:,}" for number in dict.fromkeys((sizes[0], sizes[-1])))
-    signals = len([name for name in study.samples if name in counts])
-    return Markup("{:,} {} jets and {} of {}").format(
-        background, background_label(study), size, f"each of {signals} signals" if signals > 1 else "the signal"
+    text = Markup("{:,} {} jets").format(counts[study.background], background_label(study))
+    sizes = sorted(counts[name] for name in (study.samples if signals is None else signals) if name in counts)
+    if not sizes:
+        return text
+    size = " to ".join(dict.fromkeys((f"{sizes[0]:,}", f"{sizes[-1]:,}")))
+    return text + Markup(" and {} of {}").format(
+        size, f"each of {len(sizes)} signals" if len(sizes) > 1 else "a signal"
     )
+
+
+def selecting_jets(study: Study) -> Markup:
+    """The jets that chose among trials: those of the validation split that the objective looks at."""
+    if study.objective == "signal_blind":
+        return counted(study, "validation", signals=())
+    left_out = study.objective.removeprefix("leave_out:")
+    return counted(study, "validation", signals=[name for name in study.samples if name != left_out])
 
 
 def background_label(study: Study) -> Markup:
@@ -64,7 +73,7 @@ def trained_and_selected(study: Study) -> Markup:
     return Markup(
         "Trained on {} jets without labels; hyperparameters selected by the objective “{}” on the validation split "
         "({}); numbers from the test split ({})."
-    ).format(_training_jets(study), study.objective, counted(study, "validation"), counted(study, "test"))
+    ).format(_training_jets(study), study.objective, selecting_jets(study), counted(study, "test"))
 
 
 def _training_jets(study: Study) -> Markup:
@@ -166,7 +175,7 @@ def summary(study: Study, found: Evaluations) -> list[Markup]:
         P_DROP,
         objective(study),
         detector_label(study.score),
-        counted(study, "validation"),
+        selecting_jets(study),
         "No signal chose the model."
         if study.objective == "signal_blind"
         else "So the training is blind to signals, but the choice among trials is not.",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from darkclr_ray.reports import build
+
 from .make_study import make_study
 
 

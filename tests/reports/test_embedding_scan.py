@@ -4,13 +4,14 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from darkclr_ray.evaluation.published import REJECTION
-from darkclr_ray.reports import build
+from darkclr_ray.reports import build, words
 from darkclr_ray.reports.record import read
 
 from .make_study import SHIFTS, make_study
@@ -121,11 +122,26 @@ def test_ratio_is_that_of_the_two_rejections(report):
 
 
 def test_page_says_what_chose_what_and_where_thresholds_come_from(text):
-    words = str(text)
-    assert "10,000 QCD jets without labels" in words
-    assert "validation split (1,200 QCD jets and 300 of each of 5 signals)" in words
-    assert "test signal itself" in words
-    assert "the choice among trials is not" in words
+    said = str(text)
+    assert "10,000 QCD jets without labels" in said
+    assert "validation split (1,200 QCD jets and 300 of each of 5 signals)" in said
+    assert "test signal itself" in said
+    assert "the choice among trials is not" in said
+
+
+@pytest.mark.parametrize(
+    ("objective", "jets"),
+    [
+        ("signal_blind", "1,200 QCD jets"),
+        ("leave_out:aachen", "1,200 QCD jets and 300 of each of 4 signals"),
+        ("my_module:median", "1,200 QCD jets and 300 of each of 5 signals"),
+    ],
+)
+def test_jets_that_chose_the_model_depend_on_the_objective(study_folder, objective, jets):
+    study = read(study_folder)
+    search = {**study.settings["search"], "objective": objective}
+    study = replace(study, settings={**study.settings, "search": search})
+    assert str(words.selecting_jets(study)) == jets
 
 
 def test_pruned_and_failed_trials_are_listed_with_their_reasons(report, text):

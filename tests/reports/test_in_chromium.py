@@ -49,7 +49,7 @@ def test_every_figure_is_drawn(browser):
 
 @pytest.mark.parametrize(("figure", "curves"), [("rejection", 4), ("roc", 6), ("scan", 6)])
 def test_legend_hides_and_shows_a_curve_in_all_panels(browser, figure, curves):
-    """A detector has a trace in each of 4 panels, a signal a line, a band and its area in each of 2, a score one in each of 6."""
+    """A detector has a trace in each of 4 panels, a signal a line and a band (two parts) in each of 2, a score 6."""
     before = drawn(browser, figure)
     entry = f"document.getElementById('{figure}').querySelectorAll('.legendtoggle')[0]"
     press(browser, entry)
