@@ -1,0 +1,122 @@
+"""The desk without Ray: who gets which job, when it ends, and what a lost crew finds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from darkclr_ray.study import desk as desk_module
+from darkclr_ray.study.desk import Desk, Outcome
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(story, 10))
+
+
+def test_all_ranks_of_a_crew_get_the_same_jobs_in_turn() -> None:
+    async def story() -> None:
+        desk = Desk(attempts=2)
+        early = asyncio.create_task(desk.take(0, None, 1, "worker 1"))  # waits
+        await asyncio.sleep(0)
+        for name in ("a", "b", "a"):  # a second "a" is the same job
+            await desk.submit(name, name.upper())
+        first = await desk.take(0, None, 0, "worker 0")
+        assert first == (0, "a", "A")
+        assert await early == first
+        assert await desk.take(1, None, 0, "other crew") == (0, "b", "B")
+        await desk.finish("a", Outcome("finished", result={"x": 1}))
+        await desk.submit("c", "C")
+        assert await desk.take(0, 1, 0, "worker 0") == (1, "c", "C")
+        assert await desk.take(0, 1, 1, "worker 1") == (1, "c", "C")
+        assert await desk.next("a", 0) == Outcome("finished", result={"x": 1})
+
+    run(story())
+
+
+def test_a_crew_that_was_lost_gets_its_job_back_until_it_is_hopeless() -> None:
+    async def story() -> None:
+        desk = Desk(attempts=3)
+        await desk.submit("a", "A")
+        await desk.submit("b", "B")
+        for _ in range(3):
+            assert await desk.take(0, None, 0, "worker") == (0, "a", "A")
+        assert await desk.take(0, None, 0, "worker") == (1, "b", "B")
+        outcome = await desk.next("a", 0)
+        assert isinstance(outcome, Outcome)
+        assert outcome.state == "failed"
+        assert "lost 3 times" in str(outcome.reason)
+
+    run(story())
+
+
+def test_intermediate_results_come_in_order_and_once() -> None:
+    async def story() -> None:
+        desk = Desk(attempts=1)
+        await desk.submit("a", "A")
+        waiting = asyncio.create_task(desk.next("a", 0))
+        await asyncio.sleep(0)
+        for epoch, objective in ((1, 0.5), (1, 0.5), (4, 0.7)):  # a resumed training says an epoch twice
+            await desk.rung("a", {"epoch": epoch, "objective": objective})
+        await desk.finish("a", Outcome("finished"))
+        assert await waiting == {"epoch": 1, "objective": 0.5}
+        assert await desk.next("a", 1) == {"epoch": 4, "objective": 0.7}
+        assert await desk.next("a", 2) == Outcome("finished")
+
+    run(story())
+
+
+def test_stopping() -> None:
+    async def story() -> None:
+        desk = Desk(attempts=1)
+        for name in "abc":
+            await desk.submit(name, name)
+        await desk.take(0, None, 0, "worker")
+        assert await desk.report("a", {"loss": 1.0})
+        await desk.cancel("c")
+        assert await desk.next("c", 0) == Outcome("stopped")
+        await desk.cancel("nobody")
+        await desk.stop()
+        assert not await desk.report("a", {"loss": 0.9})
+        assert await desk.next("b", 0) == Outcome("stopped")
+        assert (await desk.snapshot())["a"]["loss"] == 0.9
+        await desk.finish("a", Outcome("stopped"))
+        assert await desk.snapshot() == {}
+        await desk.close()
+        assert await desk.take(0, 1, 0, "worker") is None
+
+    run(story())
+
+
+def test_a_job_that_stands_still_is_ended_with_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[str] = []
+    monkeypatch.setattr(desk_module.ray, "kill", killed.append)
+
+    async def story() -> None:
+        desk = Desk(attempts=1)
+        await desk.submit("a", "A")
+        await desk.submit("waits, which is no fault of its own", "B")
+        for rank in range(2):
+            await desk.take(0, None, rank, f"worker {rank}")
+        assert await desk.stalled(60.0) == []
+        assert await desk.stalled(0.0) == ["a"]
+        assert killed == ["worker 0", "worker 1"]
+        outcome = await desk.next("a", 0)
+        assert isinstance(outcome, Outcome)
+        assert "compute.stall_limit" in str(outcome.reason)
+        assert await desk.stalled(0.0) == []
+
+    run(story())
+
+
+def test_a_broken_job_is_known() -> None:
+    async def story() -> None:
+        desk = Desk(attempts=1)
+        await desk.submit("a", "A")
+        assert await desk.broken() is None
+        await desk.finish("a", Outcome("broken", "No space left on device"))
+        assert await desk.broken() == "No space left on device"
+
+    run(story())

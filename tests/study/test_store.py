@@ -1,0 +1,155 @@
+"""Stages appear whole or not at all, whoever dies; a lock dies with its holder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkclr_ray.study.files import read_json, write_json
+from darkclr_ray.study.locks import Lock
+from darkclr_ray.study.store import Store, content_hash
+
+
+def test_a_stage_is_there_after_its_commit_and_not_before(tmp_path: Path) -> None:
+    stage = Store(tmp_path).stage("energy", {"key": {"seed": 1}, "precision": "float32"})
+    stage.partial.mkdir(parents=True)
+    (stage.partial / "weights").write_text("w")
+    assert not stage.finished
+    stage.commit({"seconds": 3})
+    assert stage.finished
+    assert not stage.partial.exists()
+    assert (stage.folder / "weights").read_text() == "w"
+    described = json.loads((stage.folder / "stage.json").read_text())
+    assert described == {"kind": "energy", "key": {"seed": 1}, "precision": "float32", "notes": {"seconds": 3}}
+    again = Store(tmp_path).find("energy", stage.hash)
+    assert again.notes() == {"seconds": 3}
+
+
+def test_the_first_of_two_equal_stages_stays(tmp_path: Path) -> None:
+    stage = Store(tmp_path).stage("energy", {"key": 1})
+    for content in ("first", "second"):
+        stage.partial.mkdir(parents=True)
+        (stage.partial / "weights").write_text(content)
+        stage.commit()
+    assert (stage.folder / "weights").read_text() == "first"
+    assert not stage.partial.exists()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"key": {"seed": 2}, "code": "a", "precision": "float32"},
+        {"key": {"seed": 1}, "code": "b", "precision": "float32"},
+        {"key": {"seed": 1}, "code": "a", "precision": "bfloat16"},
+    ],
+)
+def test_settings_code_and_precision_make_another_stage(tmp_path: Path, other: dict[str, object]) -> None:
+    store = Store(tmp_path)
+    stage = store.stage("energy", {"key": {"seed": 1}, "code": "a", "precision": "float32"})
+    assert store.stage("energy", other).hash != stage.hash
+    assert store.stage("scores", dict(stage.description)).hash != stage.hash
+    assert store.stage("energy", dict(reversed(stage.description.items()))).hash == stage.hash
+
+
+def test_hashes_stay_as_they_are() -> None:
+    """A changed hash would orphan every stage of every study; this one was computed with b2sum -l 128."""
+    assert content_hash({"a": 1}) == "2c6b113b8dd15ffbded9860b43eb0c6c"
+
+
+def test_a_missing_stage_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="missing; run the study again"):
+        Store(tmp_path).find("scores", "0" * 32)
+
+
+def test_arrays_of_stages_that_are_not_kept_go(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    stages = [store.stage("representation", {"key": number}) for number in range(3)]
+    for stage in stages:
+        stage.partial.mkdir(parents=True)
+        np.save(stage.partial / "head.npy", np.zeros(1000))
+        (stage.partial / "encoder.safetensors").write_text("w")
+        stage.commit()
+    assert store.drop_arrays({stages[1].hash}) > 2 * 8000
+    assert [(stage.folder / "head.npy").exists() for stage in stages] == [False, True, False]
+    assert all((stage.folder / "encoder.safetensors").exists() for stage in stages)
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from darkclr_ray.study.locks import Lock
+lock = Lock(Path(sys.argv[1]), "trial-0007")
+print(lock.acquire(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_lock_holds_between_processes_and_dies_with_its_holder(tmp_path: Path) -> None:
+    path = tmp_path / "locks" / "a"
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    try:
+        assert holder.stdout.readline().strip() == "True"
+        with Lock(path) as lock:
+            assert not lock.acquire()
+            assert lock.holder() == f"process {holder.pid} on {os.uname().nodename} (trial-0007)"
+            os.kill(holder.pid, signal.SIGKILL)
+            holder.wait()
+            assert lock.acquire()
+            assert lock.acquire()  # once held, it is held
+        with Lock(path) as other:
+            assert other.acquire()  # released by leaving
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from darkclr_ray.study.store import Store
+store, number = Store(Path(sys.argv[1])), 0
+while True:
+    number += 1
+    stage = store.stage("scores", {"number": number})
+    stage.partial.mkdir(parents=True, exist_ok=True)
+    for part in range(5):
+        (stage.partial / f"part-{part}").write_text("x" * 10000)
+    stage.commit({"parts": 5})
+    print(number, flush=True)
+"""
+
+
+def test_a_killed_writer_leaves_no_half_stage(tmp_path: Path) -> None:
+    for _ in range(3):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        for _ in range(5):
+            writer.stdout.readline()
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+        finished = [path for path in (tmp_path / "scores").iterdir() if not path.name.endswith(".partial")]
+        assert finished
+        for folder in finished:
+            assert read_json(folder / "stage.json")["notes"] == {"parts": 5}
+            assert sum((folder / f"part-{part}").stat().st_size for part in range(5)) == 50000
+
+
+def test_json_files_are_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError):
+        write_json(path, {"a": float("nan")})
+    assert read_json(path) == {"a": 1}
+    path.write_text("{")
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_json(path)
