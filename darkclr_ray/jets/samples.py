@@ -119,11 +119,12 @@ def parse_sample(text: str) -> Qcd | DarkShower:
     try:
         return DarkShower.model_validate(given)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"]
-            for fault in error.errors()
-        )
-        raise ValueError(f"impossible sample {text!r}: {faults}") from None
+        raise ValueError(f"impossible sample {text!r}: {faults(error)}") from None
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with some settings, in one line."""
+    return "; ".join(": ".join([*filter(None, [".".join(map(str, one["loc"]))]), one["msg"]]) for one in error.errors())
 
 
 def sample_name(sample: Qcd | DarkShower) -> str:

@@ -177,8 +177,8 @@ def test_a_missing_generator_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_the_script_generates_and_goes_on(tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "studies" / "generate_jets.py"
-    command = [sys.executable, str(script), "--samples", "[rinv_0.5]", "--jets_per_sample", "{test: 12}"]
-    command += ["--workers", "1", "--out", str(tmp_path)]
+    command = [sys.executable, str(script), "--samples", "rinv_0.5", "--jets-per-sample", "test=12", "--workers", "1"]
+    command += ["--out", str(tmp_path), "--vary", "variation.interactions=off"]
     first, second = (
         subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ) for _ in range(2)
     )
@@ -187,7 +187,13 @@ def test_the_script_generates_and_goes_on(tmp_path: Path) -> None:
     assert "0 new shards" in second.stdout
     assert first.stderr == second.stderr == ""
     assert read_metadata(tmp_path / "test" / "rinv_0.5" / "shard-00000.parquet")["jets"] == 12
-    refused = subprocess.run([*command, "--samples", "[acchen]"], capture_output=True, text=True, check=False)
-    assert refused.returncode != 0
-    assert "error: unknown sample 'acchen'" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    for extra, message in [
+        (["--samples", "acchen"], "error: unknown sample 'acchen'"),
+        (["--vary", "detector.track=1"], "detector.track"),
+        (["--jets-per-sample", "test"], "expected a name and a value"),
+        (["--seed", "7"], "holds jets of another generation than asked for"),
+    ]:
+        refused = subprocess.run([*command, *extra], capture_output=True, text=True, check=False)
+        assert refused.returncode == 1
+        assert message in refused.stderr
+        assert "Traceback" not in refused.stderr
