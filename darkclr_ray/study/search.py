@@ -192,7 +192,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
                 trial = self.study.ask(fixed_distributions=self._space)
             self._ot_trials[trial_id] = trial
         trial = self._ot_trials[trial_id]
-        return {"number": trial.number, "parameters": dict(trial.params)}
+        return {"number": trial.number, "parameters": parameters(trial)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         value, trial = result[METRIC], self._ot_trials[trial_id]
@@ -222,7 +222,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             state, reason = TrialState.FAIL, "its objective is not a finite number"
         else:
             state, reason = TrialState.COMPLETE, None
-        self.conclude(Ending(trial.number, state.name, reason, dict(trial.params), objective, outcome))
+        self.conclude(Ending(trial.number, state.name, reason, parameters(trial), objective, outcome))
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Optuna's storage is the only truth: Tune has nothing to keep."""
@@ -237,6 +237,11 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             trial.set_user_attr(name, value)
         state = TrialState[ending.state]
         self.study.tell(trial, ending.objective if state == TrialState.COMPLETE else None, state=state)
+
+
+def parameters(trial: Trial) -> dict[str, Any]:
+    """A trial's point; steps of p_drop come out of Optuna with rounding errors."""
+    return {**trial.params, "p_drop": round(trial.params["p_drop"], 10)}
 
 
 class Halving(ASHAScheduler):  # type: ignore[misc]

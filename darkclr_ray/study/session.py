@@ -129,6 +129,7 @@ class Session:
                     name="tune",
                     storage_path=str(self.folder.logs.resolve()),
                     verbose=0,
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     failure_config=tune.FailureConfig(max_failures=settings.compute.worker_failures),
                 ),
             )

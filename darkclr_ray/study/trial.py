@@ -42,6 +42,12 @@ class StudyTrial(tune.Trainable):  # type: ignore[misc]
         self.begin(new_config)
         return True
 
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """The store has everything."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """The desk knows the job, and the store its stages."""
+
     def cleanup(self) -> None:
         """The trial was ended by Tune, or is over."""
         self.desk.cancel.remote(self.name)

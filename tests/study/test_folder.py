@@ -1,0 +1,115 @@
+"""One study a folder, one process a study, and nothing written where something is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from darkclr_ray.settings import StudySettings, preset
+from darkclr_ray.study.files import read_json, write_json
+from darkclr_ray.study.folder import StudyFolder
+
+JETS = {"train": {"qcd": "a"}, "test": {"qcd": "b", "aachen": "c"}}
+SETTINGS = preset("laptop")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    folder = StudyFolder(tmp_path / "scan")
+    folder.claim()
+    folder.describe(SETTINGS, "laptop", ["python", "x"], {"jets": {"path": "here", "fingerprints": JETS}})
+    folder.release()
+    return folder
+
+
+def test_the_same_study_goes_on(folder: StudyFolder) -> None:
+    created = read_json(folder.path / "study.json")["created"]
+    folder.check(SETTINGS, JETS)
+    other = SETTINGS.updated({"search": {"trials": 50}, "compute": {"workers": 2}, "out": "elsewhere", "jets": "moved"})
+    folder.check(other, JETS)
+    folder.describe(other, "laptop", ["python", "y"], {"jets": {"path": "moved", "fingerprints": JETS}})
+    known = read_json(folder.path / "study.json")
+    assert known["created"] == created
+    assert known["command"] == ["python", "x"]
+    assert "trials: 50" in (folder.path / "settings.yaml").read_text()
+
+
+def test_other_settings_are_refused_by_name(folder: StudyFolder) -> None:
+    other = SETTINGS.updated({"encoder": {"layers": 3}, "seed": 2, "search": {"d_z": (16, 32)}})
+    with pytest.raises(ValueError) as refusal:
+        folder.check(other, JETS)
+    for word in ("encoder.layers: 2 there, 3 now", "seed: 1 there, 2 now", "[16, 32] now", "--name"):
+        assert word in str(refusal.value)
+
+
+def test_other_jets_are_refused_by_name(folder: StudyFolder) -> None:
+    with pytest.raises(ValueError, match=r"other jets \(test/aachen, test/mass_10 differ"):
+        folder.check(SETTINGS, {"train": {"qcd": "a"}, "test": {"qcd": "b", "aachen": "x", "mass_10": "d"}})
+
+
+def test_another_format_is_refused(folder: StudyFolder) -> None:
+    write_json(folder.path / "study.json", read_json(folder.path / "study.json") | {"format": 0})
+    with pytest.raises(ValueError, match=r"a study of format 0, made by darkclr_ray .*; this version reads format 1"):
+        folder.check(SETTINGS, JETS)
+
+
+@pytest.mark.parametrize(("name", "content"), [("study.json", "{"), ("settings.yaml", "a: ["), ("settings.yaml", "a: 1")])
+def test_a_damaged_folder_is_refused(folder: StudyFolder, name: str, content: str) -> None:
+    (folder.path / name).write_text(content)
+    with pytest.raises(ValueError, match=name):
+        folder.check(SETTINGS, JETS)
+
+
+def test_strangers_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").write_text("meow")
+    for name, words in (("file", "a file is in the way"), ("photos", "holds cat.png but no study")):
+        with pytest.raises(ValueError, match=words):
+            StudyFolder(tmp_path / name).claim()
+    assert sorted(path.name for path in (tmp_path / "photos").iterdir()) == ["cat.png"]
+
+
+def test_a_study_in_use_is_refused_until_its_process_is_gone(folder: StudyFolder) -> None:
+    program = f"""
+import sys, time
+from pathlib import Path
+from darkclr_ray.study.folder import StudyFolder
+folder = StudyFolder(Path({str(folder.path)!r}))
+folder.claim()
+print("claimed", flush=True)
+time.sleep(60)
+"""
+    other = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    try:
+        assert other.stdout.readline() == "claimed\n"
+        with pytest.raises(ValueError, match=f"being used by process {other.pid}"):
+            folder.claim()
+    finally:
+        other.kill()
+        other.wait()
+        other.stdout.close()
+    folder.claim()
+    folder.release()
+
+
+def test_the_best_trial(folder: StudyFolder) -> None:
+    assert folder.best() is None
+    for number, (state, objective) in enumerate([("COMPLETE", 1.0), ("FAIL", None), ("COMPLETE", 2.0), ("COMPLETE", 2.0)]):
+        write_json(folder.trials / f"{number:04d}.json", {"number": number, "state": state, "objective": objective})
+    best = folder.best()
+    assert best is not None
+    assert best["number"] == 2  # the first of two equal ones
+
+
+def test_settings_are_written_complete(folder: StudyFolder) -> None:
+    import yaml
+
+    there = yaml.safe_load((folder.path / "settings.yaml").read_text())
+    assert StudySettings.model_validate(there) == SETTINGS
+    assert there == json.loads(SETTINGS.model_dump_json())
