@@ -93,6 +93,15 @@ def test_drops_are_counted_with_their_reason(truth, run: Callable, compare: Call
     assert summary.files[0].read == 40
 
 
+def test_is_signal_new_tells_samples_apart(truth, run: Callable, compare: Callable, tmp_path: Path) -> None:
+    table = frame(truth)
+    table["is_signal_new"] = np.arange(40) % 2
+    path = write(tmp_path / "jets.h5", table)
+    with pytest.raises(CannotImport, match="or by its label --labels 0=NAME,1=NAME"):
+        run(path, sample=None)
+    compare(run(path, sample=None, labels={"1": "mine"})[0], truth.take(np.arange(1, 40, 2)))
+
+
 def test_missing_columns(truth, run: Callable, tmp_path: Path) -> None:
     path = write(tmp_path / "jets.h5", frame(truth).drop(columns=["PY_3", "PZ_0"]))
     with pytest.raises(CannotImport, match="missing: PY_3, PZ_0"):

@@ -4,12 +4,17 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pyhepmc
 import pytest
+import pythia8mc
 
-from darkclr_ray.jets.clustering import wrap
+from darkclr_ray.jets.clustering import Selection, cluster, select, wrap
+from darkclr_ray.jets.detector import Detector, energy_flow
+from darkclr_ray.jets.events import Collisions, pythia_settings
 from darkclr_ray.jets.imports import CannotImport, hepmc
+from darkclr_ray.jets.samples import Qcd
 
 PARTONS = ((220.0, 0.3, 1.0), (220.0, -0.9, 1.0 - np.pi))
 PION, NEUTRINO, GLUON = 211, 12, 21
@@ -98,3 +103,39 @@ def test_no_partons_weights_and_damage(run: Callable, tmp_path: Path) -> None:
 def test_charges_are_those_of_the_particle_data_group() -> None:
     charge = hepmc.Charges()(np.array([211, 22, 11, 2212, 2112, 321, 3222, 3334, 1000020040]))
     assert charge[:8].tolist() == [1, 0, -1, 1, 0, 1, 1, -1]
+
+
+@pytest.mark.slow
+def test_a_record_of_our_own_collisions_gives_the_jets_that_generation_makes(run: Callable, tmp_path: Path) -> None:
+    settings = [*pythia_settings(Qcd(pt_hat_min=150)), "Random:setSeed = on", "Random:seed = 11"]
+    pythia = pythia8mc.Pythia("", False)
+    assert all(pythia.readString(line) for line in settings)
+    assert pythia.init()
+    particles = pythia.nextBatch(250).prt
+    with pyhepmc.open(tmp_path / "a.txt", "w") as file:
+        for number, event in enumerate(particles):
+            file.write(as_record(number, event))
+    imported, _ = run(tmp_path / "a.txt")
+
+    collisions = Collisions(Qcd(pt_hat_min=150), seed=11).batch(250)
+    objects = energy_flow(collisions.particles, Detector(), np.random.default_rng(1))
+    jets = ak.flatten(select(cluster(objects, 0.8, 150.0), collisions.partons, Selection()))
+    # the same collisions, other draws of the detector: jets near the window's ends come and go
+    assert abs(len(imported) - len(jets)) < 15
+    assert abs(imported.multiplicity.mean() / ak.mean(ak.num(jets.constituents)) - 1) < 0.03
+    assert abs(imported.mass.mean() / ak.mean(jets.mass) - 1) < 0.05
+
+
+def as_record(number: int, particles: ak.Array) -> pyhepmc.GenEvent:
+    """Final particles and outgoing partons of an event of Pythia, at one vertex."""
+    event = pyhepmc.GenEvent(pyhepmc.Units.GEV, pyhepmc.Units.MM)
+    event.event_number = number
+    vertex = pyhepmc.GenVertex()
+    vertex.add_particle_in(pyhepmc.GenParticle(momentum(1.0, 0.0, 0.0, 0.0, 1.0), 2212, 4))
+    status, pid = np.asarray(particles.status), np.asarray(particles.id)
+    momenta = np.stack([np.asarray(particles.p[name]) for name in ("px", "py", "pz", "e")], axis=1)
+    for i in np.flatnonzero((status > 0) | (np.abs(status) == 23)):
+        code = 1 if status[i] > 0 else 23
+        vertex.add_particle_out(pyhepmc.GenParticle(pyhepmc.FourVector(*momenta[i]), int(pid[i]), code))
+    event.add_vertex(vertex)
+    return event
