@@ -8,6 +8,7 @@ padding. On a GPU with variable-length attention the rows stay as they came and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -38,18 +39,12 @@ class Layout(Protocol):
 
 
 class Rectangle(NamedTuple):
-    """``jets`` jets padded to ``length`` rows each, from row ``first`` on; where any is padded, ``valid``, bool
+    """``jets`` jets padded to ``length`` rows each; where any is padded, ``valid``, bool
     (jets, length), tells constituents from pads."""
 
-    first: int
     jets: int
     length: int
     valid: Tensor | None
-
-    @property
-    def rows(self) -> slice:
-        """The rows of this rectangle."""
-        return slice(self.first, self.first + self.jets * self.length)
 
 
 class Rectangles:
@@ -60,7 +55,7 @@ class Rectangles:
         order = np.argsort(sizes, kind="stable")
         self.inverse = torch.from_numpy(np.argsort(order, kind="stable")).to(device)
         self.rectangles: list[Rectangle] = []
-        sources, first = [], 0
+        sources = []
         for members in np.split(order, cuts(sizes[order], RECTANGLES)):
             length = int(sizes[members[-1]])
             slots = np.arange(length)
@@ -68,27 +63,28 @@ class Rectangles:
             valid = None
             if sizes[members[0]] < length:
                 valid = torch.from_numpy(slots < sizes[members, None]).to(device)
-            self.rectangles.append(Rectangle(first, len(members), length, valid))
-            first += len(members) * length
+            self.rectangles.append(Rectangle(len(members), length, valid))
         self.sources = torch.from_numpy(np.concatenate(sources)).to(device)
 
     def arrange(self, constituents: Tensor) -> Tensor:
         return constituents.index_select(0, self.sources)
 
     def attention(self, projected: Tensor, heads: int) -> Tensor:
-        return torch.cat(
-            [
-                rectangular_attention(projected[r.rows].view(r.jets, r.length, -1), heads, r.valid)
-                for r in self.rectangles
-            ]
-        )
+        return torch.cat([rectangular_attention(block, heads, r.valid) for r, block in self.blocks(projected)])
 
     def pool(self, rows: Tensor) -> Tensor:
         sums = []
-        for r in self.rectangles:
-            block = rows[r.rows].view(r.jets, r.length, -1).float()
-            sums.append((block if r.valid is None else block * r.valid[:, :, None]).sum(1))
+        for r, block in self.blocks(rows):
+            values = block.float()
+            sums.append((values if r.valid is None else values * r.valid[:, :, None]).sum(1))
         return torch.cat(sums).index_select(0, self.inverse)
+
+    def blocks(self, rows: Tensor) -> Iterator[tuple[Rectangle, Tensor]]:
+        """Each rectangle with its part of the rows, (jets, length, d). One split: the gradients of slices taken one by
+        one would each be laid into zeros of the full size."""
+        parts = torch.split(rows, [r.jets * r.length for r in self.rectangles])
+        for r, part in zip(self.rectangles, parts, strict=True):
+            yield r, part.view(r.jets, r.length, -1)
 
 
 class Packed:
