@@ -35,18 +35,14 @@ def make(cls) -> Detector[TrainingSample]:
     return cls() if cls is Multiplicity else cls(SETTINGS)
 
 
-def toy_jets(count: int, seed: int) -> Jets:
-    random = np.random.default_rng(seed)
-    jets = []
-    for size in random.integers(2, 13, count):
-        pt = np.sort(random.exponential(20.0, size) + 0.5)[::-1]
-        jets.append(np.column_stack([pt, random.normal(0.0, 0.2, (size, 2))]).tolist())
-    return Jets.from_lists(jets)
+@pytest.fixture(scope="module")
+def sample(toy_jets) -> TrainingSample:
+    return TrainingSample(toy_jets(64, seed=1, most=12))
 
 
 @pytest.fixture(scope="module")
-def sample() -> TrainingSample:
-    return TrainingSample(toy_jets(64, seed=1))
+def jets(toy_jets) -> Jets:
+    return toy_jets(40, seed=2, most=12)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +64,7 @@ def permuted(jets: Jets, seed: int) -> Jets:
     return Jets(jets.constituents[rows], jets.offsets, jets.ids, jets.events, jets.kinematics)
 
 
-def test_scores_are_finite_and_reproducible(detector, sample):
-    jets = toy_jets(40, seed=2)
+def test_scores_are_finite_and_reproducible(detector, sample, jets):
     scores = detector.score(jets)
     assert scores.shape == (40,)
     assert scores.dtype == np.float64
@@ -78,21 +73,18 @@ def test_scores_are_finite_and_reproducible(detector, sample):
     np.testing.assert_array_equal(scores, again)
 
 
-def test_order_of_constituents_changes_nothing(detector):
-    jets = toy_jets(40, seed=2)
+def test_order_of_constituents_changes_nothing(detector, jets):
     np.testing.assert_allclose(detector.score(permuted(jets, 3)), detector.score(jets), rtol=1e-3, atol=1e-5)
 
 
-def test_company_changes_nothing(detector):
-    jets = toy_jets(40, seed=2)
+def test_company_changes_nothing(detector, jets):
     scores = detector.score(jets)
     order = np.random.default_rng(4).permutation(40)
     np.testing.assert_allclose(detector.score(jets.take(order)), scores[order], rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(detector.score(jets.take(np.array([7]))), scores[7:8], rtol=1e-3, atol=1e-5)
 
 
-def test_saved_and_loaded_scores_are_the_same(detector, tmp_path):
-    jets = toy_jets(40, seed=2)
+def test_saved_and_loaded_scores_are_the_same(detector, jets, tmp_path):
     detector.save(tmp_path)
     loaded = type(detector).load(tmp_path, Runner(device="cpu"))
     np.testing.assert_array_equal(loaded.score(jets), detector.score(jets))
@@ -107,28 +99,26 @@ def test_no_label_can_reach_a_fit(cls):
 
 
 @pytest.mark.parametrize("cls", [EncoderNorm, EncoderEnergy, PlainEnergy])
-def test_a_score_before_a_fit_is_refused(cls):
+def test_a_score_before_a_fit_is_refused(cls, jets):
     with pytest.raises(ValueError, match="has not been fitted"):
-        make(cls).score(toy_jets(3, seed=1))
+        make(cls).score(jets)
 
 
-def test_norm_and_energy_are_those_of_one_encoder(sample, runner):
+def test_norm_and_energy_are_those_of_one_encoder(sample, runner, jets):
     kinds = []
     counting = Runner(device="cpu", report=lambda progress: kinds.append(progress.kind))
     norm, energy, plain = (make(cls).fit(sample, counting) for cls in (EncoderNorm, EncoderEnergy, PlainEnergy))
     assert kinds.count("representation") == SETTINGS.contrastive.epochs
     assert kinds.count("energy") == SETTINGS.nae.reconstruction_epochs + SETTINGS.nae.divergence_epochs
     assert norm.fitted[0] is energy.fitted[0] is plain.fitted[0]
-    jets = toy_jets(40, seed=2)
     z = counting.represent(norm.fitted[0], jets)
     np.testing.assert_allclose(norm.score(jets), np.linalg.norm(z.astype(np.float64), axis=1))
     assert not np.array_equal(energy.score(jets), plain.score(jets))
 
 
-def test_an_untrained_encoder_has_its_own_autoencoder(sample, runner):
+def test_an_untrained_encoder_has_its_own_autoencoder(sample, runner, jets):
     untrained = EncoderEnergy(SETTINGS.updated({"contrastive": {"epochs": 0}})).fit(sample, runner)
     trained = EncoderEnergy(SETTINGS).fit(sample, runner)
-    jets = toy_jets(40, seed=2)
     assert not np.array_equal(untrained.score(jets), trained.score(jets))
 
 
