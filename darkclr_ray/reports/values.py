@@ -45,8 +45,9 @@ class Value:
         return text
 
     def __html__(self) -> str:
-        """The number with its errors small, one above the other, and its note below."""
+        """The number with its errors small and without leading zeros, one above the other, and its note below."""
         number, *errors = str(self).replace("> ", ">\u00a0").split(" ")
+        errors = [error.replace("+0.", "+.").replace("−0.", "−.") for error in errors]
         html = escape(number)
         if errors:
             html += Markup(' <span class="errors">{}</span>').format(
