@@ -205,7 +205,7 @@ class _StrictLoader(yaml.SafeLoader):
     """YAML's plain values; a key given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = next((key for position, key in enumerate(keys) if key in keys[:position]), None)
         if twice is not None:
             raise yaml.YAMLError(f"{twice!r} is set twice{node.start_mark}")

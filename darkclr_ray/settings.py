@@ -188,9 +188,9 @@ class ComputeSettings(Settings):
     address: str | None = None
     """Address of a Ray cluster ("auto", "ray://host:10001", "host:6379"); none starts Ray on this machine."""
     workers: int = Field(0, ge=0, le=4096)
-    """Training workers a trial; 0 takes one a GPU of the cluster, and one where there is no GPU."""
+    """Training workers a trial; 0 gives each trial its share of the GPUs, and one worker where there is no GPU."""
     cpus_per_worker: float = Field(1.0, gt=0.0, le=1024.0)
-    """CPUs that a training worker holds."""
+    """CPUs that a training worker holds; another one feeds it, or, below 1, what is left of its own."""
     concurrent_trials: int = Field(0, ge=0, le=4096)
     """Trials at the same time; 0 takes as many as fit."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -105,7 +105,7 @@ def test_broken_files_are_refused(tmp_path: Path, text: str, words: list[str]) -
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(ValueError, match="cannot be read|not readable"):
+    with pytest.raises(ValueError, match=r"cannot be read|not readable"):
         read("--config", str(path))
 
 
@@ -123,7 +123,16 @@ def test_later_sources_win(tmp_path: Path) -> None:
 def test_values_are_read_as_they_are_meant() -> None:
     settings = read(
         *("--search.d_z", "16,32", "--nae.hidden", "[9, 7]", "--views.p_drop", "0.3,0.5", "--name", "12"),
-        *("--nae.gradient_clip", "none", "--compute.address", "auto", "--search.prune", "false", "--views.anomalous", ""),
+        *(
+            "--nae.gradient_clip",
+            "none",
+            "--compute.address",
+            "auto",
+            "--search.prune",
+            "false",
+            "--views.anomalous",
+            "",
+        ),
     )
     assert settings.search.d_z == (16, 32)
     assert settings.nae.hidden == (9, 7)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.runner import Runner
 
 Sample = TypeVar("Sample", contravariant=True)
@@ -29,6 +30,11 @@ class Detector(ABC, Generic[Sample]):
     """Short and unique: the detector's name in ``scores.parquet`` and file names."""
     title: ClassVar[str]
     """For legends and tables."""
+
+    @classmethod
+    def from_settings(cls, settings: StudySettings) -> Self:
+        """The detector that a study's settings ask for; overridden where it depends on them."""
+        return cls()
 
     @abstractmethod
     def fit(self, sample: Sample, runner: Runner) -> Self:

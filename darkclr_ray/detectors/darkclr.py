@@ -53,6 +53,10 @@ class RepresentationDetector(Detector[TrainingSample]):
         self.settings = settings
         self._fitted: tuple[JetEncoder, Runner] | None = None
 
+    @classmethod
+    def from_settings(cls, settings: StudySettings) -> Self:
+        return cls(settings)
+
     def fit(self, sample: TrainingSample, runner: Runner) -> Self:
         encoder = runner.train(contrastive_training(self.settings, sample, runner))
         self._fitted = encoder, runner

@@ -1,4 +1,4 @@
-"""Anomalies without a signal: background jets some of whose constituents were dropped, for the signal-blind objective."""
+"""Anomalies without a signal, for the signal-blind objective: background jets with some constituents dropped."""
 
 from __future__ import annotations
 

@@ -47,22 +47,24 @@ def calibrate(settings: StudySettings, work: Work, place: Place) -> dict[str, An
     step = seconds_of(lambda: encoder.step(first))
     scored = few.jets.take(np.arange(min(len(few), 1000)))
     forward = seconds_of(lambda: represent(encoder.encoder, settings.inputs, scored)) / len(scored)
-    z = np.random.default_rng(1).normal(size=(settings.nae.batch_size, settings.encoder.d_z)).astype(np.float32)
-    epochs = []
-    for reconstruct, diverge in ((1, 0), (0, 1)):
-        nae = settings.nae.model_copy(update={"reconstruction_epochs": reconstruct, "divergence_epochs": diverge})
-        training = NAETraining(z, nae, seed=settings.seed, source={})
-        training.to(place.device, settings.compute.precision)
-        training.begin_epoch(0)
-        rows = next(training.stream(0, 0, 1))
-        training.step(rows)
-        epochs.append(seconds_of(lambda: training.step(rows)) * max(1, len(sample) // settings.nae.batch_size))
     return {
         "encoder_epoch": step * (len(sample) // settings.contrastive.batch_size),
-        "reconstruction_epoch": epochs[0] / place.world_size,
-        "divergence_epoch": epochs[1] / place.world_size,
+        "reconstruction_epoch": energy_epoch(settings, place, len(sample), {"divergence_epochs": 0}),
+        "divergence_epoch": energy_epoch(settings, place, len(sample), {"reconstruction_epochs": 0}),
         "jet": forward,
     }
+
+
+def energy_epoch(settings: StudySettings, place: Place, jets: int, changes: dict[str, int]) -> float:
+    """Seconds of an autoencoder's epoch in one of its phases, on noise."""
+    nae = settings.nae.model_copy(update={"reconstruction_epochs": 1, "divergence_epochs": 1, **changes})
+    z = np.random.default_rng(1).normal(size=(nae.batch_size, settings.encoder.d_z)).astype(np.float32)
+    training = NAETraining(z, nae, seed=settings.seed, source={})
+    training.to(place.device, settings.compute.precision)
+    training.begin_epoch(0)
+    rows = next(training.stream(0, 0, 1))
+    training.step(rows)
+    return seconds_of(lambda: training.step(rows)) * max(1, jets // nae.batch_size) / place.world_size
 
 
 def seconds_of(action: Callable[[], Any]) -> float:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from darkclr_ray.settings import ComputeSettings
 
@@ -60,7 +61,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     import ray
 
     address = compute.address or os.environ.get("RAY_ADDRESS")
-    common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     temporary: Path | None = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -118,7 +119,7 @@ def check_shared(folder: Path) -> None:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     if len(nodes) < 2:
         return
     folder = folder.resolve()
@@ -127,14 +128,16 @@ def check_shared(folder: Path) -> None:
     try:
         here = ray.remote(num_cpus=0)(sees)
         answers = [
-            here.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(str(token))
+            here.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+                str(token)
+            )
             for node in nodes
         ]
         for node, answer in zip(nodes, answers, strict=True):
             if not ray.get(answer, timeout=60):
                 raise ValueError(
-                    f"{folder}: node {node['NodeManagerAddress']} does not see this folder; point --out at storage that "
-                    f"all {len(nodes)} nodes share (NFS, for example)"
+                    f"{folder}: node {node['NodeManagerAddress']} does not see this folder; point --out at storage "
+                    f"that all {len(nodes)} nodes share (NFS, for example)"
                 )
     finally:
         token.unlink(missing_ok=True)

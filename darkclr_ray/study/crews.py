@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.actor import ActorHandle
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 
 from darkclr_ray.study.desk import Desk, Outcome
@@ -33,8 +32,9 @@ class Crews:
 
     def __init__(self, allocation: Allocation, work: Any, folder: Path, failures: int) -> None:
         self.allocation, self.work, self.folder, self.failures = allocation, work, folder, failures
-        head = {"resources": {"node:__internal_head__": 0.001}}  # where the driver of a job is, and stays
-        self.desk: ActorHandle[Desk] = ray.remote(num_cpus=0, max_concurrency=1000, **head)(Desk).remote(failures + 1)
+        # on the head, which stays; its many callers wait in turn
+        place: dict[str, Any] = {"max_concurrency": 1000, "resources": {"node:__internal_head__": 0.001}}
+        self.desk: Any = ray.remote(num_cpus=0, **place)(Desk).remote(failures + 1)
         self.trouble: str | None = None
         self._closing = False
         self._numbers = itertools.count()
@@ -100,8 +100,6 @@ class Crews:
             try:
                 trainer.fit()
             except Exception as error:
-                if self._closing:
-                    return
                 logger.warning("crew %d: %s", crew, error)
                 in_vain = 0 if ray.get(self.desk.taken.remote()) > before else in_vain + 1
                 if in_vain >= HOPELESS:

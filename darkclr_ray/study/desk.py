@@ -16,8 +16,8 @@ import ray
 
 State = Literal["finished", "failed", "stopped", "broken"]
 """How a job ended. finished: there is a result. failed: it cannot succeed (a loss that diverged, a bug): the reason is
-told. stopped: asked to; it can go on from its checkpoint. broken: the surroundings failed (a full disk): the study should
-pause."""
+told. stopped: asked to; it can go on from its checkpoint. broken: the surroundings failed (a full disk), and the study
+should pause."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ class Desk:
     async def report(self, name: str, progress: dict[str, Any]) -> bool:
         """Where a job stands; whether it shall go on."""
         job = self.jobs[name]
+        if progress.get("stage") != job.progress.get("stage"):
+            job.progress = {}
         job.progress.update(progress)
         job.moved = time.monotonic()
         return not (job.stop or self.stopping or job.outcome is not None)

@@ -89,11 +89,12 @@ class Fitting:
         background = self.jets["validation"][self.work.jets.background]
         return anomalous_views(background, settings.inputs, settings.search.blind_p_drop, settings.seed)
 
-    def classes(self) -> list[type[Detector[Any]]]:
+    def detectors(self) -> list[Detector[Any]]:
+        """The detectors, not fitted yet."""
         found = []
         for name in self.job.detectors:
             module, _, attribute = name.partition(":")
-            found.append(getattr(importlib.import_module(module), attribute))
+            found.append(getattr(importlib.import_module(module), attribute).from_settings(self.job.settings))
         return found
 
     def scores(self) -> Stage:
@@ -116,7 +117,7 @@ class Fitting:
         stage = self.runner.store.stage("scores", description, owner=self.place.job)
         if self.place.agreed(stage.finished):
             return stage
-        fitted = [detector(settings).fit(self.sample, self.runner) for detector in self.classes()]
+        fitted = [detector.fit(self.sample, self.runner) for detector in self.detectors()]
         started = time.monotonic()
         self.place.go_on({"stage": "scores", "epoch": 0, "epochs": 1, "part": 0.0})
         columns: dict[str, list[Any]] = {name: [] for name in ("jet_id", "sample", "split", "detector", "score")}
@@ -129,7 +130,7 @@ class Fitting:
             if self.place.rank == 0 and (stage.lock.acquire() or not stage.finished):
                 stage.partial.mkdir(parents=True, exist_ok=True)
                 write_scores(stage.partial / "scores.parquet", columns)
-                np.savez(stage.partial / "views.npz", **views)
+                np.savez(stage.partial / "views.npz", **views)  # type: ignore[arg-type]
                 stage.commit({"stages": self.runner.stages})
             self.place.agreed(True)
         self.seconds["scores"] = time.monotonic() - started

@@ -71,7 +71,7 @@ class StudyFolder:
             parts = differing(known["jets"]["fingerprints"], fingerprints)
             raise ValueError(
                 f"{self.path}: this study was made with other jets ({', '.join(parts)} differ from those in "
-                f"{settings.jets}); give it its own jets ({known['jets']['path']}) again, or start a new one with --name"
+                f"{settings.jets}); give it its own jets ({known['jets']['path']}), or start a new one with --name"
             )
         try:
             there = StudySettings.model_validate(read_yaml(self.path / "settings.yaml"))
@@ -85,8 +85,8 @@ class StudyFolder:
         ]
         if changed:
             raise ValueError(
-                f"{self.path}: this study was made with other settings ({'; '.join(changed)}); ask for the same ones to "
-                f"continue it (--config {self.path / 'settings.yaml'}), or start a new one with --name"
+                f"{self.path}: this study was made with other settings ({'; '.join(changed)}); ask for the same ones "
+                f"to continue it (--config {self.path / 'settings.yaml'}), or start a new one with --name"
             )
 
     def describe(self, settings: StudySettings, preset: str, command: Sequence[str], facts: Mapping[str, Any]) -> None:

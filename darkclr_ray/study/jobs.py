@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from darkclr_ray.training.ray_loop import Place
 
 METRIC, EPOCH = "objective", "epoch"
-"""What Tune maximises, and the clock of a trial: epochs of its encoder. `training_iteration` starts anew with a process."""
+"""What Tune maximises, and the clock of a trial: epochs of its encoder (`training_iteration` would begin anew)."""
 
 DARKCLR = (
     "darkclr_ray.detectors.darkclr:EncoderNorm",

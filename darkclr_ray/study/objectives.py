@@ -66,7 +66,7 @@ def find(name: str, signals: Sequence[str]) -> Objective:
 
 
 def check(name: str, signals: Sequence[str] | None = None) -> None:
-    """Raise ValueError for an objective that cannot be, as far as can be told without importing a module of the user's."""
+    """Raise ValueError for an objective that cannot be, as far as can be told without importing a user's module."""
     first, colon, rest = name.partition(":")
     if not colon:
         if name not in NAMED[:4]:

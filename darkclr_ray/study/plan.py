@@ -61,7 +61,9 @@ class Plan:
         settings = self.settings
         scores = 3 * 12 * self._jets
         widest = max(settings.search.d_z)
-        layers = settings.encoder.layers * (4 * settings.encoder.d_r**2 + 2 * settings.encoder.d_r * settings.encoder.d_h)
+        layers = settings.encoder.layers * (
+            4 * settings.encoder.d_r**2 + 2 * settings.encoder.d_r * settings.encoder.d_h
+        )
         weights = 4 * (layers + settings.encoder.head_layers * widest**2 + 8 * widest * settings.nae.hidden[0])
         # an encoder in training, its optimiser and its best epoch; representations of the best and of those at work
         kept = (self.allocation.crews + 1) * (4 * widest * self._jets + 4 * weights)
@@ -78,8 +80,8 @@ class Plan:
         training = self.jets["train"][self.settings.background]
         return "\n".join(
             [
-                f"trials     {search.trials}{done}, {shared} in a row share an encoder; maximised: {search.objective} of "
-                f"{search.score} on validation jets" + ("; bad ones are stopped early" if search.prune else ""),
+                f"trials     {search.trials}{done}, {shared} in a row share an encoder; maximised: {search.objective} "
+                f"of {search.score} on validation jets" + ("; bad ones are stopped early" if search.prune else ""),
                 f"jets       {training} {self.settings.background} to train on, {self._jets - training} to judge",
                 f"resources  {self.allocation}",
                 f"time       about {duration(self.seconds)} (measured: {duration(self.encoder_seconds)} an encoder, "

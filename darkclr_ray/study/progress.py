@@ -89,7 +89,9 @@ class Display:
     def update(self, jobs: Mapping[str, Mapping[str, Any]], standing: Standing) -> None:
         """Show where jobs stand (see `darkclr_ray.study.desk.Desk.snapshot`)."""
         if self._live is not None:
-            self._live.update(Group(*self._rows(jobs), Text(standing.summary()), Text(standing.note or "", style="dim")))
+            self._live.update(
+                Group(*self._rows(jobs), Text(standing.summary()), Text(standing.note or "", style="dim"))
+            )
             return
         now = time.monotonic()
         for name, job in jobs.items():

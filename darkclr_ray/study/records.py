@@ -67,7 +67,7 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
         draws = Draws.keyed(jet.ids, seed=seed, epoch=0, transformation=transformation, draw=0)
         views[name] = np.ascontiguousarray(augmentation(np.asfortranarray(jet.constituents), jet.offsets, draws)[0])
     partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **views)
+    np.savez(partial, **views)  # type: ignore[arg-type]
     partial.replace(path)
 
 

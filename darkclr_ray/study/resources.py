@@ -55,8 +55,8 @@ class Allocation:
         holds = f"{self.cpus_per_worker:g} CPU" + (f" and {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else "")
         has = f"{self.cpus:g} CPUs" + (f", {self.gpus:g} GPUs" if self.gpus else "")
         return (
-            f"{self.crews} trial{'s' if self.crews > 1 else ''} at a time, each {worker} of {holds}, fed by data workers "
-            f"of {self.data_cpus:g} CPU; {has} on {self.nodes} node{'s' if self.nodes > 1 else ''}"
+            f"{self.crews} trial{'s' if self.crews > 1 else ''} at a time, each {worker} of {holds}, fed by data "
+            f"workers of {self.data_cpus:g} CPU; {has} on {self.nodes} node{'s' if self.nodes > 1 else ''}"
         )
 
 

@@ -64,8 +64,8 @@ class StudyJets:
 def open_study_jets(settings: StudySettings) -> StudyJets:
     """Open and check the jets that a study needs.
 
-    Raises ValueError: broken shards; a split or the background missing; no signal; too few jets for a batch; an objective
-    that names a signal that is not there.
+    Raises ValueError: broken shards; a split or the background missing; no signal; too few jets for a batch; an
+    objective that names a signal that is not there.
     """
     path = starter_jets() if settings.jets == "starter" else Path(settings.jets)
     folder = open_jets(path)
@@ -121,7 +121,9 @@ def check_names(settings: StudySettings) -> None:
     """Raise ValueError for names in the settings that mean nothing, before any jet is read."""
     objectives.check(settings.search.objective)
     if settings.search.score not in SCORES:
-        raise ValueError(f"search.score = {settings.search.score}: unknown score{nearest(settings.search.score, SCORES)}")
+        raise ValueError(
+            f"search.score = {settings.search.score}: unknown score{nearest(settings.search.score, SCORES)}"
+        )
     for view in ("anchor", "positive", "anomalous"):
         for name in getattr(settings.views, view):
             if name not in registry.names():
@@ -161,7 +163,7 @@ def _compute(
         from darkclr_ray.study.resources import allocate, cluster_nodes
         from darkclr_ray.study.session import Session
 
-        nodes = cluster_nodes(ray.nodes())
+        nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]
         allocation = allocate(settings.compute, settings.search.trials, nodes)
         check_shared(folder.path)
         machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}

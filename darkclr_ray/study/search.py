@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
@@ -137,14 +137,14 @@ class SharedEncoderSampler(BaseSampler):
         self.tpe.after_trial(study, trial, state, values)
 
 
-class StudySearch(OptunaSearch):  # type: ignore[misc]
+class StudySearch(OptunaSearch):
     """`OptunaSearch` for a study that may be killed at any time.
 
     - A trial that a killed process left RUNNING is given out again, under its number and with its parameters.
-    - Trials that Tune's scheduler stopped are PRUNED, those without a finite objective FAIL, those that were interrupted
-      stay RUNNING and are given out next time.
+    - Trials that Tune's scheduler stopped are PRUNED, those without a finite objective FAIL, those that were
+      interrupted stay RUNNING and are given out next time.
     - Intermediate values go by the trial's own epoch.
-    - ``on_ending`` writes the trial's file before Optuna hears of the end: a trial that Optuna knows as finished has one.
+    - ``on_ending`` writes the trial's file before Optuna hears of the end: what Optuna knows as finished has one.
 
     Args:
         settings: of the study.
@@ -160,8 +160,9 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         sampler: BaseSampler,
         on_ending: Callable[[Ending], Mapping[str, Any]],
     ) -> None:
+        self.distributions = space(settings.search)
         super().__init__(
-            space=space(settings.search),
+            space=self.distributions,
             metric=METRIC,
             mode="max",
             sampler=sampler,
@@ -178,27 +179,30 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     @property
     def study(self) -> Study:
         """Optuna's study."""
-        return self._ot_study
+        return cast(Study, self._ot_study)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+    def suggest(self, trial_id: str) -> Any:
         if self.paused:
-            return Searcher.FINISHED  # type: ignore[no-any-return]
+            return Searcher.FINISHED
         if trial_id not in self._ot_trials:
             if self.interrupted:
                 trial = Trial(self.study, self.interrupted.pop(0)._trial_id)
-                for name, distribution in self._space.items():  # those that it has not drawn before it was cut off
+                for (
+                    name,
+                    distribution,
+                ) in self.distributions.items():  # those that it has not drawn before it was cut off
                     trial._suggest(name, distribution)
             else:
-                trial = self.study.ask(fixed_distributions=self._space)
+                trial = self.study.ask(fixed_distributions=self.distributions)
             self._ot_trials[trial_id] = trial
         trial = self._ot_trials[trial_id]
         return {"number": trial.number, "parameters": parameters(trial)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         value, trial = result[METRIC], self._ot_trials[trial_id]
-        if "outcome" not in result and math.isfinite(value):
-            if result[EPOCH] not in self.study.get_trials(deepcopy=False)[trial.number].intermediate_values:
-                trial.report(value, result[EPOCH])
+        known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        if "outcome" not in result and math.isfinite(value) and result[EPOCH] not in known:
+            trial.report(value, result[EPOCH])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         trial = self._ot_trials.get(trial_id)
@@ -244,7 +248,7 @@ def parameters(trial: Trial) -> dict[str, Any]:
     return {**trial.params, "p_drop": round(trial.params["p_drop"], 10)}
 
 
-class Halving(ASHAScheduler):  # type: ignore[misc]
+class Halving(ASHAScheduler):
     """Asynchronous successive halving on the encoder's epochs; see `rungs`.
 
     Nothing is stopped at a rung before `REDUCTION` trials have been there, and what earlier processes saw counts.
@@ -266,12 +270,14 @@ class Halving(ASHAScheduler):  # type: ignore[misc]
             stop_last_trials=False,
         )
         (bracket,) = self._brackets
+        seen = [trial.intermediate_values for trial in past]
         bracket._rungs = [
-            (mark, {f"trial {t.number}": t.intermediate_values[mark] for t in past if mark in t.intermediate_values})
+            (mark, {f"past {number}": values[mark] for number, values in enumerate(seen) if mark in values})
             for mark in reversed(marks)
         ]
         cutoff = bracket.cutoff
-        bracket.cutoff = lambda recorded: cutoff(recorded) if len(recorded) >= REDUCTION else None
+        enough = {"cutoff": lambda recorded: cutoff(recorded) if len(recorded) >= REDUCTION else None}
+        vars(bracket).update(enough)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """A trial's last result is no intermediate one."""
@@ -279,8 +285,8 @@ class Halving(ASHAScheduler):  # type: ignore[misc]
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if "outcome" in result or not math.isfinite(result[METRIC]):
-            return self.CONTINUE  # type: ignore[no-any-return]
-        return super().on_trial_result(tune_controller, trial, result)  # type: ignore[no-any-return]
+            return self.CONTINUE
+        return super().on_trial_result(tune_controller, trial, result)
 
 
 def rungs(epochs: int) -> tuple[int, ...]:

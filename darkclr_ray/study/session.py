@@ -176,8 +176,8 @@ class Session:
     def farewell(self, command: Sequence[str]) -> str:
         """What to say after an interruption."""
         return (
-            f"stopped after {self.standing.ended} of {self.standing.total} trials; nothing finished is lost. To continue:\n"
-            f"  {shlex.join(command)}"
+            f"stopped after {self.standing.ended} of {self.standing.total} trials; nothing finished is lost. "
+            f"To continue:\n  {shlex.join(command)}"
         )
 
     def _settle(self, searcher: StudySearch) -> None:
@@ -255,7 +255,7 @@ class Session:
         while not self.watching.wait(TICK):
             try:
                 desk = self.crews.desk
-                jobs = ray.get(desk.snapshot.remote(), timeout=30)
+                jobs: dict[str, dict[str, Any]] = ray.get(desk.snapshot.remote(), timeout=30)
                 for name in jobs:
                     self.submitted.setdefault(name, time.monotonic() - jobs[name]["seconds"])
                 broken = ray.get(desk.broken.remote(), timeout=30)

@@ -14,10 +14,12 @@ from darkclr_ray.study.desk import Outcome
 from darkclr_ray.study.jobs import EPOCH, METRIC, DetectorJob, job_name, trial_settings
 
 
-class StudyTrial(tune.Trainable):  # type: ignore[misc]
+class StudyTrial(tune.Trainable):
     """One trial. It trains nothing itself: that is done by workers that outlive it."""
 
-    def setup(self, config: dict[str, Any], desk: Any, settings: StudySettings, rungs: tuple[int, ...]) -> None:
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], desk: Any, settings: StudySettings, rungs: tuple[int, ...]
+    ) -> None:
         self.desk, self.settings, self.rungs = desk, settings, rungs
         self.begin(config)
 

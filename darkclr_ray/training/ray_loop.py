@@ -16,10 +16,10 @@ from typing import Any
 import ray
 import ray.train
 import torch
-from ray.actor import ActorHandle
+from ray.train.torch import get_device
 from torch import distributed
 
-from darkclr_ray.study.desk import Desk, Outcome
+from darkclr_ray.study.desk import Outcome
 from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.loop import StopTraining
 
@@ -49,14 +49,14 @@ class Place:
         job: name of the job.
         rank, world_size: this worker among the workers of its crew.
         device: where its tensors live.
-        desk: where it reports.
+        desk: handle of the `Desk`, where it reports.
     """
 
     job: str
     rank: int
     world_size: int
     device: torch.device
-    desk: ActorHandle[Desk]
+    desk: Any
 
     def tell(self, progress: dict[str, Any]) -> None:
         """Say where the job stands, without waiting. Only rank 0 is heard."""
@@ -87,13 +87,13 @@ def serve(config: dict[str, Any]) -> None:
     """Do jobs until the desk sends everyone home. Ray Train calls this in each worker.
 
     Args:
-        config: "desk": the desk; "crew": number of this crew; "work": see `Work`; "threads": torch's threads on the CPU.
+        config: "desk": its handle; "crew": number of this crew; "work": see `Work`; "threads": of torch on the CPU.
     """
     context = ray.train.get_context()
     rank, world_size = context.get_world_rank(), context.get_world_size()
-    desk: ActorHandle[Desk] = config["desk"]
+    desk = config["desk"]
     torch.set_num_threads(config["threads"])  # Ray's OMP_NUM_THREADS is for one CPU
-    device = ray.train.torch.get_device()
+    device = get_device()
     worker = ray.get_runtime_context().current_actor
     position: int | None = None
     while True:
@@ -111,8 +111,8 @@ def serve(config: dict[str, Any]) -> None:
 def attempt(work: Work, payload: Any, place: Place) -> Outcome:
     """Do a job, and put how it ended into words.
 
-    What one rank alone runs into, its companions would wait for: with several workers it is raised, and Ray Train starts
-    all of them anew.
+    What one rank alone runs into, its companions would wait for: with several workers it is raised, and Ray Train
+    starts all of them anew.
     """
     try:
         return Outcome("finished", result=work(payload, place))

@@ -57,7 +57,9 @@ def test_another_format_is_refused(folder: StudyFolder) -> None:
         folder.check(SETTINGS, JETS)
 
 
-@pytest.mark.parametrize(("name", "content"), [("study.json", "{"), ("settings.yaml", "a: ["), ("settings.yaml", "a: 1")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("study.json", "{"), ("settings.yaml", "a: ["), ("settings.yaml", "a: 1")]
+)
 def test_a_damaged_folder_is_refused(folder: StudyFolder, name: str, content: str) -> None:
     (folder.path / name).write_text(content)
     with pytest.raises(ValueError, match=name):
@@ -100,7 +102,9 @@ time.sleep(60)
 
 def test_the_best_trial(folder: StudyFolder) -> None:
     assert folder.best() is None
-    for number, (state, objective) in enumerate([("COMPLETE", 1.0), ("FAIL", None), ("COMPLETE", 2.0), ("COMPLETE", 2.0)]):
+    for number, (state, objective) in enumerate(
+        [("COMPLETE", 1.0), ("FAIL", None), ("COMPLETE", 2.0), ("COMPLETE", 2.0)]
+    ):
         write_json(folder.trials / f"{number:04d}.json", {"number": number, "state": state, "objective": objective})
     best = folder.best()
     assert best is not None

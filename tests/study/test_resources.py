@@ -34,12 +34,12 @@ FITS = [
 
 
 @pytest.mark.parametrize(("compute", "trials", "nodes", "expected"), FITS)
-def test_what_fits(
-    compute: dict[str, float], trials: int, nodes: list[Node], expected: tuple[int, int, float]
-) -> None:
+def test_what_fits(compute: dict[str, float], trials: int, nodes: list[Node], expected: tuple[int, int, float]) -> None:
     allocation = allocate(ComputeSettings(**compute), trials, nodes)
     assert (allocation.crews, allocation.workers, allocation.data_cpus) == expected
-    assert allocation.crews * allocation.workers * (allocation.cpus_per_worker + allocation.data_cpus) <= allocation.cpus
+    assert (
+        allocation.crews * allocation.workers * (allocation.cpus_per_worker + allocation.data_cpus) <= allocation.cpus
+    )
 
 
 REFUSED = [

@@ -1,0 +1,257 @@
+"""The searcher driven as Tune drives it, killed and taken up again; and once through a real run of Tune."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from darkclr_ray.settings import SearchSettings, StudySettings, preset
+from darkclr_ray.study.search import (
+    Ending,
+    Halving,
+    SharedEncoderSampler,
+    StudySearch,
+    first_point,
+    open_storage,
+    rungs,
+    space,
+)
+
+SETTINGS = preset("laptop").updated({"search": {"trials": 12, "step_sizes_per_encoder": 3}})
+
+
+class Scan:
+    """A searcher on a folder, and the endings that it told."""
+
+    def __init__(self, folder: Path, settings: StudySettings = SETTINGS, concurrent: int = 1) -> None:
+        self.endings: list[Ending] = []
+        sampler = SharedEncoderSampler(settings.search.step_sizes_per_encoder, concurrent, settings.seed)
+        self.searcher = StudySearch(settings, open_storage(folder / "optuna.log"), sampler, self.on_ending)
+
+    def on_ending(self, ending: Ending) -> Mapping[str, Any]:
+        self.endings.append(ending)
+        return {"seconds": {"total": 1.0}}
+
+    def finish(
+        self, trial: str, objective: float | None = 1.0, state: str = "finished", reason: str | None = None
+    ) -> None:
+        outcome = {"state": state, "reason": reason, "objective": objective}
+        value = math.nan if objective is None else objective
+        result = {"objective": value, "epoch": 12, "outcome": json.dumps(outcome)}
+        self.searcher.on_trial_result(trial, result)
+        self.searcher.on_trial_complete(trial, result)
+
+    @property
+    def trials(self) -> list[optuna.trial.FrozenTrial]:
+        return self.searcher.study.get_trials()
+
+
+def encoder(suggestion: dict[str, Any] | None) -> tuple[int, float]:
+    assert suggestion is not None
+    return suggestion["parameters"]["d_z"], suggestion["parameters"]["p_drop"]
+
+
+def test_the_papers_point_comes_first_and_encoders_are_shared(tmp_path: Path) -> None:
+    scan = Scan(tmp_path)
+    suggestions = []
+    for number in range(9):
+        suggestion = scan.searcher.suggest(f"t{number}")
+        assert suggestion is not None
+        assert suggestion["number"] == number
+        assert suggestion == scan.searcher.suggest(f"t{number}")  # Tune may ask twice
+        suggestions.append(suggestion)
+        scan.finish(f"t{number}", objective=float(number))
+    assert suggestions[0]["parameters"] == {"d_z": 64, "p_drop": 0.5, "step_size": 0.05}
+    for first in (0, 3, 6):
+        assert len({encoder(s) for s in suggestions[first : first + 3]}) == 1
+        assert len({s["parameters"]["step_size"] for s in suggestions[first : first + 3]}) == 3
+    assert len({encoder(s) for s in suggestions}) == 3
+    assert [trial.value for trial in scan.trials] == [float(number) for number in range(9)]
+    for suggestion in suggestions:
+        assert suggestion["parameters"]["d_z"] in SETTINGS.search.d_z
+        steps = (suggestion["parameters"]["p_drop"] - 0.1) / 0.05
+        assert steps == pytest.approx(round(steps), abs=1e-9)
+        assert repr(suggestion["parameters"]["p_drop"]) == f"{suggestion['parameters']['p_drop']:.10g}"
+
+
+@pytest.mark.parametrize(
+    ("shared", "concurrent", "leaders"),
+    [
+        (3, 1, [0, 0, 0, 3, 3, 3, 6, 6]),
+        (1, 1, [0, 1, 2, 3, 4, 5, 6, 7]),
+        (2, 2, [0, 1, 0, 1, 4, 5, 4, 5]),
+        (3, 2, [0, 1, 0, 1, 0, 1, 6, 7]),
+    ],
+)
+def test_trials_at_the_same_time_do_not_wait_for_one_encoder(shared: int, concurrent: int, leaders: list[int]) -> None:
+    sampler = SharedEncoderSampler(shared, concurrent, seed=1)
+    assert [sampler.leader(number) for number in range(8)] == leaders
+
+
+def test_nobody_follows_a_trial_that_came_to_nothing(tmp_path: Path) -> None:
+    scan = Scan(tmp_path)
+    first = scan.searcher.suggest("t0")
+    scan.finish("t0", None, "failed", "the loss became nan")
+    others = [encoder(scan.searcher.suggest(f"t{number}")) for number in (1, 2)]
+    assert any(other != encoder(first) for other in others)
+
+
+def test_states(tmp_path: Path) -> None:
+    scan = Scan(tmp_path)
+    for name in "abcdef":
+        scan.searcher.suggest(name)
+    scan.finish("a", 1.5)
+    scan.finish("b", None, "failed", "energy: the loss became nan")
+    scan.finish("c", None)
+    scan.searcher.on_trial_result("d", {"objective": 0.25, "epoch": 4, "training_iteration": 1})
+    scan.searcher.on_trial_result("d", {"objective": 0.5, "epoch": 4, "training_iteration": 2})  # said twice
+    scan.searcher.on_trial_result("d", {"objective": math.nan, "epoch": 6, "training_iteration": 3})
+    scan.searcher.on_trial_complete("d", {"objective": 0.25, "epoch": 4})  # the scheduler stopped it
+    scan.searcher.on_trial_complete("e", None, error=True)
+    scan.finish("f", None, "stopped")  # interrupted
+    states = [trial.state for trial in scan.trials]
+    expected = [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL, TrialState.PRUNED, TrialState.FAIL]
+    assert states == [*expected, TrialState.RUNNING]
+    assert scan.trials[3].intermediate_values == {4: 0.25}
+    assert [(ending.number, ending.state) for ending in scan.endings] == [
+        (number, state.name) for number, state in enumerate(expected)
+    ]
+    reasons = [ending.reason for ending in scan.endings]
+    assert reasons[0] is None
+    assert reasons[1] == "energy: the loss became nan"
+    assert "not a finite number" in str(reasons[2])
+    assert "after epoch 4" in str(reasons[3])
+    assert scan.trials[0].user_attrs == {"seconds": {"total": 1.0}}
+
+
+def test_a_killed_study_goes_on_where_it_was(tmp_path: Path) -> None:
+    scan = Scan(tmp_path)
+    before = [scan.searcher.suggest(f"t{number}") for number in range(3)]
+    scan.finish("t0", 1.0)
+    scan.searcher.on_trial_result("t1", {"objective": 0.3, "epoch": 1})
+    del scan  # killed: nobody told Optuna
+
+    scan = Scan(tmp_path)
+    assert [scan.searcher.suggest(f"u{number}") for number in range(2)] == before[1:]
+    new = scan.searcher.suggest("u2")
+    assert new is not None
+    assert new["number"] == 3
+    assert new["parameters"] != before[0]  # the first point is not enqueued again
+    scan.searcher.on_trial_result("u0", {"objective": 0.3, "epoch": 1})  # a resumed trial says it again
+    for name in ("u0", "u1", "u2"):
+        scan.finish(name, 2.0)
+    assert [trial.state.name for trial in scan.trials] == ["COMPLETE"] * 4
+    assert scan.trials[1].intermediate_values == {1: 0.3}
+
+
+def test_a_journal_that_was_cut_off_is_mended(tmp_path: Path) -> None:
+    scan = Scan(tmp_path)
+    scan.searcher.suggest("t0")
+    scan.finish("t0", 1.0)
+    journal = tmp_path / "optuna.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + whole.splitlines(keepends=True)[-1][:30])
+    (tmp_path / "optuna.log.lock").symlink_to(journal)  # left by a killed process
+    scan = Scan(tmp_path)
+    assert journal.read_bytes().startswith(whole)
+    assert journal.read_bytes().endswith(b"\n")
+    scan.searcher.suggest("t1")
+    scan.finish("t1", 2.0)
+    assert [trial.value for trial in Scan(tmp_path).trials] == [1.0, 2.0]
+
+
+def test_a_paused_search_suggests_nothing_and_keeps_what_runs(tmp_path: Path) -> None:
+    scan = Scan(tmp_path)
+    scan.searcher.suggest("t0")
+    scan.searcher.paused = True
+    assert scan.searcher.suggest("t1") == Searcher.FINISHED
+    scan.searcher.on_trial_complete("t0", None, error=True)  # whatever Tune makes of the end of its processes
+    assert scan.trials[0].state == TrialState.RUNNING
+    assert not scan.endings
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"d_z": 512, "p_drop": 0.5, "step_size": 0.05}),
+        ({"encoder": {"d_z": 100}}, {"d_z": 128, "p_drop": 0.5, "step_size": 0.05}),
+        ({"views": {"p_drop": 0.9}}, {"d_z": 512, "p_drop": 0.7, "step_size": 0.05}),
+        ({"views": {"p_drop": (0.2, 0.35)}}, {"d_z": 512, "p_drop": 0.3, "step_size": 0.05}),
+        ({"nae": {"step_size": 3.0}}, {"d_z": 512, "p_drop": 0.5, "step_size": 0.5}),
+        ({"search": {"p_drop": (0.3, 0.45, 0.1)}}, {"d_z": 512, "p_drop": 0.4, "step_size": 0.05}),
+    ],
+)
+def test_the_first_point_lies_in_the_space(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    settings = StudySettings().updated(changes)
+    point = first_point(settings)
+    assert point == expected
+    for name, distribution in space(settings.search).items():
+        assert distribution._contains(distribution.to_internal_repr(point[name]))
+
+
+def test_the_space_of_p_drop_ends_on_a_step() -> None:
+    distribution = space(SearchSettings(p_drop=(0.3, 0.45, 0.1)))["p_drop"]
+    assert isinstance(distribution, optuna.distributions.FloatDistribution)
+    assert distribution.high == 0.4
+
+
+class FakeTrial:
+    def __init__(self, name: str) -> None:
+        self.trial_id = name
+
+
+def test_halving_stops_the_worst_third_comers_and_remembers() -> None:
+    assert rungs(12) == (1, 4, 12)
+    past = [optuna.trial.create_trial(value=1.0, intermediate_values={1: value}) for value in (0.3, 0.2)]
+    scheduler = Halving(12, past)
+    for name in "abcd":
+        scheduler.on_trial_add(None, FakeTrial(name))  # type: ignore[arg-type]
+
+    def told(name: str, epoch: int, value: float) -> str:
+        return scheduler.on_trial_result(None, FakeTrial(name), {"epoch": epoch, "objective": value})
+
+    assert told("a", 1, 0.1) == "CONTINUE"  # two before it are too few to judge by
+    assert told("b", 1, 0.15) == "STOP"  # of 0.1, 0.2, 0.3 the best third is above
+    assert told("c", 1, math.nan) == "CONTINUE"
+    assert told("d", 1, 0.9) == "CONTINUE"
+    assert told("d", 4, -5.0) == "CONTINUE"  # nobody has been there
+    last = {"epoch": 12, "objective": -5.0, "outcome": "{}"}
+    assert scheduler.on_trial_result(None, FakeTrial("d"), last) == "CONTINUE"
+    scheduler.on_trial_complete(None, FakeTrial("d"), last)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_through_a_real_run_of_tune(tmp_path: Path) -> None:
+    from ray import tune
+
+    scan = Scan(tmp_path)
+
+    def trainable(config: dict[str, Any]) -> None:
+        number = config["number"]
+        for epoch in (1, 4):
+            tune.report({"objective": -float(number), "epoch": epoch})
+        outcome = {"state": "finished" if number != 2 else "failed", "reason": "on purpose", "objective": float(number)}
+        tune.report({"objective": float(number), "epoch": 12, "outcome": json.dumps(outcome)})
+
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, {"CPU": 0, "node:__internal_head__": 0.001}),
+        tune_config=tune.TuneConfig(
+            search_alg=scan.searcher,
+            scheduler=Halving(12, []),
+            num_samples=6,
+            max_concurrent_trials=1,
+        ),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), name="tune", verbose=0),
+    )
+    tuner.fit()
+    assert [trial.state.name for trial in scan.trials] == ["COMPLETE", "COMPLETE", "FAIL", "PRUNED", "PRUNED", "PRUNED"]
+    assert [trial.intermediate_values for trial in scan.trials][:2] == [{1: 0.0, 4: 0.0}, {1: -1.0, 4: -1.0}]
+    assert [ending.number for ending in scan.endings] == list(range(6))
