@@ -20,6 +20,10 @@ HOPELESS = 3
 """Starts in a row after which no job was taken: then the workers cannot start at all."""
 
 
+class Broken(RuntimeError):
+    """The surroundings of a study failed; it can be continued once they are mended."""
+
+
 class Crews:
     """Training workers for the jobs of a study: `submit` from anywhere, `run` to wait.
 
@@ -58,9 +62,9 @@ class Crews:
             self.check()
 
     def check(self) -> None:
-        """Raise RuntimeError if the workers cannot start."""
+        """Raise Broken if the workers cannot start."""
         if self.trouble is not None:
-            raise RuntimeError(f"the training workers do not start: {self.trouble}")
+            raise Broken(f"the training workers do not start: {self.trouble}")
 
     def close(self, patience: float = 10.0) -> None:
         """Send the workers home."""

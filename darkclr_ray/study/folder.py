@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,12 @@ class StudyFolder:
             )
 
     def release(self) -> None:
-        """Let others at the study."""
+        """Let others at the study; a folder in which none came about goes."""
+        if not (self.path / "study.json").exists():
+            shutil.rmtree(self.logs, ignore_errors=True)
+            self._lock.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.rmdir()
         self._lock.release()
 
     def check(self, settings: StudySettings, fingerprints: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def run(settings: StudySettings, preset: str, command: Sequence[str]) -> int:
     try:
         folder.check(settings, jets.fingerprints)
         if not finished(folder, settings):
-            status = _compute(settings, preset, command, jets, folder, console)
+            status = _guarded(settings, preset, command, jets, folder, console)
             if status:
                 return status
         return _report(folder, console)
@@ -152,6 +153,33 @@ def facts(settings: StudySettings, jets: StudyJets) -> dict[str, Any]:
     return {"jets": where, "samples": samples, "counts": jets.counts}
 
 
+def _guarded(
+    settings: StudySettings, preset: str, command: Sequence[str], jets: StudyJets, folder: StudyFolder, console: Console
+) -> int:
+    """`_compute`, with a few words on how it ended where it did not end well."""
+    from darkclr_ray.study.crews import Broken
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    try:
+        status = _compute(settings, preset, command, jets, folder, console)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except Broken as error:
+        say(f"the study cannot go on: {error}")
+        status = 1
+    except OSError as error:
+        logger.exception("the study cannot go on")
+        say(f"the study cannot go on: {error}")
+        status = 1
+    if status:
+        ended = len(folder.endings())
+        say(f"{ended} of {settings.search.trials} trials have ended; nothing finished is lost. To continue:")
+        say(f"  {shlex.join(command)}")
+    return status
+
+
 def _compute(
     settings: StudySettings, preset: str, command: Sequence[str], jets: StudyJets, folder: StudyFolder, console: Console
 ) -> int:
@@ -179,13 +207,11 @@ def _compute(
             plan = Plan(settings, allocation, len(folder.endings()), jets.counts, cost)
             display.say(str(plan))
             if not session.search(plan):
-                display.say(session.farewell(command))
                 return INTERRUPTED
             if folder.best() is None:
                 display.say(f"no trial was completed; {folder.trials} says why, and {folder.logs} has the details")
                 return 1
             if not session.conclude():
-                display.say(session.farewell(command))
                 return INTERRUPTED
     return 0
 

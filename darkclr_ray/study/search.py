@@ -20,6 +20,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from darkclr_ray.augmentations.randomness import digest
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.jobs import EPOCH, METRIC
 
@@ -90,7 +91,10 @@ def open_storage(path: Path) -> JournalStorage:
 
 
 class SharedEncoderSampler(BaseSampler):
-    """Optuna's TPE; several trials take the encoder of one and vary only what comes after it.
+    """Optuna's TPE, seeded anew for each trial; several trials take the encoder of one and vary what comes after it.
+
+    What a trial draws is a function of the seed, its number and the trials before it, so a study that was killed and
+    continued asks for the same points as one that was not.
 
     Trials come in blocks of concurrent x shared: the first ``concurrent`` of a block choose an encoder each, the others
     follow them in turn, so that trials at the same time do not wait for the same encoder. Who would follow a trial that
@@ -100,12 +104,11 @@ class SharedEncoderSampler(BaseSampler):
         shared: trials an encoder (`search.step_sizes_per_encoder`).
         concurrent: trials at the same time.
         seed: of the sampler.
-        begun: trials of the study so far, so that a study that goes on does not draw the same again.
     """
 
-    def __init__(self, shared: int, concurrent: int, seed: int, begun: int = 0) -> None:
-        self.shared, self.concurrent = shared, concurrent
-        self.tpe = TPESampler(seed=seed + 7919 * begun, constant_liar=True)
+    def __init__(self, shared: int, concurrent: int, seed: int) -> None:
+        self.shared, self.concurrent, self.seed = shared, concurrent, seed
+        self.tpe = TPESampler(constant_liar=True)
 
     def leader(self, number: int) -> int:
         """The trial whose encoder a trial takes; itself if it chooses one."""
@@ -131,6 +134,7 @@ class SharedEncoderSampler(BaseSampler):
         return self.tpe.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self.tpe = TPESampler(seed=digest("search", self.seed, trial.number) % 2**32, constant_liar=True)
         self.tpe.before_trial(study, trial)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from ray import tune
 
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.streams import materialise
-from darkclr_ray.study.crews import Crews
+from darkclr_ray.study.crews import Broken, Crews
 from darkclr_ray.study.files import write_json
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jobs import MULTIPLICITY, CalibrationJob, DetectorJob, job_name, trial_settings
@@ -39,10 +38,6 @@ logger = logging.getLogger(__name__)
 
 TICK = 0.5
 """Seconds between two looks at the desk."""
-
-
-class Broken(RuntimeError):
-    """The surroundings of a study failed; it can be continued once they are mended."""
 
 
 class Session:
@@ -81,11 +76,12 @@ class Session:
         self.watcher.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.watching.set()
-        self.watcher.join(5)
-        with suppress(Exception):
-            self.crews.close()
+        if kind is None:  # else Ray's end is theirs
+            self.watcher.join(5)
+            with suppress(Exception):
+                self.crews.close()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
@@ -93,7 +89,7 @@ class Session:
         """Seconds of everything that a plan adds up; see `darkclr_ray.study.calibration.calibrate`."""
         outcome = self.crews.run(CalibrationJob(self.settings), "measuring")
         if outcome.state != "finished":
-            raise RuntimeError(f"the first steps of a training failed: {outcome.reason}")
+            raise Broken(f"the first steps of a training failed: {outcome.reason}")
         return outcome.result
 
     def search(self, plan: Plan) -> bool:
@@ -102,9 +98,9 @@ class Session:
         settings, search = self.settings, self.settings.search
         self._count()
         storage = open_storage(self.folder.optuna)
-        begun = plan.finished
-        sampler = SharedEncoderSampler(search.step_sizes_per_encoder, self.allocation.crews, settings.seed, begun)
+        sampler = SharedEncoderSampler(search.step_sizes_per_encoder, self.allocation.crews, settings.seed)
         self.searcher = searcher = StudySearch(settings, storage, sampler, self._ended)
+        searcher.paused = self.interrupted
         self._settle(searcher)
         past = searcher.study.get_trials(deepcopy=False)
         left = search.trials - sum(trial.state.is_finished() for trial in past)
@@ -172,13 +168,6 @@ class Session:
         self.folder.store.drop_arrays({best["stages"]["representation"]})
         write_json(self.folder.path / "references.json", found)
         return True
-
-    def farewell(self, command: Sequence[str]) -> str:
-        """What to say after an interruption."""
-        return (
-            f"stopped after {self.standing.ended} of {self.standing.total} trials; nothing finished is lost. "
-            f"To continue:\n  {shlex.join(command)}"
-        )
 
     def _settle(self, searcher: StudySearch) -> None:
         """Tell Optuna of trials whose file was written just before the process was killed."""

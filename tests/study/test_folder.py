@@ -100,6 +100,14 @@ time.sleep(60)
     folder.release()
 
 
+def test_a_study_that_was_refused_leaves_nothing(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "results" / "scan")
+    folder.claim()
+    (folder.logs / "ray").mkdir(parents=True)
+    folder.release()
+    assert list((tmp_path / "results").iterdir()) == []
+
+
 def test_the_best_trial(folder: StudyFolder) -> None:
     assert folder.best() is None
     for number, (state, objective) in enumerate(

@@ -152,6 +152,22 @@ def test_a_killed_study_goes_on_where_it_was(tmp_path: Path) -> None:
     assert scan.trials[1].intermediate_values == {1: 0.3}
 
 
+def test_a_study_that_was_killed_asks_for_the_same_points(tmp_path: Path) -> None:
+    asked: dict[bool, list[Any]] = {}
+    for killed in (False, True):
+        folder = tmp_path / str(killed)
+        folder.mkdir()
+        scan = Scan(folder)
+        asked[killed] = []
+        for number in range(14):  # more than TPE's random start
+            if killed and number % 3 == 1:
+                scan.searcher.suggest(f"lost {number}")
+                scan = Scan(folder)
+            asked[killed].append(scan.searcher.suggest(f"t{number}"))
+            scan.finish(f"t{number}", objective=math.sin(number))
+    assert asked[True] == asked[False]
+
+
 def test_a_journal_that_was_cut_off_is_mended(tmp_path: Path) -> None:
     scan = Scan(tmp_path)
     scan.searcher.suggest("t0")

@@ -1,0 +1,55 @@
+"""A small set of jets on disk, and a study on it that takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.shards import write_shard
+
+SIZES = {"train": {"qcd": 256}, "validation": {"qcd": 120, "aachen": 80}, "test": {"qcd": 160, "aachen": 100}}
+
+TINY = {
+    "encoder.d_r": "8",
+    "encoder.d_h": "8",
+    "encoder.heads": "2",
+    "encoder.layers": "1",
+    "contrastive.batch_size": "64",
+    "contrastive.epochs": "4",
+    "nae.batch_size": "128",
+    "nae.reconstruction_epochs": "3",
+    "nae.divergence_epochs": "2",
+    "nae.steps": "3",
+    "nae.hidden": "8",
+    "nae.bottleneck": "2",
+    "search.d_z": "8,16",
+    "search.step_sizes_per_encoder": "2",
+    "encoder.d_z": "8",
+}
+"""Settings of a study of seconds."""
+
+
+@pytest.fixture(scope="session")
+def jet_folder(tmp_path_factory: pytest.TempPathFactory, toy_jets: Callable[..., Jets]) -> Path:
+    """Toy jets in the layout of a study's; aachen has fewer constituents."""
+    folder = tmp_path_factory.mktemp("jets")
+    seed = 0
+    for split, samples in SIZES.items():
+        for sample, count in samples.items():
+            seed += 1
+            jets = toy_jets(count, seed=seed, most=20 if sample == "aachen" else 40)
+            kinematics = jets.kinematics.copy()
+            kinematics[:, 0] = np.random.default_rng(seed).uniform(150.0, 300.0, count)
+            jets = Jets(jets.constituents, jets.offsets, jets.ids, jets.events, kinematics)
+            write_shard(folder / split / sample / "shard-00000.parquet", jets, sample, {"parameters": {"kind": sample}})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_options() -> list[str]:
+    """The tiny study's options."""
+    return [word for name, value in TINY.items() for word in (f"--{name}", value)]

@@ -1,0 +1,143 @@
+"""A crew of real workers against the same detectors fitted in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import ray
+
+from darkclr_ray.augmentations.views import MemoryViews
+from darkclr_ray.command_line import CommandLine
+from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm, PlainEnergy
+from darkclr_ray.settings import PRESETS, StudySettings
+from darkclr_ray.streams import materialise
+from darkclr_ray.study.crews import Crews
+from darkclr_ray.study.desk import Outcome
+from darkclr_ray.study.jobs import MULTIPLICITY, CalibrationJob, DetectorJob
+from darkclr_ray.study.resources import Node, allocate
+from darkclr_ray.study.run import StudyJets, open_study_jets
+from darkclr_ray.study.work import JetPlaces, Work
+from darkclr_ray.training.runner import Runner
+
+
+@pytest.fixture(scope="module")
+def settings(jet_folder: Path, tiny_options: list[str]) -> StudySettings:
+    line = CommandLine(StudySettings, PRESETS, "laptop", "", {})
+    return line.read([*tiny_options, "--jets", str(jet_folder), "--compute.cpus_per_worker", "0.5"])[0]
+
+
+@pytest.fixture(scope="module")
+def jets(settings: StudySettings) -> StudyJets:
+    return open_study_jets(settings)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="module")
+def crews(ray_session: None, settings: StudySettings, jets: StudyJets, folder: Path) -> Iterator[Crews]:
+    places = JetPlaces(
+        materialise(jets.folder, "train", "qcd", limit=1.0), ray.put(jets.training), ray.put(jets.judged), "qcd"
+    )
+    allocation = allocate(settings.compute.model_copy(update={"concurrent_trials": 1}), 6, [Node(2)])
+    work = Work(folder / "stages", places, folder / "logs", allocation.data_cpus)
+    crews = Crews(allocation, work, folder / "train", failures=0)
+    yield crews
+    crews.close()
+
+
+@pytest.fixture(scope="module")
+def outcome(crews: Crews, settings: StudySettings) -> Outcome:
+    return crews.run(DetectorJob(settings, rungs=(1, 4)), "first")
+
+
+def score_columns(folder: Path, outcome: Outcome) -> dict[tuple[str, str, str], np.ndarray[Any, Any]]:
+    table = pq.read_table(folder / "stages" / "scores" / outcome.result["stages"]["scores"] / "scores.parquet")
+    frame = table.to_pandas()
+    return {key: part["score"].to_numpy() for key, part in frame.groupby(["split", "sample", "detector"], observed=True)}
+
+
+def test_scores_are_those_of_a_notebook(outcome: Outcome, settings: StudySettings, jets: StudyJets, folder: Path) -> None:
+    assert outcome.state == "finished", outcome.reason
+    scores = score_columns(folder, outcome)
+    runner = Runner(threads=1)
+    for detector in (EncoderNorm(settings), EncoderEnergy(settings), PlainEnergy(settings)):
+        detector.fit(jets.training, runner)
+        for split, samples in jets.judged.items():
+            for name, some in samples.items():
+                np.testing.assert_array_equal(scores[split, name, detector.name], detector.score(some))
+    source = runner.views(jets.training, settings.views, settings.inputs, 64, settings.seed)
+    assert isinstance(source, MemoryViews)
+
+
+def test_stages_are_described_and_kept(outcome: Outcome, folder: Path) -> None:
+    stages = outcome.result["stages"]
+    assert set(stages) == {"representation", "energy", "scores", "evaluation"}
+    for kind, name in stages.items():
+        described = json.loads((folder / "stages" / kind / name / "stage.json").read_text())
+        assert described["kind"] == kind
+        assert len(described["code"]) == 32
+    names = {path.name for path in (folder / "stages" / "representation" / stages["representation"]).iterdir()}
+    assert {"encoder.safetensors", "history.jsonl", "stage.json"} <= names
+    assert "checkpoint.pt" not in names
+    assert any(name.endswith(".npy") for name in names)
+    history = (folder / "stages" / "energy" / stages["energy"] / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["phase"] for line in history] == ["reconstruction"] * 3 + ["contrastive_divergence"] * 2
+    assert set(outcome.result["objectives"]) == {"matched", "raw", "worst", "signal_blind"}
+
+
+def test_rungs_were_judged(outcome: Outcome, crews: Crews) -> None:
+    told = [ray.get(crews.desk.next.remote("first", number)) for number in range(2)]
+    assert [rung["epoch"] for rung in told] == [1, 4]
+    assert all(np.isfinite(rung["objective"]) for rung in told)
+
+
+def test_another_step_size_takes_the_same_encoder(outcome: Outcome, crews: Crews, settings: StudySettings) -> None:
+    other = crews.run(DetectorJob(settings.updated({"nae": {"step_size": 0.01}})), "second")
+    assert other.result["stages"]["representation"] == outcome.result["stages"]["representation"]
+    assert other.result["stages"]["energy"] != outcome.result["stages"]["energy"]
+    assert other.result["seconds"]["representation"] < 0.2
+
+
+def test_the_same_again_computes_nothing(outcome: Outcome, crews: Crews, settings: StudySettings) -> None:
+    again = crews.run(DetectorJob(settings), "third")
+    assert again.result["stages"] == outcome.result["stages"]
+    assert again.result["seconds"] == {}
+
+
+def test_a_detector_without_training(crews: Crews, settings: StudySettings, jets: StudyJets, folder: Path) -> None:
+    outcome = crews.run(DetectorJob(settings, MULTIPLICITY, score="multiplicity"))
+    assert outcome.state == "finished", outcome.reason
+    scores = score_columns(folder, outcome)
+    np.testing.assert_array_equal(
+        scores["test", "aachen", "multiplicity"], -jets.judged["test"]["aachen"].multiplicity
+    )
+
+
+def test_a_training_that_diverges_says_why(crews: Crews, settings: StudySettings) -> None:
+    wild = settings.updated({"nae": {"step_size": 1e4, "steps": 40}})
+    outcome = crews.run(DetectorJob(wild))
+    assert outcome.state == "failed"
+    assert "Langevin" in str(outcome.reason)
+
+
+def test_a_bug_fails_its_job_and_not_the_crew(crews: Crews, settings: StudySettings, folder: Path) -> None:
+    outcome = crews.run(DetectorJob(settings, ("darkclr_ray.detectors.multiplicity:Nothing",)), "buggy")
+    assert outcome.state == "failed"
+    assert "Nothing" in str(outcome.reason)
+    assert "Traceback" in (folder / "logs" / "buggy.log").read_text()
+
+
+def test_calibration_measures_something(crews: Crews, settings: StudySettings) -> None:
+    outcome = crews.run(CalibrationJob(settings))
+    assert outcome.state == "finished", outcome.reason
+    assert set(outcome.result) == {"encoder_epoch", "reconstruction_epoch", "divergence_epoch", "jet"}
+    assert all(0.0 < value < 100.0 for value in outcome.result.values())

@@ -1,0 +1,59 @@
+"""What readers find beside the trials, and the anomalies of the signal-blind objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from darkclr_ray.jets.packed import Jets, vector_pt
+from darkclr_ray.settings import InputSettings
+from darkclr_ray.study.blind import anomalous_views
+from darkclr_ray.study.records import write_examples, write_jets
+
+
+def test_every_judged_jet_has_a_row(tmp_path: Path, toy_jets: Callable[..., Jets]) -> None:
+    jets = {"validation": {"qcd": toy_jets(20, 1)}, "test": {"qcd": toy_jets(30, 2), "aachen": toy_jets(10, 3)}}
+    write_jets(tmp_path / "jets.parquet", jets)
+    table = pq.read_table(tmp_path / "jets.parquet").to_pandas()
+    assert len(table) == 60
+    rows = table[(table["split"] == "test") & (table["sample"] == "aachen")]
+    aachen = jets["test"]["aachen"]
+    np.testing.assert_array_equal(rows["jet_id"], aachen.ids)
+    np.testing.assert_array_equal(rows["multiplicity"], aachen.multiplicity)
+    np.testing.assert_array_equal(rows["mass"], aachen.mass)
+
+
+def test_examples_are_views_of_one_jet(tmp_path: Path, toy_jets: Callable[..., Jets]) -> None:
+    path = tmp_path / "examples.npz"
+    write_examples(path, toy_jets(50, 1), InputSettings(constituents=50), seed=1)
+    with np.load(path) as views:
+        assert list(views.files)[0] == "original"
+        original = views["original"]
+        assert abs(len(original) - 40) < 10
+        for name in views.files:
+            assert views[name].dtype == np.float32
+            assert views[name].shape[1] == 3
+        assert len(views["dropping_0.5"]) < len(views["dropping_0.3"]) < len(original) < len(views["splitting"])
+        np.testing.assert_array_equal(views["rotation"][:, 0], original[:, 0])
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_anomalies_without_a_signal(toy_jets: Callable[..., Jets]) -> None:
+    jets = toy_jets(3000, 1)
+    views = anomalous_views(jets, InputSettings(constituents=30), (0.3, 0.5, 0.7), seed=1)
+    assert sorted(views.ids) == sorted(jets.ids)
+    order = np.argsort(views.ids)[np.argsort(np.argsort(jets.ids))]
+    views = views.take(order)
+    hardest = jets.hardest(30)
+    kept = views.multiplicity / hardest.multiplicity
+    long = hardest.multiplicity > 20
+    for first, p_drop in enumerate((0.3, 0.5, 0.7)):
+        assert abs(kept[first::3][long[first::3]].mean() - (1 - p_drop)) < 0.02
+    np.testing.assert_allclose(
+        vector_pt(views.constituents, views.offsets), vector_pt(hardest.constituents, hardest.offsets), rtol=1e-4
+    )
+    again = anomalous_views(jets.take(order[:300]), InputSettings(constituents=30), (0.5,), seed=1)
+    assert len(again) == 300
