@@ -16,7 +16,7 @@ MEAN_CONSTITUENTS = {"qcd": 31.4, "aachen": 21.7, "rinv_0.5": 26.2, "rinv_0.2": 
 AUC = {"aachen": 0.753, "rinv_0.5": 0.634, "rinv_0.2": 0.533, "mass_10": 0.734, "mass_20": 0.652}
 
 # The two heavy-meson samples stay 4% below the mean of the reference (5,000 jets each: 0.7%) and 3-4% above its AUC.
-# Settings of the detector stand-in move all samples together, so it is not the detector; the reference's error is unknown.
+# Settings of the detector stand-in move all samples together, so it is not that; the reference's error is unknown.
 TOLERANCE = dict.fromkeys(NAMED, 0.03) | {"mass_10": 0.05, "mass_20": 0.05}
 
 
