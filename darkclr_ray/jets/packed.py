@@ -37,7 +37,8 @@ class Jets:
         assert self.offsets.shape == (jets + 1,)
         assert self.events.shape == (jets,)
         assert self.kinematics.shape == (jets, 4)
-        assert jets == 0 or self.offsets[-1] - self.offsets[0] == len(self.constituents)
+        assert self.offsets[0] == 0
+        assert self.offsets[-1] == len(self.constituents)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -117,7 +118,7 @@ class TrainingSample:
         for field in fields(self.jets):
             array = np.ascontiguousarray(getattr(self.jets, field.name))
             content.update(f"{field.name} {array.dtype.str} {array.shape}".encode())
-            content.update(array)
+            content.update(array.data)
         return content.hexdigest()
 
 
