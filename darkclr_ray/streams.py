@@ -1,9 +1,9 @@
 """Batches of augmented jets from Ray Data: the same, bit for bit, as from memory.
 
-One execution of Ray Data serves a whole training. Its items are the pools of all epochs. A data worker gets a pool's raw
-jets, from the object store or from shards, makes the views of each batch, and hands them on as Arrow rows, one a batch,
-which reach the training without a copy. What a batch holds is a function of settings, seed and epoch alone, so neither
-the number of data workers nor a task run again after its worker was lost can change it.
+One execution of Ray Data serves a whole training. Its items are the pools of all epochs. A data worker gets a pool's
+raw jets, from the object store or from shards, makes the views of each batch, and hands them on as Arrow rows, one a
+batch, which reach the training without a copy. What a batch holds is a function of settings, seed and epoch alone, so
+neither the number of data workers nor a task run again after its worker was lost can change it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BLOCK_BYTES = 2**24
 """Size of the blocks in which batches leave a task."""
 
 WAITING_BYTES = 2**27
-"""What may wait for the training, for each data worker and once more: about what a task makes. Beyond, workers pause."""
+"""What may wait for the training, for each data worker and once more: what a task makes. Beyond, workers pause."""
 
 
 class JetSource(Protocol):
@@ -181,21 +181,19 @@ class RayViews:
     def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
         part = rank_slice(self.batch_size, rank, world_size)
         log_left_out(self.plan)
-        pools = [
-            {"epoch": epoch, "pool": pool}
-            for epoch in range(first_epoch, last_epoch)
-            for pool in range(len(self.plan.pools(epoch)))
-        ]
-        if not pools:
+        pools = range(len(self.plan.pools(first_epoch)))  # as many in each epoch
+        items = [{"epoch": epoch, "pool": pool} for epoch in range(first_epoch, last_epoch) for pool in pools]
+        if not items:
             return
-        tasks = max(1, (last_epoch - first_epoch) * self.source.jets // TASK)
-        with DataContext.current(_quiet_context(self.cpus)):
-            dataset = ray.data.from_items(pools, override_num_blocks=min(tasks, len(pools))).map_batches(
+        workers = max(1, int(self.cpus))
+        tasks = min(len(items), max(workers, (last_epoch - first_epoch) * self.source.jets // TASK))
+        with DataContext.current(_quiet_context(self.cpus, workers)):
+            dataset = ray.data.from_items(items, override_num_blocks=tasks).map_batches(
                 partial(_augmented, recipe=self, part=part),
                 batch_size=None,
                 batch_format="pyarrow",
                 num_cpus=min(1.0, self.cpus),
-                compute=TaskPoolStrategy(size=max(1, int(self.cpus))),
+                compute=TaskPoolStrategy(size=min(workers, tasks)),
             )
         for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
             yield from _unpacked(block)
@@ -232,7 +230,7 @@ def _unpacked(block: pa.Table) -> Iterator[ViewBatch]:
         yield ViewBatch(constituents.reshape(-1, 3), offsets, ids, *(block[name][row].as_py() for name in _NUMBERS))
 
 
-def _quiet_context(cpus: float) -> DataContext:
+def _quiet_context(cpus: float, workers: int) -> DataContext:
     """Settings of Ray Data for one stream; those of others are left alone."""
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
@@ -240,7 +238,7 @@ def _quiet_context(cpus: float) -> DataContext:
     context.target_max_block_size = BLOCK_BYTES
     context.execution_options.preserve_order = True
     context.execution_options.resource_limits = ExecutionResources.for_limits(
-        cpu=cpus, object_store_memory=WAITING_BYTES * (1 + max(1, int(cpus)))
+        cpu=cpus, object_store_memory=WAITING_BYTES * (workers + 1)
     )
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):

@@ -72,9 +72,11 @@ class BatchPlan:
         places = np.cumsum(sizes) - sizes  # of the runs, end to end
         size = max(1, self.pool // self.batch_size) * self.batch_size
         pools = []
-        for first in range(0, self.steps_per_epoch * self.batch_size, size):
+        for first in range(0, self.jets - self.left_out, size):
+            # the last pool takes what does not fill a batch, so that chance decides which jets are left out
+            last = first + size if first + size < self.jets - self.left_out else self.jets
             left = np.maximum(places, first) - places
-            right = np.minimum(places + sizes, first + size) - places
+            right = np.minimum(places + sizes, last) - places
             inside = left < right
             pieces = np.stack([starts + left, starts + right], axis=1)[inside]
             pool = tuple((int(start), int(stop)) for start, stop in pieces[np.argsort(pieces[:, 0])])
