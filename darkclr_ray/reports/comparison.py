@@ -66,7 +66,7 @@ class Ratio:
 
 def evaluations(study: Study) -> dict[str, dict[str, Evaluation]]:
     """Evaluations on test jets: the scores of the best trial, then those of the references."""
-    result = {score: _parsed(signals) for score, signals in study.best.test.items()}
+    result = {score: _parsed(study.best.test[score]) for score in study.scores(study.best)}
     for name, reference in study.references.items():
         for score, signals in (reference.get("test") or {}).items():
             result[detector_name(name, score)] = _parsed(signals)
@@ -122,7 +122,7 @@ def ratios(study: Study, scored: ScoredJets, eps_s: float) -> list[Ratio]:
     Of a reference with several scores only the judged one is compared: the untrained encoder's s_NAE with s_NAE.
     """
     numerator, b = study.score, scored.of(study.background)
-    others = [*study.best.test, *(f"{name} {numerator}" for name in study.references), *study.references]
+    others = [*study.scores(study.best), *(f"{name} {numerator}" for name in study.references), *study.references]
     found = []
     for denominator in others:
         if denominator == numerator or not comparable(scored, (numerator, denominator)):

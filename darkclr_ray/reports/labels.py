@@ -15,7 +15,7 @@ P_DROP = Markup("p<sub>drop</sub>")
 D_Z = Markup("d<sub>z</sub>")
 P_T = Markup("p<sub>T</sub>")
 
-WEIGHTING_LABELS = {"raw": Markup("raw, as in the paper"), "matched": Markup("{}-matched").format(P_T)}
+WEIGHTING_LABELS = {"raw": Markup("raw (as in the paper)"), "matched": Markup("{}-matched").format(P_T)}
 """Whether background is weighted to the signal's spectrum of jet pT."""
 
 _SCORES = {

@@ -102,6 +102,10 @@ class Study:
         """The complete trial with the largest objective; of equal ones the first."""
         return max(self.complete, key=lambda trial: (trial.objective(self.objective), -trial.number))
 
+    def scores(self, trial: Trial) -> list[str]:
+        """Scores of a trial on test jets, the judged one first."""
+        return sorted(trial.test, key=lambda score: score != self.score)
+
     @cached_property
     def samples(self) -> dict[str, Mapping[str, Any]]:
         """Parameters of the signals, in the order of the study; empty mappings where nothing was recorded."""

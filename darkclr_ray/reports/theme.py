@@ -39,10 +39,11 @@ class Look:
 DETECTORS: dict[str, Look] = {
     "s_NAE": Look(BLUE),
     "s_CLR": Look(VERMILLION, symbol="square"),
+    "s_AE": Look(GREY, "dashdot", "hexagon"),
     "multiplicity": Look(GREEN, "dash", "triangle-up"),
     "untrained s_NAE": Look(ORANGE, "dot", "x"),
-    "untrained s_CLR": Look(GREY, "dot", "cross"),
     "paper": Look(BLACK, "longdash", "diamond-open"),
+    "paper supervised": Look(BLACK, "dot", "star-open"),
     "JetCLR": Look(PURPLE, "dashdot", "pentagon"),
     "supervised": Look(SKY, "longdashdot", "star"),
 }
@@ -50,7 +51,7 @@ DETECTORS: dict[str, Look] = {
 
 _SPARE = tuple(
     Look(colour, dash, symbol)
-    for dash, symbol in (("dashdot", "hexagon-open"), ("longdash", "triangle-down-open"), ("dot", "bowtie-open"))
+    for dash, symbol in (("dashdot", "cross"), ("longdash", "triangle-down-open"), ("dot", "bowtie-open"))
     for colour in (PURPLE, SKY, GREY, GREEN, ORANGE, BLUE, VERMILLION)
 )
 

@@ -70,6 +70,8 @@ def test_menu_of_the_scan_changes_the_signal(browser):
 
 def test_nothing_is_wider_than_a_laptop_screen(browser):
     assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
+    too_wide = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth)"
+    assert browser.run(f"{too_wide}.map((e) => e.firstChild.id)") == []
 
 
 def test_console_stays_silent_to_the_end(browser):

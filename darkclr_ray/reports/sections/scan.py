@@ -41,7 +41,7 @@ def points(study: Study, signal: str, weighting: Weighting, eps_s: float) -> lis
     """A point for each complete trial and score."""
     found = []
     for trial in study.complete:
-        for score in trial.test:
+        for score in study.scores(trial):
             evaluation = comparison.of_trial(trial, score, signal)
             if evaluation is not None:
                 performance = comparison.side(evaluation, weighting)

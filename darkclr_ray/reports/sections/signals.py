@@ -15,6 +15,14 @@ from darkclr_ray.reports.record import Study
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.values import Value
 
+WHO = Markup(
+    "s<sub>NAE</sub> is the energy of the best trial’s normalised autoencoder, s<sub>AE</sub> that of the same "
+    "autoencoder before contrastive divergence, s<sub>CLR</sub> the norm of the representation. “Untrained” is the "
+    "same pipeline on an encoder with random weights, with an autoencoder of its own. “Few constituents” takes jets "
+    "with few constituents for signal, without any training."
+)
+"""What the rows of the tables are."""
+
 
 def section(study: Study, found: Evaluations, ratios: Sequence[Ratio], eps_s: float) -> Section:
     """Tables of rejections (at ``eps_s`` and 0.1), paired ratios, areas and significance improvements."""
@@ -23,6 +31,7 @@ def section(study: Study, found: Evaluations, ratios: Sequence[Ratio], eps_s: fl
         "signals",
         "Every signal, beside references on the same jets",
         [
+            WHO,
             table(
                 "rejections",
                 Markup(
