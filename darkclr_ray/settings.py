@@ -141,6 +141,38 @@ class NAESettings(Settings):
     """Largest norm of a chain's gradient in one step, or none (the same group clips at 0.01 in images)."""
 
 
+class ViewsClassifierSettings(Settings):
+    """The classifier between background jets and their own anomalous views: no signal, no label."""
+
+    p_drop: Probability | tuple[Probability, Probability] = 0.5
+    """Probability to drop a constituent in the anomalous views, or a range from which each jet draws its own."""
+    layer: Literal["head", "pooled"] = "head"
+    """What it looks at: the representation z, or the sum over constituents before the head."""
+    hidden: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = ()
+    """Widths of its hidden layers; none: logistic regression."""
+
+    @model_validator(mode="after")
+    def _ordered_range(self) -> ViewsClassifierSettings:
+        if isinstance(self.p_drop, tuple) and self.p_drop[0] > self.p_drop[1]:
+            raise ValueError(f"p_drop: the range {self.p_drop} runs backwards; write the smaller value first")
+        return self
+
+
+class SupervisedSettings(Settings):
+    """Training of the supervised references: the transformer of Sec. 5.2, and boosted trees."""
+
+    match_pt: bool = False
+    """Background weighted to the signal's spectrum of jet pT, so that nothing is learned from it (the paper: not)."""
+    learning_rate: float = Field(5e-5, gt=0.0, le=1.0)
+    """Adam's learning rate (that of Table 1; Sec. 5.2 is silent)."""
+    batch_size: int = Field(256, ge=2, le=65536)
+    """Jets a step, over all workers (that of Table 1; Sec. 5.2 is silent)."""
+    epochs: int = Field(300, ge=1, le=100000)
+    """Passes over the training jets (Sec. 5.2)."""
+    validation: float = Field(0.1, gt=0.0, lt=1.0)
+    """Share of the jets, event by event, held out to choose the best epoch (Sec. 5.2 does not say how many)."""
+
+
 ObjectiveName = str
 
 
@@ -227,6 +259,10 @@ class StudySettings(Settings):
     """Training of the encoder."""
     nae: NAESettings = NAESettings()
     """The normalised autoencoder."""
+    views_classifier: ViewsClassifierSettings = ViewsClassifierSettings()
+    """The classifier between background and its own anomalous views."""
+    supervised: SupervisedSettings = SupervisedSettings()
+    """The supervised references."""
     search: SearchSettings = SearchSettings()
     """What is searched and optimised."""
     compute: ComputeSettings = ComputeSettings()
@@ -266,7 +302,9 @@ PRESETS: dict[str, dict[str, Any]] = {
             "divergence_epochs": 10,
             "divergence_learning_rate": 1e-4,
         },
+        "supervised": {"learning_rate": 1e-3, "epochs": 12},
         "search": {"trials": 6, "d_z": (16, 32, 64, 128), "step_sizes_per_encoder": 2},
+        "compute": {"cpus_per_worker": 0.75, "precision": "float32"},
     },
 }
 """Named sets of changes to the defaults: the paper's own sizes, and one for two cores and a few minutes."""

@@ -19,7 +19,6 @@ from darkclr_ray.settings import ComputeSettings
 QUIET = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # the controller's poll; its 2 s would be added to every start
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
-    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard's Train tab
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -81,9 +80,9 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
                 _temp_dir=str(temporary),
                 **common,
             )
-    to_file(logs.parent / "study.log")
     try:
-        yield Cluster(getattr(context, "dashboard_url", None) or None, own=temporary is not None)
+        with quiet(logs.parent / "study.log"):
+            yield Cluster(getattr(context, "dashboard_url", None) or None, own=temporary is not None)
     finally:
         ray.shutdown()
         if temporary is not None:
@@ -91,19 +90,28 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def to_file(path: Path) -> None:
-    """Let what Ray and this package log in the study's own process go to a file, and not to the screen."""
-    file = logging.FileHandler(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.captureWarnings(True)
-    for name in ("ray", "ray.data", "ray.train", "ray.tune", "darkclr_ray", "py.warnings"):
-        logger = logging.getLogger(name)
-        for handler in list(logger.handlers):
-            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-                logger.removeHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-        logger.addHandler(file)
+@contextlib.contextmanager
+def quiet(path: Path) -> Iterator[None]:
+    """Let what libraries print, warn and log in this process go to a file, and not to the screen."""
+    with open(path, "a", encoding="utf-8", buffering=1) as file:
+        handler = logging.StreamHandler(file)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.captureWarnings(True)
+        loggers = [logging.getLogger(name) for name in ("ray", "ray.data", "ray.train", "ray.tune", "py.warnings")]
+        before = [(logger, logger.handlers, logger.propagate) for logger in loggers]
+        for logger in loggers:
+            logger.handlers, logger.propagate = [handler], False
+        own = logging.getLogger("darkclr_ray")
+        own.setLevel(logging.INFO)
+        own.addHandler(handler)
+        try:
+            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+                yield
+        finally:
+            own.removeHandler(handler)
+            for logger, handlers, propagate in before:
+                logger.handlers, logger.propagate = handlers, propagate
+            logging.captureWarnings(False)
 
 
 def keep_logs(temporary: Path, logs: Path) -> None:

@@ -61,6 +61,11 @@ class Standing:
         return ", ".join(parts)
 
 
+def _live(console: Console) -> Live:
+    # what others print goes elsewhere, and shall stay there
+    return Live(console=console, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False)
+
+
 class Display:
     """Shows the jobs at work; `update` as often as there is something new.
 
@@ -70,7 +75,7 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self._live = _live(console) if console.is_terminal else None
         self._told: dict[str, tuple[str, float]] = {}
 
     def __enter__(self) -> Display:
