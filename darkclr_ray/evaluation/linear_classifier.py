@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from darkclr_ray.augmentations.randomness import digest
+from darkclr_ray.evaluation.parts import event_parts
 from darkclr_ray.evaluation.roc import Floats, auc
 from darkclr_ray.jets.packed import Jets, ragged_arange
 
@@ -63,26 +62,24 @@ def linear_classifier_test(
     """
     if background.ndim != 2 or signal.ndim != 2 or background.shape[1] != signal.shape[1]:
         raise ValueError(f"features of shapes {background.shape} and {signal.shape}: expected (B, d) and (S, d)")
-    events = [np.unique(names, return_inverse=True)[1] for names in (background_events, signal_events)]
-    fewest = min(int(event.max(initial=-1)) + 1 for event in events)
-    if not 2 <= folds <= fewest:
-        raise ValueError(
-            f"{folds} folds for {fewest} events of the smaller class: expected 2 folds or more, no more than events"
-        )
+    if folds < 2:
+        raise ValueError(f"{folds} folds: expected at least 2, one of them held out")
+    fold = np.concatenate([event_parts(events, folds, seed=seed) for events in (background_events, signal_events)])
     features = np.concatenate([background, signal]).astype(np.float64)
+    if len(fold) != len(features):
+        raise ValueError(f"{len(features)} jets with the events of {len(fold)}: expected one event a jet")
     labels = np.repeat([0, 1], [len(background), len(signal)])
-    groups = np.concatenate([events[0], events[0].max() + 1 + events[1]])
     weights = np.ones(len(labels))
     if background_weights is not None:
         weights[: len(background)] = background_weights
     weights /= np.where(labels == 1, weights[labels == 1].sum(), weights[labels == 0].sum()) / len(labels)
     scores, areas = np.empty(len(labels)), []
-    split = StratifiedGroupKFold(folds, shuffle=True, random_state=digest("linear classifier test", seed) % 2**32)
-    for train, test in split.split(features, labels, groups):
+    for held_out in range(folds):
+        test, train = fold == held_out, fold != held_out
         model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
         model.fit(features[train], labels[train], logisticregression__sample_weight=weights[train])
         scores[test] = model.decision_function(features[test])
-        areas.append(auc(scores[test][labels[test] == 0], scores[test][labels[test] == 1]))
+        areas.append(auc(scores[test & (labels == 0)], scores[test & (labels == 1)]))
     return LinearClassifierTest(scores[: len(background)], scores[len(background) :], np.array(areas))
 
 

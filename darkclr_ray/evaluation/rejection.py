@@ -162,7 +162,8 @@ def evaluate(
         for at, eps in enumerate(efficiencies):
             eps_b = float(roc.background_efficiency(eps))
             value, bound = rejection_or_bound(eps_b, weights)
-            spread = (value, None) if bound else inverted(low[1 + at], high[1 + at])
+            nobody = high[1 + at] == 0.0  # in no replica does background survive, as happens with a few of them
+            spread = (value, None) if bound or nobody else inverted(low[1 + at], high[1 + at])
             interval = spread if bound or intervals is None else intervals[at]
             rejections.append(
                 Rejection(

@@ -79,8 +79,9 @@ def sculpting(
     generator = keyed_generator("sculpting", seed)
     order = np.lexsort((generator.random(len(score)), -score))
     edges = np.unique(np.quantile(value, np.linspace(0.0, 1.0, bins + 1)))
-    place = np.clip(np.searchsorted(edges, value, "right") - 1, 0, max(len(edges) - 2, 0))
-    before = np.bincount(place, minlength=max(len(edges) - 1, 1))
+    place = np.searchsorted(edges[1:-1], value, "right")
+    before = np.bincount(place)
+    edges = np.append(edges, edges[-1:]) if len(edges) == 1 else edges
     results = []
     for fraction in eps_b:
         passed = round(fraction * len(score))

@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from darkclr_ray.augmentations.randomness import keyed_generator
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -86,19 +84,3 @@ def variance_components(results: ArrayLike) -> VarianceComponents:
         mean=float(mean),
         degrees_of_freedom=freedom,
     )
-
-
-def event_parts(events: ArrayLike, parts: int, *, seed: int) -> NDArray[np.int64]:
-    """Disjoint parts of a test sample: a number from 0 to ``parts`` - 1 for each jet, equal for jets of one event.
-
-    >>> event_parts([5, 5, 9], 2, seed=1).tolist() in ([0, 0, 1], [1, 1, 0])
-    True
-
-    Raises:
-        ValueError: fewer events than parts, or less than one part.
-    """
-    names, event = np.unique(np.asarray(events), return_inverse=True)
-    if not 1 <= parts <= len(names):
-        raise ValueError(f"{parts} parts of {len(names)} events: expected at least one part, and one event in each")
-    part: NDArray[np.int64] = keyed_generator("parts of the test sample", seed).permutation(len(names)) % parts
-    return part[event]
