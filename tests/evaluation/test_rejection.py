@@ -152,7 +152,7 @@ def test_an_open_end_is_none_not_infinite():
 
 
 def test_replicas_in_which_nothing_survives_leave_the_end_open():
-    """One background jet above the cut, and by chance in none of two replicas: the value stands, the interval is open."""
+    """One background jet above the cut, by chance in none of two replicas: the value stands, the interval is open."""
     pt, events = np.full(100, 200.0), np.arange(100)
     background, signal = np.r_[9.0, np.zeros(99)], np.full(100, 5.0)
     entries = [
