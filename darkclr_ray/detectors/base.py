@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.runner import Runner
 
 Sample = TypeVar("Sample", contravariant=True)
-"""What a detector is fitted on: `TrainingSample`, which carries no label, for all that claim to need none; a type that
-carries labels where a detector is a supervised reference, so that its type says so."""
+"""What a detector is fitted on: `TrainingSample`, which carries no label, for all that claim to need none;
+`LabelledSample` where a detector is a supervised reference, so that its type says so."""
+
+Part = TypeVar("Part")
 
 
 class Detector(ABC, Generic[Sample]):
@@ -23,11 +25,12 @@ class Detector(ABC, Generic[Sample]):
 
     A new one is a subclass in a file of its own: name, title, and the four methods. What it trains, it trains through
     the runner (`Runner.train`, `Runner.represent`), so that it runs in a notebook and on a cluster, and shares encoders
-    and representations with other detectors. `Multiplicity` is the shortest example.
+    and representations with other detectors. `JetMass` is the shortest example, `darkclr_ray.testing.check_detector`
+    says whether a new one keeps the promises below.
     """
 
     name: ClassVar[str]
-    """Short and unique: the detector's name in ``scores.parquet`` and file names."""
+    """Short and unique: the detector's name in ``scores.parquet`` and in lists of detectors."""
     title: ClassVar[str]
     """For legends and tables."""
 
@@ -36,13 +39,32 @@ class Detector(ABC, Generic[Sample]):
         """The detector that a study's settings ask for; overridden where it depends on them."""
         return cls()
 
+    @classmethod
+    def sample_type(cls) -> type[Any]:
+        """What `fit` takes, as the class says in its bases: `TrainingSample`, or `LabelledSample`.
+
+        Raises ValueError where they do not say.
+        """
+        for ancestor in cls.__mro__:
+            for base in vars(ancestor).get("__orig_bases__", ()):
+                if get_origin(base) is Detector and isinstance(get_args(base)[0], type):
+                    return get_args(base)[0]  # type: ignore[no-any-return]
+        raise ValueError(
+            f"{cls.__name__} does not say what it is fitted on; "
+            f"derive it from Detector[TrainingSample], or from Detector[LabelledSample] if it needs labels"
+        )
+
     @abstractmethod
     def fit(self, sample: Sample, runner: Runner) -> Self:
         """Train on ``sample`` wherever ``runner`` runs. Raises TrainingDiverged where no finite training came about."""
 
     @abstractmethod
     def score(self, jets: Jets) -> NDArray[np.float64]:
-        """One finite number a jet, (B,), higher = more anomalous. Raises ValueError before `fit` or `load`."""
+        """One finite number a jet, (B,), higher = more anomalous. Raises ValueError before `fit` or `load`.
+
+        A jet's number depends on its constituents and kinematics alone: not on its ids, on the order of constituents of
+        equal pT, nor on other jets.
+        """
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -52,3 +74,11 @@ class Detector(ABC, Generic[Sample]):
     @abstractmethod
     def load(cls, folder: Path, runner: Runner | None = None) -> Self:
         """The detector that `save` wrote, scoring where ``runner`` runs (none: in this process)."""
+
+    def ready(self, part: Part | None) -> Part:
+        """``part``, which a fit has set. Raises ValueError where there was none."""
+        if part is None:
+            raise ValueError(
+                f"{type(self).__name__} has not been fitted; call fit(sample, runner) or load(folder) first"
+            )
+        return part

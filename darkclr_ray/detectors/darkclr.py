@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import load_weights, place, save_weights, to_tensor
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.nae import EnergyModel, NAETraining
-from darkclr_ray.training.representing import JetEncoder
+from darkclr_ray.training.representing import JetEncoder, Layer
 from darkclr_ray.training.runner import Runner
 
-SETTINGS = "settings.json"
-GROUPS = {"inputs", "views", "encoder", "contrastive", "nae", "seed"}
-"""The settings of a study that determine these detectors."""
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class LoadedEncoder:
     """An encoder read from a file, with how jets enter it; a `JetEncoder`."""
 
-    def __init__(self, folder: Path, settings: StudySettings) -> None:
-        self.encoder = Encoder(settings.encoder)
-        load_weights(self.encoder, folder / "encoder.safetensors")
-        self.encoder.eval().requires_grad_(False)
+    def __init__(self, folder: Path, settings: StudySettings, runner: Runner) -> None:
+        self.encoder = loaded(Encoder(settings.encoder), folder / "encoder.safetensors", runner)
         self.inputs: InputSettings = settings.inputs
         self.weights = hashlib.blake2b((folder / "encoder.safetensors").read_bytes(), digest_size=16).hexdigest()
 
@@ -45,12 +42,18 @@ class RepresentationDetector(Detector[TrainingSample]):
     """A detector that looks at an encoder's representations only. What it does with them is left to subclasses.
 
     Args:
-        settings: of a study; the groups inputs, views, encoder, contrastive, nae and the seed are used. With
-            ``contrastive.epochs`` = 0 the encoder stays as initialised; with JetCLR's loss and views it is JetCLR.
+        settings: of a study; those named in ``groups`` are used, after the changes in ``recipe``.
     """
 
+    groups: ClassVar[tuple[str, ...]] = ("inputs", "views", "encoder", "contrastive", "nae", "seed")
+    """The settings that determine the detector."""
+    recipe: ClassVar[dict[str, Any]] = {}
+    """Changes to a study's settings that make the detector what it is, such as JetCLR's loss and views."""
+    layer: Layer = "head"
+    """Which representation it looks at."""
+
     def __init__(self, settings: StudySettings) -> None:
-        self.settings = settings
+        self.settings = settings.updated(self.recipe)
         self._fitted: tuple[JetEncoder, Runner] | None = None
 
     @classmethod
@@ -68,37 +71,27 @@ class RepresentationDetector(Detector[TrainingSample]):
 
     @abstractmethod
     def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Scores (B,) of representations z (B, d_z)."""
+        """Scores (B,) of representations z (B, d_z), or (B, d_r) of the layer "pooled"."""
 
     def score(self, jets: Jets) -> NDArray[np.float64]:
         encoder, runner = self.fitted
-        return self.score_representations(runner.represent(encoder, jets))
+        return self.score_representations(runner.represent(encoder, jets, self.layer))
 
     @property
     def fitted(self) -> tuple[JetEncoder, Runner]:
         """The encoder and where it runs. Raises ValueError where there is none yet."""
-        if self._fitted is None:
-            raise ValueError(
-                f"{type(self).__name__} has not been fitted; call fit(sample, runner) or load(folder) first"
-            )
-        return self._fitted
+        return self.ready(self._fitted)
 
     def save(self, folder: Path) -> None:
         encoder, _ = self.fitted
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / SETTINGS).write_text(
-            json.dumps(self.settings.model_dump(mode="json", include=GROUPS), indent=2) + "\n", encoding="utf-8"
-        )
+        save_settings(folder, self.settings, self.groups)
         save_weights(encoder.encoder, folder / "encoder.safetensors")
 
     @classmethod
     def load(cls, folder: Path, runner: Runner | None = None) -> Self:
         runner = runner or Runner()
-        settings = StudySettings.model_validate(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
-        detector = cls(settings)
-        encoder = LoadedEncoder(folder, settings)
-        place(encoder.encoder, runner.device, runner.precision)
-        detector._fitted = encoder, runner
+        detector = cls(load_settings(folder))
+        detector._fitted = LoadedEncoder(folder, detector.settings, runner), runner
         return detector
 
 
@@ -129,10 +122,7 @@ class EncoderEnergy(RepresentationDetector):
         self.model = model
 
     def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
-        device = self.model.mean.device
-        with torch.inference_mode():
-            parts = [self.model(to_tensor(part, device)) for part in np.array_split(z, len(z) // 65536 + 1)]
-            return torch.cat(parts).double().cpu().numpy()
+        return energies(self.model, z)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
@@ -141,10 +131,8 @@ class EncoderEnergy(RepresentationDetector):
     @classmethod
     def load(cls, folder: Path, runner: Runner | None = None) -> Self:
         detector = super().load(folder, runner)
-        detector.model = EnergyModel(detector.settings.encoder.d_z, detector.settings.nae)
-        load_weights(detector.model, folder / f"{cls.product}.safetensors")
-        _, runner = detector.fitted
-        place(detector.model, runner.device, runner.precision)
+        model = EnergyModel(detector.settings.encoder.d_z, detector.settings.nae)
+        detector.model = loaded(model, folder / f"{cls.product}.safetensors", detector.fitted[1])
         return detector
 
 
@@ -174,3 +162,19 @@ def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingS
     """The normalised autoencoder's training on the sample's representations."""
     source = {"encoder": encoder.key(), "sample": sample.fingerprint}
     return NAETraining(runner.represent(encoder, sample.jets), settings.nae, seed=settings.seed, source=source)
+
+
+def energies(model: EnergyModel, z: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Energies (B,) of unscaled representations z (B, d_z), some at a time."""
+    device = model.mean.device
+    with torch.inference_mode():
+        parts = [model(to_tensor(part, device)) for part in np.array_split(z, len(z) // 65536 + 1)]
+        return torch.cat(parts).double().cpu().numpy()
+
+
+def loaded(module: Module, path: Path, runner: Runner) -> Module:
+    """The module with weights from a file, ready to score where ``runner`` runs."""
+    load_weights(module, path)
+    place(module, runner.device, runner.precision)
+    module.eval().requires_grad_(False)
+    return module

@@ -1,0 +1,81 @@
+"""A normalised autoencoder on the constituents themselves: what the contrastive stage is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations.views import plain_inputs
+from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.darkclr import energies, loaded
+from darkclr_ray.detectors.saving import load_settings, save_settings
+from darkclr_ray.jets.packed import Jets, TrainingSample, ragged_arange
+from darkclr_ray.settings import InputSettings, StudySettings
+from darkclr_ray.training.base import save_weights
+from darkclr_ray.training.nae import EnergyModel, NAETraining
+from darkclr_ray.training.runner import Runner
+
+FILE = "autoencoder.safetensors"
+
+
+class RawEnergy(Detector[TrainingSample]):
+    """The energy of an autoencoder on the constituents of a jet side by side, as a network would see them.
+
+    Args:
+        settings: of a study; the groups inputs and nae, and the seed, are used.
+    """
+
+    name = "raw_nae"
+    title = "normalised autoencoder on constituents"
+
+    def __init__(self, settings: StudySettings) -> None:
+        self.settings = settings
+        self.model: EnergyModel | None = None
+
+    @classmethod
+    def from_settings(cls, settings: StudySettings) -> Self:
+        return cls(settings)
+
+    def fit(self, sample: TrainingSample, runner: Runner) -> Self:
+        source = {"constituents": self.settings.inputs.model_dump(mode="json"), "sample": sample.fingerprint}
+        x = side_by_side(sample.jets, self.settings.inputs)
+        self.model = runner.train(NAETraining(x, self.settings.nae, seed=self.settings.seed, source=source)).model
+        return self
+
+    def score(self, jets: Jets) -> NDArray[np.float64]:
+        return energies(self.ready(self.model), side_by_side(jets, self.settings.inputs))
+
+    def save(self, folder: Path) -> None:
+        model = self.ready(self.model)
+        save_settings(folder, self.settings, ("inputs", "nae", "seed"))
+        save_weights(model, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+        detector = cls(load_settings(folder))
+        settings = detector.settings
+        model = EnergyModel(3 * settings.inputs.constituents, settings.nae)
+        detector.model = loaded(model, folder / FILE, runner or Runner())
+        return detector
+
+
+def side_by_side(jets: Jets, inputs: InputSettings) -> NDArray[np.float32]:
+    """Scaled pT, eta and phi of the hardest constituents, zeros behind them: float32 (B, 3 N_c).
+
+    Constituents of equal pT are put in order of eta, then phi, so that a jet is always described alike.
+
+    >>> jets = Jets.from_lists([[[150.0, 0.3, 0.1], [150.0, -0.1, 0.1]], [[300.0, 0.4, 0.0]]])
+    >>> side_by_side(jets, InputSettings(constituents=2)).round(3).tolist()
+    [[0.5, -0.2, 0.0, 0.5, 0.2, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    """
+    constituents, offsets = plain_inputs(jets, inputs)
+    sizes = np.diff(offsets)
+    pt, eta, phi = constituents.T
+    order = np.lexsort((phi, eta, -pt, np.repeat(np.arange(len(sizes)), sizes)))
+    places, _ = ragged_arange(np.arange(len(sizes)) * inputs.constituents, sizes)
+    padded = np.zeros((len(sizes) * inputs.constituents, 3), dtype=np.float32)
+    padded[places] = constituents[order]
+    return padded.reshape(len(sizes), 3 * inputs.constituents)

@@ -1,0 +1,124 @@
+"""A score from the views themselves: a classifier between background jets and their own anomalous views.
+
+It sees no signal and no label; what it knows of anomalies is the augmentation. Jet and view enter in the same way, each
+centred, and with the same pT, so that what is left to tell them apart is their substructure.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations import registry
+from darkclr_ray.augmentations.randomness import Draws, digest
+from darkclr_ray.detectors.darkclr import RepresentationDetector
+from darkclr_ray.detectors.saving import load_arrays, save_arrays
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
+from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.nae import fitted_scale
+from darkclr_ray.training.runner import Runner
+
+FILE = "classifier.safetensors"
+Layers = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""Weights (in, out) and biases (out,) of linear layers with ReLU between them; the last has one output."""
+
+
+class ViewsClassifier(RepresentationDetector):
+    """The logit of a classifier that was taught to tell anomalous views from the background jets they were made of.
+
+    Its form is a setting (`ViewsClassifierSettings`): which representation it looks at, and logistic regression or a
+    small network. Every training jet enters once as it is and once with constituents dropped; the draws are fixed by
+    the seed.
+    """
+
+    name = "views_classifier"
+    title = "classifier of anomalous views"
+    groups = (*RepresentationDetector.groups, "views_classifier")
+
+    def __init__(self, settings: StudySettings) -> None:
+        super().__init__(settings)
+        self.layer = self.settings.views_classifier.layer
+        self.layers: Layers | None = None
+
+    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Runner) -> None:
+        settings = self.settings
+        views = settings.views.model_copy(update={"p_drop": settings.views_classifier.p_drop})
+        anomalous = anomalous_jets(sample.jets, views, settings.inputs, settings.seed)
+        z, z_anomalous = (runner.represent(encoder, jets, self.layer) for jets in (sample.jets, anomalous))
+        self.layers = classifier(z, z_anomalous, settings.views_classifier.hidden, settings.seed)
+
+    def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        *hidden, (weight, bias) = self.ready(self.layers)
+        values = z.astype(np.float64)
+        for hidden_weight, hidden_bias in hidden:
+            values = np.maximum(values @ hidden_weight + hidden_bias, 0.0)
+        return (values @ weight + bias)[:, 0]
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        arrays: dict[str, NDArray[np.float64]] = {}
+        for number, (weight, bias) in enumerate(self.ready(self.layers)):
+            arrays |= {f"weight_{number}": weight, f"bias_{number}": bias}
+        save_arrays(folder / FILE, arrays)
+
+    @classmethod
+    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+        detector = super().load(folder, runner)
+        arrays = load_arrays(folder / FILE)
+        detector.layers = [(arrays[f"weight_{n}"], arrays[f"bias_{n}"]) for n in range(len(arrays) // 2)]
+        return detector
+
+
+def anomalous_jets(jets: Jets, views: ViewSettings, inputs: InputSettings, seed: int) -> Jets:
+    """Each jet after the transformations that its anomalous view has and its anchor has not (dropping, in the paper).
+
+    Jets are cut to their hardest constituents first. Raises ValueError where there is no such transformation.
+    """
+    names = [name for name in views.anomalous if name not in views.anchor]
+    if not names:
+        raise ValueError(
+            f"views.anomalous = {views.anomalous} has no transformation that views.anchor = {views.anchor} lacks, so a "
+            f"classifier of anomalous views has nothing to tell apart; add one, such as dropping"
+        )
+    hardest = jets.hardest(inputs.constituents)
+    packed = np.asfortranarray(hardest.constituents), hardest.offsets
+    for place, name in enumerate(names):
+        draws = Draws.keyed(jets.ids, seed=seed, epoch=0, transformation=f"views classifier {name}", draw=place)
+        packed = registry.find(name).from_settings(views, inputs)(*packed, draws)
+    constituents, offsets = packed
+    return Jets(np.ascontiguousarray(constituents), offsets, jets.ids, jets.events, jets.kinematics)
+
+
+def classifier(
+    background: NDArray[np.float32], anomalous: NDArray[np.float32], hidden: tuple[int, ...], seed: int
+) -> Layers:
+    """A classifier of representations (B, d) of both classes, scaled by the background's mean and spread.
+
+    Logistic regression with scikit-learn's unit ridge penalty, or its multi-layer perceptron at its defaults, stopped
+    early on a tenth of the jets. The scale is folded into the first layer.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+
+    mean, scale = fitted_scale(background, "dimension")
+    features = (np.concatenate([background, anomalous]) - mean) / scale
+    labels = np.repeat([0, 1], [len(background), len(anomalous)])
+    if not hidden:
+        linear = LogisticRegression(solver="newton-cholesky").fit(features.astype(np.float64), labels)
+        layers = [(linear.coef_.T, linear.intercept_)]
+    else:
+        state = digest("views classifier", seed) % 2**32
+        network = MLPClassifier(hidden, early_stopping=True, random_state=state)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # 200 epochs are enough, converged or not
+            network.fit(features, labels)
+        layers = list(zip(network.coefs_, network.intercepts_, strict=True))
+    (weight, bias), *others = [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in layers]
+    weight = weight / scale[:, None]
+    return [(weight, bias - mean @ weight), *others]

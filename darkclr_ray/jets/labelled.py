@@ -1,0 +1,67 @@
+"""Background and signal jets with their labels: for the supervised references, the one exception to the firewall."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations.randomness import keyed_generator
+from darkclr_ray.jets.packed import Jets, TrainingSample
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSample:
+    """Jets of two classes. What claims to need no labels takes a `TrainingSample` and never sees one of these.
+
+    Raises ValueError where a class has no jets.
+    """
+
+    background: Jets
+    signal: Jets
+
+    def __post_init__(self) -> None:
+        for name, jets in (("background", self.background), ("signal", self.signal)):
+            if not len(jets):
+                raise ValueError(f"a labelled sample needs jets of both classes, and there is no {name} jet")
+
+    def __len__(self) -> int:
+        return len(self.background) + len(self.signal)
+
+    @cached_property
+    def jets(self) -> Jets:
+        """All jets, background first."""
+        return Jets.concatenate([self.background, self.signal])
+
+    @property
+    def labels(self) -> NDArray[np.float32]:
+        """0 for background and 1 for signal, (B,), in the order of `jets`."""
+        return np.repeat(np.array([0.0, 1.0], dtype=np.float32), [len(self.background), len(self.signal)])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of every number in the sample and of its labels."""
+        parts = (TrainingSample(jets).fingerprint for jets in (self.background, self.signal))
+        return hashlib.blake2b("labelled ".join(parts).encode(), digest_size=16).hexdigest()
+
+    def parted(self, share: float, seed: int) -> tuple[LabelledSample, LabelledSample]:
+        """What is left after a share of each class's events was held out, and what was held out; an event stays whole.
+
+        Raises ValueError where a class has only one event.
+        """
+        background = _parted(self.background, share, "background", seed)
+        signal = _parted(self.signal, share, "signal", seed)
+        return LabelledSample(background[0], signal[0]), LabelledSample(background[1], signal[1])
+
+
+def _parted(jets: Jets, share: float, name: str, seed: int) -> tuple[Jets, Jets]:
+    _, event = np.unique(jets.events, return_inverse=True)
+    events = int(event.max()) + 1
+    if events < 2:
+        raise ValueError(f"{len(jets)} {name} jets of one event cannot be parted; provide more {name} jets")
+    chosen = min(max(round(share * events), 1), events - 1)
+    out = keyed_generator("held out", name, seed).permutation(events)[event] < chosen
+    return jets.take(np.flatnonzero(~out)), jets.take(np.flatnonzero(out))

@@ -1,0 +1,281 @@
+"""What every detector promises, as one call for the tests of whoever writes one.
+
+    from darkclr_ray.testing import check_detector
+
+    def test_my_detector():
+        check_detector(lambda: MyDetector(width=8))
+
+The detector is fitted on toy jets, twice, so give it settings so small that a fit takes a second. A broken promise is
+an AssertionError that says what was expected and how to mend it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.detectors.base import Detector
+from darkclr_ray.jets.labelled import LabelledSample
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.training.runner import Runner
+
+__all__ = ["check_detector", "toy_jets"]
+
+Scores = NDArray[np.float64]
+
+NUMERICAL_NOISE = 1e-3
+"""Differences up to this share of the scores' spread are arithmetic in another order."""
+
+
+def check_detector(
+    factory: Callable[[], Detector[Any]],
+    sample: TrainingSample | LabelledSample | None = None,
+    jets: Jets | None = None,
+    *,
+    runner: Callable[[], Runner] = lambda: Runner(device="cpu", threads=1),
+) -> None:
+    """Raise AssertionError unless a detector keeps the promises of `Detector`.
+
+    Checked are: name, title and what it is fitted on; scores are finite float64, one a jet, and the same after a second
+    fit; they do not depend on ids, events, the order of constituents of equal pT, the other jets or their number, down
+    to a single one; jets are left as they are; what was saved scores the same when loaded and holds no code; a score
+    before the fit is refused, or needs none.
+
+    Args:
+        factory: makes a new detector that is not fitted, the same one each time.
+        sample: to be fitted on; none: 96 toy jets, of each class where the detector says that it needs labels.
+        jets: to be scored; none: 40 toy jets. None may have more constituents than the detector's inputs keep.
+        runner: makes the runner that the detector is given.
+    """
+    detector = factory()
+    check_description(detector)
+    sample = toy_sample(type(detector)) if sample is None else sample
+    check_sample(detector, sample)
+    jets = toy_jets(40, seed=3) if jets is None else jets
+    check_before_the_fit(detector, jets)
+    kept = copied(jets)
+    fitted = detector.fit(sample, runner())
+    assert fitted is detector, f"{named(detector)}.fit returned {fitted!r}; end it with `return self`"
+    scores = check_scores(detector, jets)
+    check_fit_again(factory, sample, jets, scores, runner)
+    check_untold(detector, jets, scores)
+    check_tied_order(detector, jets)
+    check_company(detector, jets, scores)
+    check_saved(detector, jets, scores, runner)
+    for name, before in kept.items():
+        assert np.array_equal(before, getattr(jets, name)), (
+            f"{named(detector)} changed the {name} of the jets it was given; work on a copy"
+        )
+
+
+def toy_jets(count: int, seed: int = 0, most: int = 20) -> Jets:
+    """Jets with 2 to ``most`` constituents of falling pT, positions normal around the axis, opaque ids.
+
+    >>> toy_jets(3).multiplicity.max() <= 20
+    True
+    """
+    random = np.random.default_rng(seed)
+    sizes = random.integers(2, most + 1, count)
+    rows = []
+    for size in sizes:
+        pt = np.sort(random.exponential(20.0, size) + 0.5)[::-1]
+        rows.append(np.column_stack([pt, random.normal(0.0, 0.2, (size, 2)).clip(-0.8, 0.8)]).tolist())
+    toys = Jets.from_lists(rows)
+    kinematics = toys.kinematics.copy()
+    kinematics[:, 1:3] = random.uniform(-2.0, 2.0, (count, 2))
+    kinematics[:, 3] = kinematics[:, 0] * random.uniform(0.05, 0.2, count)
+    ids = random.integers(0, 2**62, count)
+    return replace(toys, ids=ids, events=ids // 2, kinematics=kinematics)
+
+
+def toy_sample(detector: type[Detector[Any]]) -> TrainingSample | LabelledSample:
+    """What a detector of this class is fitted on; a toy signal has fewer constituents."""
+    if detector.sample_type() is LabelledSample:
+        return LabelledSample(toy_jets(96, seed=1), toy_jets(96, seed=2, most=8))
+    return TrainingSample(toy_jets(96, seed=1))
+
+
+def check_description(detector: Detector[Any]) -> None:
+    """Name and title are there, and the bases say what it is fitted on."""
+    for field, purpose in (("name", "short and unique, for scores.parquet"), ("title", "for legends and tables")):
+        text = getattr(detector, field, None)
+        good = isinstance(text, str) and text != "" and text == text.strip()
+        assert good, f"{named(detector)} needs a class attribute {field}: a text, {purpose}; found {text!r}"
+    try:
+        fitted_on = type(detector).sample_type()
+    except ValueError as error:
+        raise AssertionError(str(error)) from None
+    assert fitted_on in (TrainingSample, LabelledSample), (
+        f"{named(detector)} is fitted on {fitted_on.__name__}; only TrainingSample, which holds no label, and "
+        f"LabelledSample, for a supervised reference, are handed to detectors"
+    )
+
+
+def check_sample(detector: Detector[Any], sample: TrainingSample | LabelledSample) -> None:
+    """The firewall: labels go to those alone that say that they are supervised."""
+    fitted_on = type(detector).sample_type()
+    assert type(sample) is fitted_on, (
+        f"{named(detector)} is a Detector[{fitted_on.__name__}] and was to be fitted on a {type(sample).__name__}; "
+        f"one that uses labels derives from Detector[LabelledSample]"
+    )
+
+
+def check_before_the_fit(detector: Detector[Any], jets: Jets) -> None:
+    """A score that needs a fit is refused before it, with a ValueError."""
+    try:
+        detector.score(jets)
+    except ValueError:
+        pass
+    except Exception as error:
+        raise AssertionError(
+            f"{named(detector)}.score before a fit raised {type(error).__name__}: {error}; raise a ValueError that "
+            f"says so, for example by self.ready(self.model) with self.model = None until the fit"
+        ) from error
+
+
+def check_scores(detector: Detector[Any], jets: Jets) -> Scores:
+    """One finite float64 a jet, the same when asked twice; these scores."""
+    scores = detector.score(jets)
+    found = (type(scores).__name__, getattr(scores, "dtype", None), getattr(scores, "shape", None))
+    assert found == ("ndarray", np.float64, (len(jets),)), (
+        f"{named(detector)}.score gave {found[0]} of {found[1]} and shape {found[2]} for {len(jets)} jets; "
+        f"expected a numpy array of float64 and shape ({len(jets)},)"
+    )
+    bad = np.flatnonzero(~np.isfinite(scores))
+    assert not len(bad), (
+        f"{named(detector)}.score is not finite for {len(bad)} of {len(jets)} jets, the first of them with "
+        f"{jets.multiplicity[bad[0]]} constituents"
+    )
+    again = detector.score(jets)
+    assert np.array_equal(scores, again), (
+        f"{named(detector)}.score gave other numbers when asked a second time; nothing may be left to chance in it"
+    )
+    return scores
+
+
+def check_fit_again(
+    factory: Callable[[], Detector[Any]],
+    sample: TrainingSample | LabelledSample,
+    jets: Jets,
+    scores: Scores,
+    runner: Callable[[], Runner],
+) -> None:
+    """A new detector, fitted on the same sample, gives the same scores."""
+    other = factory()
+    again = other.fit(sample, runner()).score(jets)
+    assert np.array_equal(scores, again), (
+        f"{named(other)} scored jets differently after a second fit on the same sample ({apart(scores, again)}); "
+        f"draw everything random from a seed, see darkclr_ray.augmentations.randomness"
+    )
+
+
+def check_untold(detector: Detector[Any], jets: Jets, scores: Scores) -> None:
+    """Ids and events, by which a jet could be looked up elsewhere, have no influence on its score."""
+    numbers = np.random.default_rng(5).permutation(len(jets)).astype(np.int64)
+    other = detector.score(replace(jets, ids=numbers, events=numbers))
+    assert same(scores, other), (
+        f"{named(detector)}.score depends on ids or events of the jets ({apart(scores, other)}), which tell where a "
+        f"jet came from; use constituents and kinematics only"
+    )
+
+
+def check_tied_order(detector: Detector[Any], jets: Jets) -> None:
+    """The order of constituents of equal pT, which the order by pT leaves open, has no influence."""
+    tied, shuffled = tied_orders(jets)
+    scores, other = detector.score(tied), detector.score(shuffled)
+    assert same(scores, other), (
+        f"{named(detector)}.score depends on the order of a jet's constituents where their pT is equal "
+        f"({apart(scores, other)}); sum over constituents, or sort them by pT, eta and phi"
+    )
+
+
+def tied_orders(jets: Jets) -> tuple[Jets, Jets]:
+    """The same jets twice, pT rounded down to powers of two, constituents of equal pT once in another order."""
+    constituents = jets.constituents.copy()
+    constituents[:, 0] = 2.0 ** np.floor(np.log2(constituents[:, 0]))
+    jet = np.repeat(np.arange(len(jets)), jets.multiplicity)
+    order = np.lexsort((np.random.default_rng(6).random(len(jet)), -constituents[:, 0], jet))
+    return replace(jets, constituents=constituents), replace(jets, constituents=constituents[order])
+
+
+def check_company(detector: Detector[Any], jets: Jets, scores: Scores) -> None:
+    """A jet's score does not depend on the jets around it, on their number, nor on its own place among them."""
+    order = np.random.default_rng(7).permutation(len(jets))
+    other = detector.score(jets.take(order))
+    assert same(scores[order], other), (
+        f"{named(detector)}.score gave other numbers for the same jets in another order "
+        f"({apart(scores[order], other)}); what is summed or sorted must stay within a jet"
+    )
+    for number in (int(jets.multiplicity.argmin()), int(jets.multiplicity.argmax())):
+        alone = detector.score(jets.take(np.array([number])))
+        assert np.shape(alone) == (1,), (
+            f"{named(detector)}.score gave shape {np.shape(alone)} for a batch of one jet; expected (1,)"
+        )
+        assert same(scores[[number]], alone, spread_of(scores)), (
+            f"{named(detector)}.score gave {alone[0]:.6g} for a jet alone and {scores[number]:.6g} among others; what "
+            f"a score needs to know of other jets has to be fixed by the fit, and padding must be inert"
+        )
+
+
+def check_saved(detector: Detector[Any], jets: Jets, scores: Scores, runner: Callable[[], Runner]) -> None:
+    """What is saved to a new folder scores the same once loaded, and runs no code when it is read."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "new" / "detector"
+        detector.save(folder)
+        for path in folder.rglob("*") if folder.exists() else []:
+            assert not (path.is_file() and holds_pickle(path)), (
+                f"{named(detector)}.save wrote a pickle into {path.name}, and reading one can run any code; write "
+                f"numbers as safetensors and settings as JSON, see darkclr_ray.detectors.saving"
+            )
+        loaded = type(detector).load(folder, runner())
+        other = loaded.score(jets)
+    assert np.array_equal(scores, other), (
+        f"{named(detector)} scored jets differently after save and load ({apart(scores, other)}); "
+        f"save all that score uses"
+    )
+
+
+def holds_pickle(path: Path) -> bool:
+    """Whether a file is a pickle, an array of objects, or an archive (.npz, torch.save) with either in it."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            heads = [archive.open(member).read(128) for member in archive.namelist()]
+    else:
+        with open(path, "rb") as file:
+            heads = [file.read(128)]
+    return any(_begins_pickle(head) for head in heads)
+
+
+def _begins_pickle(head: bytes) -> bool:
+    numpy_objects = head.startswith(b"\x93NUMPY") and b"'|O'" in head
+    safetensors = head[8:9] == b"{"  # after the length of its header, which may be any number
+    return numpy_objects or (len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5 and not safetensors)
+
+
+def copied(jets: Jets) -> dict[str, NDArray[Any]]:
+    return {name: getattr(jets, name).copy() for name in jets.__dataclass_fields__}
+
+
+def spread_of(scores: Scores) -> float:
+    return float(np.ptp(scores))
+
+
+def same(scores: Scores, others: Scores, spread: float | None = None) -> bool:
+    """Whether scores differ by no more than rounding does."""
+    spread = spread_of(scores) if spread is None else spread
+    return bool(np.allclose(scores, others, rtol=1e-5, atol=NUMERICAL_NOISE * spread))
+
+
+def apart(scores: Scores, others: Scores) -> str:
+    return f"by up to {np.abs(scores - others).max():.3g}, where scores range over {spread_of(scores):.3g}"
+
+
+def named(detector: Detector[Any]) -> str:
+    return type(detector).__name__

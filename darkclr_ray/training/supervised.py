@@ -1,0 +1,176 @@
+"""The supervised classifier's training (Sec. 5.2): the transformer with labels, as a reference for what needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from darkclr_ray.augmentations.randomness import digest, keyed_generator, keyed_torch_generator
+from darkclr_ray.augmentations.views import plain_inputs
+from darkclr_ray.evaluation.matching import pt_weights
+from darkclr_ray.jets.labelled import LabelledSample
+from darkclr_ray.networks.classifier import Classifier
+from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.settings import EncoderSettings, InputSettings, SupervisedSettings
+from darkclr_ray.training.base import Training, adam, to_tensor
+from darkclr_ray.training.parallel import gather_rows, slice_of
+from darkclr_ray.training.representing import represent
+
+COLLAPSED = 1e-3
+"""Spread of validation logits below which a network says the same of every jet."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledBatch:
+    """B jets as the network sees them, with labels and weights float32 (B,); ``step`` of its ``epoch``."""
+
+    constituents: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    labels: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    epoch: int
+    step: int
+
+
+class SupervisedTraining(Training):
+    """Trains encoder and classifier by binary cross-entropy; the epoch of lowest validation loss is kept.
+
+    Both classes weigh the same. Where the network says the same of every jet (it can die in its first steps at too high
+    a learning rate), the epoch's record says ``collapsed`` and carries a warning.
+
+    Args:
+        sample: jets of both classes; a share of them is held out for the validation loss.
+        encoder: of the backbone; its head is replaced by the classifier, so that `d_z` has no say.
+        inputs, supervised, seed: as in a study's settings.
+
+    Attributes:
+        encoder, classifier: the networks; the classifier takes the encoder's pooled output.
+        inputs: how jets enter.
+    """
+
+    kind = "supervised"
+
+    def __init__(
+        self,
+        sample: LabelledSample,
+        *,
+        encoder: EncoderSettings,
+        inputs: InputSettings,
+        supervised: SupervisedSettings,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.inputs, self.settings, self.seed = inputs, supervised, seed
+        self.sample, self.held_out = sample.parted(supervised.validation, seed)
+        self.weights, self.held_out_weights = (
+            class_weights(part, supervised.match_pt) for part in (self.sample, self.held_out)
+        )
+        self.encoder = Encoder(backbone(encoder), seed=digest("encoder", seed) >> 1)
+        self.classifier = Classifier(encoder.d_r, seed=digest("classifier", seed) >> 1)
+        self.modules = {"encoder": self.encoder, "classifier": self.classifier}
+        self.optimizer = adam(self.modules, supervised.learning_rate)
+        self.epochs = supervised.epochs
+        self.batch_size = min(supervised.batch_size, len(self.sample))
+        self.steps_per_epoch = len(self.sample) // self.batch_size
+        self._key = {
+            "kind": self.kind,
+            "encoder": backbone(encoder).model_dump(mode="json"),
+            "inputs": inputs.model_dump(mode="json"),
+            "supervised": supervised.model_dump(mode="json"),
+            "sample": sample.fingerprint,
+            "seed": seed,
+        }
+
+    def key(self) -> dict[str, Any]:
+        return self._key
+
+    def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[LabelledBatch]:
+        """Jets of both classes, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
+        own = slice_of(self.batch_size, rank, world_size)
+        jets, labels = self.sample.jets, self.sample.labels
+        for epoch in range(first_epoch, self.epochs):
+            order = keyed_generator("labelled batches", self.seed, epoch).permutation(len(self.sample))
+            for step in range(self.steps_per_epoch):
+                rows = order[step * self.batch_size : (step + 1) * self.batch_size][own]
+                constituents, offsets = plain_inputs(jets.take(rows), self.inputs)
+                yield LabelledBatch(constituents, offsets, labels[rows], self.weights[rows], epoch, step)
+
+    def size(self, batch: LabelledBatch) -> int:
+        return len(batch.labels)
+
+    def loss(self, batch: LabelledBatch) -> dict[str, Tensor]:
+        dropout = keyed_torch_generator(self.device, "dropout", self.seed, batch.epoch, batch.step, self.rank)
+        pooled = self.encoder(
+            to_tensor(batch.constituents, self.device),
+            to_tensor(batch.offsets, torch.device("cpu")),
+            dropout=dropout,
+            longest=int(np.diff(batch.offsets).max()),
+        ).pooled
+        return {"loss": cross_entropy(self.classifier(pooled), batch.labels, batch.weights)}
+
+    def record(self, means: dict[str, float]) -> dict[str, Any]:
+        """Adds the loss on the jets held out, and how much their logits differ."""
+        logits = self.validation_logits()
+        loss = float(cross_entropy(logits, self.held_out.labels, self.held_out_weights))
+        spread = float(logits.std(correction=0))
+        record = super().record(means) | {"validation_loss": loss, "spread": spread, "collapsed": spread < COLLAPSED}
+        if record["collapsed"]:
+            record["warning"] = (
+                f"the classifier says (nearly) the same of every jet: its logits spread by {spread:.1e}; lower the "
+                f"learning rate ({self.settings.learning_rate:g}) or change the seed"
+            )
+        return record
+
+    def validation_logits(self) -> Tensor:
+        """Logits of all jets held out, (B,), without dropout; ranks share the work."""
+        jets = self.held_out.jets
+        own = slice_of(len(jets), self.rank, self.world_size)
+        part = jets.take(np.arange(len(jets))[own])
+        with torch.no_grad():
+            pooled = represent(self.encoder, self.inputs, part, "pooled")
+            logits: Tensor = self.classifier(to_tensor(pooled, self.device))
+        return logits if self.world_size == 1 else gather_rows(logits, own.start, len(jets))
+
+    def selection(self, record: Mapping[str, Any]) -> float:
+        return float(record["validation_loss"])
+
+    def describe(self) -> str:
+        return f"learning rate {self.settings.learning_rate:g}"
+
+
+def backbone(settings: EncoderSettings) -> EncoderSettings:
+    """The encoder without the head that is of no use here: as small as it can be.
+
+    >>> backbone(EncoderSettings()).d_r, backbone(EncoderSettings()).d_z
+    (128, 2)
+    """
+    return settings.model_copy(update={"d_z": 2, "head_layers": 1})
+
+
+def class_weights(sample: LabelledSample, match_pt: bool) -> NDArray[np.float32]:
+    """Weights (B,) with mean 1 in the order of ``sample.jets``, under which both classes weigh the same.
+
+    Args:
+        sample: jets of both classes.
+        match_pt: weight the background to the signal's spectrum of jet pT as well.
+    """
+    background = np.ones(len(sample.background))
+    if match_pt:
+        background = pt_weights(sample.background.pt, sample.signal.pt).weights
+    signal = np.ones(len(sample.signal))
+    half = len(sample) / 2
+    weights = np.concatenate([background * (half / background.sum()), signal * (half / len(signal))])
+    return weights.astype(np.float32)
+
+
+def cross_entropy(logits: Tensor, labels: NDArray[np.float32], weights: NDArray[np.float32]) -> Tensor:
+    """Mean over jets of weight times binary cross-entropy, for logits, labels and weights (B,)."""
+    device = logits.device
+    return F.binary_cross_entropy_with_logits(logits, to_tensor(labels, device), weight=to_tensor(weights, device))
