@@ -31,8 +31,8 @@ from darkclr_ray.study.work import Work
 from darkclr_ray.training.ray_loop import Place
 from darkclr_ray.training.representing import JetEncoder, represent
 
-DETERMINE_SCORES = {"inputs", "views", "encoder", "contrastive", "nae", "seed"}
-"""The groups of settings that detectors are made of."""
+NO_MATTER = {"name", "out", "jets", "background", "search", "compute"}
+"""Settings that no detector is made of; jets count by their content."""
 
 EPS_S = (0.2, 0.1)
 REPLICAS = 400
@@ -106,7 +106,7 @@ class Fitting:
         }
         modules = {name.partition(":")[0] for name in self.job.detectors}
         description = {
-            "settings": settings.model_dump(mode="json", include=DETERMINE_SCORES),
+            "settings": settings.model_dump(mode="json", exclude=NO_MATTER),
             "detectors": list(self.job.detectors),
             "background": self.sample.fingerprint,
             "jets": fingerprints,

@@ -53,6 +53,7 @@ class Session:
         self.standing = Standing(settings.search.trials)
         self.metrics = StudyMetrics(settings.name)
         self.interrupted = False
+        self.paused = False
         self.trouble: str | None = None
         self.searcher: StudySearch | None = None
         self.plan: Plan | None = None
@@ -100,7 +101,7 @@ class Session:
         storage = open_storage(self.folder.optuna)
         sampler = SharedEncoderSampler(search.step_sizes_per_encoder, self.allocation.crews, settings.seed)
         self.searcher = searcher = StudySearch(settings, storage, sampler, self._ended)
-        searcher.paused = self.interrupted
+        searcher.paused = self.interrupted or self.paused
         self._settle(searcher)
         past = searcher.study.get_trials(deepcopy=False)
         left = search.trials - sum(trial.state.is_finished() for trial in past)
@@ -248,9 +249,12 @@ class Session:
                 for name in jobs:
                     self.submitted.setdefault(name, time.monotonic() - jobs[name]["seconds"])
                 broken = ray.get(desk.broken.remote(), timeout=30)
-                if (broken or self.crews.trouble) and self.trouble is None:
-                    self.trouble = broken or self.crews.trouble
+                self.trouble = self.trouble or broken or self.crews.trouble
+                if (self.interrupted or self.trouble) and not self.paused:
                     self._pause()
+                    if self.interrupted:
+                        self.standing.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
+                        self.display.say(self.standing.note)
                 ray.get(desk.stalled.remote(self.settings.compute.stall_limit), timeout=30)
                 self.standing.left = self._left(jobs)
                 self.metrics.jobs(jobs)
@@ -284,13 +288,11 @@ class Session:
         if self.interrupted:
             os.write(2, b"\nstopping at once\n")
             raise KeyboardInterrupt
-        self.interrupted = True
-        self._pause()
-        self.standing.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
-        threading.Thread(target=self.display.say, args=(self.standing.note,), daemon=True).start()
+        self.interrupted = True  # the watcher does the rest: a handler must not call into Ray
 
     def _pause(self) -> None:
         """No new trials; those at work end after their epoch."""
+        self.paused = True
         if self.searcher is not None:
             self.searcher.paused = True
         self.crews.desk.stop.remote()

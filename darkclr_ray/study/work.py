@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 
 import ray
@@ -73,6 +74,10 @@ class logging_to:
         logger.setLevel(logging.INFO)
         logger.addHandler(self.handler)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            logging.getLogger("darkclr_ray").error("ended by %s", kind, exc_info=error)
         logging.getLogger("darkclr_ray").removeHandler(self.handler)
         self.handler.close()

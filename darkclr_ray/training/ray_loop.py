@@ -8,7 +8,6 @@ lost it starts them anew; the job that they had is taken up again from its last 
 from __future__ import annotations
 
 import errno
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +21,6 @@ from torch import distributed
 from darkclr_ray.study.desk import Outcome
 from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.loop import StopTraining
-
-logger = logging.getLogger(__name__)
 
 Work = Callable[[Any, "Place"], dict[str, Any]]
 """Does a job on all ranks at once: (payload, place) -> result. Raises what `attempt` understands."""
@@ -121,12 +118,10 @@ def attempt(work: Work, payload: Any, place: Place) -> Outcome:
     except StopTraining:
         return Outcome("stopped")
     except OSError as error:
-        logger.exception("%s", place.job)
         if error.errno not in SURROUNDINGS:
             return Outcome("failed", f"{type(error).__name__}: {error}")
         return Outcome("broken", f"{error.strerror}: {error.filename}" if error.filename else str(error))
     except Exception as error:
-        logger.exception("%s", place.job)
         if place.world_size > 1:
             raise
         return Outcome("failed", f"{type(error).__name__}: {error}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.packed import Jets, vector_pt
 from darkclr_ray.jets.shards import write_shard
 
 SIZES = {"train": {"qcd": 256}, "validation": {"qcd": 120, "aachen": 80}, "test": {"qcd": 160, "aachen": 100}}
@@ -42,9 +42,11 @@ def jet_folder(tmp_path_factory: pytest.TempPathFactory, toy_jets: Callable[...,
         for sample, count in samples.items():
             seed += 1
             jets = toy_jets(count, seed=seed, most=20 if sample == "aachen" else 40)
-            kinematics = jets.kinematics.copy()
-            kinematics[:, 0] = np.random.default_rng(seed).uniform(150.0, 300.0, count)
-            jets = Jets(jets.constituents, jets.offsets, jets.ids, jets.events, kinematics)
+            pt = np.random.default_rng(seed).uniform(150.0, 300.0, count).astype(np.float32)
+            factor = np.repeat(pt / vector_pt(jets.constituents, jets.offsets), jets.multiplicity)
+            constituents = jets.constituents * np.stack([factor, np.ones_like(factor), np.ones_like(factor)], axis=1)
+            kinematics = np.column_stack([pt, jets.kinematics[:, 1:]])
+            jets = Jets(constituents, jets.offsets, jets.ids, jets.events, kinematics)
             write_shard(folder / split / sample / "shard-00000.parquet", jets, sample, {"parameters": {"kind": sample}})
     return folder
 

@@ -1,0 +1,47 @@
+"""The plan's sums against sums by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from darkclr_ray.settings import ComputeSettings, preset
+from darkclr_ray.study.plan import OVERHEAD, Plan
+from darkclr_ray.study.resources import Node, allocate
+
+COST = {"encoder_epoch": 2.0, "reconstruction_epoch": 0.1, "divergence_epoch": 0.5, "jet": 1e-4}
+JETS = {"train": {"qcd": 10000}, "validation": {"qcd": 3000, "aachen": 500}, "test": {"qcd": 6000, "aachen": 1500}}
+SETTINGS = preset("laptop")
+ENCODER = 12 * 2.0
+FOLLOWING = 30 * 0.1 + 10 * 0.5 + 21000 * 1e-4 + OVERHEAD
+
+
+def plan(cpus: int, finished: int = 0) -> Plan:
+    allocation = allocate(ComputeSettings(), SETTINGS.search.trials, [Node(cpus)])
+    return Plan(SETTINGS, allocation, finished, JETS, COST)
+
+
+def test_one_trial_at_a_time() -> None:
+    whole = plan(cpus=2)
+    assert whole.encoder_seconds == pytest.approx(ENCODER)
+    assert whole.follower_seconds == pytest.approx(FOLLOWING)
+    # three encoders for six trials, and the untrained reference
+    assert whole.seconds == pytest.approx(3 * ENCODER + 7 * FOLLOWING)
+    assert [whole.trial_seconds(number) > ENCODER for number in range(6)] == [True, False] * 3
+
+
+def test_what_is_finished_takes_no_time() -> None:
+    assert plan(cpus=2, finished=5).seconds == pytest.approx(2 * FOLLOWING)
+    assert plan(cpus=2, finished=9).seconds == pytest.approx(FOLLOWING)
+
+
+def test_two_trials_at_a_time() -> None:
+    # trials 0, 1, 4 and 5 train encoders; 2 and 3 follow
+    assert plan(cpus=4).seconds == pytest.approx((4 * ENCODER + 6 * FOLLOWING) / 2 + FOLLOWING)
+
+
+def test_it_says_all_of_it() -> None:
+    text = str(plan(cpus=2))
+    for word in ("trials     6", "10000 qcd to train on, 11000 to judge", "2 CPUs on 1 node", "about 3 min", "MB"):
+        assert word in text
+    assert "(4 finished before)" in str(plan(cpus=2, finished=4))
+    assert max(len(line) for line in text.splitlines()) < 160
