@@ -48,7 +48,11 @@ def encoder_training(epochs: Epochs, height: int = 330) -> go.Figure:
 def energy_training(epochs: Epochs, kept: int | None = None, height: int = 330) -> go.Figure:
     """Energies, their difference, and displacement and acceptance of the Langevin chains. The grey area is the
     pre-training by reconstruction; the vertical line is the epoch ``kept``; red crosses are epochs with a warning."""
-    figure = _curves(epochs, _ENERGY, height).update_yaxes(range=[0, 1], row=1, col=_ACCEPTANCE)
+    figure = _curves(epochs, _ENERGY, height)
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1, row=1, col=1)
+    figure.update_yaxes(rangemode="tozero", row=1, col=2)
+    figure.update_yaxes(rangemode="tozero", row=1, col=_DISPLACEMENT)
+    figure.update_yaxes(range=[0, 1], row=1, col=_ACCEPTANCE)
     reconstruction = [line["epoch"] for line in epochs if line.get("phase") == "reconstruction"]
     if reconstruction:
         area = {"x0": min(reconstruction), "x1": max(reconstruction), "fillcolor": "#F1F1F1", "line_width": 0}
