@@ -1,190 +1,203 @@
-"""The conformance suite refuses detectors that break a promise, each with words that say which."""
+"""The conformance suite itself: a good detector of somebody else's passes, and each broken promise is told apart."""
 
 from __future__ import annotations
 
+import json
 import pickle
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
+import torch
 
 from darkclr_ray.detectors.base import Detector
-from darkclr_ray.detectors.jet_mass import JetMass
+from darkclr_ray.detectors.saving import load_arrays, save_arrays
 from darkclr_ray.jets.labelled import LabelledSample
-from darkclr_ray.jets.packed import TrainingSample
-from darkclr_ray.testing import check_detector, toy_jets
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.testing import check_detector, holds_pickle, tied_orders, toy_jets
+from darkclr_ray.training.runner import Runner
 
 
-class Nameless(JetMass):
+class Distance(Detector[TrainingSample]):
+    """Distance of a jet's mass from the mean mass of the background: what somebody's first detector looks like."""
+
+    name = "distance"
+    title = "distance from the mean mass"
+
+    def __init__(self) -> None:
+        self.mean: float | None = None
+
+    def fit(self, sample: TrainingSample, runner: Runner) -> Self:
+        self.mean = float(sample.jets.mass.mean(dtype=np.float64))
+        return self
+
+    def score(self, jets: Jets):
+        return np.abs(jets.mass.astype(np.float64) - self.ready(self.mean))
+
+    def save(self, folder: Path) -> None:
+        save_arrays(folder / "mean.safetensors", {"mean": np.array([self.ready(self.mean)])})
+
+    @classmethod
+    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+        detector = cls()
+        detector.mean = float(load_arrays(folder / "mean.safetensors")["mean"][0])
+        return detector
+
+
+class Nameless(Distance):
     name = ""
 
 
-class NoReturn(JetMass):
+class FromAnything(Detector):
+    name, title = "anything", "fitted on anything"
+    fit, score, save, load = Distance.fit, Distance.score, Distance.save, Distance.load
+
+
+class FromRawJets(Detector[Jets]):
+    name, title = "raw", "fitted on jets"
+    fit, score, save, load = Distance.fit, Distance.score, Distance.save, Distance.load
+
+
+class NothingReturned(Distance):
     def fit(self, sample, runner):
-        pass
+        super().fit(sample, runner)
 
 
-class SinglePrecision(JetMass):
+class SinglePrecision(Distance):
     def score(self, jets):
-        return jets.mass
+        return super().score(jets).astype(np.float32)
 
 
-class Undefined(JetMass):
-    """Not finite for small jets."""
-
+class Infinite(Distance):
     def score(self, jets):
-        return np.where(jets.multiplicity < 5, np.nan, jets.mass.astype(np.float64))
+        return np.where(jets.multiplicity == jets.multiplicity[4], np.inf, super().score(jets))
 
 
-class Restless(JetMass):
-    """Draws anew in every score."""
-
+class Forgetful(Distance):
     def score(self, jets):
-        return np.random.default_rng().random(len(jets))
-
-
-class Unseeded(JetMass):
-    """Draws anew in every fit."""
-
-    shift = 0.0
-
-    def fit(self, sample, runner):
-        self.shift = np.random.default_rng().random()
-        return self
-
-    def score(self, jets):
-        return super().score(jets) + self.shift
-
-
-class Telling(JetMass):
-    """Looks jets up by their ids."""
-
-    def score(self, jets):
-        return (jets.ids % 1000).astype(np.float64)
-
-
-class FirstComes(JetMass):
-    """Takes whichever constituent happens to come first."""
-
-    def score(self, jets):
-        return jets.constituents[jets.offsets[:-1], 1].astype(np.float64)
-
-
-class Neighbour(JetMass):
-    """Compares a jet with the one beside it."""
-
-    def score(self, jets):
-        return super().score(jets) - np.roll(super().score(jets), 1)
-
-
-class Batchwise(JetMass):
-    """Centres the scores of a batch."""
-
-    def score(self, jets):
-        return super().score(jets) - jets.mass.mean()
-
-
-class Squeezed(JetMass):
-    """Loses the axis of a batch of one."""
-
-    def score(self, jets):
-        return super().score(jets) if len(jets) > 1 else np.float64(jets.mass[0])
-
-
-class Forgetful(JetMass):
-    """Saves nothing of what it was fitted to."""
-
-    centre = 0.0
-
-    def fit(self, sample, runner):
-        self.centre = float(sample.jets.mass.mean())
-        return self
-
-    def score(self, jets):
-        return np.abs(super().score(jets) - self.centre)
-
-
-class Pickled(JetMass):
-    def save(self, folder):
-        folder.mkdir(parents=True)
-        (folder / "detector.bin").write_bytes(pickle.dumps({"a": 1}))
-
-
-class Careless(JetMass):
-    """Scales the jets that it was lent."""
-
-    def score(self, jets):
-        jets.constituents[:, 0] *= 2.0
+        self.mean = self.ready(self.mean) + 1.0
         return super().score(jets)
 
 
-class Unready(JetMass):
-    """Fails before the fit without saying why."""
-
+class Chance(Distance):
     def fit(self, sample, runner):
-        self.centre = 1.0
+        self.mean = np.random.default_rng().normal()
         return self
 
+
+class Cheat(Distance):
     def score(self, jets):
-        return super().score(jets) - self.centre
+        return super().score(jets) + (jets.events % 2)
 
 
-class Unspoken(Detector):
-    """Does not say what it is fitted on."""
-
-    name = title = "unspoken"
-
-    def fit(self, sample, runner):
-        return self
-
+class FirstOfEquals(Distance):
     def score(self, jets):
-        return jets.mass.astype(np.float64)
+        return super().score(jets) + 100.0 * jets.constituents[jets.offsets[1:] - 1, 1]
 
+
+class Companion(Distance):
+    def score(self, jets):
+        return np.abs(jets.mass.astype(np.float64) - jets.mass.mean(dtype=np.float64)) + 0 * self.ready(self.mean)
+
+
+class Neighbour(Distance):
+    def score(self, jets):
+        return super().score(jets) + np.roll(jets.multiplicity, 1)
+
+
+class Squeezed(Distance):
+    def score(self, jets):
+        scores = super().score(jets)
+        return scores if len(jets) > 1 else scores.squeeze()
+
+
+class Vandal(Distance):
+    def score(self, jets):
+        scores = super().score(jets)
+        jets.constituents[:, 0] = 0.5
+        return scores
+
+
+class Unrefused(Distance):
+    def ready(self, part):
+        return part
+
+
+class HalfSaved(Distance):
     def save(self, folder):
-        pass
+        save_arrays(folder / "mean.safetensors", {"mean": np.array([round(self.ready(self.mean))])})
 
-    @classmethod
-    def load(cls, folder, runner=None):
-        return cls()
+
+class Pickled(Distance):
+    def save(self, folder):
+        super().save(folder)
+        (folder / "model.bin").write_bytes(pickle.dumps(self))
+
+
+def test_a_detector_of_somebody_else_passes():
+    check_detector(Distance)
+    check_detector(Distance, TrainingSample(toy_jets(50, seed=9)), toy_jets(12, seed=8))
 
 
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
         (Nameless, "needs a class attribute name"),
-        (NoReturn, "end it with `return self`"),
-        (SinglePrecision, "expected a numpy array of float64"),
-        (Undefined, "is not finite for"),
-        (Restless, "when asked a second time"),
-        (Unseeded, "after a second fit on the same sample"),
-        (Telling, "depends on ids or events"),
-        (FirstComes, "depends on the order of a jet's constituents"),
-        (Neighbour, "the same jets in another order"),
-        (Batchwise, "has to be fixed by the fit"),
-        (Squeezed, "for a batch of one jet"),
-        (Forgetful, "save all that score uses"),
-        (Pickled, "wrote a pickle into detector.bin"),
-        (Careless, "changed the constituents of the jets it was given"),
-        (Unready, "before a fit raised AttributeError"),
-        (Unspoken, r"derive it from Detector\[TrainingSample\]"),
+        (FromAnything, r"derive it from Detector\[TrainingSample\]"),
+        (FromRawJets, "is fitted on Jets; only TrainingSample, which holds no label"),
+        (NothingReturned, "end it with `return self`"),
+        (SinglePrecision, r"gave ndarray of float32 and shape \(40,\)"),
+        (Infinite, "is not finite for"),
+        (Forgetful, "when asked a second time"),
+        (Chance, "after a second fit on the same sample"),
+        (Cheat, "depends on ids or events"),
+        (FirstOfEquals, "order of a jet's constituents where their pT is equal"),
+        (Companion, "among others; what a score needs to know of other jets has to be fixed by the fit"),
+        (Neighbour, "for the same jets in another order"),
+        (Squeezed, r"gave shape \(\) for a batch of one jet"),
+        (Vandal, "changed the constituents of the jets"),
+        (Unrefused, "before a fit raised TypeError"),
+        (HalfSaved, "after save and load"),
+        (Pickled, "wrote a pickle into model.bin"),
     ],
 )
-def test_a_broken_promise_is_named(broken, words):
+def test_a_broken_promise_is_told(broken, words):
     with pytest.raises(AssertionError, match=words):
         check_detector(broken)
 
 
-def test_labels_are_not_handed_to_what_claims_to_need_none():
-    with pytest.raises(AssertionError, match=r"is a Detector\[TrainingSample\] and was to be fitted on a Labelled"):
-        check_detector(JetMass, LabelledSample(toy_jets(8), toy_jets(8, seed=1)))
+def test_labels_are_not_handed_to_an_unsupervised_detector():
+    labelled = LabelledSample(toy_jets(9, seed=1), toy_jets(9, seed=2))
+    with pytest.raises(AssertionError, match="one that uses labels derives from"):
+        check_detector(Distance, labelled)
 
 
-def test_samples_and_jets_may_be_brought_along():
-    check_detector(JetMass, TrainingSample(toy_jets(5)), toy_jets(9, most=50))
+def test_tied_orders_are_two_orders_of_the_same_jets():
+    tied, shuffled = tied_orders(toy_jets(200, seed=1))
+    assert not np.array_equal(tied.constituents, shuffled.constituents)
+    for jets in (tied, shuffled):
+        inside = np.ones(len(jets.constituents) - 1, dtype=bool)
+        inside[jets.offsets[1:-1] - 1] = False
+        assert (np.diff(jets.constituents[:, 0])[inside] <= 0).all()
+    for first, last in zip(tied.offsets[:-1], tied.offsets[1:], strict=True):
+        assert sorted(tied.constituents[first:last].tolist()) == sorted(shuffled.constituents[first:last].tolist())
 
 
-def test_toy_jets_are_what_jets_promise():
-    jets = toy_jets(200, seed=1)
-    assert len(np.unique(jets.ids)) == 200
-    assert jets.multiplicity.min() >= 2
-    within = np.diff(np.repeat(np.arange(200), jets.multiplicity)) == 0
-    assert (np.diff(jets.constituents[:, 0])[within] <= 0).all()
+def test_pickles_are_found_wherever_they_hide(tmp_path):
+    harmless, harmful = {}, {}
+    for folder in (harmless, harmful):
+        folder["path"] = tmp_path / ("harmless" if folder is harmless else "harmful")
+        folder["path"].mkdir()
+    for names in range(1, 40):  # the length of the header, the first byte of all, takes many values
+        save_arrays(harmless["path"] / f"{names}.safetensors", {f"{n}" * 9: np.zeros(1) for n in range(names)})
+    np.savez(harmless["path"] / "arrays.npz", a=np.zeros(3))
+    (harmless["path"] / "settings.json").write_text(json.dumps({"a": 1}))
+    (harmless["path"] / "empty").touch()
+    np.save(harmful["path"] / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.savez(harmful["path"] / "objects.npz", a=np.array([{}], dtype=object))
+    torch.save({"a": torch.zeros(1)}, harmful["path"] / "weights.pt")
+    for protocol in range(2, 6):
+        (harmful["path"] / f"{protocol}.pkl").write_bytes(pickle.dumps({"a": 1}, protocol))
+    assert not [path.name for path in harmless["path"].iterdir() if holds_pickle(path)]
+    assert all(holds_pickle(path) for path in harmful["path"].iterdir())

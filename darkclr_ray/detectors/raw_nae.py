@@ -67,9 +67,9 @@ def side_by_side(jets: Jets, inputs: InputSettings) -> NDArray[np.float32]:
 
     Constituents of equal pT are put in order of eta, then phi, so that a jet is always described alike.
 
-    >>> jets = Jets.from_lists([[[150.0, 0.3, 0.1], [150.0, -0.1, 0.1]], [[300.0, 0.4, 0.0]]])
-    >>> side_by_side(jets, InputSettings(constituents=2)).round(3).tolist()
-    [[0.5, -0.2, 0.0, 0.5, 0.2, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    >>> jets = Jets.from_lists([[[150.0, 0.5, 0.0], [150.0, 0.0, 0.0]], [[300.0, 0.5, 0.0]]])
+    >>> side_by_side(jets, InputSettings(constituents=2)).tolist()
+    [[0.5, -0.25, 0.0, 0.5, 0.25, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
     """
     constituents, offsets = plain_inputs(jets, inputs)
     sizes = np.diff(offsets)

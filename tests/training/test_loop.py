@@ -17,7 +17,15 @@ from darkclr_ray.training.checkpoint import CHECKPOINT, HISTORY, read_history
 from darkclr_ray.training.loop import StopTraining, run_training
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-KINDS = ("representation", "energy")
+KINDS = ("representation", "energy", "supervised")
+SELECTED = {
+    "representation": lambda record: record["loss"],
+    "energy": lambda record: (
+        abs(record["energy_data"] - record["energy_chain"]) if "energy_chain" in record else float("inf")
+    ),
+    "supervised": lambda record: record["validation_loss"],
+}
+"""What the best epoch has least of."""
 
 
 def start(toy, *arguments):
@@ -40,7 +48,9 @@ def without_clock(history):
     return [{name: record[name] for name in record if name not in ("seconds", "jets_per_second")} for record in history]
 
 
-@pytest.mark.parametrize(("kind", "epoch", "step"), [("representation", 2, 3), ("energy", 1, 2), ("energy", 3, 0)])
+@pytest.mark.parametrize(
+    ("kind", "epoch", "step"), [("representation", 2, 3), ("energy", 1, 2), ("energy", 3, 0), ("supervised", 2, 1)]
+)
 def test_killed_training_resumes_to_identical_weights(toy, tmp_path, kind, epoch, step):
     process = start(toy, tmp_path, "--kill", kind, epoch, step)
     assert process.wait() == -signal.SIGKILL
@@ -78,7 +88,9 @@ def test_two_workers_give_the_weights_of_one(toy, tmp_path):
     assert [worker.wait() for worker in workers] == [0, 0]
     for kind in KINDS:
         alone = run_training(toy.TRAININGS[kind](toy.WITHOUT_LOCAL_NOISE), folder=tmp_path / "alone" / kind)
-        assert_same(products(tmp_path / kind), products(tmp_path / "alone" / kind), rtol=1e-3, atol=1e-5)
+        # the biases of the keys have no gradient but rounding, which Adam with its small epsilon follows
+        atol = 2e-4 if kind == "supervised" else 1e-5
+        assert_same(products(tmp_path / kind), products(tmp_path / "alone" / kind), rtol=1e-3, atol=atol)
         for ours, theirs in zip(read_history(tmp_path / kind), alone.history, strict=True):
             assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4, abs=1e-6)
 
@@ -88,13 +100,7 @@ def test_the_best_epoch_is_kept(toy, kind):
     weights = []
     training = toy.TRAININGS[kind]()
     run_training(training, report=lambda p: p.finished and weights.append(copy.deepcopy(training.module_states())))
-    if kind == "representation":
-        values = [record["loss"] for record in training.history]
-    else:
-        values = [
-            abs(record["energy_data"] - record["energy_chain"]) if "energy_chain" in record else float("inf")
-            for record in training.history
-        ]
+    values = [SELECTED[kind](record) for record in training.history]
     best = values.index(min(values))
     assert training.best["epoch"] == best
     assert_same(training.module_states(), weights[best], rtol=0, atol=0)

@@ -14,12 +14,14 @@ import numpy as np
 import torch
 
 from darkclr_ray.augmentations.views import MemoryViews
+from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.base import Training
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.loop import run_training
 from darkclr_ray.training.nae import NAETraining
+from darkclr_ray.training.supervised import SupervisedTraining
 
 CPU = torch.device("cpu")
 
@@ -35,6 +37,7 @@ SETTINGS = StudySettings.model_validate(
             "divergence_epochs": 4,
             "steps": 5,
         },
+        "supervised": {"batch_size": 16, "epochs": 4, "learning_rate": 1e-3, "validation": 0.2, "match_pt": True},
     }
 )
 """Networks so small that a training takes a fraction of a second."""
@@ -74,7 +77,25 @@ def energy_training(settings: StudySettings = SETTINGS, count: int = 80) -> NAET
     return NAETraining(z, settings.nae, seed=settings.seed)
 
 
-TRAININGS = {"representation": encoder_training, "energy": energy_training}
+def supervised_training(settings: StudySettings = SETTINGS) -> SupervisedTraining:
+    """The signal has two constituents less."""
+    signal = toy_jets(60, seed=2)
+    signal = signal.take(np.flatnonzero(signal.multiplicity > 3))
+    keep = np.delete(
+        np.arange(len(signal.constituents)), np.concatenate([signal.offsets[1:] - 1, signal.offsets[1:] - 2])
+    )
+    offsets = signal.offsets - 2 * np.arange(len(signal) + 1)
+    signal = Jets(signal.constituents[keep], offsets, signal.ids + 1000, signal.events + 1000, signal.kinematics)
+    return SupervisedTraining(
+        LabelledSample(toy_jets(80), signal),
+        encoder=settings.encoder,
+        inputs=settings.inputs,
+        supervised=settings.supervised,
+        seed=settings.seed,
+    )
+
+
+TRAININGS = {"representation": encoder_training, "energy": energy_training, "supervised": supervised_training}
 
 
 def kill_at(training: Training, epoch: int, step: int) -> None:
