@@ -294,13 +294,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "laptop": {
         "inputs": {"pt": "fraction"},
-        "encoder": {"d_r": 32, "d_h": 64, "d_z": 64, "heads": 4, "layers": 2},
-        "contrastive": {"learning_rate": 1e-3, "epochs": 12, "batch_size": 256},
+        "views": {"p_drop": 0.7},
+        "encoder": {"d_r": 32, "d_h": 64, "d_z": 64, "heads": 2, "layers": 2},
+        "contrastive": {"learning_rate": 1e-3, "norm_penalty": 0.1, "epochs": 7, "batch_size": 128},
         "nae": {
             "batch_size": 512,
             "reconstruction_epochs": 30,
-            "divergence_epochs": 10,
+            "divergence_epochs": 6,
             "divergence_learning_rate": 1e-4,
+            "steps": 20,
         },
         "supervised": {"learning_rate": 1e-3, "epochs": 12},
         "search": {"trials": 6, "d_z": (16, 32, 64, 128), "step_sizes_per_encoder": 2},

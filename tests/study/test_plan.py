@@ -11,8 +11,9 @@ from darkclr_ray.study.resources import Node, allocate
 COST = {"encoder_epoch": 2.0, "reconstruction_epoch": 0.1, "divergence_epoch": 0.5, "jet": 1e-4}
 JETS = {"train": {"qcd": 10000}, "validation": {"qcd": 3000, "aachen": 500}, "test": {"qcd": 6000, "aachen": 1500}}
 SETTINGS = preset("laptop")
-ENCODER = 12 * 2.0
-FOLLOWING = 30 * 0.1 + 10 * 0.5 + 21000 * 1e-4 + OVERHEAD
+ENCODER = SETTINGS.contrastive.epochs * 2.0
+NAE = SETTINGS.nae.reconstruction_epochs * 0.1 + SETTINGS.nae.divergence_epochs * 0.5
+FOLLOWING = NAE + 21000 * 1e-4 + OVERHEAD
 
 
 def plan(cpus: int, finished: int = 0) -> Plan:
@@ -41,7 +42,7 @@ def test_two_trials_at_a_time() -> None:
 
 def test_it_says_all_of_it() -> None:
     text = str(plan(cpus=2))
-    for word in ("trials     6", "10000 qcd to train on, 11000 to judge", "2 CPUs on 1 node", "about 3 min", "MB"):
+    for word in ("trials     6", "10000 qcd to train on, 11000 to judge", "2 CPUs on 1 node", "about 2 min", "MB"):
         assert word in text
     assert "(4 finished before)" in str(plan(cpus=2, finished=4))
     assert max(len(line) for line in text.splitlines()) < 160
