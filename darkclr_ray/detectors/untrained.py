@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm
+from darkclr_ray.detectors.views_classifier import ViewsClassifier
 
 UNTRAINED = {"contrastive": {"epochs": 0}}
 
@@ -20,4 +21,12 @@ class UntrainedEnergy(EncoderEnergy):
 
     name = "untrained s_NAE"
     title = "untrained, energy of the normalised autoencoder"
+    recipe = UNTRAINED
+
+
+class UntrainedViewsClassifier(ViewsClassifier):
+    """The views' classifier on an untrained encoder's representations: what is not owed to the contrastive stage."""
+
+    name = "untrained views_classifier"
+    title = "untrained, classifier of anomalous views"
     recipe = UNTRAINED

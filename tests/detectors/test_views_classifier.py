@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from darkclr_ray.detectors.untrained import UntrainedViewsClassifier
 from darkclr_ray.detectors.views_classifier import ViewsClassifier, anomalous_jets, classifier
 from darkclr_ray.evaluation.roc import auc
 from darkclr_ray.jets.packed import TrainingSample, vector_pt
@@ -96,3 +97,12 @@ def test_it_finds_jets_with_constituents_missing(settings):
     detector = ViewsClassifier(form).fit(TrainingSample(toy_jets(400, seed=1)), Runner(device="cpu"))
     usual, fewer = toy_jets(200, seed=2), toy_jets(200, seed=3, most=10)
     assert auc(detector.score(usual), detector.score(fewer)) > 0.7
+
+
+def test_on_an_untrained_encoder_it_is_the_same_classifier(settings):
+    runner = Runner(device="cpu")
+    sample, jets = TrainingSample(toy_jets(64, seed=1)), toy_jets(20, seed=2)
+    untrained = UntrainedViewsClassifier(settings).fit(sample, runner)
+    assert untrained.fitted[0].history == []
+    same = ViewsClassifier(settings.updated({"contrastive": {"epochs": 0}})).fit(sample, runner)
+    np.testing.assert_array_equal(untrained.score(jets), same.score(jets))
