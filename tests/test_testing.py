@@ -201,3 +201,11 @@ def test_pickles_are_found_wherever_they_hide(tmp_path):
         (harmful["path"] / f"{protocol}.pkl").write_bytes(pickle.dumps({"a": 1}, protocol))
     assert not [path.name for path in harmless["path"].iterdir() if holds_pickle(path)]
     assert all(holds_pickle(path) for path in harmful["path"].iterdir())
+
+
+def test_toy_jets_are_what_jets_promise():
+    jets = toy_jets(200, seed=1)
+    assert len(np.unique(jets.ids)) == 200
+    assert jets.multiplicity.min() >= 2
+    within = np.diff(np.repeat(np.arange(200), jets.multiplicity)) == 0
+    assert (np.diff(jets.constituents[:, 0])[within] <= 0).all()
