@@ -23,7 +23,8 @@ class ChainResult(NamedTuple):
         potential_start, potential_end: mean of U over the starts and over the finite ends.
         acceptance: mean probability with which a Metropolis-Hastings test would accept the last step as a step
             towards exp(-U / T) at the chain's own temperature T = sigma^2 / (2 lambda). Near 1 the chain follows the
-            diffusion that it discretises, near 0 the step is too long. Not a number without noise.
+            diffusion that it discretises; a step that is too long brings it down to 1/2 in the chain's own stationary
+            state and to 0 outside of it. Not a number without noise.
     """
 
     end: Tensor

@@ -1,31 +1,121 @@
 """Self-attention within jets (Eq. 4 and 5 of the paper), in the two forms that are fast on short sequences.
 
-Eq. 4 divides by the square root of the query's dimension; with several heads that is the dimension of one head.
+Eq. 4 divides logits by the square root of the query's dimension; with several heads that is the dimension of one head.
+
+torch's own attention spends most of its time on short rows outside of matrix products. On rectangles everything is
+therefore a batched matrix product or runs over flat memory: the softmax is exp(logits) times [values, 1], whose last
+column is the normalisation, and a padded constituent is one whose row of [values, 1] is zero.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor
 
+SAFE_LOGIT = 60.0
+"""Largest absolute logit whose exponential is taken as it is: sums of exp(60) are far from float32's limits."""
 
-def rectangular_attention(projected: Tensor, heads: int, valid: Tensor | None) -> Tensor:
-    """Attention of n jets of L slots: (n, L, 3 d) queries, keys, values and a bool (n, L), or None -> (n L, d)."""
-    jets, length, width = projected.shape
-    q, k, v = projected.view(jets, length, 3, heads, width // (3 * heads)).permute(2, 0, 3, 1, 4)
-    logits = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
+
+class Rectangle(NamedTuple):
+    """``jets`` jets padded to ``length`` rows each, from row ``first`` on; where any is padded, ``valid``, bool
+    (jets, length), tells constituents from pads."""
+
+    first: int
+    jets: int
+    length: int
+    valid: Tensor | None
+
+
+def rectangular_attention(projected: Tensor, heads: int, rectangles: Sequence[Rectangle]) -> Tensor:
+    """Attention within each jet of the rectangles.
+
+    Args:
+        projected: (T, 3 d): queries, keys and values of each row.
+        heads: number of heads; divides d.
+        rectangles: together they cover all T rows. Pads are finite and get no gradient.
+
+    Returns:
+        (T, d).
+    """
+    mixed: Tensor = _RectangularAttention.apply(projected, heads, rectangles)  # type: ignore[no-untyped-call]
+    return mixed
+
+
+class _RectangularAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, heads: int, rectangles: Sequence[Rectangle]) -> Tensor:
+        out = projected.new_empty(len(projected), projected.shape[1] // 3)
+        saved = [out]
+        for r in rectangles:
+            q, k, v = by_head(projected, r, 3 * heads).chunk(3, dim=1)
+            q = torch.mul(q, q.shape[-1] ** -0.5, out=q.new_empty(q.shape)).flatten(0, 1)
+            k, values = k.flatten(0, 1), ones_column(v, r.valid)
+            weights = exponentials(torch.bmm(q, k.transpose(1, 2)))
+            mixed = torch.bmm(weights, values)
+            scale = mixed[..., -1:].reciprocal()
+            by_head(out, r, heads).copy_((mixed[..., :-1] * scale).view(v.shape))
+            saved += [q, k, values, weights, scale]
+        ctx.save_for_backward(*saved)
+        ctx.heads, ctx.rectangles = heads, rectangles
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        out, *saved = ctx.saved_tensors
+        heads = ctx.heads
+        rows, width = gradient.shape
+        result = gradient.new_empty(rows, 3 * width)
+        inner = (gradient * out).view(rows, heads, -1).sum(-1).neg_()
+        for place, r in enumerate(ctx.rectangles):
+            q, k, values, weights, scale = saved[5 * place : 5 * place + 5]
+            # The gradient of the unnormalised [mixed, normalisation].
+            of_mixed = gradient.new_empty(r.jets, heads, r.length, values.shape[-1])
+            of_mixed[..., :-1] = by_head(gradient, r, heads)
+            of_mixed[..., -1:] = by_head(inner, r, heads)
+            of_mixed = of_mixed.flatten(0, 1).mul_(scale)
+            of_logits = torch.bmm(of_mixed, values.transpose(1, 2)).mul_(weights)
+            of_values = torch.bmm(weights.transpose(1, 2), of_mixed)[..., :-1]
+            of_q, of_k, of_v = by_head(result, r, 3 * heads).chunk(3, dim=1)
+            torch.mul(torch.bmm(of_logits, k).view(of_q.shape), q.shape[-1] ** -0.5, out=of_q)
+            of_k.copy_(torch.bmm(of_logits.transpose(1, 2), q).view(of_k.shape))
+            of_v.copy_(of_values.view(of_v.shape))
+            if r.valid is not None:
+                of_v *= r.valid[:, None, :, None]
+        return result, None, None
+
+
+def by_head(rows: Tensor, r: Rectangle, heads: int) -> Tensor:
+    """The rows of a rectangle in (T, heads d), seen as (n, heads, L, d)."""
+    own = rows[r.first : r.first + r.jets * r.length]
+    return own.view(r.jets, r.length, heads, -1).transpose(1, 2)
+
+
+def ones_column(values: Tensor, valid: Tensor | None) -> Tensor:
+    """[values, 1], zero where padded: (n, heads, L, d) -> (n heads, L, d + 1)."""
+    jets, heads, length, width = values.shape
+    result = values.new_empty(jets, heads, length, width + 1)
+    result[..., :-1] = values
+    result[..., -1] = 1
     if valid is not None:
-        logits = logits.masked_fill(~valid[:, None, None, :], -torch.inf)
-    mixed = torch.matmul(logits.softmax(-1), v)
-    return mixed.transpose(1, 2).reshape(jets * length, width // 3)
+        result *= valid[:, None, :, None]
+    return result.flatten(0, 1)
+
+
+def exponentials(logits: Tensor) -> Tensor:
+    """exp(logits) in place, rows shifted to a largest logit of 0 where they could leave the range of numbers."""
+    if logits.is_cuda or max(map(abs, map(float, logits.aminmax()))) > SAFE_LOGIT:
+        logits -= logits.amax(-1, keepdim=True)
+    return logits.exp_()
 
 
 def variable_length_attention(projected: Tensor, heads: int, offsets: Tensor, longest: int) -> Tensor:
     """Attention over packed rows on a GPU in half precision: (M, 3 d) and int32 offsets (B + 1,) -> (M, d)."""
     from torch.nn.attention.varlen import varlen_attn
 
-    rows, width = projected.shape
-    q, k, v = projected.view(rows, 3, heads, width // (3 * heads)).unbind(1)
+    q, k, v = projected.view(len(projected), 3 * heads, -1).chunk(3, dim=1)
     mixed = varlen_attn(q, k, v, offsets, offsets, longest, longest)
     assert isinstance(mixed, Tensor)
-    return mixed.reshape(rows, width // 3)
+    return mixed.flatten(1)

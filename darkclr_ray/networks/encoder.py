@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from darkclr_ray.networks.block import Block, linear
 from darkclr_ray.networks.dropout import Dropout
-from darkclr_ray.networks.layout import Layout, layout_of
+from darkclr_ray.networks.layout import layout_of
 from darkclr_ray.settings import EncoderSettings
 
 
@@ -34,8 +34,8 @@ class Encoder(nn.Module):
     Args:
         settings: sizes and dropout rate.
         seed: of the initial weights; the same seed gives the same weights on every machine.
-        products: arithmetic of the matrix products in the blocks, float32 or bfloat16. Weights, softmax and layer norm
-            statistics, the pooled sum and the head are float32 in either case.
+        products: arithmetic of the matrix products in blocks and head, float32 or bfloat16. Weights, embedding, sums of
+            residuals, layer norms and the sum over constituents are float32 in either case.
     """
 
     def __init__(self, settings: EncoderSettings, *, seed: int = 0, products: torch.dtype = torch.float32) -> None:
@@ -66,46 +66,23 @@ class Encoder(nn.Module):
             longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
         """
         layout = layout_of(offsets, constituents.device, self.products, longest)
-        masks = Dropout(self.settings.dropout, dropout)
-        rows = self.embedding(layout.arrange(constituents)).to(self.products)
+        rows = self.embedding(layout.arrange(constituents))
+        width = max(self.settings.d_r, self.settings.d_h)
+        masks = Dropout(
+            self.settings.dropout,
+            dropout,
+            values=len(rows) * width,
+            stride=layout.longest * width,
+            uses=3 * len(self.blocks),
+            dtype=self.products,
+        )
         for block in self.blocks:
-            rows = block(rows, layout, masks)
+            rows = block(rows, layout, masks, self.products)
         pooled = layout.pool(rows)
-        return EncoderOutput(pooled, self.head(pooled))
-
-
-class Block(nn.Module):
-    """One post-norm transformer block: x <- norm(x + attention(x)), x <- norm(x + feed_forward(x))."""
-
-    def __init__(self, settings: EncoderSettings) -> None:
-        super().__init__()
-        self.heads = settings.heads
-        self.attention_in = nn.Linear(settings.d_r, 3 * settings.d_r)
-        self.attention_out = nn.Linear(settings.d_r, settings.d_r)
-        self.attention_norm = nn.LayerNorm(settings.d_r)
-        self.feed_in = nn.Linear(settings.d_r, settings.d_h)
-        self.feed_out = nn.Linear(settings.d_h, settings.d_r)
-        self.feed_norm = nn.LayerNorm(settings.d_r)
-        nn.init.xavier_uniform_(self.attention_in.weight)
-        nn.init.zeros_(self.attention_in.bias)
-        nn.init.zeros_(self.attention_out.bias)
-
-    def forward(self, rows: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
-        """(T, d_r) -> (T, d_r), in the type of ``rows``."""
-        mixed = layout.attention(linear(rows, self.attention_in), self.heads)
-        rows = norm(rows + dropout(linear(mixed, self.attention_out)), self.attention_norm)
-        hidden = dropout(F.relu(linear(rows, self.feed_in)))
-        return norm(rows + dropout(linear(hidden, self.feed_out)), self.feed_norm)
-
-
-def linear(rows: Tensor, layer: nn.Linear) -> Tensor:
-    """A linear layer in the type of its input; the weights stay float32."""
-    return F.linear(rows, layer.weight.to(rows.dtype), layer.bias.to(rows.dtype))
-
-
-def norm(rows: Tensor, layer: nn.LayerNorm) -> Tensor:
-    """Layer norm with float32 statistics in the type of its input."""
-    return F.layer_norm(rows, layer.normalized_shape, layer.weight.to(rows.dtype), layer.bias.to(rows.dtype), layer.eps)
+        z = pooled
+        for layer in self.head:
+            z = linear(z.to(self.products), layer) if isinstance(layer, nn.Linear) else layer(z)
+        return EncoderOutput(pooled, z.float())
 
 
 def head_network(settings: EncoderSettings) -> nn.Sequential:

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from darkclr_ray.networks.encoder import Block, Encoder, EncoderOutput
+from darkclr_ray.networks.block import Block
+from darkclr_ray.networks.encoder import Encoder, EncoderOutput
 
 
 class PaddedEncoder(nn.Module):

@@ -1,0 +1,132 @@
+"""A transformer block (Sec. 3.3), with those of its parts that are faster by hand than by autograd."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from darkclr_ray.networks.dropout import Dropout, masked, masked_
+from darkclr_ray.networks.layout import Layout
+from darkclr_ray.settings import EncoderSettings
+
+ROWS_AT_A_TIME = 2048
+"""Rows of the feed-forward network's hidden layer at a time on a CPU: a few MB."""
+
+
+class Block(nn.Module):
+    """One post-norm transformer block: x <- norm(x + attention(x)), x <- norm(x + feed_forward(x)).
+
+    Parameters and initialisation are those of ``nn.TransformerEncoderLayer``.
+    """
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        super().__init__()
+        self.heads = settings.heads
+        self.attention_in = nn.Linear(settings.d_r, 3 * settings.d_r)
+        self.attention_out = nn.Linear(settings.d_r, settings.d_r)
+        self.attention_norm = nn.LayerNorm(settings.d_r)
+        self.feed_in = nn.Linear(settings.d_r, settings.d_h)
+        self.feed_out = nn.Linear(settings.d_h, settings.d_r)
+        self.feed_norm = nn.LayerNorm(settings.d_r)
+        nn.init.xavier_uniform_(self.attention_in.weight)
+        nn.init.zeros_(self.attention_in.bias)
+        nn.init.zeros_(self.attention_out.bias)
+
+    def forward(self, rows: Tensor, layout: Layout, dropout: Dropout, products: torch.dtype) -> Tensor:
+        """float32 (T, d_r) -> float32 (T, d_r), with matrix products in the type ``products``."""
+        projected = linear(rows.to(products), self.attention_in)
+        mixed = linear(layout.attention(projected, self.heads), self.attention_out, dropout.scale)
+        rows = add_and_norm(rows, mixed, self.attention_norm, dropout)
+        fed = feed_forward(rows.to(products), self.feed_in, self.feed_out, dropout)
+        return add_and_norm(rows, fed, self.feed_norm, dropout)
+
+
+def linear(rows: Tensor, layer: nn.Linear, scale: float = 1.0) -> Tensor:
+    """A linear layer in the type of its input, multiplied by ``scale``."""
+    return F.linear(rows, *cast(layer, rows.dtype, scale))
+
+
+def cast(layer: nn.Linear, products: torch.dtype, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a layer for products of the given type, multiplied by ``scale``."""
+    if scale == 1.0:
+        return layer.weight.to(products), layer.bias.to(products)
+    return (layer.weight * scale).to(products), (layer.bias * scale).to(products)
+
+
+def add_and_norm(rows: Tensor, branch: Tensor, norm: nn.LayerNorm, dropout: Dropout) -> Tensor:
+    """norm(rows + dropout(branch)), the branch scaled already: float32 (T, d_r)."""
+    mask = dropout.mask(*branch.shape)
+    result: Tensor = _AddAndNorm.apply(rows, branch, norm.weight, norm.bias, norm.eps, mask)  # type: ignore[no-untyped-call]
+    return result
+
+
+def feed_forward(rows: Tensor, first: nn.Linear, second: nn.Linear, dropout: Dropout) -> Tensor:
+    """Linear, ReLU, dropout, linear: (T, d_r) -> (T, d_r), the result scaled for another dropout."""
+    weight, bias = second.weight * dropout.scale**2, second.bias * dropout.scale
+    mask = dropout.mask(len(rows), first.out_features)
+    result: Tensor = _FeedForward.apply(  # type: ignore[no-untyped-call]
+        rows, *cast(first, rows.dtype), weight.to(rows.dtype), bias.to(rows.dtype), mask
+    )
+    return result
+
+
+class _AddAndNorm(torch.autograd.Function):
+    """One float32 sum is kept, one pass each for the mask; the branch is overwritten."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, rows: Tensor, branch: Tensor, weight: Tensor, bias: Tensor, eps: float, mask: Tensor | None
+    ) -> Tensor:
+        total = masked(branch, mask).float()
+        total = total + rows if total is branch else total.add_(rows)
+        result, mean, deviation = torch.native_layer_norm(total, weight.shape, weight, bias, eps)
+        ctx.save_for_backward(total, mean, deviation, weight, bias)
+        ctx.mask, ctx.branch_type = mask, branch.dtype
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        total, mean, deviation, weight, bias = ctx.saved_tensors
+        of_total, of_weight, of_bias = torch.ops.aten.native_layer_norm_backward(
+            gradient, total, weight.shape, mean, deviation, weight, bias, [True, True, True]
+        )
+        return of_total, masked(of_total.to(ctx.branch_type), ctx.mask), of_weight, of_bias, None, None
+
+
+class _FeedForward(torch.autograd.Function):
+    """Keeps the hidden values once, after ReLU and dropout: they are positive where both let the gradient pass.
+
+    On a CPU a few thousand rows at a time, so that hidden values are still in the cache when they are used again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, mask: Tensor | None) -> Tensor:
+        size = len(x) if x.is_cuda else ROWS_AT_A_TIME
+        result = torch.empty_like(x)
+        hidden = []
+        for place, rows in enumerate(torch.split(x, size)):
+            start = place * size
+            h = F.linear(rows, w1, b1).relu_()
+            hidden.append(masked_(h, None if mask is None else mask[start : start + size]))
+            torch.addmm(b2, h, w2.t(), out=result[start : start + size])
+        ctx.save_for_backward(x, w1, w2, *hidden)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, w1, w2, *hidden = ctx.saved_tensors
+        size = len(hidden[0])
+        result = torch.empty_like(x)
+        of_w1, of_b1, of_w2 = (torch.zeros_like(w, dtype=torch.float32) for w in (w1, w1[:, 0], w2))
+        parts = zip(hidden, torch.split(x, size), torch.split(gradient, size), strict=True)
+        for place, (h, rows, g) in enumerate(parts):
+            of_h = g @ w2
+            torch.ops.aten.threshold_backward(of_h, h, 0, grad_input=of_h)
+            torch.mm(of_h, w1, out=result[place * size : (place + 1) * size])
+            of_w1 += of_h.t() @ rows
+            of_b1 += of_h.sum(0)
+            of_w2 += g.t() @ h
+        return result, of_w1, of_b1, of_w2, gradient.sum(0), None
