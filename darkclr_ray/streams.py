@@ -9,6 +9,7 @@ neither the number of data workers nor a task run again after its worker was los
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -21,6 +22,8 @@ import ray
 import ray.data
 from numpy.typing import NDArray
 from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
+from ray.data._internal.execution.execution_callback import ExecutionCallback
+from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from darkclr_ray.augmentations.views import ViewBatch, check, log_left_out, make_views
 from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
@@ -39,6 +42,9 @@ BLOCK_BYTES = 2**24
 
 WAITING_BYTES = 2**27
 """What may wait for the training, for each data worker and once more: what a task makes. Beyond, workers pause."""
+
+REST = 0.05
+"""Seconds between two looks of Ray Data at its workers while batches wait; a block holds more than that of training."""
 
 
 class JetSource(Protocol):
@@ -230,12 +236,25 @@ def _unpacked(block: pa.Table) -> Iterator[ViewBatch]:
         yield ViewBatch(constituents.reshape(-1, 3), offsets, ids, *(block[name][row].as_py() for name in _NUMBERS))
 
 
+class _Unhurried(ExecutionCallback):
+    """Lets Ray Data's scheduling thread rest while batches wait for the training.
+
+    It shares a process with the training, and would otherwise turn without a pause (Ray 2.60: as long as a data worker
+    has a block that the limit on waiting batches does not let it deliver), at the price of a whole core.
+    """
+
+    def on_execution_step(self, executor: StreamingExecutor) -> None:
+        if not executor._consumer_idling():
+            time.sleep(REST)
+
+
 def _quiet_context(cpus: float, workers: int) -> DataContext:
     """Settings of Ray Data for one stream; those of others are left alone."""
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.target_max_block_size = BLOCK_BYTES
+    context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, _Unhurried]
     context.execution_options.preserve_order = True
     context.execution_options.resource_limits = ExecutionResources.for_limits(
         cpu=cpus, object_store_memory=WAITING_BYTES * (workers + 1)

@@ -125,7 +125,7 @@ def test_feeds_a_training_that_holds_all_other_cpus(stored: StoredJets, memory: 
 def test_a_stream_can_be_left(stored: StoredJets, memory: list[ViewBatch]):
     """A training that ends early gives the CPUs back: others, as many as there are, get all they need."""
     views = RayViews(stored, cpus=2.0, **SETTINGS)
-    for _ in range(3):
+    for _ in range(2):
         assert_same(itertools.islice(views.stream(0, 1000), 5), memory[:5])
 
 
@@ -151,6 +151,18 @@ def test_data_workers_wait_for_a_slow_training(stored: StoredJets, monkeypatch: 
         time.sleep(0.3)
         made.append(len(file.read_text()))
     assert made[-1] == made[-2] < 150
+    stream.close()
+
+
+def test_waiting_costs_no_cpu(stored: StoredJets, monkeypatch: pytest.MonkeyPatch):
+    """Ray Data's thread, in the training's process, does not turn while the training works on what it has."""
+    monkeypatch.setattr(streams, "WAITING_BYTES", 10**6)
+    stream = RayViews(stored, **SETTINGS).stream(0, 200)
+    next(stream)
+    time.sleep(1.0)
+    before = time.process_time()
+    time.sleep(2.0)
+    assert time.process_time() - before < 1.0
     stream.close()
 
 
