@@ -303,6 +303,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "divergence_epochs": 6,
             "divergence_learning_rate": 1e-4,
             "steps": 20,
+            "step_size": 0.2,
+            "noise": 0.1,
         },
         "supervised": {"learning_rate": 1e-3, "epochs": 12},
         "search": {"trials": 6, "d_z": (16, 32, 64, 128), "step_sizes_per_encoder": 2},
