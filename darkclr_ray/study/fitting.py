@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import Detector
 from darkclr_ray.evaluation.rejection import Evaluation, evaluate
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -91,11 +91,7 @@ class Fitting:
 
     def detectors(self) -> list[Detector[Any]]:
         """The detectors, not fitted yet."""
-        found = []
-        for name in self.job.detectors:
-            module, _, attribute = name.partition(":")
-            found.append(getattr(importlib.import_module(module), attribute).from_settings(self.job.settings))
-        return found
+        return [registry.make(entry, self.job.settings) for entry in self.job.detectors]
 
     def scores(self) -> Stage:
         """Fit the detectors, score all validation and test jets."""
@@ -104,7 +100,7 @@ class Fitting:
             split: {name: TrainingSample(jets).fingerprint for name, jets in samples.items()}
             for split, samples in self.jets.items()
         }
-        modules = {name.partition(":")[0] for name in self.job.detectors}
+        modules = {registry.find(entry).__module__ for entry in self.job.detectors}
         description = {
             "settings": settings.model_dump(mode="json", exclude=NO_MATTER),
             "detectors": list(self.job.detectors),

@@ -31,7 +31,7 @@ class DetectorJob:
 
     Attributes:
         settings: of this trial.
-        detectors: classes, as module:name, in the order in which they are fitted.
+        detectors: by name or as module:name (`darkclr_ray.detectors.registry`), in the order in which they are fitted.
         score: name of the detector that objectives judge.
         rungs: epochs of the encoder after which it is judged provisionally.
     """

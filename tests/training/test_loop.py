@@ -44,6 +44,15 @@ def assert_same(first, second, **tolerance):
             torch.testing.assert_close(value, second[name][part], **tolerance)
 
 
+def effective(networks):
+    """Weights without the biases of attention's keys: softmax does not see them, so that training follows rounding."""
+    for weights in networks.values():
+        for name in weights:
+            if name.endswith("attention_in.bias"):
+                weights[name].view(3, -1)[1] = 0.0
+    return networks
+
+
 def without_clock(history):
     return [{name: record[name] for name in record if name not in ("seconds", "jets_per_second")} for record in history]
 
@@ -88,9 +97,8 @@ def test_two_workers_give_the_weights_of_one(toy, tmp_path):
     assert [worker.wait() for worker in workers] == [0, 0]
     for kind in KINDS:
         alone = run_training(toy.TRAININGS[kind](toy.WITHOUT_LOCAL_NOISE), folder=tmp_path / "alone" / kind)
-        # the biases of the keys have no gradient but rounding, which Adam with its small epsilon follows
-        atol = 2e-4 if kind == "supervised" else 1e-5
-        assert_same(products(tmp_path / kind), products(tmp_path / "alone" / kind), rtol=1e-3, atol=atol)
+        ours, theirs = (effective(products(folder / kind)) for folder in (tmp_path, tmp_path / "alone"))
+        assert_same(ours, theirs, rtol=1e-3, atol=1e-4)
         for ours, theirs in zip(read_history(tmp_path / kind), alone.history, strict=True):
             assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4, abs=1e-6)
 
