@@ -29,6 +29,8 @@ QUIET = {
     "TUNE_MAX_PENDING_TRIALS_PG": "1",
 }
 
+PREFIX = "darkclr_ray-"
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -55,11 +57,11 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     Raises:
         ValueError: the cluster cannot be used.
     """
+    address = compute.address or os.environ.get("RAY_ADDRESS")
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     import ray
 
-    address = compute.address or os.environ.get("RAY_ADDRESS")
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     temporary: Path | None = None
     with warnings.catch_warnings():
@@ -70,7 +72,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             except Exception as error:
                 raise ValueError(f"--address {address}: {' '.join(str(error).split())}") from error
         else:
-            temporary = Path(tempfile.mkdtemp(prefix="darkclr_ray-"))
+            temporary = temporary_folder(logs.with_name("ray_folder"))
             context = ray.init(
                 address="local",
                 num_cpus=max(2, len(os.sched_getaffinity(0))),
@@ -88,6 +90,18 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
         if temporary is not None:
             keep_logs(temporary, logs)
             shutil.rmtree(temporary, ignore_errors=True)
+            logs.with_name("ray_folder").unlink(missing_ok=True)
+
+
+def temporary_folder(note: Path) -> Path:
+    """A short-lived folder for Ray, noted down; the one that a killed process noted before goes."""
+    if note.exists():
+        left = Path(note.read_text(encoding="utf-8"))
+        if left.name.startswith(PREFIX) and left.parent == Path(tempfile.gettempdir()):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    note.write_text(str(folder), encoding="utf-8")
+    return folder
 
 
 @contextlib.contextmanager

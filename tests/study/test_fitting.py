@@ -62,10 +62,14 @@ def outcome(crews: Crews, settings: StudySettings) -> Outcome:
 def score_columns(folder: Path, outcome: Outcome) -> dict[tuple[str, str, str], np.ndarray[Any, Any]]:
     table = pq.read_table(folder / "stages" / "scores" / outcome.result["stages"]["scores"] / "scores.parquet")
     frame = table.to_pandas()
-    return {key: part["score"].to_numpy() for key, part in frame.groupby(["split", "sample", "detector"], observed=True)}
+    return {
+        key: part["score"].to_numpy() for key, part in frame.groupby(["split", "sample", "detector"], observed=True)
+    }
 
 
-def test_scores_are_those_of_a_notebook(outcome: Outcome, settings: StudySettings, jets: StudyJets, folder: Path) -> None:
+def test_scores_are_those_of_a_notebook(
+    outcome: Outcome, settings: StudySettings, jets: StudyJets, folder: Path
+) -> None:
     assert outcome.state == "finished", outcome.reason
     scores = score_columns(folder, outcome)
     runner = Runner(threads=1)
@@ -117,9 +121,7 @@ def test_a_detector_without_training(crews: Crews, settings: StudySettings, jets
     outcome = crews.run(DetectorJob(settings, MULTIPLICITY, score="multiplicity"))
     assert outcome.state == "finished", outcome.reason
     scores = score_columns(folder, outcome)
-    np.testing.assert_array_equal(
-        scores["test", "aachen", "multiplicity"], -jets.judged["test"]["aachen"].multiplicity
-    )
+    np.testing.assert_array_equal(scores["test", "aachen", "multiplicity"], -jets.judged["test"]["aachen"].multiplicity)
 
 
 def test_a_training_that_diverges_says_why(crews: Crews, settings: StudySettings) -> None:

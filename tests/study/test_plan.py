@@ -10,7 +10,7 @@ from darkclr_ray.study.resources import Node, allocate
 
 COST = {"encoder_epoch": 2.0, "reconstruction_epoch": 0.1, "divergence_epoch": 0.5, "jet": 1e-4}
 JETS = {"train": {"qcd": 10000}, "validation": {"qcd": 3000, "aachen": 500}, "test": {"qcd": 6000, "aachen": 1500}}
-SETTINGS = preset("laptop")
+SETTINGS = preset("laptop").updated({"search": {"trials": 6}})
 ENCODER = SETTINGS.contrastive.epochs * 2.0
 NAE = SETTINGS.nae.reconstruction_epochs * 0.1 + SETTINGS.nae.divergence_epochs * 0.5
 FOLLOWING = NAE + 21000 * 1e-4 + OVERHEAD

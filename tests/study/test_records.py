@@ -30,7 +30,7 @@ def test_examples_are_views_of_one_jet(tmp_path: Path, toy_jets: Callable[..., J
     path = tmp_path / "examples.npz"
     write_examples(path, toy_jets(50, 1), InputSettings(constituents=50), seed=1)
     with np.load(path) as views:
-        assert list(views.files)[0] == "original"
+        assert views.files[0] == "original"
         original = views["original"]
         assert abs(len(original) - 40) < 10
         for name in views.files:
