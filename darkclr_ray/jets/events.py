@@ -166,9 +166,9 @@ class Collisions:
     def batch(self, events: int) -> Any:
         """The next events, as an awkward record array of length ``events``.
 
-        Fields, each jagged, pt and energy in GeV: ``particles`` (visible final ones in |eta| < 5: pt, eta, phi, energy,
-        absolute id, charge), ``partons`` (outgoing partons or dark quarks of the hard process: pt, eta, phi, energy) and
-        ``mesons`` (primary dark mesons: pt, eta, phi, energy, invisible).
+        Fields, each jagged, pt and energy in GeV: ``particles`` (visible final ones in |eta| < 5: pt, eta, phi,
+        energy, absolute id, charge), ``partons`` (outgoing partons or dark quarks of the hard process: pt, eta, phi,
+        energy) and ``mesons`` (primary dark mesons: pt, eta, phi, energy, invisible).
         """
         import awkward as ak
 
