@@ -40,6 +40,19 @@ TICK = 0.5
 """Seconds between two looks at the desk."""
 
 
+def muster(settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: Allocation) -> Crews:
+    """Crews that fit detectors on a study's jets: `Crews.run` of a `DetectorJob` is all that a study needs of Ray."""
+    _ = jets.training.fingerprint  # computed here once, it travels with the sample
+    places = JetPlaces(
+        source=materialise(jets.folder, "train", settings.background, limit=settings.compute.materialise_limit),
+        sample=ray.put(jets.training),
+        evaluation=ray.put(jets.judged),
+        background=settings.background,
+    )
+    work = Work(folder.store.folder.resolve(), places, folder.logs.resolve(), allocation.data_cpus)
+    return Crews(allocation, work, (folder.logs / "train").resolve(), settings.compute.worker_failures)
+
+
 class Session:
     """Everything that lives as long as Ray does.
 
@@ -59,16 +72,7 @@ class Session:
         self.plan: Plan | None = None
         self.began = time.monotonic()
         self.submitted: dict[str, float] = {}
-        _ = jets.training.fingerprint  # computed here once, it travels with the sample
-        limit = settings.compute.materialise_limit
-        self.places = JetPlaces(
-            source=materialise(jets.folder, "train", settings.background, limit=limit),
-            sample=ray.put(jets.training),
-            evaluation=ray.put(jets.judged),
-            background=settings.background,
-        )
-        work = Work(folder.store.folder.resolve(), self.places, folder.logs.resolve(), allocation.data_cpus)
-        self.crews = Crews(allocation, work, (folder.logs / "train").resolve(), settings.compute.worker_failures)
+        self.crews = muster(settings, jets, folder, allocation)
         self.watching = threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True, name="watch")
 

@@ -143,3 +143,24 @@ def test_calibration_measures_something(crews: Crews, settings: StudySettings) -
     assert outcome.state == "finished", outcome.reason
     assert set(outcome.result) == {"encoder_epoch", "reconstruction_epoch", "divergence_epoch", "jet"}
     assert all(0.0 < value < 100.0 for value in outcome.result.values())
+
+
+@pytest.mark.slow
+def test_two_workers_agree_with_one(
+    outcome: Outcome, crews: Crews, settings: StudySettings, folder: Path, tmp_path: Path
+) -> None:
+    """The same loss curve; weights differ by the order of sums and by dropout, which is keyed on the rank."""
+    compute = settings.compute.model_copy(update={"workers": 2, "concurrent_trials": 1})
+    work = Work(tmp_path / "stages", crews.work.jets, tmp_path / "logs", 0.5)
+    crews.close()  # two CPUs do not hold both
+    pair = Crews(allocate(compute, 6, [Node(2)]), work, tmp_path / "train", failures=0)
+    told = pair.run(DetectorJob(settings))
+    pair.close()
+    assert told.state == "finished", told.reason
+    losses = []
+    for place, stages in ((folder, outcome.result["stages"]), (tmp_path, told.result["stages"])):
+        history = place / "stages" / "representation" / stages["representation"] / "history.jsonl"
+        losses.append([json.loads(line)["loss"] for line in history.read_text().splitlines()])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.1, atol=0.1)
+    one, two = score_columns(folder, outcome), score_columns(tmp_path, told)
+    assert {key: len(values) for key, values in one.items()} == {key: len(values) for key, values in two.items()}

@@ -1,0 +1,63 @@
+"""How a job's end is put into words."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+import torch
+
+from darkclr_ray.training.base import TrainingDiverged
+from darkclr_ray.training.loop import StopTraining
+from darkclr_ray.training.ray_loop import Place, attempt
+
+
+def place(world_size: int = 1) -> Place:
+    return Place("trial-0001", 0, world_size, torch.device("cpu"), desk=None)
+
+
+def raising(error: Exception) -> Any:
+    def work(payload: Any, place: Place) -> dict[str, Any]:
+        raise error
+
+    return work
+
+
+def test_a_result_is_handed_on() -> None:
+    outcome = attempt(lambda payload, place: {"twice": 2 * payload, "job": place.job}, 21, place())
+    assert (outcome.state, outcome.result) == ("finished", {"twice": 42, "job": "trial-0001"})
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "words"),
+    [
+        (TrainingDiverged("energy: the loss became nan"), "failed", "energy: the loss became nan"),
+        (StopTraining("asked to stop"), "stopped", None),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/results/x"),
+            "broken",
+            "No space left on device: /results/x",
+        ),
+        (OSError(errno.EROFS, "Read-only file system"), "broken", "Read-only file system"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/shards/a"), "broken", "/shards/a"),
+        (OSError("something odd"), "failed", "OSError: something odd"),
+        (KeyError("bug"), "failed", "KeyError: 'bug'"),
+        (ValueError("jets without constituents"), "failed", "jets without constituents"),
+    ],
+)
+def test_an_end_has_a_state_and_a_reason(error: Exception, state: str, words: str | None) -> None:
+    outcome = attempt(raising(error), None, place())
+    assert outcome.state == state
+    assert (words is None and outcome.reason is None) or (words is not None and words in str(outcome.reason))
+
+
+def test_what_one_of_several_runs_into_ends_all_of_them() -> None:
+    with pytest.raises(KeyError):
+        attempt(raising(KeyError("bug")), None, place(world_size=2))
+    assert attempt(raising(TrainingDiverged("nan")), None, place(world_size=2)).state == "failed"
+
+
+def test_alone_everybody_agrees() -> None:
+    assert place().agreed(True)
+    assert not place().agreed(False)
