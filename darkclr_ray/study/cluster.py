@@ -84,9 +84,11 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             )
     try:
         with quiet(logs.parent / "study.log"):
-            yield Cluster(getattr(context, "dashboard_url", None) or None, own=temporary is not None)
+            try:
+                yield Cluster(getattr(context, "dashboard_url", None) or None, own=temporary is not None)
+            finally:
+                ray.shutdown()  # here, since Ray prints at its end what it held back
     finally:
-        ray.shutdown()
         if temporary is not None:
             keep_logs(temporary, logs)
             shutil.rmtree(temporary, ignore_errors=True)
