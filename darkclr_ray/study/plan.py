@@ -45,7 +45,7 @@ class Plan:
         return energy + self.cost["jet"] * self._jets / self.allocation.workers + OVERHEAD
 
     def trial_seconds(self, number: int) -> float:
-        """An estimate for one trial: the first of those that share an encoder trains it."""
+        """An estimate for one trial: the first of those that share an encoder trains it, each crew's in turn."""
         block = self.allocation.crews * self.settings.search.step_sizes_per_encoder
         return self.follower_seconds + (self.encoder_seconds if number % block < self.allocation.crews else 0.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,24 +97,31 @@ class SharedEncoderSampler(BaseSampler):
     What a trial draws is a function of the seed, its number and the trials before it, so a study that was killed and
     continued asks for the same points as one that was not.
 
-    Trials come in blocks of concurrent x shared: the first ``concurrent`` of a block choose an encoder each, the others
-    follow them in turn, so that trials at the same time do not wait for the same encoder. Who would follow a trial that
-    was pruned or failed chooses for itself.
+    A trial takes the encoder of the first complete trial that fewer than ``shared`` trials have used; if there is none,
+    it chooses its own. So trials at the same time do not wait for one another, and nobody follows a trial that was
+    pruned or failed.
 
     Args:
         shared: trials an encoder (`search.step_sizes_per_encoder`).
-        concurrent: trials at the same time.
         seed: of the sampler.
     """
 
-    def __init__(self, shared: int, concurrent: int, seed: int) -> None:
-        self.shared, self.concurrent, self.seed = shared, concurrent, seed
+    def __init__(self, shared: int, seed: int) -> None:
+        self.shared, self.seed = shared, seed
         self.tpe = TPESampler(constant_liar=True)
+        self.followed: FrozenTrial | None = None
 
-    def leader(self, number: int) -> int:
-        """The trial whose encoder a trial takes; itself if it chooses one."""
-        place = number % (self.concurrent * self.shared)
-        return number - place + place % self.concurrent
+    def leader(self, study: Study, number: int) -> FrozenTrial | None:
+        """The trial whose encoder a new trial takes, or None."""
+        others = [trial for trial in study.get_trials(deepcopy=False) if trial.number != number]
+        users = Counter(tuple(trial.params.get(name) for name in ENCODER) for trial in others)
+        for trial in others:
+            if (
+                trial.state == TrialState.COMPLETE
+                and users[tuple(trial.params[name] for name in ENCODER)] < self.shared
+            ):
+                return trial
+        return None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.tpe.infer_relative_search_space(study, trial)
@@ -126,15 +134,13 @@ class SharedEncoderSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        leader = self.leader(trial.number)
-        if param_name in ENCODER and leader != trial.number:
-            followed = study.get_trials(deepcopy=False)[leader]
-            if followed.state in (TrialState.COMPLETE, TrialState.RUNNING) and param_name in followed.params:
-                return followed.params[param_name]
+        if param_name in ENCODER and self.followed is not None:
+            return self.followed.params[param_name]
         return self.tpe.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self.tpe = TPESampler(seed=digest("search", self.seed, trial.number) % 2**32, constant_liar=True)
+        self.followed = self.leader(study, trial.number)
         self.tpe.before_trial(study, trial)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:

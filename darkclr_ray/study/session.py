@@ -103,7 +103,7 @@ class Session:
         settings, search = self.settings, self.settings.search
         self._count()
         storage = open_storage(self.folder.optuna)
-        sampler = SharedEncoderSampler(search.step_sizes_per_encoder, self.allocation.crews, settings.seed)
+        sampler = SharedEncoderSampler(search.step_sizes_per_encoder, settings.seed)
         self.searcher = searcher = StudySearch(settings, storage, sampler, self._ended)
         searcher.paused = self.interrupted or self.paused
         self._settle(searcher)
