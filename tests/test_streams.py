@@ -59,7 +59,7 @@ def assert_same(batches: Iterable[ViewBatch], expected: Iterable[ViewBatch]) -> 
             np.testing.assert_array_equal(getattr(batch, field.name), getattr(other, field.name), strict=True)
 
 
-@pytest.mark.parametrize("cpus", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("cpus", [0.5, 2.0])
 @pytest.mark.parametrize("task", [1, 10**9], ids=["a task a pool", "one task"])
 def test_same_as_from_memory(
     stored: StoredJets, memory: list[ViewBatch], monkeypatch: pytest.MonkeyPatch, cpus: float, task: int
@@ -141,16 +141,17 @@ def test_data_workers_wait_for_a_slow_training(stored: StoredJets, monkeypatch: 
                 file.write("x")
             return super().read(rows)
 
-    monkeypatch.setattr(streams, "BLOCK_BYTES", 10**5)
-    monkeypatch.setattr(streams, "WAITING_BYTES", 10**7)
+    monkeypatch.setattr(streams, "BLOCK_BYTES", 10**6)
+    monkeypatch.setattr(streams, "WAITING_BYTES", 5 * 10**6)
     file = tmp_path / "reads"
     stream = RayViews(Counted(stored.reference, stored.jets, str(file)), **SETTINGS).stream(0, 100)
-    made = [0]
-    for _ in range(10):
-        next(stream)
-        time.sleep(0.3)
+    next(stream)
+    made = [0, len(file.read_text())]
+    while made[-1] > made[-2]:
+        time.sleep(1.5)
         made.append(len(file.read_text()))
-    assert made[-1] == made[-2] < 150
+    assert made[-1] < 150
+    assert len(list(itertools.islice(stream, 500))) == 500  # and go on when it takes what waits
     stream.close()
 
 
