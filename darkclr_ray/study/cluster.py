@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,11 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if address:
-            try:
-                context = ray.init(address=address, **common)
-            except Exception as error:
-                raise ValueError(f"--address {address}: {' '.join(str(error).split())}") from error
+            with unheard() as muttered:
+                try:
+                    context = ray.init(address=address, **common)
+                except Exception as error:
+                    raise ValueError(f"--address {address}: {reason(str(error), muttered())}") from error
         else:
             temporary = temporary_folder(logs.with_name("ray_folder"))
             context = ray.init(
@@ -93,6 +94,35 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             keep_logs(temporary, logs)
             shutil.rmtree(temporary, ignore_errors=True)
             logs.with_name("ray_folder").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[Callable[[], str]]:
+    """Keep what Ray's C++ writes to the process's stderr off the screen; gives a function that tells it."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as file:
+        screen = os.dup(2)
+        os.dup2(file.fileno(), 2)
+
+        def tell() -> str:
+            file.seek(0)
+            return file.read()
+
+        try:
+            yield tell
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+def reason(error: str, muttered: str) -> str:
+    """Why a cluster could not be joined, in one sentence."""
+    if "AuthToken" in error + muttered or "Unauthenticated" in error + muttered:
+        return (
+            "this cluster wants another token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to "
+            "those of its head"
+        )
+    text = " ".join(error.split())
+    return text if "ersion mismatch" in text else f"{text or 'no answer'}; is the head running and can it be reached?"
 
 
 def temporary_folder(note: Path) -> Path:

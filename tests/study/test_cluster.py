@@ -1,0 +1,77 @@
+"""Joining a cluster, and keeping the screen clean, as far as it goes without one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+
+from darkclr_ray.study.cluster import PREFIX, quiet, reason, sees, temporary_folder, unheard
+
+
+def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "study.log"
+    with quiet(path):
+        print("printed")
+        logging.getLogger("ray.tune").warning("tuned")
+        logging.getLogger("darkclr_ray.study").info("studied")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("warned", UserWarning, stacklevel=1)
+    print("shown")
+    assert capfd.readouterr().out == "shown\n"
+    text = path.read_text()
+    for word in ("printed", "tuned", "studied", "warned"):
+        assert word in text
+    logging.getLogger("darkclr_ray.study").warning("after")
+    assert "after" not in path.read_text()
+
+
+def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
+    note = tmp_path / "ray_folder"
+    first = temporary_folder(note)
+    (first / "session").mkdir()
+    second = temporary_folder(note)
+    assert not first.exists()
+    assert second.name.startswith(PREFIX)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    note.write_text(str(precious))  # whatever the note says, only such folders go
+    third = temporary_folder(note)
+    assert precious.exists()
+    for folder in (second, third):
+        folder.rmdir()
+
+
+def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    with unheard() as muttered:
+        os.write(2, b"gcs_client.cc: InvalidAuthToken\n")
+        assert "InvalidAuthToken" in muttered()
+    os.write(2, b"back\n")
+    assert capfd.readouterr().err == "back\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "muttered", "words"),
+    [
+        ("Failed to connect", "Unauthenticated: RPC error: InvalidAuthToken", "wants another token"),
+        ("Failed to connect to Ray cluster at h:1", "", "Failed to connect to Ray cluster at h:1; is the head running"),
+        ("Version mismatch: The cluster was started with:\n  Ray: 2.9", "", "Version mismatch: The cluster was started"),
+        ("", "", "no answer"),
+    ],
+)
+def test_why_a_cluster_cannot_be_joined(error: str, muttered: str, words: str) -> None:
+    assert words in reason(error, muttered)
+    assert "\n" not in reason(error, muttered)
+
+
+def test_a_node_that_does_not_see_the_folder() -> None:
+    with tempfile.NamedTemporaryFile("w") as token:
+        token.write("seen")
+        token.flush()
+        assert sees(token.name)
+    assert not sees(token.name)
