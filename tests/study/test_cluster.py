@@ -17,7 +17,7 @@ def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.Captur
     path = tmp_path / "study.log"
     with quiet(path):
         print("printed")
-        logging.getLogger("ray.tune").warning("tuned")
+        logging.getLogger("ray.tune").error("tuned")  # where Ray ran before, it hears no less
         logging.getLogger("darkclr_ray.study").info("studied")
         with warnings.catch_warnings():
             warnings.simplefilter("always")
