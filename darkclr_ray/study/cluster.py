@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import uuid
 import warnings
@@ -67,6 +68,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if address:
+            check_reachable(address)
             with unheard() as muttered:
                 try:
                     context = ray.init(address=address, **common)
@@ -112,6 +114,19 @@ def unheard() -> Iterator[Callable[[], str]]:
         finally:
             os.dup2(screen, 2)
             os.close(screen)
+
+
+def check_reachable(address: str) -> None:
+    """Raise ValueError where nobody answers at an address; Ray would try for ten minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # "auto", "local": Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"--address {address}: {error}; is the head running, and can it be reached from here?"
+        ) from None
 
 
 def reason(error: str, muttered: str) -> str:

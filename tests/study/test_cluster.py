@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 import warnings
 from pathlib import Path
 
 import pytest
 
-from darkclr_ray.study.cluster import PREFIX, quiet, reason, sees, temporary_folder, unheard
+from darkclr_ray.study.cluster import PREFIX, check_reachable, quiet, reason, sees, temporary_folder, unheard
 
 
 def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -60,13 +61,29 @@ def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> N
     [
         ("Failed to connect", "Unauthenticated: RPC error: InvalidAuthToken", "wants another token"),
         ("Failed to connect to Ray cluster at h:1", "", "Failed to connect to Ray cluster at h:1; is the head running"),
-        ("Version mismatch: The cluster was started with:\n  Ray: 2.9", "", "Version mismatch: The cluster was started"),
+        (
+            "Version mismatch: The cluster was started with:\n  Ray: 2.9",
+            "",
+            "Version mismatch: The cluster was started",
+        ),
         ("", "", "no answer"),
     ],
 )
 def test_why_a_cluster_cannot_be_joined(error: str, muttered: str, words: str) -> None:
     assert words in reason(error, muttered)
     assert "\n" not in reason(error, muttered)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "no.such.host.invalid:6379", "127.0.0.1:port"])
+def test_nobody_at_the_address(address: str) -> None:
+    with pytest.raises(ValueError, match=f"--address {address}: .*; is the head running"):
+        check_reachable(address)
+
+
+def test_somebody_at_the_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check_reachable(f"127.0.0.1:{server.getsockname()[1]}")
+    check_reachable("auto")
 
 
 def test_a_node_that_does_not_see_the_folder() -> None:
