@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -35,6 +36,7 @@ class ChainResult(NamedTuple):
     acceptance: Tensor
 
 
+@torch.no_grad()
 def langevin_chain(
     potential: Potential,
     start: Tensor,
@@ -63,16 +65,16 @@ def langevin_chain(
         generator: of the noise, on the device of the start, keyed by the caller.
         gradient_clip: largest norm of a chain's gradient in one step, or none.
     """
+    keep_freed_memory()
     z = start.detach().clone()
-    eps = torch.empty_like(z)
-    value_start, gradient = potential(z)
-    value = value_start
     for step in range(steps):
-        if step:
-            value, gradient = potential(z)
-        drift = clipped(gradient, gradient_clip).mul(-step_size)
-        eps.normal_(generator=generator)
-        previous, z = z, z + drift + noise * eps
+        value, gradient = potential(z)
+        if step == 0:
+            value_start = value
+        if step == steps - 1:
+            previous = z.clone()
+        eps = normal_like(z, generator)
+        z.add_(clipped(gradient, gradient_clip), alpha=-step_size).add_(eps, alpha=noise)
     value_end, gradient = potential(z)
     back = previous - z + step_size * clipped(gradient, gradient_clip)
     # log of q(previous | z) / q(z | previous) times exp(-(U(z) - U(previous)) / T), with T = sigma^2 / (2 lambda).
@@ -118,3 +120,31 @@ def clipped(gradient: Tensor, largest: float | None) -> Tensor:
 def mean_where(condition: Tensor, values: Tensor) -> Tensor:
     """Mean of the values where the condition holds; 0 / 0 = nan where it nowhere does."""
     return torch.where(condition, values, torch.zeros_like(values)).sum() / condition.sum()
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Has glibc keep up to 62 MB of freed memory: else a step gives back what the next asks for, a quarter of its time.
+
+    Its threshold for giving memory back is twice the largest block (up to 32 MB) that was freed so far.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
+
+
+def normal_like(values: Tensor, generator: torch.Generator) -> Tensor:
+    """Normal random numbers in the shape of ``values``, from two random bytes each: entries of a table of quantiles.
+
+    The table reaches to 4.2 standard deviations and has mean 0 and variance 1. Twice as fast as ``torch.randn`` on a
+    CPU, where the noise would else cost as much as a chain's matrix products.
+    """
+    words = torch.empty((values.numel() + 3) // 4, dtype=torch.int64, device=values.device)
+    words.random_(-(2**63), None, generator=generator)
+    places = words.view(torch.uint16)[: values.numel()].to(torch.int32)
+    return normal_quantiles(values.dtype, values.device).index_select(0, places).view(values.shape)
+
+
+@cache
+def normal_quantiles(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The normal distribution's quantiles at (i + 1/2) / 65536, (65536,), scaled to a variance of exactly 1."""
+    quantiles: Tensor = torch.special.ndtri((torch.arange(65536, dtype=torch.float64) + 0.5) / 65536)
+    return (quantiles / quantiles.square().mean().sqrt()).to(device, dtype)

@@ -20,71 +20,76 @@ SAFE_LOGIT = 60.0
 
 
 class Rectangle(NamedTuple):
-    """``jets`` jets padded to ``length`` rows each, from row ``first`` on; where any is padded, ``valid``, bool
-    (jets, length), tells constituents from pads."""
+    """``jets`` jets padded to ``length`` rows each, from row ``first`` on. ``pads``: places of the pads among all its
+    slots, counted as (jets, heads, length); None where nothing is padded."""
 
     first: int
     jets: int
     length: int
-    valid: Tensor | None
+    pads: Tensor | None
 
 
-def rectangular_attention(projected: Tensor, heads: int, rectangles: Sequence[Rectangle]) -> Tensor:
+def rectangular_attention(projected: Tensor, heads: int, rectangles: Sequence[Rectangle], pad_rows: Tensor) -> Tensor:
     """Attention within each jet of the rectangles.
 
     Args:
         projected: (T, 3 d): queries, keys and values of each row.
         heads: number of heads; divides d.
         rectangles: together they cover all T rows. Pads are finite and get no gradient.
+        pad_rows: the rows that are pads.
 
     Returns:
         (T, d).
     """
-    mixed: Tensor = _RectangularAttention.apply(projected, heads, rectangles)  # type: ignore[no-untyped-call]
+    mixed: Tensor = _RectangularAttention.apply(projected, heads, rectangles, pad_rows)  # type: ignore[no-untyped-call]
     return mixed
 
 
 class _RectangularAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, heads: int, rectangles: Sequence[Rectangle]) -> Tensor:
-        out = projected.new_empty(len(projected), projected.shape[1] // 3)
-        saved = [out]
+    def forward(ctx: Any, projected: Tensor, heads: int, rectangles: Sequence[Rectangle], pad_rows: Tensor) -> Tensor:
+        rows, width = projected.shape
+        out, norm = projected.new_empty(rows, width // 3), projected.new_empty(rows, heads)
+        saved = []
         for r in rectangles:
             q, k, v = by_head(projected, r, 3 * heads).chunk(3, dim=1)
             q = torch.mul(q, q.shape[-1] ** -0.5, out=q.new_empty(q.shape)).flatten(0, 1)
-            k, values = k.flatten(0, 1), ones_column(v, r.valid)
+            k, values = k.flatten(0, 1), ones_column(v, r.pads)
             weights = exponentials(torch.bmm(q, k.transpose(1, 2)))
-            mixed = torch.bmm(weights, values)
-            scale = mixed[..., -1:].reciprocal()
-            by_head(out, r, heads).copy_((mixed[..., :-1] * scale).view(v.shape))
-            saved += [q, k, values, weights, scale]
-        ctx.save_for_backward(*saved)
+            mixed = torch.bmm(weights, values).view(r.jets, heads, r.length, -1)
+            by_head(out, r, heads).copy_(mixed[..., :-1])
+            by_head(norm, r, heads).copy_(mixed[..., -1:])
+            saved += [q, k, values, weights]
+        spread = head_indicator(out, heads)
+        norm = norm.reciprocal_()
+        out *= norm @ spread
+        ctx.save_for_backward(out, norm, spread, pad_rows, *saved)
         ctx.heads, ctx.rectangles = heads, rectangles
         return out
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        out, *saved = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        out, norm, spread, pad_rows, *saved = ctx.saved_tensors
         heads = ctx.heads
         rows, width = gradient.shape
         result = gradient.new_empty(rows, 3 * width)
-        inner = (gradient * out).view(rows, heads, -1).sum(-1).neg_()
+        # The gradient of the unnormalised mixture and of its normalisation.
+        of_norm = ((gradient * out) @ spread.t()).mul_(norm).neg_()
+        of_out = gradient * (norm @ spread)
         for place, r in enumerate(ctx.rectangles):
-            q, k, values, weights, scale = saved[5 * place : 5 * place + 5]
-            # The gradient of the unnormalised [mixed, normalisation].
+            q, k, values, weights = saved[4 * place : 4 * place + 4]
             of_mixed = gradient.new_empty(r.jets, heads, r.length, values.shape[-1])
-            of_mixed[..., :-1] = by_head(gradient, r, heads)
-            of_mixed[..., -1:] = by_head(inner, r, heads)
-            of_mixed = of_mixed.flatten(0, 1).mul_(scale)
+            of_mixed[..., :-1] = by_head(of_out, r, heads)
+            of_mixed[..., -1:] = by_head(of_norm, r, heads)
+            of_mixed = of_mixed.flatten(0, 1)
             of_logits = torch.bmm(of_mixed, values.transpose(1, 2)).mul_(weights)
             of_values = torch.bmm(weights.transpose(1, 2), of_mixed)[..., :-1]
             of_q, of_k, of_v = by_head(result, r, 3 * heads).chunk(3, dim=1)
             torch.mul(torch.bmm(of_logits, k).view(of_q.shape), q.shape[-1] ** -0.5, out=of_q)
             of_k.copy_(torch.bmm(of_logits.transpose(1, 2), q).view(of_k.shape))
             of_v.copy_(of_values.view(of_v.shape))
-            if r.valid is not None:
-                of_v *= r.valid[:, None, :, None]
-        return result, None, None
+        result[:, 2 * width :].index_fill_(0, pad_rows, 0)
+        return result, None, None, None
 
 
 def by_head(rows: Tensor, r: Rectangle, heads: int) -> Tensor:
@@ -93,15 +98,21 @@ def by_head(rows: Tensor, r: Rectangle, heads: int) -> Tensor:
     return own.view(r.jets, r.length, heads, -1).transpose(1, 2)
 
 
-def ones_column(values: Tensor, valid: Tensor | None) -> Tensor:
+def ones_column(values: Tensor, pads: Tensor | None) -> Tensor:
     """[values, 1], zero where padded: (n, heads, L, d) -> (n heads, L, d + 1)."""
     jets, heads, length, width = values.shape
-    result = values.new_empty(jets, heads, length, width + 1)
-    result[..., :-1] = values
-    result[..., -1] = 1
-    if valid is not None:
-        result *= valid[:, None, :, None]
-    return result.flatten(0, 1)
+    result = values.new_empty(jets * heads * length, width + 1)
+    result.view(jets, heads, length, -1)[..., :-1] = values
+    result[:, -1] = 1
+    if pads is not None:
+        result.index_fill_(0, pads, 0)
+    return result.view(jets * heads, length, -1)
+
+
+def head_indicator(values: Tensor, heads: int) -> Tensor:
+    """(heads, d): 1 where a column belongs to the head. To multiply with it spreads a number of each head over its
+    columns, or sums over them, faster than broadcasting over so few columns does."""
+    return torch.eye(heads, dtype=values.dtype, device=values.device).repeat_interleave(values.shape[1] // heads, 1)
 
 
 def exponentials(logits: Tensor) -> Tensor:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.activations import ACTIVATIONS
+from darkclr_ray.networks.precision import product_type
 from darkclr_ray.settings import NAESettings
 
 
@@ -21,7 +24,8 @@ class Autoencoder(nn.Module):
         d_z: dimension of the representations.
         settings: widths, bottleneck and activation.
         seed: of the initial weights; the same seed gives the same weights on every machine.
-        products: arithmetic of the wide matrix products, float32 or bfloat16; what enters and leaves is float32.
+        products: arithmetic of the large matrix products, float32 or bfloat16. Representations, weights and energies
+            are float32 in either case.
     """
 
     def __init__(
@@ -43,11 +47,29 @@ class Autoencoder(nn.Module):
             layers += [nn.Linear(before, after), self.activation.module()]
         return nn.Sequential(*layers[:-1])
 
+    def layers(self) -> Iterator[tuple[nn.Linear, nn.Module | None]]:
+        """All linear layers from input to output, each with the activation after it, if any."""
+        for stack in (self.encoder, self.decoder):
+            modules = list(stack)
+            for linear, after in zip(modules[::2], [*modules[1::2], None], strict=True):
+                assert isinstance(linear, nn.Linear)
+                yield linear, after
+
     def forward(self, z: Tensor) -> Tensor:
         """Reconstructions z' of scaled representations: float32 (B, d_z) -> (B, d_z)."""
-        reconstruction: Tensor = self.decoder(self.encoder(z))
-        return reconstruction
+        x = z
+        for linear, after in self.layers():
+            dtype = product_type(self.products, x, linear.weight)
+            x = F.linear(x.to(dtype), linear.weight.to(dtype), linear.bias.to(dtype))
+            if after is not None:
+                x = self.activation.function(x, slope_of(after, linear).to(dtype))
+        return x.to(z.dtype)
 
     def energy(self, z: Tensor) -> Tensor:
         """Squared error per dimension (Eq. 8), (B,)."""
         return squared_error(z, self(z))
+
+
+def slope_of(activation: nn.Module, linear: nn.Linear) -> Tensor:
+    """The slope of a PReLU, (1,); something to pass for activations without one."""
+    return next(activation.parameters(), linear.bias[:1])

@@ -12,8 +12,8 @@ from darkclr_ray.networks.dropout import Dropout, masked, masked_
 from darkclr_ray.networks.layout import Layout
 from darkclr_ray.settings import EncoderSettings
 
-ROWS_AT_A_TIME = 2048
-"""Rows of the feed-forward network's hidden layer at a time on a CPU: a few MB."""
+VALUES_AT_A_TIME = 2**20
+"""Hidden values of the feed-forward network at a time on a CPU: a few MB."""
 
 
 class Block(nn.Module):
@@ -104,7 +104,7 @@ class _FeedForward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, mask: Tensor | None) -> Tensor:
-        size = len(x) if x.is_cuda else ROWS_AT_A_TIME
+        size = len(x) if x.is_cuda else max(1, VALUES_AT_A_TIME // len(w1))
         result = torch.empty_like(x)
         hidden = []
         for place, rows in enumerate(torch.split(x, size)):

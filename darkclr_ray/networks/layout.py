@@ -36,43 +36,46 @@ class Layout(Protocol):
         ...
 
     def pool(self, rows: Tensor) -> Tensor:
-        """Sum over the constituents of each jet: (T, d) -> float32 (B, d)."""
+        """Sum over the constituents of each jet: float32 (T, d) -> (B, d)."""
         ...
 
 
 class Rectangles:
     """Jets sorted by length and padded to a few rectangles. A pad repeats its jet's last constituent, masked."""
 
-    def __init__(self, offsets: NDArray[np.int64], device: torch.device) -> None:
+    def __init__(self, offsets: NDArray[np.int64], heads: int, device: torch.device) -> None:
+        def to_device(numbers: NDArray[np.int64]) -> Tensor:
+            return torch.from_numpy(numbers).to(device)
+
         sizes = np.diff(offsets)
         order = np.argsort(sizes, kind="stable")
-        self.inverse = torch.from_numpy(np.argsort(order, kind="stable")).to(device)
+        self.longest = int(sizes.max())
+        self.inverse = to_device(np.argsort(order, kind="stable"))
         self.rectangles: list[Rectangle] = []
-        sources, first = [], 0
+        sources, pad_rows, first = [], [], 0
         for members in np.split(order, range(JETS_PER_RECTANGLE, len(order), JETS_PER_RECTANGLE)):
             length = int(sizes[members[-1]])
             slots = np.arange(length)
             sources.append((offsets[members, None] + np.minimum(slots, sizes[members, None] - 1)).ravel())
-            valid = None
-            if sizes[members[0]] < length:
-                valid = torch.from_numpy(slots < sizes[members, None]).to(device)
-            self.rectangles.append(Rectangle(first, len(members), length, valid))
+            jets, places = np.nonzero(slots >= sizes[members, None])
+            pads = (jets[:, None] * heads + np.arange(heads)) * length + places[:, None]
+            self.rectangles.append(
+                Rectangle(first, len(members), length, to_device(pads.ravel()) if len(jets) else None)
+            )
+            pad_rows.append(first + jets * length + places)
             first += len(members) * length
-        self.sources = torch.from_numpy(np.concatenate(sources)).to(device)
-        self.longest = int(sizes.max())
+        self.sources, self.pad_rows = to_device(np.concatenate(sources)), to_device(np.concatenate(pad_rows))
 
     def arrange(self, constituents: Tensor) -> Tensor:
         return constituents.index_select(0, self.sources)
 
     def attention(self, projected: Tensor, heads: int) -> Tensor:
-        return rectangular_attention(projected, heads, self.rectangles)
+        return rectangular_attention(projected, heads, self.rectangles, self.pad_rows)
 
     def pool(self, rows: Tensor) -> Tensor:
-        sums = []
+        rows = rows.index_fill(0, self.pad_rows, 0)
         parts = torch.split(rows, [r.jets * r.length for r in self.rectangles])
-        for r, part in zip(self.rectangles, parts, strict=True):
-            block = part.view(r.jets, r.length, -1).float()
-            sums.append((block if r.valid is None else block * r.valid[:, :, None]).sum(1))
+        sums = [part.view(r.jets, r.length, -1).sum(1) for r, part in zip(self.rectangles, parts, strict=True)]
         return torch.cat(sums).index_select(0, self.inverse)
 
 
@@ -91,11 +94,11 @@ class Packed:
         return variable_length_attention(projected, heads, self.offsets, self.longest)
 
     def pool(self, rows: Tensor) -> Tensor:
-        return torch.segment_reduce(rows.float(), "sum", lengths=self.sizes, unsafe=True)
+        return torch.segment_reduce(rows, "sum", lengths=self.sizes, unsafe=True)
 
 
-def layout_of(offsets: Tensor, device: torch.device, products: torch.dtype, longest: int | None) -> Layout:
+def layout_of(offsets: Tensor, heads: int, device: torch.device, products: torch.dtype, longest: int | None) -> Layout:
     """The fastest layout of a batch: packed where a GPU computes in half precision, else rectangles."""
     if device.type == "cuda" and products == torch.bfloat16:
         return Packed(offsets.to(device), int(offsets.diff().max()) if longest is None else longest)
-    return Rectangles(offsets.cpu().numpy(), device)
+    return Rectangles(offsets.cpu().numpy(), heads, device)

@@ -6,11 +6,21 @@ constant along a chain of steps, so they are cast once.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import NamedTuple
 
-from darkclr_ray.networks.activations import NO_PARAMETER
-from darkclr_ray.networks.autoencoder import Autoencoder
+import torch
+from torch import Tensor
+
+from darkclr_ray.networks.autoencoder import Autoencoder, slope_of
+from darkclr_ray.networks.precision import product_type
+
+
+class Layer(NamedTuple):
+    """A linear layer's weight and bias, and the slope of the PReLU after it, None where nothing is after it."""
+
+    weight: Tensor
+    bias: Tensor
+    slope: Tensor | None
 
 
 class ReconstructionPotential:
@@ -23,30 +33,32 @@ class ReconstructionPotential:
     def __init__(self, autoencoder: Autoencoder) -> None:
         self.products = autoencoder.products
         self.activation = autoencoder.activation
-        self.layers: list[tuple[Tensor, Tensor, Tensor | None]] = []
-        for stack in (autoencoder.encoder, autoencoder.decoder):
-            modules = list(stack)
-            for layer, after in zip(modules[::2], [*modules[1::2], None], strict=True):
-                assert isinstance(layer, nn.Linear)
-                slope = None
-                if after is not None:
-                    slope = next((p.detach() for p in after.parameters()), NO_PARAMETER).to(self.products)
-                weight, bias = layer.weight.detach(), layer.bias.detach()
-                self.layers.append((weight.to(self.products), bias.to(self.products), slope))
+        self.layers: list[dict[torch.dtype, Layer]] = []
+        for linear, after in autoencoder.layers():
+            weight, bias = linear.weight.detach(), linear.bias.detach()
+            slope = None if after is None else slope_of(after, linear).detach()
+            self.layers.append(
+                {
+                    dtype: Layer(weight.to(dtype), bias.to(dtype), None if slope is None else slope.to(dtype))
+                    for dtype in {weight.dtype, self.products}
+                }
+            )
 
     @torch.no_grad()
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        before: list[Tensor] = []
-        x = z.to(self.products)
-        for weight, bias, slope in self.layers:
-            x = torch.addmm(bias, x, weight.t())
-            before.append(x)
-            if slope is not None:
-                x = self.activation.function(x, slope)
-        residual = z - x
-        gradient = residual.to(self.products)
-        for (weight, _, slope), x in zip(reversed(self.layers), reversed(before), strict=True):
-            if slope is not None:
-                gradient = self.activation.backward(gradient, x, slope)
-            gradient = gradient @ weight
-        return residual.square().sum(1), 2 * (residual - gradient)
+        passed: list[tuple[Layer, Tensor]] = []
+        x = z
+        for types in self.layers:
+            layer = types[product_type(self.products, x, types[z.dtype].weight)]
+            x = torch.addmm(layer.bias, x.to(layer.bias.dtype), layer.weight.t())
+            passed.append((layer, x))
+            if layer.slope is not None:
+                x = self.activation.function(x, layer.slope)
+        residual = z - x.to(z.dtype)
+        gradient = residual
+        for layer, x in reversed(passed):
+            gradient = gradient.to(x.dtype)
+            if layer.slope is not None:
+                gradient = self.activation.backward(gradient, x, layer.slope)
+            gradient = gradient @ layer.weight
+        return residual.square().sum(1), residual.sub(gradient.to(z.dtype)).mul_(2)

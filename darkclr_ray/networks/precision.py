@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 Precision = Literal["auto", "float32", "bfloat16"]
+
+LARGE_PRODUCT = 2**20
+"""Multiplications from which on a product in bfloat16 is faster on a CPU than one in float32."""
 
 
 def products_dtype(precision: Precision, device: torch.device | str, width: int = 512) -> torch.dtype:
@@ -22,3 +26,13 @@ def products_dtype(precision: Precision, device: torch.device | str, width: int 
         return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float32
     fast = torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
     return torch.bfloat16 if fast else torch.float32
+
+
+def product_type(products: torch.dtype, x: Tensor, weight: Tensor) -> torch.dtype:
+    """The type in which to multiply x, (B, in), with a weight, (out, in): float32 where bfloat16 would be slower.
+
+    >>> product_type(torch.bfloat16, torch.zeros(100, 8), torch.zeros(8, 8))
+    torch.float32
+    """
+    large = x.is_cuda or len(x) * weight.numel() >= LARGE_PRODUCT
+    return products if large else weight.dtype

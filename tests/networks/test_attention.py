@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from darkclr_ray.networks.attention import Rectangle, rectangular_attention
+from darkclr_ray.networks.layout import Rectangles
+
+
+def layout(sizes: list[int], heads: int) -> Rectangles:
+    return Rectangles(np.array([0, *accumulate(sizes)]), heads, torch.device("cpu"))
 
 
 def slow_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -25,17 +31,15 @@ def slow_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def test_single_head_is_the_loop(sizes: list[int]) -> None:
     length, d = max(sizes), 6
     projected = torch.randn(len(sizes) * length, 3 * d, dtype=torch.float64)
-    valid = torch.arange(length) < torch.tensor(sizes)[:, None]
-    rectangle = Rectangle(0, len(sizes), length, None if valid.all() else valid)
-    out = rectangular_attention(projected, 1, [rectangle]).view(len(sizes), length, d)
-    for jet, size in enumerate(sizes):
-        q, k, v = projected.view(len(sizes), length, 3, d)[jet, :size].unbind(1)
-        torch.testing.assert_close(out[jet, :size], slow_attention(q, k, v))
+    out = layout(sizes, 1).attention(projected, 1).view(len(sizes), length, d)
+    for place, size in enumerate(sorted(sizes)):
+        q, k, v = projected.view(len(sizes), length, 3, d)[place, :size].unbind(1)
+        torch.testing.assert_close(out[place, :size], slow_attention(q, k, v))
 
 
 def test_heads_are_slices() -> None:
     projected = torch.randn(7, 3 * 8, dtype=torch.float64)
-    out = rectangular_attention(projected, 2, [Rectangle(0, 1, 7, None)])
+    out = layout([7], 2).attention(projected, 2)
     for head in range(2):
         part = slice(4 * head, 4 * head + 4)
         q, k, v = (block[:, part] for block in projected.chunk(3, dim=1))
@@ -43,15 +47,16 @@ def test_heads_are_slices() -> None:
 
 
 @pytest.mark.parametrize("shift", [0.0, 200.0])
-def test_gradient_is_that_of_finite_differences(shift: float) -> None:
+def test_gradient_is_that_of_finite_differences(shift: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """In double precision, with pads and without, for ordinary logits and for such that exp alone would overflow."""
-    valid = torch.tensor([[True, True, False], [True, True, True]])
-    rectangles = [Rectangle(0, 2, 3, valid), Rectangle(6, 2, 2, None)]
+    monkeypatch.setattr("darkclr_ray.networks.layout.JETS_PER_RECTANGLE", 2)
+    rectangles = layout([2, 1, 3, 3], 2)
     projected = torch.randn(10, 12, dtype=torch.float64)
     projected[:, 4:8] += shift * projected[:1, :4]
     live = torch.ones(10, 1, dtype=torch.float64)
-    live[2] = 0
+    live[rectangles.pad_rows] = 0
     projected.requires_grad_()
-    assert torch.autograd.gradcheck(lambda p: rectangular_attention(p, 2, rectangles) * live, (projected,), atol=1e-4)
-    (gradient,) = torch.autograd.grad((rectangular_attention(projected, 2, rectangles) * live).sum(), projected)
-    assert not gradient[2].any()
+    assert torch.autograd.gradcheck(lambda p: rectangles.attention(p, 2) * live, (projected,), atol=1e-4)
+    (gradient,) = torch.autograd.grad((rectangles.attention(projected, 2) * live).sum(), projected)
+    assert rectangles.pad_rows.tolist() == [1]
+    assert not gradient[1].any()
