@@ -132,11 +132,13 @@ def keep_freed_memory() -> None:
 
 
 def normal_like(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Normal random numbers in the shape of ``values``, from two random bytes each: entries of a table of quantiles.
+    """Normal random numbers in the shape of ``values``.
 
-    The table reaches to 4.2 standard deviations and has mean 0 and variance 1. Twice as fast as ``torch.randn`` on a
-    CPU, where the noise would else cost as much as a chain's matrix products.
+    On a CPU from two random bytes each: entries of a table of quantiles that reaches to 4.3 standard deviations and has
+    mean 0 and variance 1. Twice as fast as ``normal_``, which would cost as much as a chain's matrix products.
     """
+    if values.is_cuda:
+        return torch.empty_like(values).normal_(generator=generator)
     words = torch.empty((values.numel() + 3) // 4, dtype=torch.int64, device=values.device)
     words.random_(-(2**63), None, generator=generator)
     places = words.view(torch.uint16)[: values.numel()].to(torch.int32)

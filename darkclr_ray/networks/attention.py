@@ -10,6 +10,7 @@ column is the normalisation, and a padded constituent is one whose row of [value
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
@@ -120,6 +121,11 @@ def exponentials(logits: Tensor) -> Tensor:
     if logits.is_cuda or max(map(abs, map(float, logits.aminmax()))) > SAFE_LOGIT:
         logits -= logits.amax(-1, keepdim=True)
     return logits.exp_()
+
+
+def has_variable_length_attention(head_width: int) -> bool:
+    """Whether torch (2.10 or later) has attention over packed rows for heads of this width."""
+    return find_spec("torch.nn.attention.varlen") is not None and head_width % 8 == 0 and head_width <= 256
 
 
 def variable_length_attention(projected: Tensor, heads: int, offsets: Tensor, longest: int) -> Tensor:

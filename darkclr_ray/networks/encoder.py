@@ -65,7 +65,7 @@ class Encoder(nn.Module):
                 seeds it by (seed, epoch, step), so that a resumed training draws the same masks.
             longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
         """
-        layout = layout_of(offsets, self.settings.heads, constituents.device, self.products, longest)
+        layout = layout_of(offsets, self.settings, constituents.device, self.products, longest)
         rows = self.embedding(layout.arrange(constituents))
         width = max(self.settings.d_r, self.settings.d_h)
         masks = Dropout(

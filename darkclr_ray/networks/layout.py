@@ -15,7 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkclr_ray.networks.attention import Rectangle, rectangular_attention, variable_length_attention
+from darkclr_ray.networks.attention import (
+    Rectangle,
+    has_variable_length_attention,
+    rectangular_attention,
+    variable_length_attention,
+)
+from darkclr_ray.settings import EncoderSettings
 
 JETS_PER_RECTANGLE = 48
 """More pad more, fewer call more. The number is fixed so that matrix products meet few shapes: their code is generated
@@ -97,8 +103,11 @@ class Packed:
         return torch.segment_reduce(rows, "sum", lengths=self.sizes, unsafe=True)
 
 
-def layout_of(offsets: Tensor, heads: int, device: torch.device, products: torch.dtype, longest: int | None) -> Layout:
-    """The fastest layout of a batch: packed where a GPU computes in half precision, else rectangles."""
-    if device.type == "cuda" and products == torch.bfloat16:
+def layout_of(
+    offsets: Tensor, settings: EncoderSettings, device: torch.device, products: torch.dtype, longest: int | None
+) -> Layout:
+    """The fastest layout of a batch: packed where a GPU has attention for it, else rectangles."""
+    head_width = settings.d_r // settings.heads
+    if device.type == "cuda" and products == torch.bfloat16 and has_variable_length_attention(head_width):
         return Packed(offsets.to(device), int(offsets.diff().max()) if longest is None else longest)
-    return Rectangles(offsets.cpu().numpy(), heads, device)
+    return Rectangles(offsets.cpu().numpy(), settings.heads, device)

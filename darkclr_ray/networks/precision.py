@@ -13,8 +13,10 @@ LARGE_PRODUCT = 2**20
 """Multiplications from which on a product in bfloat16 is faster on a CPU than one in float32."""
 
 
-def products_dtype(precision: Precision, device: torch.device | str, width: int = 512) -> torch.dtype:
-    """The type of matrix products for a setting: what is asked for, or for "auto" what is fastest here.
+def products_dtype(precision: Precision, device: torch.device | str) -> torch.dtype:
+    """The type of matrix products for a setting: what is asked for, or for "auto" what is fastest on the device.
+
+    A GPU is fast at bfloat16 from Ampere on, a CPU where it has AVX512-BF16 or AMX, for small encoders too.
 
     >>> products_dtype("float32", "cpu")
     torch.float32
@@ -23,8 +25,9 @@ def products_dtype(precision: Precision, device: torch.device | str, width: int 
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
     device = torch.device(device)
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float32
-    fast = torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
 
 
