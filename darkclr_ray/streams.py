@@ -9,6 +9,7 @@ neither the number of data workers nor a task run again after its worker was los
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,9 @@ WAITING_BYTES = 2**27
 REST = 0.05
 """Seconds between two looks of Ray Data at its workers while batches wait; a block holds more than that of training."""
 
+PAUSE = 0.003
+"""The same while none waits: it delays a block by little."""
+
 
 class JetSource(Protocol):
     """Raw jets that data workers can get at; small enough to be sent around."""
@@ -56,6 +60,9 @@ class JetSource(Protocol):
 
     def read(self, rows: NDArray[np.int64]) -> tuple[Jets, NDArray[np.int64]]:
         """Some jets of the set, and where among them those with the given numbers, rising, are."""
+
+    def load(self) -> Jets:
+        """All jets of the set, in its order."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,11 @@ class StoredJets:
 
     def read(self, rows: NDArray[np.int64]) -> tuple[Jets, NDArray[np.int64]]:
         """All jets, without a copy."""
-        return ray.get(self.reference), rows
+        return self.load(), rows
+
+    def load(self) -> Jets:
+        """All jets, without a copy."""
+        return ray.get(self.reference)
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,10 @@ class ShardJets:
         first = np.cumsum(sizes[needed]) - sizes[needed]
         jets = Jets.concatenate([read_chunk(self.chunks[number]) for number in needed])
         return jets, rows - (ends - sizes)[of_rows] + first[place]
+
+    def load(self) -> Jets:
+        """All row groups."""
+        return Jets.concatenate([read_chunk(chunk) for chunk in self.chunks])
 
 
 def store(jets: Jets) -> StoredJets:
@@ -201,8 +216,11 @@ class RayViews:
                 num_cpus=min(1.0, self.cpus),
                 compute=TaskPoolStrategy(size=min(workers, tasks)),
             )
-        for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
-            yield from _unpacked(block)
+        try:
+            for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
+                yield from _unpacked(block)
+        finally:
+            _end(dataset)
 
 
 def _augmented(tasks: pa.Table, recipe: RayViews, part: slice) -> Iterator[pa.Table]:
@@ -237,15 +255,21 @@ def _unpacked(block: pa.Table) -> Iterator[ViewBatch]:
 
 
 class _Unhurried(ExecutionCallback):
-    """Lets Ray Data's scheduling thread rest while batches wait for the training.
+    """Lets Ray Data's scheduling thread rest.
 
     It shares a process with the training, and would otherwise turn without a pause (Ray 2.60: as long as a data worker
     has a block that the limit on waiting batches does not let it deliver), at the price of a whole core.
     """
 
     def on_execution_step(self, executor: StreamingExecutor) -> None:
-        if not executor._consumer_idling():
-            time.sleep(REST)
+        time.sleep(PAUSE if executor._consumer_idling() else REST)
+
+
+def _end(dataset: ray.data.Dataset) -> None:
+    """Stop what is under way for a stream that was left early; Ray Data would go on until garbage is collected."""
+    for thread in threading.enumerate():
+        if isinstance(thread, StreamingExecutor) and thread._dataset_id.startswith(dataset.get_dataset_id()):
+            thread.shutdown(force=False)
 
 
 def _quiet_context(cpus: float, workers: int) -> DataContext:

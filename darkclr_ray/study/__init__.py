@@ -1,1 +1,1 @@
-"""A study as a whole: its folder, the store of its stages, the workers that compute them, and the search."""
+"""A study as a whole: its folder, its jobs, the search, and what a person sees of it."""

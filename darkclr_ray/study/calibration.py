@@ -7,16 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import ray
 import torch
 
 from darkclr_ray.augmentations.views import MemoryViews
+from darkclr_ray.crews.loop import Place
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.work import Work
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.nae import NAETraining
-from darkclr_ray.training.ray_loop import Place
 from darkclr_ray.training.representing import represent
 
 ENOUGH = 1.0
@@ -25,7 +24,7 @@ ENOUGH = 1.0
 
 def calibrate(settings: StudySettings, work: Work, place: Place) -> dict[str, Any]:
     """Seconds of one epoch of each training and of scoring one jet, by a short training on this worker alone."""
-    sample: TrainingSample = ray.get(work.jets.sample)
+    sample = work.jets.sample()
     few = TrainingSample(sample.jets.take(np.arange(min(len(sample), 20 * settings.contrastive.batch_size))))
     share = settings.contrastive.batch_size // place.world_size or 1
     contrastive = settings.contrastive.model_copy(update={"epochs": 1, "batch_size": min(share, len(few))})

@@ -13,22 +13,22 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from darkclr_ray.crews.loop import Place
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import Detector
 from darkclr_ray.evaluation.rejection import Evaluation, evaluate
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.store.files import read_json, write_json
+from darkclr_ray.store.fingerprints import code_fingerprint
+from darkclr_ray.store.runner import StoredRunner
+from darkclr_ray.store.scores import extend, read_scores, write_scores
+from darkclr_ray.store.stages import Stage, Store
 from darkclr_ray.study import objectives
 from darkclr_ray.study.blind import anomalous_views
-from darkclr_ray.study.files import read_json, write_json
-from darkclr_ray.study.fingerprints import code_fingerprint
 from darkclr_ray.study.jobs import DetectorJob
 from darkclr_ray.study.objectives import Judgement
 from darkclr_ray.study.provisional import LinearAutoencoder, Norm
-from darkclr_ray.study.scores import extend, read_scores, write_scores
-from darkclr_ray.study.store import Stage, Store
-from darkclr_ray.study.stored import StoredRunner
 from darkclr_ray.study.work import Work
-from darkclr_ray.training.ray_loop import Place
 from darkclr_ray.training.representing import JetEncoder, represent
 
 NO_MATTER = {"name", "out", "jets", "background", "search", "compute"}
@@ -77,7 +77,7 @@ class Fitting:
 
     @cached_property
     def sample(self) -> TrainingSample:
-        return ray.get(self.work.jets.sample)
+        return self.work.jets.sample()
 
     @cached_property
     def jets(self) -> dict[str, dict[str, Jets]]:

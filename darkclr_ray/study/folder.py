@@ -16,9 +16,9 @@ import yaml
 
 from darkclr_ray.command_line import leaves, read_yaml, shown
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.files import read_json, write_json, write_text
-from darkclr_ray.study.locks import Lock
-from darkclr_ray.study.store import Store
+from darkclr_ray.store.files import read_json, write_json, write_text
+from darkclr_ray.store.locks import Lock
+from darkclr_ray.store.stages import Store
 
 FORMAT = 1
 """Of the folder; a study of another format is refused."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from darkclr_ray.settings import StudySettings
 
 if TYPE_CHECKING:
+    from darkclr_ray.crews.loop import Place
     from darkclr_ray.study.work import Work
-    from darkclr_ray.training.ray_loop import Place
 
 METRIC, EPOCH = "objective", "epoch"
 """What Tune maximises, and the clock of a trial: epochs of its encoder (`training_iteration` would begin anew)."""

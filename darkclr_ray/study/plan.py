@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from darkclr_ray.crews.resources import Allocation
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.resources import Allocation
 
 OVERHEAD = 2.0
 """Seconds of a trial beyond training and scoring."""

@@ -92,7 +92,7 @@ class Display:
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def update(self, jobs: Mapping[str, Mapping[str, Any]], standing: Standing) -> None:
-        """Show where jobs stand (see `darkclr_ray.study.desk.Desk.snapshot`)."""
+        """Show where jobs stand (see `darkclr_ray.crews.desk.Desk.snapshot`)."""
         if self._live is not None:
             self._live.update(
                 Group(*self._rows(jobs), Text(standing.summary()), Text(standing.note or "", style="dim"))

@@ -14,11 +14,11 @@ from rich.console import Console
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.command_line import nearest
+from darkclr_ray.crews.cluster import check_shared, running_ray
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.jets.shards import JetFolder, open_jets, starter_jets
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study import objectives
-from darkclr_ray.study.cluster import check_shared, running_ray
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.plan import Plan
 from darkclr_ray.study.progress import Display
@@ -157,7 +157,7 @@ def _guarded(
     settings: StudySettings, preset: str, command: Sequence[str], jets: StudyJets, folder: StudyFolder, console: Console
 ) -> int:
     """`_compute`, with a few words on how it ended where it did not end well."""
-    from darkclr_ray.study.crews import Broken
+    from darkclr_ray.crews.crews import Broken
 
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=False)
@@ -188,7 +188,7 @@ def _compute(
     with running_ray(settings.compute, folder.logs / "ray", store) as cluster:
         import ray
 
-        from darkclr_ray.study.resources import allocate, cluster_nodes
+        from darkclr_ray.crews.resources import allocate, cluster_nodes
         from darkclr_ray.study.session import Session
 
         nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import tune
 
+from darkclr_ray.crews.crews import Broken, Crews
+from darkclr_ray.crews.resources import Allocation
 from darkclr_ray.settings import StudySettings
+from darkclr_ray.store.files import write_json
 from darkclr_ray.streams import materialise
-from darkclr_ray.study.crews import Broken, Crews
-from darkclr_ray.study.files import write_json
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jobs import MULTIPLICITY, CalibrationJob, DetectorJob, job_name, trial_settings
 from darkclr_ray.study.metrics import StudyMetrics
 from darkclr_ray.study.plan import Plan
 from darkclr_ray.study.progress import Display, Standing
 from darkclr_ray.study.records import evaluation_of, write_best
-from darkclr_ray.study.resources import Allocation
 from darkclr_ray.study.search import Ending, Halving, SharedEncoderSampler, StudySearch, open_storage, rungs
 from darkclr_ray.study.trial import StudyTrial
 from darkclr_ray.study.work import JetPlaces, Work
@@ -42,10 +42,8 @@ TICK = 0.5
 
 def muster(settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: Allocation) -> Crews:
     """Crews that fit detectors on a study's jets: `Crews.run` of a `DetectorJob` is all that a study needs of Ray."""
-    _ = jets.training.fingerprint  # computed here once, it travels with the sample
     places = JetPlaces(
         source=materialise(jets.folder, "train", settings.background, limit=settings.compute.materialise_limit),
-        sample=ray.put(jets.training),
         evaluation=ray.put(jets.judged),
         background=settings.background,
     )

@@ -9,8 +9,8 @@ from typing import Any
 import ray
 from ray import tune
 
+from darkclr_ray.crews.desk import Outcome
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.desk import Outcome
 from darkclr_ray.study.jobs import EPOCH, METRIC, DetectorJob, job_name, trial_settings
 
 

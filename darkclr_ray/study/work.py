@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import ray
 
+from darkclr_ray.crews.loop import Place
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.streams import JetSource
-from darkclr_ray.training.ray_loop import Place
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,18 @@ class JetPlaces:
     """Where all jets of a study are, small enough to be sent to workers.
 
     Attributes:
-        source: the background jets to train on, for Ray Data.
-        sample: the same as a `TrainingSample`, in the object store.
+        source: the background jets to train on.
         evaluation: dict split -> dict sample -> `Jets` for validation and test, in the object store.
         background: name of the background sample.
     """
 
     source: JetSource
-    sample: ray.ObjectRef[TrainingSample]
     evaluation: ray.ObjectRef[dict[str, dict[str, Jets]]]
     background: str
+
+    def sample(self) -> TrainingSample:
+        """The background jets, as a detector is fitted on them."""
+        return TrainingSample(self.source.load())
 
 
 class Job(Protocol):
@@ -41,7 +43,7 @@ class Job(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """A `darkclr_ray.training.ray_loop.Work` for one study.
+    """A `darkclr_ray.crews.loop.Work` for one study.
 
     Attributes:
         store: folder of the stages.

@@ -14,13 +14,13 @@ import ray
 
 from darkclr_ray.augmentations.views import MemoryViews
 from darkclr_ray.command_line import CommandLine
+from darkclr_ray.crews.crews import Crews
+from darkclr_ray.crews.desk import Outcome
+from darkclr_ray.crews.resources import Node, allocate
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm, PlainEnergy
 from darkclr_ray.settings import PRESETS, StudySettings
 from darkclr_ray.streams import materialise
-from darkclr_ray.study.crews import Crews
-from darkclr_ray.study.desk import Outcome
 from darkclr_ray.study.jobs import MULTIPLICITY, CalibrationJob, DetectorJob
-from darkclr_ray.study.resources import Node, allocate
 from darkclr_ray.study.run import StudyJets, open_study_jets
 from darkclr_ray.study.work import JetPlaces, Work
 from darkclr_ray.training.runner import Runner
@@ -44,9 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def crews(ray_session: None, settings: StudySettings, jets: StudyJets, folder: Path) -> Iterator[Crews]:
-    places = JetPlaces(
-        materialise(jets.folder, "train", "qcd", limit=1.0), ray.put(jets.training), ray.put(jets.judged), "qcd"
-    )
+    places = JetPlaces(materialise(jets.folder, "train", "qcd", limit=1.0), ray.put(jets.judged), "qcd")
     allocation = allocate(settings.compute.model_copy(update={"concurrent_trials": 1}), 6, [Node(2)])
     work = Work(folder / "stages", places, folder / "logs", allocation.data_cpus)
     crews = Crews(allocation, work, folder / "train", failures=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from darkclr_ray.settings import StudySettings, preset
-from darkclr_ray.study.files import read_json, write_json
+from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.folder import StudyFolder
 
 JETS = {"train": {"qcd": "a"}, "test": {"qcd": "b", "aachen": "c"}}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from darkclr_ray.crews.resources import Node, allocate
 from darkclr_ray.settings import ComputeSettings, preset
 from darkclr_ray.study.plan import OVERHEAD, Plan
-from darkclr_ray.study.resources import Node, allocate
 
 COST = {"encoder_epoch": 2.0, "reconstruction_epoch": 0.1, "divergence_epoch": 0.5, "jet": 1e-4}
 JETS = {"train": {"qcd": 10000}, "validation": {"qcd": 3000, "aachen": 500}, "test": {"qcd": 6000, "aachen": 1500}}

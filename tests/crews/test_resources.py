@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from darkclr_ray.crews.resources import Node, allocate, cluster_nodes
 from darkclr_ray.settings import ComputeSettings
-from darkclr_ray.study.resources import Node, allocate, cluster_nodes
 
 ONE, TWO, FOUR, EIGHT = (Node(cpus) for cpus in (1, 2, 4, 8))
 GPUS = Node(32, 4)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from darkclr_ray.study.fingerprints import code_fingerprint, participants
+from darkclr_ray.store.fingerprints import code_fingerprint, participants
 
 MAIN = '''"""A plug-in."""
 import numpy as np

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkclr_ray.study.files import read_json, write_json
-from darkclr_ray.study.locks import Lock
-from darkclr_ray.study.store import Store, content_hash
+from darkclr_ray.store.files import read_json, write_json
+from darkclr_ray.store.locks import Lock
+from darkclr_ray.store.stages import Store, content_hash
 
 
 def test_a_stage_is_there_after_its_commit_and_not_before(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_arrays_of_stages_that_are_not_kept_go(tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from darkclr_ray.study.locks import Lock
+from darkclr_ray.store.locks import Lock
 lock = Lock(Path(sys.argv[1]), "trial-0007")
 print(lock.acquire(), flush=True)
 time.sleep(60)
@@ -115,7 +115,7 @@ def test_a_lock_holds_between_processes_and_dies_with_its_holder(tmp_path: Path)
 WRITER = """
 import sys
 from pathlib import Path
-from darkclr_ray.study.store import Store
+from darkclr_ray.store.stages import Store
 store, number = Store(Path(sys.argv[1])), 0
 while True:
     number += 1

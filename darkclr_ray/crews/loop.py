@@ -18,7 +18,7 @@ import torch
 from ray.train.torch import get_device
 from torch import distributed
 
-from darkclr_ray.study.desk import Outcome
+from darkclr_ray.crews.desk import Outcome
 from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.loop import StopTraining
 

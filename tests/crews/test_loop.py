@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from darkclr_ray.crews.loop import Place, attempt
 from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.loop import StopTraining
-from darkclr_ray.training.ray_loop import Place, attempt
 
 
 def place(world_size: int = 1) -> Place:

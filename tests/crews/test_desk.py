@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from darkclr_ray.study import desk as desk_module
-from darkclr_ray.study.desk import Desk, Outcome
+from darkclr_ray.crews import desk as desk_module
+from darkclr_ray.crews.desk import Desk, Outcome
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from darkclr_ray.study.cluster import PREFIX, check_reachable, quiet, reason, sees, temporary_folder, unheard
+from darkclr_ray.crews.cluster import PREFIX, check_reachable, quiet, reason, sees, temporary_folder, unheard
 
 
 def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

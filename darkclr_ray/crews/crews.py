@@ -11,8 +11,8 @@ from typing import Any
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-from darkclr_ray.study.desk import Desk, Outcome
-from darkclr_ray.study.resources import Allocation
+from darkclr_ray.crews.desk import Desk, Outcome
+from darkclr_ray.crews.resources import Allocation
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Crews:
 
     Args:
         allocation: how many crews of how many workers, with which resources.
-        work: what they do with a job; see `darkclr_ray.training.ray_loop.Work`.
+        work: what they do with a job; see `darkclr_ray.crews.loop.Work`.
         folder: for Ray Train's own notes; every node must see it.
         failures: how often a job is taken up again after workers were lost.
     """
@@ -77,7 +77,7 @@ class Crews:
         """Keep one crew at work as long as the study lasts."""
         from ray.train.torch import TorchTrainer
 
-        from darkclr_ray.training.ray_loop import serve
+        from darkclr_ray.crews.loop import serve
 
         in_vain = 0
         while not self._closing:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darkclr_ray.study.files import read_json, sync_folder, write_json
-from darkclr_ray.study.locks import Lock
+from darkclr_ray.store.files import read_json, sync_folder, write_json
+from darkclr_ray.store.locks import Lock
 
 DESCRIPTION = "stage.json"
 
