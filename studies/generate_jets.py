@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("jets"), help="folder of the jets, shared by all nodes (%(default)s)"
     )
     line.add_argument(
-        "--preset", choices=PRESETS, default="starter", help="29,000 jets or the paper's 410,000 (%(default)s)"
+        "--preset", choices=PRESETS, default="starter", help="33,000 jets or the paper's 410,000 (%(default)s)"
     )
     line.add_argument(
         "--samples",

@@ -51,12 +51,11 @@ Counts = Mapping[str, Mapping[str, int]]
 
 PRESETS: dict[str, Counts] = {
     "starter": {
-        "train": {"qcd": 10_000},
+        "train": {"qcd": 10_000, "aachen": 4_000},  # the latter for the supervised reference alone
         "validation": {"qcd": 3_000} | dict.fromkeys(SIGNALS, 500),
         "test": {"qcd": 6_000} | dict.fromkeys(SIGNALS, 1_500),
     },
     "paper": {
-        # the Aachen jets are for the supervised reference alone
         "train": {"qcd": 100_000, "aachen": 50_000},
         "validation": {"qcd": 20_000} | dict.fromkeys(SIGNALS, 20_000),
         "test": {"qcd": 40_000} | dict.fromkeys(SIGNALS, 20_000),
