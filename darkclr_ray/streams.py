@@ -28,8 +28,9 @@ from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from darkclr_ray.augmentations.views import ViewBatch, check, log_left_out, make_views
 from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
+from darkclr_ray.jets.folder import JetFolder
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.jets.shards import Chunk, JetFolder, read_chunk
+from darkclr_ray.jets.shards import Chunk, read_chunk
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 TASK = 2**17

@@ -19,8 +19,9 @@ from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from darkclr_ray import streams
 from darkclr_ray.augmentations.views import MemoryViews, ViewBatch
+from darkclr_ray.jets.folder import JetFolder, open_jets
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.jets.shards import Chunk, JetFolder, open_jets, write_shard
+from darkclr_ray.jets.shards import Chunk, write_shard
 from darkclr_ray.settings import InputSettings, ViewSettings
 from darkclr_ray.streams import RayViews, ShardJets, StoredJets, materialise, store
 

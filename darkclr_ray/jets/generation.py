@@ -19,12 +19,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from darkclr_ray.jets.clustering import Selection, cluster, near, select, wrap
+from darkclr_ray.jets.counts import COUNTED, fractions
 from darkclr_ray.jets.detector import Detector, energy_flow
 from darkclr_ray.jets.events import Collisions, Variation
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.progress import Progress
 from darkclr_ray.jets.samples import NAMED, SIGNALS, DarkShower, Qcd, fingerprint, parse_sample, sample_name
-from darkclr_ray.jets.shards import SPLITS, fractions, read_metadata, write_shard
+from darkclr_ray.jets.shards import SPLITS, read_metadata, write_shard
 
 JETS_A_SHARD = 2000
 EVENTS_A_BATCH = 250
@@ -181,9 +182,7 @@ def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
     generation, selection = task.generation, task.generation.selection
     collisions = Collisions(task.sample, generation.variation, seed=1 + opaque_id(*task.key, "pythia") % 900_000_000)
     random = np.random.default_rng(opaque_id(*task.key, "detector"))
-    counts = dict.fromkeys(
-        ("events", "jets", "mesons", "invisible_mesons", "selected_mesons", "selected_invisible_mesons"), 0
-    )
+    counts = dict.fromkeys(COUNTED, 0)
     parts: list[Jets] = []
     while sum(map(len, parts)) < task.jets:
         events = collisions.batch(EVENTS_A_BATCH)

@@ -15,8 +15,8 @@ from rich.console import Console
 from darkclr_ray.augmentations import registry
 from darkclr_ray.command_line import nearest
 from darkclr_ray.crews.cluster import check_shared, running_ray
+from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.jets.shards import JetFolder, open_jets, starter_jets
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study import objectives
 from darkclr_ray.study.folder import StudyFolder

@@ -16,6 +16,7 @@ for module in ("awkward", "fastjet", "pythia8mc"):
 from darkclr_ray.jets import generation as module_under_test  # noqa: E402
 from darkclr_ray.jets.detector import Detector  # noqa: E402
 from darkclr_ray.jets.events import Variation  # noqa: E402
+from darkclr_ray.jets.folder import open_jets  # noqa: E402
 from darkclr_ray.jets.generation import (  # noqa: E402
     JETS_A_SHARD,
     PRESETS,
@@ -28,7 +29,7 @@ from darkclr_ray.jets.generation import (  # noqa: E402
 )
 from darkclr_ray.jets.packed import vector_pt  # noqa: E402
 from darkclr_ray.jets.samples import NAMED, SIGNALS  # noqa: E402
-from darkclr_ray.jets.shards import SPLITS, open_jets, read_metadata  # noqa: E402
+from darkclr_ray.jets.shards import SPLITS, read_metadata  # noqa: E402
 
 # without further interactions an event costs half
 QUICK = Generation(seed=5, variation=Variation(interactions=False))

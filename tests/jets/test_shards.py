@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.packed import Jets, vector_pt
-from darkclr_ray.jets.shards import METADATA_KEY, SPLITS, BrokenShard, open_jets, read_chunk, read_metadata, write_shard
+from darkclr_ray.jets.shards import METADATA_KEY, SPLITS, BrokenShard, read_chunk, read_metadata, write_shard
 
 
 def make_jets(seed: int, count: int = 30) -> Jets:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.imports.convert import check, count, reasons, to_jets
 from darkclr_ray.jets.imports.momenta import check_energies, check_jets
 from darkclr_ray.jets.imports.options import EVERYTHING_ELSE, ImportOptions
@@ -23,7 +24,7 @@ from darkclr_ray.jets.imports.shelves import Shelves
 from darkclr_ray.jets.imports.staging import Staging, check_free, fingerprints
 from darkclr_ray.jets.imports.summary import FileSummary, Summary
 from darkclr_ray.jets.progress import Progress
-from darkclr_ray.jets.shards import SPLITS, open_jets
+from darkclr_ray.jets.shards import SPLITS
 
 UNNAMED = "a label that was not asked for"
 

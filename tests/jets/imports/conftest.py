@@ -12,9 +12,9 @@ import vector
 from numpy.typing import NDArray
 from rich.console import Console
 
+from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.imports import ImportOptions, Summary, import_jets
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.jets.shards import open_jets
 
 PION = 0.13957
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import uproot
 
+from darkclr_ray.jets.folder import starter_jets
 from darkclr_ray.jets.imports import CannotImport, columns
-from darkclr_ray.jets.shards import starter_jets
 
 CARTESIAN = {"px": "px", "py": "py", "pz": "pz", "E": "E"}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import pytest
 
+from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.imports.command import main, make_parser, options_from
-from darkclr_ray.jets.shards import open_jets
 
 STUDY = Path(__file__).parents[3] / "studies" / "import_jets.py"
 

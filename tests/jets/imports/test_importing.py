@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.imports import CannotImport, ImportOptions, Summary, import_jets, shelves
 from darkclr_ray.jets.imports.importing import split_events
-from darkclr_ray.jets.shards import open_jets
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from darkclr_ray.jets.clustering import wrap
+from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.imports import CannotImport, ImportOptions, import_jets, lhe
-from darkclr_ray.jets.shards import open_jets
 
 GLUONS = {"incoming": (21, 21), "outgoing": (21, 21), "colours": ((501, 502), (502, 503), (501, 504), (504, 503))}
 DARK = {
