@@ -308,7 +308,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "supervised": {"learning_rate": 1e-3, "epochs": 12},
         "search": {
-            "trials": 10,
+            "trials": 8,
             "d_z": (16, 32, 64, 128),
             "p_drop": (0.4, 0.7, 0.05),  # seven epochs do not get off the ground with less
             "step_size": (0.01, 0.25),  # chains at this noise run away with more
