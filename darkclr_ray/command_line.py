@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,14 +47,14 @@ class CommandLine(Generic[Model]):
     description: str
     aliases: Mapping[str, str]
 
-    def read(self, arguments: Sequence[str]) -> tuple[Model, str]:
-        """The settings that the arguments ask for, and the name of their preset.
+    def read(self, arguments: Sequence[str], program: str = "") -> tuple[Model, str]:
+        """The settings that the arguments ask for, and the name of their preset; help calls the command ``program``.
 
         Ends the process after ``--help``. Raises ValueError, naming the setting, its value, where it was set and what
         is possible, for anything that cannot be.
         """
         settings = dict(leaves(self.model))
-        parser = self._parser(settings)
+        parser = self._parser(settings, program or script_name())
         known, unknown = parser.parse_known_args(arguments)
         for argument in unknown:
             raise ValueError(self._unknown(argument, settings))
@@ -111,12 +112,10 @@ class CommandLine(Generic[Model]):
         name = argument.split("=")[0].removeprefix("--")
         return f"--{name}: unknown setting{suggestion(name, [*settings, *self.aliases, 'preset', 'config'], '--')}"
 
-    def _parser(self, settings: Mapping[str, FieldInfo]) -> argparse.ArgumentParser:
-        parser = _Parser(
+    def _parser(self, settings: Mapping[str, FieldInfo], program: str) -> argparse.ArgumentParser:
+        parser = Parser(
             description=self.description,
-            formatter_class=_Help,
-            allow_abbrev=False,
-            usage=f"{Path(sys.argv[0]).name} [--preset NAME] [--config FILE.yaml] [--any.setting value ...]",
+            usage=f"{program} [--preset NAME] [--config FILE.yaml] [--any.setting value ...]",
             epilog="Each setting is taken from the command line if it is there, else from the YAML file, the preset, "
             "the default. Lists are written [16, 32, 64] or 16,32,64; nothing is written none.",
         )
@@ -155,18 +154,34 @@ class CommandLine(Generic[Model]):
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
-    """Turn a ValueError or a fault of the file system into one message on stderr and exit status 2."""
+def refusals(program: str = "") -> Iterator[None]:
+    """Turn what a user can mend into one message on stderr, after the program's name, and exit status 2.
+
+    That is a ValueError, a fault of the file system, or an ImportError that says which extra to install.
+    """
     try:
         yield
-    except (ValueError, OSError) as error:
-        refuse(str(error))
+    except (ValueError, OSError, ImportError) as error:
+        if isinstance(error, ImportError) and error.name is not None:
+            raise  # a module that should be there is not: a fault of ours
+        refuse(str(error), program)
 
 
-def refuse(message: str) -> NoReturn:
+def refuse(message: str, program: str = "") -> NoReturn:
     """Say what cannot be, and end the process with status 2."""
-    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    print(f"{program or script_name()}: {message}", file=sys.stderr)
     sys.exit(REFUSED)
+
+
+def script_name() -> str:
+    """The name of the script that this process runs."""
+    return Path(sys.argv[0]).name
+
+
+def run_script(main: Callable[[Sequence[str], str], int]) -> NoReturn:
+    """Run a command of `darkclr_ray.commands` as a script of its own, and end the process with its exit status."""
+    with refusals():
+        sys.exit(main(sys.argv[1:], f"python {shlex.quote(sys.argv[0])}"))
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -348,7 +363,22 @@ def _is_group(model: type[BaseModel], path: Sequence[str]) -> bool:
     return any(name.startswith(".".join(path) + ".") for name, _ in leaves(model))
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser that knows no abbreviations, and raises ValueError for what it does not understand."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, "formatter_class": _Help, **options})
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The arguments by name; ends the process after ``--help``. Raises ValueError, with the nearest option."""
+        known, unknown = self.parse_known_args(arguments)
+        for word in unknown:
+            if not word.startswith("-"):
+                raise ValueError(f"{word!r}: unexpected; --help says what is expected")
+            options = [text for action in self._actions for text in action.option_strings if text.startswith("--")]
+            raise ValueError(f"{word}: unknown option{nearest(word, options)}")
+        return known
+
     def error(self, message: str) -> NoReturn:
         raise ValueError(message.removeprefix("argument "))
 

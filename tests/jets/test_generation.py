@@ -189,12 +189,12 @@ def test_the_script_generates_and_goes_on(tmp_path: Path) -> None:
     assert first.stderr == second.stderr == ""
     assert read_metadata(tmp_path / "test" / "rinv_0.5" / "shard-00000.parquet")["jets"] == 12
     for extra, message in [
-        (["--samples", "acchen"], "error: unknown sample 'acchen'"),
+        (["--samples", "acchen"], "generate_jets.py: unknown sample 'acchen'"),
         (["--vary", "detector.track=1"], "detector.track"),
         (["--jets-per-sample", "test"], "expected a name and a value"),
         (["--seed", "7"], "holds jets of another generation than asked for"),
     ]:
         refused = subprocess.run([*command, *extra], capture_output=True, text=True, check=False)
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         assert message in refused.stderr
         assert "Traceback" not in refused.stderr

@@ -1,33 +1,36 @@
-"""The command line of an import: words to options, errors to one line."""
+"""Bring jets of your own: ``darkclr import qcd_constit.h5 --sample qcd --out jets``.
+
+The file's format is recognised; what its content leaves open is asked for.
+"""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from darkclr_ray.command_line import Parser
 from darkclr_ray.jets.imports.importing import import_jets
 from darkclr_ray.jets.imports.options import ImportOptions
 from darkclr_ray.jets.imports.recognise import FORMATS
+from darkclr_ray.jets.samples import faults
 
 _WINDOW = ("radius", "pt_min", "pt_max", "eta_max", "match_radius")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Import as the command line says; exits with one line of explanation where that is not possible."""
-    parser = make_parser()
-    words = parser.parse_args(arguments)
+def main(arguments: Sequence[str], program: str) -> int:
+    """Import as the arguments say; 0. Raises ValueError or ImportError where that is not possible."""
+    words = make_parser(program).read(arguments)
     try:
-        summary = import_jets(words.files, words.out, options_from(words))
+        options = options_from(words)
     except ValidationError as error:
-        sys.exit("error: " + "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}" for one in error.errors()))
-    except (ValueError, ImportError) as error:
-        sys.exit(f"error: {error}")
+        raise ValueError(faults(error)) from None
+    summary = import_jets(words.files, words.out, options)
     print(f"{summary.kept} jets imported; they are in {words.out.resolve()}")
+    return 0
 
 
 def options_from(words: argparse.Namespace) -> ImportOptions:
@@ -65,11 +68,11 @@ def pairs(flag: str, words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(program: str) -> Parser:
     """The parser, with everything that a user may say and its default."""
     formats = "\n".join(f"  {name:12} {what}" for name, what in FORMATS.items())
-    parser = argparse.ArgumentParser(
-        prog="import_jets",
+    parser = Parser(
+        prog=program,
         description="Other people's jets into checked shards: <out>/<split>/<sample>/shard-00000.parquet.",
         epilog=f"formats, recognised by content:\n{formats}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,0 +1,80 @@
+"""Make jets: ``darkclr generate --preset starter --out jets``. The same command goes on after a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from darkclr_ray.command_line import Parser
+from darkclr_ray.jets.generation import PRESETS, Generation, counts_for, generate, plan
+from darkclr_ray.jets.samples import NAMED, faults
+from darkclr_ray.jets.shards import SPLITS
+
+
+def main(arguments: Sequence[str], program: str) -> int:
+    """Make the jets that the arguments ask for; 0. Raises ValueError or ImportError where that is not possible."""
+    args = parser(program).read(arguments)
+    jets = dict(pair(text) for text in args.jets_per_sample) if args.jets_per_sample else None
+    sizes = None if jets is None else {split: int(count) for split, count in jets.items()}
+    tasks = plan(counts_for(args.preset, args.samples, sizes), generation(args.seed, args.vary))
+    made = generate(tasks, args.out, workers=args.workers, address=args.address)
+    print(f"{len(made)} new shards; jets are in {args.out.resolve()}")
+    return 0
+
+
+def parser(program: str) -> Parser:
+    """The command line; Pythia, FastJet and Ray are imported only after it is understood."""
+    line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
+    line.add_argument(
+        "--out", type=Path, default=Path("jets"), help="folder of the jets, shared by all nodes (%(default)s)"
+    )
+    line.add_argument(
+        "--preset", choices=PRESETS, default="starter", help="33,000 jets or the paper's 410,000 (%(default)s)"
+    )
+    line.add_argument(
+        "--samples",
+        nargs="+",
+        metavar="SAMPLE",
+        help=f"only these: {', '.join(NAMED)}, or any point, such as dark:rinv=0.3,pion=8,rho=8,lambda=8 (GeV)",
+    )
+    line.add_argument(
+        "--jets-per-sample",
+        nargs="+",
+        metavar="SPLIT=N",
+        help=f"instead of the preset's sizes, for splits of {', '.join(SPLITS)}: validation=500 test=1500",
+    )
+    line.add_argument("--seed", type=int, default=1, help="every shard draws its own from it (%(default)s)")
+    line.add_argument(
+        "--vary",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="for systematics: variation.interactions=off variation.final_scale=2 detector.track_efficiency=0.97 ...",
+    )
+    line.add_argument("--workers", type=int, help="processes; 1 runs without Ray (every core)")
+    line.add_argument("--address", help="of a Ray cluster to run on")
+    return line
+
+
+def generation(seed: int, vary: list[str]) -> Generation:
+    """Settings from words such as ``detector.track_efficiency=0.97``. Raises ValueError for an unknown one."""
+    settings: dict[str, Any] = {"seed": seed}
+    for text in vary:
+        name, value = pair(text)
+        group, _, field = name.partition(".")
+        settings.setdefault(group, {})[field] = value
+    try:
+        return Generation.model_validate(settings)
+    except ValidationError as error:
+        raise ValueError(faults(error)) from None
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Name and value of ``name=value``."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{text!r}: expected a name and a value, such as test=1500")
+    return name, value

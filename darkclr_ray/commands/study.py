@@ -1,0 +1,27 @@
+"""Run or continue a study by its name: ``darkclr study embedding_scan --trials 4``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+from darkclr_ray.command_line import nearest, refusals
+
+STUDIES = {
+    "embedding_scan": "darkclr_ray.commands.embedding_scan",
+}
+"""Name of a study -> module whose ``main(arguments, program)`` runs it; so does the script of that name in
+``studies/``."""
+
+
+def main(arguments: Sequence[str], program: str) -> int:
+    """Run the study that the first argument names; its exit status. Raises ValueError for an unknown name."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: {program} NAME ...\n\nstudies: {', '.join(STUDIES)}; `{program} NAME --help` explains each.")
+        return 0 if arguments else 2
+    name, *rest = arguments
+    if name not in STUDIES:
+        raise ValueError(f"{name!r}: unknown study{nearest(name, STUDIES)}")
+    with refusals(f"{program} {name}"):
+        status: int = importlib.import_module(STUDIES[name]).main(rest, f"{program} {name}")
+        return status
