@@ -10,6 +10,7 @@ import argparse
 import difflib
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from pydantic.fields import FieldInfo
 from darkclr_ray.settings import merged
 
 Model = TypeVar("Model", bound=BaseModel)
+
+LARGEST_FILE = 1_000_000
+"""Bytes of a settings file; what is larger is something else."""
 
 REFUSED = 2
 """Exit status after something that the user can mend."""
@@ -58,8 +62,9 @@ class CommandLine(Generic[Model]):
         known, unknown = parser.parse_known_args(arguments)
         for argument in unknown:
             raise ValueError(self._unknown(argument, settings))
-        chosen = vars(known)
-        preset, file = chosen.pop("preset") or self.default, chosen.pop("config")
+        chosen: dict[str, Any] = vars(known)
+        chosen = {name: _only(name, texts) for name, texts in chosen.items() if texts}
+        preset, file = chosen.pop("preset", self.default), chosen.pop("config", None)
         if preset not in self.presets:
             raise ValueError(f"--preset {preset}: unknown preset{nearest(preset, self.presets)}")
         changes: list[tuple[str, Mapping[str, Any]]] = [(f"preset {preset!r}", self.presets[preset])]
@@ -69,12 +74,13 @@ class CommandLine(Generic[Model]):
             changes.append((file, content))
         given: dict[str, Any] = {}
         for name, text in chosen.items():
-            if text is not None:
-                path = self.aliases.get(name, name).split(".")
-                nested: Any = parse_value(text, settings[".".join(path)], "--" + name)
-                for part in reversed(path):
-                    nested = {part: nested}
-                given = merged(given, nested)
+            full = self.aliases.get(name, name)
+            if name != full and chosen.get(full, text) != text:
+                raise ValueError(f"--{name} {text} and --{full} {chosen[full]} contradict each other; say one of them")
+            nested: Any = parse_value(text, settings[full], "--" + name)
+            for part in reversed(full.split(".")):
+                nested = {part: nested}
+            given = merged(given, nested)
         changes.append(("the command line", given))
         return self._checked(changes), preset
 
@@ -121,12 +127,19 @@ class CommandLine(Generic[Model]):
         )
         defaults = self.model.model_validate(dict(self.presets[self.default])).model_dump()
         first = parser.add_argument_group("what to start from")
-        first.add_argument("--preset", metavar="NAME", help=f"{', '.join(self.presets)} (default: {self.default})")
         first.add_argument(
-            "--config", metavar="FILE", help="YAML file with settings, nested as in a study's settings.yaml"
+            "--preset", action="append", metavar="NAME", help=f"{', '.join(self.presets)} (default: {self.default})"
+        )
+        first.add_argument(
+            "--config",
+            action="append",
+            metavar="FILE",
+            help="YAML file with settings, nested as in a study's settings.yaml",
         )
         for short, name in self.aliases.items():
-            first.add_argument(f"--{short}", metavar=kind_of(settings[name]), help=f"short for --{name}")
+            first.add_argument(
+                f"--{short}", action="append", metavar=kind_of(settings[name]), help=f"short for --{name}"
+            )
         groups = {"": parser.add_argument_group("the study")}
         for name, field in settings.items():
             above = name.rpartition(".")[0]
@@ -139,6 +152,7 @@ class CommandLine(Generic[Model]):
             value = _lookup(defaults, name.split("."))
             groups[above].add_argument(
                 f"--{name}",
+                action="append",
                 metavar=kind_of(field),
                 help=f"{text} [{self._default(name, value)}]".replace("%", "%%"),
             )
@@ -202,13 +216,17 @@ def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fiel
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file's mapping. Raises ValueError where it is none, cannot be read, or says a thing twice."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+        with path.open("rb") as file:
+            text = file.read(LARGEST_FILE + 1).decode()
+        if len(text) > LARGEST_FILE:
+            raise ValueError(f"{path}: more than {LARGEST_FILE} bytes; --config wants a YAML file with settings")
+        content = load_yaml(text)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; --config wants a YAML file with settings") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read ({error}); --config wants a YAML file with settings") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not readable as YAML: {' '.join(str(error).split())}; mend the file") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -216,14 +234,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def load_yaml(text: str) -> Any:
+    """Plain YAML's values. Raises YAMLError, whatever is wrong: PyYAML itself trips over an ill-formed ``!!bool``."""
+    try:
+        return yaml.load(text, _StrictLoader)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise yaml.YAMLError(f"{type(error).__name__}: {error}") from None
+
+
 class _StrictLoader(yaml.SafeLoader):
     """YAML's plain values; a key given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for position, key in enumerate(keys) if key in keys[:position]), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"{twice!r} is set twice{node.start_mark}")
+        twice = [key for key, times in Counter(keys).items() if times > 1]
+        if twice:
+            raise yaml.YAMLError(f"{twice[0]!r} is set twice{node.start_mark}")
         return super().construct_mapping(node, deep)
 
 
@@ -257,7 +283,7 @@ def parse_value(text: str, field: FieldInfo, option: str) -> Any:
         scalar_too = len(kinds) > 1 and "," not in text
         text = text if scalar_too else f"[{text}]"
     try:
-        value = yaml.load(text, _StrictLoader)
+        value = load_yaml(text)
     except yaml.YAMLError:
         raise ValueError(f"{option} {text}: expected {kind_of(field)}") from None
     check_kind(value, field, option)
@@ -324,8 +350,8 @@ def nearest(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
     return (f"; did you mean {near[0]!r}?" if near else ";") + f" There are: {', '.join(known)}"
 
 
-def shown(value: Any) -> str:
-    """A value as it is written on the command line.
+def shown(value: Any, depth: int = 3) -> str:
+    """A value as it is written on the command line, cut short where it is long or deep.
 
     >>> shown((16, 32)), shown(None)
     ('[16, 32]', 'none')
@@ -336,10 +362,17 @@ def shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(shown(part) for part in value)}]"
-    text = str(value)
+    if isinstance(value, list | tuple | set | dict):
+        parts = [shown(part, depth - 1) for part in list(value)[:20]] if depth else ["..."]
+        return f"[{', '.join(parts + ['...'] * (len(value) > 20))}]"
+    text = str(value) if not isinstance(value, int) or abs(value) < 10**80 else "a number of more than 80 digits"
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _only(name: str, texts: Sequence[str]) -> str:
+    if len(set(texts)) > 1:
+        raise ValueError(f"--{name}: given as {' and as '.join(dict.fromkeys(texts))}; say it once")
+    return texts[0]
 
 
 def _lookup(values: Any, path: Sequence[str]) -> Any:
