@@ -139,6 +139,8 @@ class NAESettings(Settings):
     """Weight gamma of the squared energies in the loss (same group's jet-image NAE)."""
     gradient_clip: float | None = Field(None, gt=0.0)
     """Largest norm of a chain's gradient in one step, or none (the same group clips at 0.01 in images)."""
+    seed: int | None = Field(None, ge=0, lt=2**31)
+    """Seed of the autoencoder alone, so that several can be trained on one encoder; none takes the study's."""
 
 
 class ViewsClassifierSettings(Settings):
@@ -161,6 +163,8 @@ class ViewsClassifierSettings(Settings):
 class SupervisedSettings(Settings):
     """Training of the supervised references: the transformer of Sec. 5.2, and boosted trees."""
 
+    signal: str = Field("aachen", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    """Sample whose training jets are the signal (Sec. 5.2: the Aachen benchmark)."""
     match_pt: bool = False
     """Background weighted to the signal's spectrum of jet pT, so that nothing is learned from it (the paper: not)."""
     learning_rate: float = Field(5e-5, gt=0.0, le=1.0)
@@ -214,6 +218,27 @@ class SearchSettings(Settings):
         return self
 
 
+class ComparisonSettings(Settings):
+    """Who takes part in a study that compares detectors, and on which jets beside the study's own."""
+
+    encoder_seeds: int = Field(5, ge=1, le=1000)
+    """Encoders of an ensemble (Sec. 5.1); supervised networks, too."""
+    autoencoder_seeds: int = Field(3, ge=1, le=1000)
+    """Autoencoders on each encoder (Sec. 5.1)."""
+    d_z: tuple[Annotated[int, Field(ge=2, le=4096)], ...] = (16, 32, 64, 128, 256, 512, 1024)
+    """Embedding dimensions that are compared (Fig. 5 and 6); none leaves the question out."""
+    detectors: tuple[str, ...] = ()
+    """More detectors to compare, by name or as module:name of your own."""
+    contamination: tuple[Annotated[float, Field(ge=0.0, le=0.5)], ...] = (0.0, 0.001, 0.01, 0.03, 0.1)
+    """Shares of the training background that are jets of `supervised.signal` instead; none leaves the question out."""
+    further_jets: tuple[str, ...] = ()
+    """Folders of jets whose test split is judged beside the study's own: a grid of signals, variants of background."""
+    scan: str | None = None
+    """Folder of a finished embedding scan: what its choice costs on a signal that it was made without."""
+    stability_jets: int = Field(3000, ge=10)
+    """Test jets of a sample, at most, that are scored again after each small change."""
+
+
 class ComputeSettings(Settings):
     """Where a study runs and with how much of it."""
 
@@ -265,6 +290,8 @@ class StudySettings(Settings):
     """The supervised references."""
     search: SearchSettings = SearchSettings()
     """What is searched and optimised."""
+    comparison: ComparisonSettings = ComparisonSettings()
+    """Who is compared."""
     compute: ComputeSettings = ComputeSettings()
     """Where the study runs."""
 
@@ -314,6 +341,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "step_size": (0.01, 0.25),  # chains at this noise run away with more
             "step_sizes_per_encoder": 2,
         },
+        "comparison": {"encoder_seeds": 2, "autoencoder_seeds": 2, "d_z": (16, 64)},
         "compute": {"cpus_per_worker": 0.75, "precision": "float32"},
     },
 }

@@ -23,6 +23,8 @@ from darkclr_ray.training.parallel import slice_of
 
 STANDING_STILL = 0.01
 """Displacement of chains, in units of the data's spread, below which they are said to stand still."""
+ABOVE_DATA = 1.1
+"""Energy at the end of chains, in units of the data's, above which noise dominates: they diffuse, and do not descend."""
 RUNAWAY = 1000.0
 """Displacement in the same units above which a chain has left every region that could matter."""
 DEAD_DIMENSION = 0.01
@@ -81,7 +83,8 @@ class NAETraining(Training):
     Kept is the epoch of contrastive divergence whose energy difference E+ - E- is closest to zero (Sec. 4), and beside
     it the plain autoencoder at the end of pre-training. Chains start at the data of the batch. Where they stand still
     (root mean square displacement below 1% of the data's spread) the energy difference is zero for no good reason: such
-    an epoch's record says ``standing_still`` and carries a warning.
+    an epoch's record says ``standing_still`` and carries a warning. Where they end higher in energy
+    than the data, by more than a tenth, noise dominates the descent: ``above_data``, with a warning.
 
     Energies are squared errors per dimension; step size and noise act on the squared error summed over dimensions and
     on scaled representations, so that they mean the same at every d_z.
@@ -89,7 +92,7 @@ class NAETraining(Training):
     Args:
         z: background representations, float32 (B, d_z).
         settings: see `NAESettings`.
-        seed: of the initial weights, the batches and the chains' noise.
+        seed: of the initial weights, the batches and the chains' noise, unless the settings have one.
         source: what ``z`` is a function of, as JSON-able values; without it the key holds a hash of ``z`` itself.
 
     Attributes:
@@ -107,7 +110,8 @@ class NAETraining(Training):
             raise ValueError(
                 f"a normalised autoencoder needs two or more finite representations, not {len(z)} with nan or inf"
             )
-        self.settings, self.seed = settings, seed
+        self.settings = settings
+        self.seed = seed = seed if settings.seed is None else settings.seed
         self.source = (
             {"content": hashlib.blake2b(z.tobytes(), digest_size=16).hexdigest()} if source is None else source
         )
@@ -129,7 +133,7 @@ class NAETraining(Training):
     def key(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
-            "nae": self.settings.model_dump(mode="json"),
+            "nae": self.settings.model_dump(mode="json", exclude={"seed"}),
             "seed": self.seed,
             "representations": self.source,
         }
@@ -200,10 +204,17 @@ class NAETraining(Training):
         record["sigma2_over_2lambda"] = self.settings.noise**2 / (2 * self.settings.step_size)
         record["acceptance"] = means["acceptance"] if math.isfinite(means["acceptance"]) else None
         record["standing_still"] = means["displacement"] < STANDING_STILL
+        record["above_data"] = means["energy_chain"] > ABOVE_DATA * means["energy_data"]
         if record["standing_still"]:
             record["warning"] = (
                 f"Langevin chains stand still: they move by {means['displacement']:.1e} of the data's spread, so the "
                 f"energy difference says nothing; raise the step size ({self.settings.step_size:g}) or the steps"
+            )
+        elif record["above_data"]:
+            record["warning"] = (
+                f"Langevin chains end higher in energy than the data ({means['energy_chain']:.2g} against "
+                f"{means['energy_data']:.2g}): noise dominates the descent, so they find no region of low energy; lower "
+                f"the noise ({self.settings.noise:g}) or raise the step size ({self.settings.step_size:g})"
             )
         return record
 

@@ -66,6 +66,25 @@ def test_chains_that_stand_still_are_flagged(toy):
     assert history[-1]["acceptance"] is None  # undefined without noise
 
 
+def test_chains_that_end_above_the_data_are_flagged(toy):
+    noisy = run_training(with_nae(toy, step_size=1e-3, noise=1.0)).history[-1]
+    assert noisy["above_data"]
+    assert noisy["energy_chain"] > 1.1 * noisy["energy_data"]
+    assert "higher in energy than the data" in noisy["warning"]
+    assert not run_training(with_nae(toy, step_size=0.2, noise=0.0)).history[-1]["above_data"]
+
+
+def test_a_seed_of_its_own(toy):
+    """Draws follow the autoencoder's seed where there is one, and a study's seed else."""
+    z = toy.energy_training().z
+    one, same, other = (
+        NAETraining(z, toy.SETTINGS.nae.model_copy(update={"seed": own}), seed=seed)
+        for own, seed in ((5, 1), (None, 5), (6, 5))
+    )
+    assert one.key() == same.key() != other.key()
+    assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), same.model.parameters(), strict=True))
+
+
 def test_displacement_is_in_units_of_the_datas_spread(toy):
     z = toy.energy_training(count=800).z
     for factor in (1.0, 100.0):
