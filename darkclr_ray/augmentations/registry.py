@@ -1,8 +1,7 @@
-"""The transformations by name, and the shape that each of them has."""
+"""The transformations by name, ours and other people's (`darkclr_ray.plugins`), and the shape that each of them has."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import darkclr_ray.augmentations
+from darkclr_ray import plugins
 from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.settings import InputSettings, ViewSettings
 
@@ -66,29 +66,40 @@ def register(name: str) -> Callable[[Class], Class]:
 
 
 def names() -> tuple[str, ...]:
-    """Names of all transformations.
+    """Names of all transformations, those of installed packages included.
 
     >>> names()
     ('dropping', 'rotation', 'smearing', 'splitting', 'translation')
     """
     _import_files()
-    return tuple(sorted(_REGISTERED))
+    return tuple(sorted({*_REGISTERED, *plugins.names("augmentations")}))
 
 
 def find(name: str) -> type[Augmentation]:
-    """The transformation of this name. Raises ValueError for an unknown one.
+    """The transformation of this name, or, written as module:name, a class of somebody's own.
+
+    Raises ValueError where there is none, or where it is no transformation.
 
     >>> find("rotation").__name__
     'Rotation'
     """
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        raise ValueError(
-            f"unknown augmentation {name!r}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-            + f" There are: {', '.join(names())}"
-        )
-    return _REGISTERED[name]
+    _import_files()
+    found = plugins.find("augmentations", name, _REGISTERED)
+    missing = [part for part in ("draws_of_views", "from_settings", "__call__") if not hasattr(found, part)]
+    if not isinstance(found, type) or missing:
+        lacks = f"it has no {', '.join(missing)}" if missing else "it is no class"
+        raise ValueError(f"augmentation {name!r}: {lacks}; see {Augmentation.__module__}.Augmentation")
+    return found
+
+
+def foreign_modules(views: ViewSettings) -> tuple[str, ...]:
+    """Modules outside this package that make the views: their code counts when a training is looked up in a store.
+
+    >>> foreign_modules(ViewSettings())
+    ()
+    """
+    chosen = {find(name).__module__ for name in (*views.anchor, *views.positive, *views.anomalous)}
+    return tuple(sorted(module for module in chosen if module.split(".")[0] != __package__.split(".")[0]))
 
 
 @cache

@@ -160,7 +160,7 @@ def contrastive_training(settings: StudySettings, sample: TrainingSample, runner
 
 def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingSample, runner: Runner) -> NAETraining:
     """The normalised autoencoder's training on the sample's representations."""
-    source = {"encoder": encoder.key(), "sample": sample.fingerprint}
+    source = {"encoder": runner.identity(encoder), "sample": sample.fingerprint}
     return NAETraining(runner.represent(encoder, sample.jets), settings.nae, seed=settings.seed, source=source)
 
 

@@ -1,8 +1,7 @@
-"""The detectors by name: every file of this folder, and other people's classes as module:name."""
+"""The detectors by name: every file of this folder, and other people's classes (`darkclr_ray.plugins`)."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -10,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import darkclr_ray.detectors
+from darkclr_ray import plugins
 from darkclr_ray.detectors.base import Detector
 from darkclr_ray.settings import StudySettings
 
@@ -26,41 +26,20 @@ def names() -> tuple[str, ...]:
 def find(entry: str) -> type[Detector[Any]]:
     """The detector of this name, or, written as module:name, a class of somebody's own.
 
-    Raises ValueError where there is none.
+    Raises ValueError where there is none, or where it is no detector.
 
     >>> find("multiplicity") is find("darkclr_ray.detectors.multiplicity:Multiplicity")
     True
     """
-    return _imported(entry) if ":" in entry else _known(entry)
+    found = plugins.find("detectors", entry, _shipped())
+    if not (isinstance(found, type) and issubclass(found, Detector)):
+        raise ValueError(f"detector {entry!r} is not a class derived from {Detector.__module__}.Detector")
+    return found
 
 
 def make(entry: str, settings: StudySettings) -> Detector[Any]:
     """The detector of this entry (see `find`) that a study's settings ask for, not fitted yet."""
     return find(entry).from_settings(settings)
-
-
-def _known(name: str) -> type[Detector[Any]]:
-    if name not in _shipped():
-        near = difflib.get_close_matches(name, names(), 1)
-        raise ValueError(
-            f"unknown detector {name!r}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-            + f" There are: {', '.join(names())}; a class of your own is written as module:name"
-        )
-    return _shipped()[name]
-
-
-def _imported(entry: str) -> type[Detector[Any]]:
-    module, _, attribute = entry.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"detector {entry!r}: {error}; expected module:name of a class that Python can import here"
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, Detector)):
-        raise ValueError(f"detector {entry!r} is not a class derived from {Detector.__module__}.Detector")
-    return found
 
 
 @cache

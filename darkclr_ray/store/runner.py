@@ -102,9 +102,14 @@ class StoredRunner(Runner):
 
     def stage(self, training: Training) -> Stage:
         """Where a training's outcome is stored."""
-        code = code_fingerprint(type(training).__module__, "darkclr_ray.training.loop")
+        modules = (type(training).__module__, *training.foreign_modules())
+        code = code_fingerprint(*modules, "darkclr_ray.training.loop")
         description = {"key": training.key(), "code": code, "precision": self.precision}
         return self.store.stage(training.kind, description, owner=self.place.job)
+
+    def identity(self, encoder: JetEncoder) -> Any:
+        """The hash of an encoder's stage, which holds the code that trained it, too."""
+        return self.stage(encoder).hash if isinstance(encoder, Training) else super().identity(encoder)
 
     def on_progress(self, training: Training, progress: Progress) -> None:
         """Tell the desk; between epochs, ask whether to go on."""

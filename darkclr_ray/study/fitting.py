@@ -13,6 +13,9 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from darkclr_ray import plugins
+from darkclr_ray.augmentations import registry as augmentations
+from darkclr_ray.augmentations.anomalous import blind_jets
 from darkclr_ray.crews.loop import Place
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import Detector
@@ -24,7 +27,6 @@ from darkclr_ray.store.runner import StoredRunner
 from darkclr_ray.store.scores import extend, read_scores, write_scores
 from darkclr_ray.store.stages import Stage, Store
 from darkclr_ray.study import objectives
-from darkclr_ray.study.blind import anomalous_views
 from darkclr_ray.study.jobs import DetectorJob
 from darkclr_ray.study.objectives import Judgement
 from darkclr_ray.study.provisional import LinearAutoencoder, Norm
@@ -87,7 +89,7 @@ class Fitting:
     def blind(self) -> Jets:
         settings = self.job.settings
         background = self.jets["validation"][self.work.jets.background]
-        return anomalous_views(background, settings.inputs, settings.search.blind_p_drop, settings.seed)
+        return blind_jets(background, settings.inputs, settings.search.blind_p_drop, settings.seed)
 
     def detectors(self) -> list[Detector[Any]]:
         """The detectors, not fitted yet."""
@@ -101,6 +103,7 @@ class Fitting:
             for split, samples in self.jets.items()
         }
         modules = {registry.find(entry).__module__ for entry in self.job.detectors}
+        modules.update(augmentations.foreign_modules(settings.views))
         description = {
             "settings": settings.model_dump(mode="json", exclude=NO_MATTER),
             "detectors": list(self.job.detectors),
@@ -136,8 +139,8 @@ class Fitting:
         """Rejections of all scores on validation and on test jets, and the objectives, from validation jets only."""
         settings = self.job.settings
         chosen = settings.search.objective
-        module, colon, _ = chosen.partition(":")
-        own = [module] if colon and module != "leave_out" else []
+        module = plugins.module_of("objectives", chosen)
+        own = [module] if module not in (None, "leave_out") else []
         names = objectives.all_named(self.signals, chosen)
         description = {
             "scores": scores.hash,

@@ -64,13 +64,23 @@ class CalibrationJob:
 def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
     """A study's settings at one point of the search.
 
-    >>> trial_settings(StudySettings(), {"d_z": 64, "p_drop": 0.3, "step_size": 0.01}).views.p_drop
+    Where the settings have a range of drop probabilities, the searched one is its middle, and its width stays.
+
+    >>> point = {"d_z": 64, "p_drop": 0.3, "step_size": 0.01}
+    >>> trial_settings(StudySettings(), point).views.p_drop
     0.3
+    >>> trial_settings(StudySettings(views={"p_drop": (0.4, 0.6)}), point).views.p_drop
+    (0.2, 0.4)
     """
+    p_drop: float | tuple[float, float] = float(parameters["p_drop"])
+    if isinstance(settings.views.p_drop, tuple):
+        low, high = settings.views.p_drop
+        half = min((high - low) / 2, p_drop, 0.999 - p_drop)
+        p_drop = round(p_drop - half, 10), round(p_drop + half, 10)
     return settings.updated(
         {
             "encoder": {"d_z": int(parameters["d_z"])},
-            "views": {"p_drop": float(parameters["p_drop"])},
+            "views": {"p_drop": p_drop},
             "nae": {"step_size": float(parameters["step_size"])},
         }
     )

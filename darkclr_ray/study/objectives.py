@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from darkclr_ray import plugins
 from darkclr_ray.command_line import nearest
 from darkclr_ray.evaluation.rejection import Evaluation, Performance
 
@@ -38,7 +38,7 @@ def find(name: str, signals: Sequence[str]) -> Objective:
     """The objective that a study's settings name.
 
     Args:
-        name: one of `NAMED`, or module:name of a function of a `Judgement`.
+        name: one of `NAMED`, or a function of a `Judgement` by module:name or entry point (`darkclr_ray.plugins`).
         signals: names of the signals that are there.
 
     Raises:
@@ -57,11 +57,11 @@ def find(name: str, signals: Sequence[str]) -> Objective:
     if module == "leave_out":
         return lambda judgement: mean_log([e.matched for s, e in judgement.signals.items() if s != attribute])
     try:
-        function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        function = plugins.find("objectives", name, {})
+    except ValueError as error:
         raise ValueError(f"search.objective = {name}: {error}") from error
     if not callable(function):
-        raise ValueError(f"search.objective = {name}: {attribute} is not a function")
+        raise ValueError(f"search.objective = {name}: it is not a function")
     return lambda judgement: float(function(judgement))
 
 
@@ -69,8 +69,9 @@ def check(name: str, signals: Sequence[str] | None = None) -> None:
     """Raise ValueError for an objective that cannot be, as far as can be told without importing a user's module."""
     first, colon, rest = name.partition(":")
     if not colon:
-        if name not in NAMED[:4]:
-            raise ValueError(f"search.objective = {name}: unknown objective{nearest(name, [*NAMED, 'module:name'])}")
+        known = [*NAMED, *plugins.names("objectives")]
+        if name not in known or name == NAMED[4]:
+            raise ValueError(f"search.objective = {name}: unknown objective{nearest(name, [*known, 'module:name'])}")
     elif first == "leave_out":
         if signals is not None and rest not in signals:
             raise ValueError(f"search.objective = {name}: no such signal among these jets{nearest(rest, signals)}")

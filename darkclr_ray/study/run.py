@@ -127,8 +127,10 @@ def check_names(settings: StudySettings) -> None:
         )
     for view in ("anchor", "positive", "anomalous"):
         for name in getattr(settings.views, view):
-            if name not in registry.names():
-                raise ValueError(f"views.{view} = {name}: unknown transformation{nearest(name, registry.names())}")
+            try:
+                registry.find(name)
+            except ValueError as error:
+                raise ValueError(f"views.{view} = {name}: {error}") from error
 
 
 def finished(folder: StudyFolder, settings: StudySettings) -> bool:

@@ -64,6 +64,10 @@ class Training(ABC):
     def key(self) -> dict[str, Any]:
         """What determines the outcome, as JSON-able values: settings that matter, seed, the input's fingerprint."""
 
+    def foreign_modules(self) -> tuple[str, ...]:
+        """Modules of other people's that take part, beside that of the training's own class."""
+        return ()
+
     @abstractmethod
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Any]:
         """This rank's slices of all global batches from ``first_epoch`` to the last epoch, in order."""

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.randomness import digest, keyed_torch_generator
 from darkclr_ray.augmentations.views import ViewBatch, ViewSource
 from darkclr_ray.jets.packed import TrainingSample
@@ -65,6 +66,7 @@ class ContrastiveTraining(Training):
         self.steps_per_epoch = source.steps_per_epoch
         self.batch_size = contrastive.batch_size
         self.last_anchors: tuple[Tensor, Tensor] | None = None
+        self._foreign: tuple[str, ...] = registry.foreign_modules(views) if contrastive.epochs else ()
         self._key: dict[str, Any] = {
             "kind": self.kind,
             "encoder": encoder.model_dump(mode="json"),
@@ -79,6 +81,9 @@ class ContrastiveTraining(Training):
 
     def key(self) -> dict[str, Any]:
         return self._key
+
+    def foreign_modules(self) -> tuple[str, ...]:
+        return self._foreign
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[ViewBatch]:
         return self.source.stream(first_epoch, self.epochs, rank, world_size)

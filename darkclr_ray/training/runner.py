@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -94,6 +94,10 @@ class Runner:
     ) -> ViewSource:
         """Where a training's augmented batches come from: this process's memory."""
         return MemoryViews(sample, views, inputs, batch_size, seed)
+
+    def identity(self, encoder: JetEncoder) -> Any:
+        """What determined an encoder's weights, as JSON-able values: a part of the key of what is trained on its z."""
+        return encoder.key()
 
     def represent(self, encoder: JetEncoder, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
         """Representations of jets, float32 (B, d_z), or (B, d_r) of the layer "pooled"; not to be written to.

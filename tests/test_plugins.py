@@ -1,0 +1,154 @@
+"""Other people's code by entry point of an installed package and by module:name, and what is said where it fails."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from darkclr_ray import plugins
+from darkclr_ray.augmentations import registry as augmentations
+from darkclr_ray.detectors import registry as detectors
+from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
+from darkclr_ray.store.fingerprints import code_fingerprint
+from darkclr_ray.study import objectives
+
+CODE = '''
+import numpy as np
+from darkclr_ray.detectors.observable import ObservableCut
+
+
+class Same:
+    """Leaves jets as they are."""
+
+    draws_of_views = (0, 1, 2)
+
+    @classmethod
+    def from_settings(cls, views, inputs):
+        return cls()
+
+    def __call__(self, constituents, offsets, draws):
+        return constituents.copy(order="K"), offsets.copy()
+
+
+class Lightest(ObservableCut):
+    name, title = "lightest", "small mass"
+
+    def score(self, jets):
+        return -jets.mass.astype(np.float64)
+
+
+def third(judgement):
+    return 1 / 3
+
+
+nothing = 3
+'''
+
+ENTRY_POINTS = """
+[darkclr_ray.augmentations]
+same = their_jets:Same
+gone = their_jets:Gone
+[darkclr_ray.detectors]
+lightest = their_jets:Lightest
+[darkclr_ray.objectives]
+third = their_jets:third
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installed package, as pip leaves it."""
+    (tmp_path / "their_jets.py").write_text(CODE)
+    info = tmp_path / "their_jets-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-jets\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    plugins._announced.cache_clear()
+    yield tmp_path
+    sys.modules.pop("their_jets", None)
+    plugins._announced.cache_clear()
+
+
+@pytest.mark.usefixtures("package")
+def test_what_a_package_announces_is_a_name_like_ours() -> None:
+    assert "same" in augmentations.names()
+    assert augmentations.find("same") is augmentations.find("their_jets:Same")
+    assert detectors.find("lightest") is detectors.find("their_jets:Lightest")
+    objectives.check("third")
+    assert objectives.find("third", ["aachen"])(None) == pytest.approx(1 / 3)  # type: ignore[arg-type]
+    assert plugins.module_of("objectives", "third") == "their_jets"
+    assert ViewSettings(anomalous=("same", "their_jets:Same")).anomalous == ("same", "their_jets:Same")
+
+
+@pytest.mark.parametrize(
+    ("find", "entry", "words"),
+    [
+        (augmentations.find, "sam", "unknown augmentation 'sam'; did you mean 'same'"),
+        (augmentations.find, "gone", "of the package their-jets cannot be imported: .*Gone"),
+        (augmentations.find, "their_jets:Lightest", "it has no draws_of_views"),
+        (augmentations.find, "their_jets:nothing", "has no draws_of_views, from_settings, __call__"),
+        (detectors.find, "their_jets:Same", "is not a class derived from"),
+        (detectors.find, "thier_jets:Same", "No module named 'thier_jets'; expected module:name"),
+        (detectors.find, "their_jets:Sam", "has no attribute 'Sam'"),
+        (detectors.find, "lightset", "did you mean 'lightest'"),
+        (lambda name: objectives.find(name, ["a", "b"]), "their_jets:nothing", "it is not a function"),
+        (lambda name: objectives.find(name, ["a", "b"]), "thrid", "did you mean 'third'"),
+    ],
+)
+@pytest.mark.usefixtures("package")
+def test_what_is_not_there_is_explained(find, entry: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        find(entry)
+
+
+def test_a_module_that_breaks_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_jets.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="detector 'broken_jets:Mine': ZeroDivisionError: division by zero"):
+        detectors.find("broken_jets:Mine")
+
+
+def test_the_working_folder_is_seen_here_and_by_children(tmp_path: Path) -> None:
+    (tmp_path / "local_jets.py").write_text(CODE)
+    child = "import local_jets; print(local_jets.nothing)"
+    program = f"""
+import subprocess, sys
+from darkclr_ray.augmentations.registry import find
+print(find("local_jets:Same").__name__)
+subprocess.run([sys.executable, "-P", "-c", {child!r}], check=True)
+"""
+    outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=tmp_path, env=outside, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["Same", "3"]
+
+
+def test_their_code_counts_in_what_is_stored(package: Path) -> None:
+    views = ViewSettings(anomalous=("same", "rotation"))
+    assert augmentations.foreign_modules(views) == ("their_jets",)
+    assert augmentations.foreign_modules(ViewSettings()) == ()
+    before = code_fingerprint(*augmentations.foreign_modules(views))
+    path = package / "their_jets.py"
+    path.write_text(CODE.replace("constituents.copy(", "1 * constituents.copy("))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
+    assert code_fingerprint(*augmentations.foreign_modules(views)) != before
+
+
+def test_a_transformation_of_theirs_makes_views(package: Path, toy_jets) -> None:
+    from darkclr_ray.augmentations.views import make_views
+
+    jets = toy_jets(20)
+    settings = StudySettings.model_validate({"views": {"anomalous": ("same",)}})
+    batch = make_views(jets, settings.views, InputSettings(), seed=1, epoch=0)
+    anomalous = batch.constituents[batch.offsets[2 * len(jets)] :]
+    plain = make_views(jets, ViewSettings(anchor=(), positive=(), anomalous=()), InputSettings(), seed=1, epoch=0)
+    assert anomalous.tolist() == plain.constituents[: len(anomalous)].tolist()
