@@ -72,11 +72,12 @@ def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> St
     >>> trial_settings(StudySettings(views={"p_drop": (0.4, 0.6)}), point).views.p_drop
     (0.2, 0.4)
     """
-    p_drop: float | tuple[float, float] = float(parameters["p_drop"])
+    middle = float(parameters["p_drop"])
+    p_drop: float | tuple[float, float] = middle
     if isinstance(settings.views.p_drop, tuple):
         low, high = settings.views.p_drop
-        half = min((high - low) / 2, p_drop, 0.999 - p_drop)
-        p_drop = round(p_drop - half, 10), round(p_drop + half, 10)
+        half = min((high - low) / 2, middle, 0.999 - middle)
+        p_drop = (round(middle - half, 10), round(middle + half, 10))
     return settings.updated(
         {
             "encoder": {"d_z": int(parameters["d_z"])},
