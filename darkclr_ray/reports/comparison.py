@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from darkclr_ray.evaluation import paired, published
 from darkclr_ray.evaluation.bands import Band, roc_bands
 from darkclr_ray.evaluation.rejection import Evaluation, Performance, Rejection
-from darkclr_ray.reports.record import ScoredJets, Study, Trial, detector_name
+from darkclr_ray.reports.record import ScoredJets, Study, detector_name
 from darkclr_ray.reports.tables import Cell
+from darkclr_ray.reports.trials import Scan, Trial
 from darkclr_ray.reports.values import Value, or_nan
 
 Weighting = Literal["raw", "matched"]
@@ -64,7 +65,7 @@ class Ratio:
         return replace(self.value, note=f"{self.value.note} {sure}".strip())
 
 
-def evaluations(study: Study) -> dict[str, dict[str, Evaluation]]:
+def evaluations(study: Scan) -> dict[str, dict[str, Evaluation]]:
     """Evaluations on test jets: the scores of the best trial, then those of the references."""
     result = {score: _parsed(study.best.test[score]) for score in study.scores(study.best)}
     for name, reference in study.references.items():
@@ -83,15 +84,16 @@ def side(evaluation: Evaluation, weighting: Weighting) -> Performance:
 
 
 def rejection(performance: Performance, eps_s: float) -> Value:
-    """Rejection at a signal efficiency, with its interval."""
+    """Rejection at a signal efficiency, with the interval of a bootstrap over events, which derives the threshold anew
+    from the signal each time. The exact binomial interval takes the threshold as given, and is too short for that."""
     at = performance.at(eps_s)
-    return Value(at.value, at.low, or_nan(at.high), bound=at.lower_bound)
+    return Value(at.value, at.bootstrap_low, or_nan(at.bootstrap_high), bound=at.lower_bound)
 
 
 def significance(performance: Performance, eps_s: float) -> Value:
     """Significance improvement eps_S/sqrt(eps_B), with the interval of the rejection."""
     at = performance.at(eps_s)
-    value, low, high = (eps_s * np.sqrt([at.value, at.low, or_nan(at.high)])).tolist()
+    value, low, high = (eps_s * np.sqrt([at.value, at.bootstrap_low, or_nan(at.bootstrap_high)])).tolist()
     return Value(value, low, high, bound=at.lower_bound)
 
 
@@ -116,7 +118,7 @@ def roc_of(
     return roc_bands(*parts, eps_s=eps_s, seed=int(study.settings["seed"]))
 
 
-def ratios(study: Study, scored: ScoredJets, eps_s: float) -> list[Ratio]:
+def ratios(study: Scan, scored: ScoredJets, eps_s: float) -> list[Ratio]:
     """The judged score of the best trial over its other scores and over the references, signal by signal.
 
     Of a reference with several scores only the judged one is compared: the untrained encoder's s_NAE with s_NAE.
@@ -189,8 +191,7 @@ def _row(
         "weighting": weighting,
         "eps_s": at.eps_s,
         "rejection": rejection(performance, at.eps_s),
-        "rejection_bootstrap_low": at.bootstrap_low,
-        "rejection_bootstrap_high": at.bootstrap_high,
+        **({"rejection_binomial_low": at.low, "rejection_binomial_high": at.high} if weighting == "raw" else {}),
         "significance_improvement": at.significance_improvement,
         "threshold": at.threshold,
         "background_survivors": at.survivors,

@@ -10,9 +10,9 @@ from darkclr_ray.reports import comparison, words
 from darkclr_ray.reports.comparison import PAPER, WEIGHTINGS, Evaluations
 from darkclr_ray.reports.figures.robustness import Curve, rejection_against_signal
 from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, signal_axes
-from darkclr_ray.reports.page import Figure, Page, write
-from darkclr_ray.reports.record import Study, read
+from darkclr_ray.reports.page import Figure, Page, Section, write
 from darkclr_ray.reports.sections import augmentations, curves, provenance, scan, signals, summary, training
+from darkclr_ray.reports.trials import Scan, read
 
 EPS = 0.2
 """Signal efficiency at which rejections are shown, as in the paper."""
@@ -30,7 +30,7 @@ def build(study_folder: Path) -> Path:
     return write(page(study), study.folder / "report")
 
 
-def page(study: Study) -> Page:
+def page(study: Scan) -> Page:
     """The whole page of a study."""
     found = comparison.evaluations(study)
     scored = study.scored("test")
@@ -45,14 +45,25 @@ def page(study: Study) -> Page:
             scan.section(study, EPS),
             curves.section(study, scored, EPS),
             signals.section(study, found, ratios, EPS),
-            training.section(study),
+            training.section(study, study.best.stages, "the best trial", words.trained_and_selected(study)),
             *augmentations.sections(study),
-            provenance.section(study),
+            where_from(study),
         ],
     )
 
 
-def key_figure(study: Study, found: Evaluations) -> Figure:
+def where_from(study: Scan) -> Section:
+    """The study's provenance, trial by trial."""
+    best = study.best
+    return provenance.section(
+        study,
+        unit="trial",
+        units=[provenance.Unit(str(one.number), one.seconds, one.number == best.number) for one in study.trials],
+        chosen={"number": best.number, **{f"{kind} stage": key for kind, key in best.stages.items()}},
+    )
+
+
+def key_figure(study: Scan, found: Evaluations) -> Figure:
     """Rejection for each signal: the best trial, its untrained twin, a multiplicity cut, and the paper's Table 3."""
     shown = [study.score, "multiplicity", f"untrained {study.score}"]
     panels: dict[str, list[Curve]] = {}

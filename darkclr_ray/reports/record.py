@@ -1,11 +1,10 @@
-"""What a study left in its folder, read and checked: no training, no torch, no Ray."""
+"""What a study of any kind left in its folder, read and checked: no training, no torch, no Ray."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,26 +20,6 @@ from numpy.typing import NDArray
 from darkclr_ray.reports.labels import signal_label
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One trial as its JSON file tells it; ``validation`` and ``test`` are {score: {signal: evaluation}}."""
-
-    number: int
-    state: str
-    reason: str | None
-    parameters: Mapping[str, float]
-    stages: Mapping[str, str]
-    validation: Mapping[str, Mapping[str, Any]]
-    test: Mapping[str, Mapping[str, Any]]
-    objectives: Mapping[str, float]
-    seconds: Mapping[str, float]
-
-    def objective(self, name: str) -> float:
-        """Value of an objective on validation jets; minus infinity where it could not be computed."""
-        value = self.objectives.get(name)
-        return -math.inf if value is None else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,52 +45,38 @@ class ScoredJets:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's folder: what it was asked to do and what its trials reached."""
+    """A study's folder: what it was asked to do, and on which jets. What it reached is for each kind of study to read.
+
+    Attributes:
+        about, settings: content of ``study.json`` and ``settings.yaml``.
+    """
 
     folder: Path
     about: Mapping[str, Any]
     settings: Mapping[str, Any]
-    trials: tuple[Trial, ...]
-    references: Mapping[str, Mapping[str, Any]]
 
     @property
     def name(self) -> str:
         return str(self.about["name"])
 
     @property
-    def objective(self) -> str:
-        """Name of the objective that the search maximised on validation jets."""
-        return str(self.settings["search"]["objective"])
-
-    @property
-    def score(self) -> str:
-        """The score that the objective judged."""
-        return str(self.settings["search"]["score"])
-
-    @property
     def background(self) -> str:
         return str(self.settings["background"])
 
-    @property
-    def complete(self) -> list[Trial]:
-        """Trials that ran to their end."""
-        return [trial for trial in self.trials if trial.state == "COMPLETE"]
-
-    @cached_property
-    def best(self) -> Trial:
-        """The complete trial with the largest objective; of equal ones the first."""
-        return max(self.complete, key=lambda trial: (trial.objective(self.objective), -trial.number))
-
-    def scores(self, trial: Trial) -> list[str]:
-        """Scores of a trial on test jets, the judged one first."""
-        return sorted(trial.test, key=lambda score: score != self.score)
+    def evaluated(self) -> Iterable[str]:
+        """Signals that were evaluated, whether or not anything else is known about them."""
+        return ()
 
     @cached_property
     def samples(self) -> dict[str, Mapping[str, Any]]:
         """Parameters of the signals, in the order of the study; empty mappings where nothing was recorded."""
-        known = self.about.get("samples") or {}
-        found = self.best.test.get(self.score, {})
-        return {name: known.get(name) or {} for name in dict.fromkeys([*known, *found]) if name != self.background}
+        known: Mapping[str, Any] = self.about.get("samples") or {}
+        signals = {name: known.get(name) or {} for name in dict.fromkeys([*known, *self.evaluated()])}
+        return {
+            name: parameters
+            for name, parameters in signals.items()
+            if name != self.background and parameters.get("variation") is None
+        }
 
     @property
     def lead(self) -> str:
@@ -120,21 +85,21 @@ class Study:
 
     def label(self, signal: str) -> Markup:
         """What a signal is called."""
-        return signal_label(signal, self.samples[signal])
+        return signal_label(signal, self.samples.get(signal))
 
     def stage(self, kind: str, key: str) -> Path:
         """Folder of a stage."""
         return self.folder / "stages" / _safe(kind) / _safe(key)
 
-    def history(self, trial: Trial, kind: str) -> list[dict[str, Any]]:
-        """Lines of the history of a trial's stage; empty where none was kept."""
-        path = self.stage(kind, trial.stages[kind]) / "history.jsonl" if kind in trial.stages else None
+    def history(self, stages: Mapping[str, str], kind: str) -> list[dict[str, Any]]:
+        """Lines of the history of one of these stages; empty where none was kept."""
+        path = self.stage(kind, stages[kind]) / "history.jsonl" if kind in stages else None
         if path is None or not path.exists():
             return []
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
-    def scored(self, split: str) -> ScoredJets:
-        """Jets of a split with the scores of the best trial, of the references (named "<reference> <score>") and the
+    def jets_with_scores(self, split: str, stages: Mapping[str, Mapping[str, str]]) -> ScoredJets:
+        """Jets of a split with the scores of some ``stages`` (named "<key> <score>"; see `detector_name`) and the
         multiplicity.
 
         Raises:
@@ -145,15 +110,15 @@ class Study:
         rows = rows[np.argsort(table["jet_id"][rows])]
         ids = table["jet_id"][rows].astype(np.int64)
         multiplicity = table["multiplicity"][rows].astype(np.int64)
-        scores = self._stage_scores(self.best.stages, "", split, ids)
-        for name, reference in self.references.items():
-            scores |= self._stage_scores(reference.get("stages") or {}, name, split, ids)
+        scores: dict[str, NDArray[np.float64]] = {"multiplicity": -multiplicity.astype(np.float64)}
+        for key, those in stages.items():
+            scores |= self._stage_scores(those, key, split, ids)
         return ScoredJets(
             samples=table["sample"][rows].astype(str),
             events=table["event_id"][rows].astype(np.int64),
             pt=table["pt"][rows].astype(np.float64),
             multiplicity=multiplicity,
-            scores={**scores, "multiplicity": -multiplicity.astype(np.float64)},
+            scores=scores,
         )
 
     def _stage_scores(
@@ -198,39 +163,23 @@ def detector_name(reference: str, score: str) -> str:
     return score if reference in ("", score) else f"{reference} {score}"
 
 
-def read(folder: Path) -> Study:
-    """Read a study's folder.
+def study_json(folder: Path) -> Mapping[str, Any]:
+    """Content of a folder's ``study.json``.
 
     Raises:
-        ValueError: no study there, or no trial of it is complete yet.
+        ValueError: there is none.
     """
-    if not (folder / "study.json").is_file():
+    path = folder / "study.json"
+    if not path.is_file():
         raise ValueError(f"{folder}: no study.json, so this is not a study's folder")
-    about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    settings = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
-    trials = [_trial(path) for path in sorted((folder / "trials").glob("*.json"))]
-    path = folder / "references.json"
-    references = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    study = Study(folder, about, settings, tuple(sorted(trials, key=lambda trial: trial.number)), references)
-    if not study.complete:
-        states = ", ".join(f"trial {trial.number}: {trial.state}" for trial in study.trials) or "no trial at all"
-        raise ValueError(f"{folder}: nothing to report before the first complete trial ({states})")
-    return study
+    about: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return about
 
 
-def _trial(path: Path) -> Trial:
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    return Trial(
-        number=int(facts["number"]),
-        state=str(facts["state"]),
-        reason=facts.get("reason"),
-        parameters=facts.get("parameters") or {},
-        stages=facts.get("stages") or {},
-        validation=facts.get("validation") or {},
-        test=facts.get("test") or {},
-        objectives=facts.get("objectives") or {},
-        seconds=facts.get("seconds") or {},
-    )
+def settings_yaml(folder: Path) -> Mapping[str, Any]:
+    """Content of a study's ``settings.yaml``."""
+    settings: Mapping[str, Any] = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
+    return settings
 
 
 def _columns(path: Path) -> dict[str, NDArray[Any]]:

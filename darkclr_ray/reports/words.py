@@ -9,7 +9,8 @@ from markupsafe import Markup, escape
 
 from darkclr_ray.reports.comparison import Evaluations, Ratio, rejection, side
 from darkclr_ray.reports.labels import D_Z, EPS_S, P_DROP, P_T, detector_label, signal_label
-from darkclr_ray.reports.record import Study, Trial
+from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.trials import Scan, Trial
 from darkclr_ray.reports.values import Value
 
 SURE = 0.95
@@ -23,7 +24,7 @@ _OBJECTIVES = {
 }
 
 
-def objective(study: Study) -> Markup:
+def objective(study: Scan) -> Markup:
     """What the search maximised, in words."""
     name = study.objective
     if name.startswith("leave_out:"):
@@ -48,7 +49,7 @@ def counted(study: Study, split: str, signals: Sequence[str] | None = None) -> M
     )
 
 
-def selecting_jets(study: Study) -> Markup:
+def selecting_jets(study: Scan) -> Markup:
     """The jets that chose among trials: those of the validation split that the objective looks at."""
     if study.objective == "signal_blind":
         return counted(study, "validation", signals=())
@@ -68,7 +69,7 @@ def point(trial: Trial) -> Markup:
     return Markup(", ").join(parts)
 
 
-def trained_and_selected(study: Study) -> Markup:
+def trained_and_selected(study: Scan) -> Markup:
     """The end of every caption: what was trained on what and selected on what, and which jets are shown."""
     return Markup(
         "Trained on {} jets without labels; hyperparameters selected by the objective “{}” on the validation split "
@@ -82,7 +83,7 @@ def _training_jets(study: Study) -> Markup:
     return number + background_label(study)
 
 
-def subtitle(study: Study) -> Markup:
+def subtitle(study: Scan) -> Markup:
     """One line below the title: what kind of study this is, how many trials, when."""
     states = [trial.state for trial in study.trials]
     other = [
@@ -94,7 +95,7 @@ def subtitle(study: Study) -> Markup:
     return Markup("{} · {}").format(words, str(study.about.get("created", "date not recorded")))
 
 
-def headline(study: Study, found: Evaluations, ratios: Sequence[Ratio], eps_s: float) -> Markup:
+def headline(study: Scan, found: Evaluations, ratios: Sequence[Ratio], eps_s: float) -> Markup:
     """The outcome in a sentence or two, in numbers drawn from the data, wins and losses alike."""
     rejections = {name: rejection(side(one, "matched"), eps_s) for name, one in found[study.score].items()}
     text = Markup("The best of {} trials ({}) reaches a {}-matched background rejection of {} on {}").format(
@@ -151,7 +152,7 @@ def detector_words(name: str) -> Markup:
     return words.get(name) or detector_label(name)
 
 
-def summary(study: Study, found: Evaluations) -> list[Markup]:
+def summary(study: Scan, found: Evaluations) -> list[Markup]:
     """The study in a few paragraphs: what was trained, what selected what, what the thresholds mean."""
     settings: Mapping[str, Any] = study.settings
     trained = Markup(

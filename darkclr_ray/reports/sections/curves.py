@@ -10,15 +10,16 @@ from darkclr_ray.reports.comparison import WEIGHTINGS
 from darkclr_ray.reports.figures import roc
 from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS, detector_label
 from darkclr_ray.reports.page import Figure, Section
-from darkclr_ray.reports.record import ScoredJets, Study
+from darkclr_ray.reports.record import ScoredJets
 from darkclr_ray.reports.tables import Cell
+from darkclr_ray.reports.trials import Scan
 from darkclr_ray.reports.values import Value
 
 GRID = np.unique(np.concatenate([np.geomspace(0.005, 0.1, 20), np.linspace(0.1, 1.0, 91)]))
 """Signal efficiencies of the curves' points."""
 
 
-def section(study: Study, scored: ScoredJets, eps_s: float) -> Section:
+def section(study: Scan, scored: ScoredJets, eps_s: float) -> Section:
     """One curve a signal, raw and matched, with 68% bands (Fig. 4, right)."""
     looks = theme.signal_looks(list(study.samples))
     panels: dict[str, list[roc.Roc]] = {str(WEIGHTING_LABELS[weighting]): [] for weighting in WEIGHTINGS}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -13,11 +14,20 @@ from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.settings import StudySettings
 
 
-def section(study: Study) -> Section:
-    """Facts, settings that differ from the paper's, and timings."""
-    return Section(
-        "provenance", "Where the numbers come from", [differing_settings(study), facts(study), timings(study)]
-    )
+@dataclass(frozen=True)
+class Unit:
+    """A trial, or whatever else a study consists of: what it is called and the seconds that it spent by stage."""
+
+    name: str
+    seconds: Mapping[str, float]
+    best: bool = False
+
+
+def section(study: Study, *, unit: str, units: Sequence[Unit], chosen: Mapping[str, Any] | None = None) -> Section:
+    """Facts, settings that differ from the paper's, and timings of the study's units (each a "trial", say); ``chosen``
+    are facts about the one that was chosen, where one was."""
+    blocks = [differing_settings(study), facts(study, {f"best {unit}": chosen} if chosen else {}), timings(unit, units)]
+    return Section("provenance", "Where the numbers come from", blocks)
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -51,9 +61,9 @@ def differing_settings(study: Study) -> Table:
     )
 
 
-def facts(study: Study) -> Table:
+def facts(study: Study, more: Mapping[str, Mapping[str, Any]]) -> Table:
     """Versions, seed, machine, and fingerprints of the jets, one fact a row."""
-    about, best = study.about, study.best
+    about = study.about
     groups: dict[str, Any] = {
         "study": {
             "name": study.name,
@@ -62,7 +72,7 @@ def facts(study: Study) -> Table:
             "seed": study.settings.get("seed"),
             "command": " ".join(map(str, about.get("command") or [])) or None,
         },
-        "best trial": {"number": best.number, **{f"{kind} stage": key for kind, key in best.stages.items()}},
+        **more,
         "machine": about.get("machine") or {"": None},
         "versions": about.get("versions") or {"": None},
         "jets": about.get("jets") or {"": None},
@@ -75,22 +85,19 @@ def facts(study: Study) -> Table:
     return Table("provenance", Markup("What made these numbers."), columns, rows)
 
 
-def timings(study: Study) -> Table:
-    """Seconds of each trial by stage, and their sums; a stage found in the store costs nothing."""
-    spent = {
-        trial.number: {stage: seconds for stage, seconds in trial.seconds.items() if stage != "total"}
-        for trial in study.trials
-    }
-    stages = list(dict.fromkeys(stage for parts in spent.values() for stage in parts))
+def timings(unit: str, units: Sequence[Unit]) -> Table:
+    """Seconds of each unit by stage, and their sums; a stage found in the store costs nothing."""
+    spent = [{stage: time for stage, time in one.seconds.items() if stage != "total"} for one in units]
+    stages = list(dict.fromkeys(stage for parts in spent for stage in parts))
     rows: list[dict[str, Cell]] = [
-        {"trial": str(number), **parts, "sum": sum(parts.values()), "best": int(number == study.best.number)}
-        for number, parts in spent.items()
+        {"unit": one.name, **parts, "sum": sum(parts.values()), "best": int(one.best)}
+        for one, parts in zip(units, spent, strict=True)
         if parts
     ]
-    total: dict[str, Cell] = {stage: sum(parts.get(stage, 0.0) for parts in spent.values()) for stage in stages}
-    total |= {"trial": "all", "sum": sum(sum(parts.values()) for parts in spent.values())}
-    caption = "Seconds that each trial spent, by stage; what an earlier trial had computed comes from the store."
-    columns = [Column("trial", "trial"), *(Column(stage, stage) for stage in stages), Column("sum", "sum")]
+    total: dict[str, Cell] = {stage: sum(parts.get(stage, 0.0) for parts in spent) for stage in stages}
+    total |= {"unit": "all", "sum": sum(sum(parts.values()) for parts in spent)}
+    caption = f"Seconds that each {unit} spent, by stage; what an earlier one had computed comes from the store."
+    columns = [Column("unit", unit), *(Column(stage, stage) for stage in stages), Column("sum", "sum")]
     return Table("timings", caption, columns, [*rows, total])
 
 

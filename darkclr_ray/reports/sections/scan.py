@@ -9,8 +9,8 @@ from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
 from darkclr_ray.reports.figures import scan
 from darkclr_ray.reports.labels import D_Z, P_DROP, WEIGHTING_LABELS, detector_label
 from darkclr_ray.reports.page import Figure, Section
-from darkclr_ray.reports.record import Study
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.reports.trials import Scan
 
 PARAMETERS = (
     scan.Parameter("d_z", Markup("embedding dimension {}").format(D_Z), log=True),
@@ -19,7 +19,7 @@ PARAMETERS = (
 )
 
 
-def section(study: Study, eps_s: float) -> Section:
+def section(study: Scan, eps_s: float) -> Section:
     """Rejection and AUC of every trial on test jets (Fig. 5), and a table of all trials."""
     signals = [study.lead, *(name for name in study.samples if name != study.lead)]
     choices = {
@@ -37,7 +37,7 @@ def section(study: Study, eps_s: float) -> Section:
     return Section("scan", "What the search found", [figure, trials(study, eps_s)])
 
 
-def points(study: Study, signal: str, weighting: Weighting, eps_s: float) -> list[scan.Point]:
+def points(study: Scan, signal: str, weighting: Weighting, eps_s: float) -> list[scan.Point]:
     """A point for each complete trial and score."""
     found = []
     for trial in study.complete:
@@ -51,7 +51,7 @@ def points(study: Study, signal: str, weighting: Weighting, eps_s: float) -> lis
     return found
 
 
-def trials(study: Study, eps_s: float) -> Table:
+def trials(study: Scan, eps_s: float) -> Table:
     """All trials with what they reached on the leading signal; pruned and failed ones with the reason."""
     rows: list[dict[str, Cell]] = []
     for trial in study.trials:

@@ -9,10 +9,10 @@ from markupsafe import Markup
 from darkclr_ray.evaluation.rejection import Evaluation, Performance
 from darkclr_ray.reports import comparison, words
 from darkclr_ray.reports.comparison import PAPER, PAPER_AREA, WEIGHTINGS, Evaluations, Ratio
-from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, detector_label
+from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS, detector_label
 from darkclr_ray.reports.page import Section
-from darkclr_ray.reports.record import Study
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.reports.trials import Scan
 from darkclr_ray.reports.values import Value
 
 WHO = Markup(
@@ -24,7 +24,7 @@ WHO = Markup(
 """What the rows of the tables are."""
 
 
-def section(study: Study, found: Evaluations, ratios: Sequence[Ratio], eps_s: float) -> Section:
+def section(study: Scan, found: Evaluations, ratios: Sequence[Ratio], eps_s: float) -> Section:
     """Tables of rejections (at ``eps_s`` and 0.1), paired ratios, areas and significance improvements."""
     at = Markup("at {} = {:g}").format(EPS_S, eps_s)
     return Section(
@@ -35,11 +35,12 @@ def section(study: Study, found: Evaluations, ratios: Sequence[Ratio], eps_s: fl
             table(
                 "rejections",
                 Markup(
-                    "Background rejection 1/ε<sub>B</sub> {}; chance is {:g}. Raw: exact binomial intervals for the "
-                    "surviving background; {}-matched: bootstrap over events. The paper’s errors are standard "
-                    "deviations over networks, on its own jets. The CSV holds every number of these tables with both "
-                    "kinds of intervals. {}"
-                ).format(at, 1 / eps_s, P_T, words.trained_and_selected(study)),
+                    "Background rejection 1/ε<sub>B</sub> {}; chance is {:g}. Intervals: bootstrap over "
+                    "events, the threshold derived anew from the signal each time. The paper’s errors are standard "
+                    "deviations over networks, on its own jets. The CSV holds every number of these tables, and the "
+                    "exact binomial intervals of the surviving background, which take the threshold as given and "
+                    "are too short for that. {}"
+                ).format(at, 1 / eps_s, words.trained_and_selected(study)),
                 study,
                 found,
                 lambda performance: comparison.rejection(performance, eps_s),
@@ -79,7 +80,7 @@ def section(study: Study, found: Evaluations, ratios: Sequence[Ratio], eps_s: fl
 def table(
     name: str,
     caption: str,
-    study: Study,
+    study: Scan,
     found: Evaluations,
     quantity: Callable[[Performance], Value],
     *,
@@ -103,7 +104,7 @@ def table(
     return Table(name, caption, [Column("detector", ""), *_signal_columns(study)], rows, data)
 
 
-def ratio_table(study: Study, ratios: Sequence[Ratio], eps_s: float) -> Table:
+def ratio_table(study: Scan, ratios: Sequence[Ratio], eps_s: float) -> Table:
     """The best trial's score over every other one, with the confidence that it is better."""
     rows: dict[str, dict[str, Cell]] = {}
     for ratio in ratios:
@@ -128,7 +129,7 @@ def ratio_table(study: Study, ratios: Sequence[Ratio], eps_s: float) -> Table:
     return Table("ratios", caption, [Column("denominator", "over"), *_signal_columns(study)], list(rows.values()), data)
 
 
-def _signal_columns(study: Study) -> list[Column]:
+def _signal_columns(study: Scan) -> list[Column]:
     return [
         Column(f"{signal}_{weighting}", study.label(signal), label)
         for weighting, label in WEIGHTING_LABELS.items()

@@ -13,9 +13,10 @@ from darkclr_ray.reports.labels import R_INV
 from darkclr_ray.reports.page import Section
 from darkclr_ray.reports.record import Study
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.reports.trials import Scan
 
 
-def section(study: Study, found: Evaluations) -> Section:
+def section(study: Scan, found: Evaluations) -> Section:
     """What was trained, what chose what, what the numbers mean, on which samples."""
     return Section("study", "The study", [*words.summary(study, found), samples(study)])
 

@@ -1,4 +1,4 @@
-"""How the best trial was trained, and whether its Langevin chains moved."""
+"""How a pair of encoder and autoencoder was trained, and whether its Langevin chains moved."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from darkclr_ray.reports import words
 from darkclr_ray.reports.figures import training
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.record import Study
@@ -16,28 +15,28 @@ from darkclr_ray.reports.tables import Table
 History = Sequence[Mapping[str, Any]]
 
 
-def section(study: Study) -> Section:
-    """Curves of encoder and autoencoder with a paragraph on the chains' health; what was not kept is left out."""
-    encoder, energy = study.history(study.best, "representation"), study.history(study.best, "energy")
+def section(study: Study, stages: Mapping[str, str], whose: str, ending: Markup) -> Section:
+    """Curves of the encoder and autoencoder of some ``stages`` with a paragraph on the chains' health; what was not
+    kept is left out. ``whose`` they are ("the best trial"), and the ``ending`` of the captions."""
+    encoder, energy = study.history(stages, "representation"), study.history(stages, "energy")
     kept = kept_epoch(energy)
     blocks: list[str | Figure | Table] = [health(encoder, energy, kept)]
-    ending = words.trained_and_selected(study)
     if encoder:
         caption = Markup(
-            "Training of the best trial’s encoder: loss (Eq. 3 and the penalty on the norm), cosine similarities of "
+            "Training of the encoder of {}: loss (Eq. 3 and the penalty on the norm), cosine similarities of "
             "the views to the anchor, and mean norm of the background’s representations. {}"
-        ).format(ending)
+        ).format(whose, ending)
         blocks.append(Figure("encoder_training", training.encoder_training(encoder), caption, _plain(encoder)))
     if energy:
         caption = Markup(
-            "Training of the best trial’s normalised autoencoder: energies (squared error per dimension) of data and "
+            "Training of the normalised autoencoder of {}: energies (squared error per dimension) of data and "
             "of the ends of the chains, their difference, the chains’ displacement in units of the data’s spread, and "
             "the mean Metropolis–Hastings acceptance of their last step. Grey: pre-training by reconstruction; "
             "dotted: the epoch that was kept; crosses: warnings. {}"
-        ).format(ending)
+        ).format(whose, ending)
         figure = training.energy_training(energy, kept["epoch"] if kept else None)
         blocks.append(Figure("energy_training", figure, caption, _plain(energy)))
-    return Section("training", "Training of the best trial, and the health of its chains", blocks)
+    return Section("training", f"Training of {whose}, and the health of its chains", blocks)
 
 
 def kept_epoch(energy: History) -> Mapping[str, Any] | None:

@@ -1,0 +1,105 @@
+"""What an embedding scan left in its folder: its trials and references."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from darkclr_ray.reports.record import ScoredJets, Study, settings_yaml, study_json
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial as its JSON file tells it; ``validation`` and ``test`` are {score: {signal: evaluation}}."""
+
+    number: int
+    state: str
+    reason: str | None
+    parameters: Mapping[str, float]
+    stages: Mapping[str, str]
+    validation: Mapping[str, Mapping[str, Any]]
+    test: Mapping[str, Mapping[str, Any]]
+    objectives: Mapping[str, float]
+    seconds: Mapping[str, float]
+
+    def objective(self, name: str) -> float:
+        """Value of an objective on validation jets; minus infinity where it could not be computed."""
+        value = self.objectives.get(name)
+        return -math.inf if value is None else value
+
+
+@dataclass(frozen=True)
+class Scan(Study):
+    """An embedding scan's folder: what it was asked to do and what its trials reached."""
+
+    trials: tuple[Trial, ...]
+    references: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def objective(self) -> str:
+        """Name of the objective that the search maximised on validation jets."""
+        return str(self.settings["search"]["objective"])
+
+    @property
+    def score(self) -> str:
+        """The score that the objective judged."""
+        return str(self.settings["search"]["score"])
+
+    @property
+    def complete(self) -> list[Trial]:
+        """Trials that ran to their end."""
+        return [trial for trial in self.trials if trial.state == "COMPLETE"]
+
+    @cached_property
+    def best(self) -> Trial:
+        """The complete trial with the largest objective; of equal ones the first."""
+        return max(self.complete, key=lambda trial: (trial.objective(self.objective), -trial.number))
+
+    def scores(self, trial: Trial) -> list[str]:
+        """Scores of a trial on test jets, the judged one first."""
+        return sorted(trial.test, key=lambda score: score != self.score)
+
+    def evaluated(self) -> Iterable[str]:
+        return self.best.test.get(self.score, {})
+
+    def scored(self, split: str) -> ScoredJets:
+        """Jets of a split with the scores of the best trial and of the references."""
+        stages = {name: reference.get("stages") or {} for name, reference in self.references.items()}
+        return self.jets_with_scores(split, {"": self.best.stages, **stages})
+
+
+def read(folder: Path) -> Scan:
+    """Read an embedding scan's folder.
+
+    Raises:
+        ValueError: no study there, or no trial of it is complete yet.
+    """
+    about, settings = study_json(folder), settings_yaml(folder)
+    trials = [_trial(path) for path in sorted((folder / "trials").glob("*.json"))]
+    path = folder / "references.json"
+    references = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    scan = Scan(folder, about, settings, tuple(sorted(trials, key=lambda trial: trial.number)), references)
+    if not scan.complete:
+        states = ", ".join(f"trial {trial.number}: {trial.state}" for trial in scan.trials) or "no trial at all"
+        raise ValueError(f"{folder}: nothing to report before the first complete trial ({states})")
+    return scan
+
+
+def _trial(path: Path) -> Trial:
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    return Trial(
+        number=int(facts["number"]),
+        state=str(facts["state"]),
+        reason=facts.get("reason"),
+        parameters=facts.get("parameters") or {},
+        stages=facts.get("stages") or {},
+        validation=facts.get("validation") or {},
+        test=facts.get("test") or {},
+        objectives=facts.get("objectives") or {},
+        seconds=facts.get("seconds") or {},
+    )
