@@ -36,22 +36,27 @@ class JetEncoder(Protocol):
 def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
     """Representations of jets, float32 (B, d), on the encoder's device; jets of similar length go together."""
     device = next(encoder.parameters()).device
-    sizes = np.minimum(jets.multiplicity, inputs.constituents)
-    order = np.argsort(sizes, kind="stable")
-    total = int(sizes.sum())
-    cuts = np.searchsorted(
-        np.cumsum(sizes[order]), np.arange(CONSTITUENTS_AT_ONCE[device.type], total, CONSTITUENTS_AT_ONCE[device.type])
-    )
     width = encoder.settings.d_z if layer == "head" else encoder.settings.d_r
     result = np.empty((len(jets), width), dtype=np.float32)
     encoder.eval()
     with torch.inference_mode():
-        for members in np.split(order, np.unique(cuts[cuts > 0])) if len(jets) else []:
+        for members in together(inputs, jets, device):
             constituents, offsets = plain_inputs(jets.take(members), inputs)
             output = encoder(
                 to_tensor(constituents, device),
                 to_tensor(offsets, torch.device("cpu")),
-                longest=int(sizes[members[-1]]),
+                longest=int(offsets[-1] - offsets[-2]),
             )
             result[members] = getattr(output, layer).cpu().numpy()
     return result
+
+
+def together(inputs: InputSettings, jets: Jets, device: torch.device) -> list[NDArray[np.int64]]:
+    """Which jets pass the network together: all of them, in the order of their length."""
+    if not len(jets):
+        return []
+    sizes = np.minimum(jets.multiplicity, inputs.constituents)
+    order = np.argsort(sizes, kind="stable")
+    each = CONSTITUENTS_AT_ONCE[device.type]
+    cuts = np.searchsorted(np.cumsum(sizes[order]), np.arange(each, int(sizes.sum()), each))
+    return np.split(order, np.unique(cuts[cuts > 0]))

@@ -1,11 +1,13 @@
 """The paper's recipe written straightforwardly: what the package's fast versions are timed and tested against.
 
-Frozen: nothing here is made faster or slower with the package. Padded float32 jets, one forward pass a view through
-``nn.TransformerEncoder``, ``nn.Sequential`` autoencoder, a Python loop of Langevin steps by autograd.
+Frozen: nothing here is made faster or slower with the package. Padded float32 jets, views made a batch at a time from
+a generator, one forward pass a view through ``nn.TransformerEncoder``, ``nn.Sequential`` autoencoder, a Python loop of
+Langevin steps by autograd.
 """
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -71,6 +73,58 @@ def contrastive_step(
     return loss.detach()
 
 
+def centred(jets: Tensor) -> Tensor:
+    """(B, N, 3) zero-padded pT in GeV, eta, phi -> the same about each jet's pT centroid."""
+    pt = jets[:, :, :1]
+    centroid = (pt * jets[:, :, 1:]).sum(1, keepdim=True) / pt.sum(1, keepdim=True)
+    return torch.cat([pt, jets[:, :, 1:] - centroid], dim=2) * (pt > 0)
+
+
+def rotated(jets: Tensor, angle: Tensor) -> Tensor:
+    """Each jet turned about the origin by its angle, (B,)."""
+    cosine, sine = angle.cos()[:, None], angle.sin()[:, None]
+    pt, eta, phi = jets.unbind(2)
+    return torch.stack([pt, cosine * eta - sine * phi, sine * eta + cosine * phi], dim=2)
+
+
+def translated(jets: Tensor) -> Tensor:
+    """Each jet shifted along both axes, uniformly within its extent along them."""
+    there = jets[:, :, :1] > 0
+    plane = jets[:, :, 1:]
+    largest = plane.masked_fill(~there, -math.inf).amax(1, keepdim=True)
+    smallest = plane.masked_fill(~there, math.inf).amin(1, keepdim=True)
+    shift = (2 * torch.rand_like(largest) - 1) * (largest - smallest)
+    return torch.cat([jets[:, :, :1], (plane + shift) * there], dim=2)
+
+
+def dropped(jets: Tensor, p_drop: float) -> Tensor:
+    """Constituents dropped with probability ``p_drop``, at least one kept, the jet's vector pT restored."""
+    there = jets[:, :, 0] > 0
+    numbers = torch.rand(there.shape).masked_fill(~there, -1)
+    keep = there & (numbers >= p_drop)
+    keep[torch.arange(len(jets)), numbers.argmax(1)] = True
+    kept = jets * keep[:, :, None]
+    return torch.cat([kept[:, :, :1] * (jet_pt(jets) / jet_pt(kept))[:, None, None], kept[:, :, 1:]], dim=2)
+
+
+def jet_pt(jets: Tensor) -> Tensor:
+    """Magnitude of each jet's summed transverse momentum, (B,)."""
+    pt, _, phi = jets.unbind(2)
+    return torch.hypot((pt * phi.cos()).sum(1), (pt * phi.sin()).sum(1))
+
+
+def three_views(jets: Tensor, p_drop: float, pt_scale: float = 300.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Anchor, positive and anomalous view of (B, N, 3) zero-padded jets, ready for the network (Sec. 3.2)."""
+    jets = centred(jets)
+    angle = 2 * math.pi * torch.rand(len(jets))
+    anchor = translated(rotated(jets, angle))
+    positive = translated(rotated(jets, 2 * math.pi * torch.rand(len(jets))))
+    anomalous = translated(rotated(dropped(jets, p_drop), angle))
+    for view in (anchor, positive, anomalous):
+        view[:, :, 0] /= pt_scale
+    return anchor, positive, anomalous
+
+
 def plain_autoencoder(d_z: int, settings: NAESettings) -> nn.Sequential:
     """The autoencoder of Sec. 4 with PReLU."""
     widths = [d_z, *settings.hidden, settings.bottleneck, *reversed(settings.hidden), d_z]
@@ -96,6 +150,15 @@ def langevin_loop(autoencoder: nn.Module, z: Tensor, step_size: float, noise: fl
         (gradient,) = torch.autograd.grad(energy, z)
         z = z - step_size * gradient + noise * torch.randn_like(z)
     return z.detach()
+
+
+def reconstruction_step(autoencoder: nn.Module, optimiser: torch.optim.Optimizer, z: Tensor) -> Tensor:
+    """One step of pre-training on z, (B, d_z)."""
+    loss: Tensor = (z - autoencoder(z)).square().mean()
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return loss.detach()
 
 
 def divergence_step(

@@ -1,0 +1,93 @@
+"""A step of the encoder's training: forward pass, loss, backward pass, optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle
+
+import numpy as np
+import torch
+
+from darkclr_ray.augmentations.views import ViewBatch
+from darkclr_ray.benchmarks.hardware import automatic, product_rate
+from darkclr_ray.benchmarks.inputs import (
+    SIZES,
+    encoder_operations,
+    padded_views,
+    settings_of,
+    starter_background,
+    training_on,
+)
+from darkclr_ray.benchmarks.interleaved import Action, interleaved
+from darkclr_ray.benchmarks.plain import PlainEncoder, contrastive_step
+from darkclr_ray.benchmarks.row import AUTOCAST, OURS, PLAIN, Row
+from darkclr_ray.settings import StudySettings
+from darkclr_ray.training.contrastive import ContrastiveTraining
+
+BATCHES = 4
+"""Batches that are trained on in turn."""
+
+
+def rows(repetitions: int, device: str = "cpu") -> Iterator[Row]:
+    """Encoders of two sizes, each in what precision the package takes by itself and in float32."""
+    for size in SIZES:
+        settings = settings_of(size)
+        precisions = dict.fromkeys((str(automatic(device)).removeprefix("torch."), "float32"))
+        trainings = {precision: training(settings, precision, device) for precision in precisions}
+        batches = list(next(iter(trainings.values())).stream(0, 0, 1))
+        ways = {precision: our_step(trained, batches) for precision, trained in trainings.items()}
+        ways |= plain_steps(settings, batches, device)
+        rates = interleaved(ways, repetitions)
+        work = np.mean([3 * encoder_operations(settings.encoder, np.diff(b.offsets)) / len(b) for b in batches])
+        for place, precision in enumerate(precisions):
+            named = {OURS if way == precision else way: measured for way, measured in rates.measured.items()}
+            peak = product_rate(getattr(torch, precision), device)
+            yield Row.of_rates(
+                "contrastive step",
+                f"{size} encoder, batch {settings.contrastive.batch_size}, {precision}" + (" (auto)" * (not place)),
+                type(rates)(named),
+                limit=rates[precision] * work / peak,
+                aim="12x plain" if size == "Table 1" and not place else "never slower than plain",
+                note=f"limit: {peak / 1e12:.2f} TFLOP/s in products, {work / 1e6:.0f} MFLOP a jet",
+            )
+
+
+def training(settings: StudySettings, precision: str, device: str) -> ContrastiveTraining:
+    """A training at its first step."""
+    jets = starter_background().take(np.arange(BATCHES * settings.contrastive.batch_size))
+    result = training_on(jets, settings)
+    result.to(torch.device(device), precision)
+    result.begin_epoch(0)
+    return result
+
+
+def our_step(trained: ContrastiveTraining, batches: list[ViewBatch]) -> Action:
+    """A step of the package on the next batch."""
+    turn = cycle(batches)
+
+    def step() -> float:
+        batch = next(turn)
+        trained.step(batch)
+        return len(batch)
+
+    return step
+
+
+def plain_steps(settings: StudySettings, batches: list[ViewBatch], device: str) -> dict[str, Action]:
+    """A step of the plain recipe on the next batch, without and with autocast."""
+    contrastive = settings.contrastive
+    encoder = PlainEncoder(settings.encoder).to(device)
+    optimiser = torch.optim.Adam(encoder.parameters(), contrastive.learning_rate, eps=contrastive.adam_epsilon)
+    padded = [tuple(v.to(device) for v in padded_views(b, settings.inputs.constituents)) for b in batches]
+    turn = cycle(padded)
+
+    def step() -> float:
+        anchor, positive, anomalous = next(turn)
+        contrastive_step(encoder, optimiser, (anchor, positive, anomalous))
+        return len(anchor)
+
+    def autocast() -> float:
+        with torch.autocast(device, torch.bfloat16):
+            return step()
+
+    return {PLAIN: step, AUTOCAST: autocast}

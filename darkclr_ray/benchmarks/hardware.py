@@ -1,0 +1,90 @@
+"""What the machine can do at best: matrix products and memory traffic; and what it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from darkclr_ray.benchmarks.interleaved import interleaved
+from darkclr_ray.networks.precision import products_dtype
+
+SIDE = {"cpu": 1536, "cuda": 8192}
+"""Side of the square matrices that are multiplied: a few tens of milliseconds each."""
+
+
+@cache
+def product_rate(dtype: torch.dtype, device: str = "cpu") -> float:
+    """Floating-point operations a second of a large square matrix product, by the fastest of torch's libraries."""
+    side = SIDE[device]
+    a, b = (torch.randn(side, side, dtype=dtype, device=device) for _ in range(2))
+
+    def product() -> float:
+        torch.mm(a, b)
+        return 2.0 * side**3
+
+    ways = {"mm": product}
+    if device == "cpu" and dtype == torch.float32:
+        # torch takes MKL for float32, which is slow on processors that are not Intel's; oneDNN is there as well
+
+        def pointwise() -> float:
+            torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
+            return 2.0 * side**3
+
+        ways["onednn"] = pointwise
+    rates = interleaved(ways, 5, least=0.1)
+    return max(max(measured) for measured in rates.measured.values())
+
+
+@cache
+def copy_rate() -> float:
+    """Bytes a second, read and written, that one core moves in a copy too large for its caches."""
+    source = np.ones(2**24, dtype=np.float64)
+    target = np.empty_like(source)
+
+    def copy() -> float:
+        np.copyto(target, source)
+        return 2.0 * source.nbytes
+
+    return max(interleaved({"copy": copy}, 5, least=0.1).measured["copy"])
+
+
+def automatic(device: str = "cpu") -> torch.dtype:
+    """Type of matrix products that the package takes by itself on this hardware."""
+    return products_dtype("auto", device)
+
+
+def describe() -> dict[str, str]:
+    """The machine in words: processor, cores, threads of torch, load, memory, GPU, versions."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "processor": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
+        "units": ", ".join(units()) or "none for bfloat16",
+        "threads of torch": str(torch.get_num_threads()),
+        "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "GPU": gpu,
+        "versions": f"torch {torch.__version__}, numpy {np.__version__}, Python {platform.python_version()}",
+        "products": str(automatic("cuda" if torch.cuda.is_available() else "cpu")).removeprefix("torch."),
+    }
+
+
+def processor() -> str:
+    """Name of the processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def units() -> list[str]:
+    """Units of the processor for bfloat16."""
+    found = {
+        "AVX512-BF16": torch.cpu._is_avx512_bf16_supported(),
+        "AMX": torch.cpu._is_amx_tile_supported(),
+    }
+    return [name for name, there in found.items() if there]

@@ -1,0 +1,76 @@
+"""What the stages are measured on: the jets that ship with the package, and networks of two sizes."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from darkclr_ray.augmentations.views import ViewBatch
+from darkclr_ray.detectors.darkclr import contrastive_training
+from darkclr_ray.jets.folder import open_jets, starter_jets
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.networks.padded import pad
+from darkclr_ray.settings import EncoderSettings, StudySettings, preset
+from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.runner import Runner
+
+SIZES = {"Table 1": "paper", "small": "laptop"}
+"""Names of two encoders, and the presets that have them."""
+
+
+@cache
+def starter_background() -> Jets:
+    """The starter set's background jets to train on."""
+    return open_jets(starter_jets()).load("train", "qcd")
+
+
+def repeated(jets: Jets, count: int) -> Jets:
+    """``count`` jets: these again and again, each with an id of its own."""
+    many = jets.take(np.arange(count) % len(jets))
+    return Jets(many.constituents, many.offsets, np.arange(count), np.arange(count), many.kinematics)
+
+
+def synthetic(count: int, constituents: int, seed: int = 0) -> Jets:
+    """Jets at random with exactly so many constituents."""
+    random = np.random.default_rng(seed)
+    pt = -np.sort(-random.exponential(6.0, (count, constituents)) - 0.5, axis=1)
+    plane = random.normal(0.0, 0.25, (count, constituents, 2)).clip(-0.8, 0.8)
+    numbers = np.arange(count)
+    kinematics = np.stack([pt.sum(1), np.zeros(count), np.zeros(count), 0.1 * pt.sum(1)], axis=1)
+    return Jets(
+        np.concatenate([pt[:, :, None], plane], axis=2).reshape(-1, 3).astype(np.float32),
+        np.arange(count + 1) * constituents,
+        numbers,
+        numbers.copy(),
+        kinematics.astype(np.float32),
+    )
+
+
+def training_on(jets: Jets, settings: StudySettings) -> ContrastiveTraining:
+    """One epoch of the encoder's training on these jets, from memory, in this process."""
+    return contrastive_training(settings.updated({"contrastive": {"epochs": 1}}), TrainingSample(jets), Runner())
+
+
+def settings_of(size: str) -> StudySettings:
+    """The settings of a study with an encoder of `SIZES`."""
+    return preset(SIZES[size])
+
+
+def padded_views(batch: ViewBatch, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The views of a batch as the plain recipe takes them, (B, length, 3) each."""
+    jets, _ = pad(torch.from_numpy(batch.constituents), torch.from_numpy(batch.offsets), length)
+    anchor, positive, anomalous = jets.chunk(3)
+    return anchor, positive, anomalous
+
+
+def encoder_operations(settings: EncoderSettings, sizes: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
+    """Floating-point operations of the matrix products of a forward pass over jets of these sizes, without padding."""
+    rows, pairs = float(sizes.sum()), float(np.square(sizes).sum())
+    block = 8 * settings.d_r**2 + 4 * settings.d_r * settings.d_h
+    head = 2 * settings.d_r * settings.d_z + 2 * (settings.head_layers - 1) * settings.d_z**2
+    return rows * (6 * settings.d_r + settings.layers * block) + (
+        settings.layers * 4 * settings.d_r * pairs + len(sizes) * head
+    )

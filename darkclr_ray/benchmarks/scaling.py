@@ -1,0 +1,119 @@
+"""Cost as work grows: what a jet, or a constituent, costs in small work and in large."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import cycle
+
+import numpy as np
+import torch
+
+from darkclr_ray.augmentations.views import MemoryViews
+from darkclr_ray.benchmarks.inputs import repeated, settings_of, starter_background, synthetic, training_on
+from darkclr_ray.benchmarks.interleaved import Action, interleaved
+from darkclr_ray.benchmarks.row import Row
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.settings import StudySettings
+
+JETS = (1_000, 10_000, 100_000, 1_000_000)
+CONSTITUENTS = (25, 50, 100, 200)
+D_Z = (16, 128, 512, 1024)
+BATCH_SIZES = (64, 256, 1024)
+TRIALS = (1, 2)
+LINEAR = "ratio: cost of one {unit} to that in the smallest work; 1 is linear"
+
+
+def rows(repetitions: int) -> Iterator[Row]:
+    """Jets of a set, constituents, embedding dimensions, batch sizes, trainings at a time."""
+    yield from growth("jets of the set", {n: epoch(n) for n in JETS}, repetitions)
+    table1 = settings_of("Table 1").updated({"contrastive": {"batch_size": 64}})
+    wide = {n: table1.updated({"inputs": {"constituents": n}}) for n in CONSTITUENTS}
+    steps = {n: step(settings, synthetic(128, n), n) for n, settings in wide.items()}
+    yield from growth("constituents a jet", steps, repetitions, unit="constituents/s")
+    jets = starter_background()
+    widths = {n: step(table1.updated({"encoder": {"d_z": n}}), jets.take(np.arange(128))) for n in D_Z}
+    yield from growth("d_z", widths, repetitions)
+    sizes = {n: table1.updated({"contrastive": {"batch_size": n}}) for n in BATCH_SIZES}
+    batches = {n: step(settings, jets.take(np.arange(2 * n))) for n, settings in sizes.items()}
+    yield from growth("batch size", batches, repetitions)
+    yield from at_once()
+
+
+def growth(name: str, ways: dict[int, Action], repetitions: int, unit: str = "jets/s") -> Iterator[Row]:
+    """A row for each size, its cost relative to the smallest."""
+    rates = interleaved({str(size): action for size, action in ways.items()}, repetitions)
+    smallest = str(next(iter(ways)))
+    for size in map(str, ways):
+        yield Row(
+            "scaling",
+            f"{name}: {int(size):,}",
+            unit,
+            rates[size],
+            ratio=rates.ratio(smallest, size),
+            aim="linear or better",
+            note=f"{LINEAR.format(unit=unit.removesuffix('s/s'))}; peak memory so far {peak_memory():.0f} MB",
+        )
+
+
+def epoch(count: int) -> Action:
+    """An epoch of views from memory."""
+    settings = settings_of("Table 1")
+    sample = TrainingSample(repeated(starter_background(), count))
+    source = MemoryViews(sample, settings.views, settings.inputs, settings.contrastive.batch_size, settings.seed)
+    return lambda: sum(len(batch) for batch in source.stream(0, 1))
+
+
+def step(settings: StudySettings, jets: Jets, work: int = 1) -> Action:
+    """A step of the encoder's training, that counts as so much work a jet."""
+    training = training_on(jets, settings)
+    training.to(torch.device("cpu"), "bfloat16" if settings.compute.precision == "auto" else settings.compute.precision)
+    training.begin_epoch(0)
+    turn = cycle(list(training.stream(0, 0, 1)))
+
+    def done() -> float:
+        batch = next(turn)
+        training.step(batch)
+        return len(batch) * work
+
+    return done
+
+
+def at_once() -> Iterator[Row]:
+    """The same training in several processes at a time, one thread each: what trials side by side cost each other."""
+    first = None
+    for count in TRIALS:
+        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+            list(pool.map(one_training, [0.1] * count))
+            rates = list(pool.map(one_training, [5.0] * count))
+        rate = sum(rates) / count
+        first = first or rate
+        yield Row(
+            "scaling",
+            f"trainings at a time: {count}",
+            "jets/s each",
+            rate,
+            ratio=first / rate,
+            aim="linear or better",
+            note="ratio: cost of a jet to that of one training alone; small encoder, one thread each",
+        )
+
+
+def one_training(seconds: float) -> float:
+    """Rate of a training of the small encoder."""
+    torch.set_num_threads(1)
+    settings = settings_of("small")
+    action = step(settings, starter_background().take(np.arange(8 * settings.contrastive.batch_size)))
+    action()
+    started, jets = time.perf_counter(), 0.0
+    while time.perf_counter() - started < seconds:
+        jets += action()
+    return jets / (time.perf_counter() - started)
+
+
+def peak_memory() -> float:
+    """Largest memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

@@ -1,0 +1,91 @@
+"""Scoring: from shards on disk to ``scores.parquet``, against the bare forward pass on batches that lie ready."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from darkclr_ray.augmentations.views import plain_inputs
+from darkclr_ray.benchmarks.inputs import SIZES, repeated, settings_of, starter_background
+from darkclr_ray.benchmarks.interleaved import Action, interleaved
+from darkclr_ray.benchmarks.row import OURS, PLAIN, Row
+from darkclr_ray.detectors.darkclr import energies
+from darkclr_ray.jets.folder import JetFolder, open_jets
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.shards import write_shard
+from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.networks.precision import products_dtype
+from darkclr_ray.settings import InputSettings, StudySettings
+from darkclr_ray.store.scores import extend, write_scores
+from darkclr_ray.training.base import place
+from darkclr_ray.training.nae import EnergyModel
+from darkclr_ray.training.representing import represent, together
+
+JETS = {"Table 1": 2_000, "small": 20_000}
+"""Jets that are scored at a time, as many for each encoder as take a second or so."""
+
+
+def rows(repetitions: int) -> Iterator[Row]:
+    """Both encoders, with norm and energy as scores."""
+    for size in SIZES:
+        settings = settings_of(size)
+        encoder, model = networks(settings)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            jets = repeated(starter_background(), JETS[size])
+            write_shard(folder / "jets" / "test" / "qcd" / "shard-00000.parquet", jets, "qcd", {})
+            opened = open_jets(folder / "jets")
+            ours = partial(score, encoder, model, settings.inputs, opened, folder / "scores.parquet")
+            rates = interleaved({OURS: ours, PLAIN: forward(encoder, settings.inputs, jets)}, repetitions)
+        yield Row.of_rates(
+            "scoring",
+            f"{size} encoder, {encoder.products}".replace("torch.", ""),
+            rates,
+            limit=rates.ratio(OURS, PLAIN),
+            aim="0.90 of the bare forward pass",
+            note=f"plain: the bare forward pass; 1M jets in {1e6 / rates[OURS] / 60:.1f} min",
+        )
+
+
+def networks(settings: StudySettings) -> tuple[Encoder, EnergyModel]:
+    """Encoder and energy as they are initialised, in the precision that a study takes."""
+    encoder = Encoder(settings.encoder).eval()
+    model = EnergyModel(settings.encoder.d_z, settings.nae).eval()
+    cpu = torch.device("cpu")
+    for network in (encoder, model):
+        network.requires_grad_(False)
+        place(network, cpu, str(products_dtype(settings.compute.precision, cpu)).removeprefix("torch."))
+    return encoder, model
+
+
+def score(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: JetFolder, out: Path) -> float:
+    """What a study does to a sample of a split: read it, represent it, write its scores."""
+    read = jets.load("test", "qcd")
+    z = represent(encoder, inputs, read)
+    columns: dict[str, list[Any]] = {name: [] for name in ("jet_id", "sample", "split", "detector", "score")}
+    extend(columns, read, "qcd", "test", "s_CLR", np.sqrt(np.square(z, dtype=np.float64).sum(1)))
+    extend(columns, read, "qcd", "test", "s_NAE", energies(model, z))
+    write_scores(out, columns)
+    return len(read)
+
+
+def forward(encoder: Encoder, inputs: InputSettings, jets: Jets) -> Action:
+    """The network alone, on batches like those of `represent` that were made before."""
+    batches = []
+    for members in together(inputs, jets, torch.device("cpu")):
+        constituents, offsets = plain_inputs(jets.take(members), inputs)
+        batches.append((torch.from_numpy(constituents), torch.from_numpy(offsets)))
+
+    def passed() -> float:
+        with torch.inference_mode():
+            for constituents, offsets in batches:
+                encoder(constituents, offsets)
+        return len(jets)
+
+    return passed

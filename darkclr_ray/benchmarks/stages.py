@@ -1,0 +1,40 @@
+"""The stages by name, and how to measure them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from darkclr_ray.benchmarks.row import Row
+
+STAGES = (
+    "augmentation",
+    "contrastive",
+    "autoencoder",
+    "scoring",
+    "stream",
+    "trial",
+    "generation",
+    "memory",
+    "scaling",
+    "gpu",
+)
+"""Modules of this room, each with a function ``rows(repetitions)``."""
+
+QUICK = ("augmentation", "contrastive", "autoencoder", "scoring", "stream", "trial", "gpu")
+"""What is measured unless other stages are asked for: some minutes."""
+
+
+def measure(stages: Sequence[str], repetitions: int) -> Iterator[Row]:
+    """The rows of some stages, as they are measured.
+
+    Raises ValueError for an unknown stage.
+    """
+    unknown = [stage for stage in stages if stage not in STAGES]
+    if unknown:
+        raise ValueError(f"unknown stages: {', '.join(unknown)}; there are: {', '.join(STAGES)}")
+    for stage in stages:
+        torch.manual_seed(1)
+        yield from importlib.import_module(f"darkclr_ray.benchmarks.{stage}").rows(repetitions)

@@ -1,0 +1,52 @@
+"""How fast is each stage on this machine, against the paper's recipe written plainly and the hardware's limits?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from darkclr_ray.benchmarks.hardware import describe
+from darkclr_ray.benchmarks.row import notes, short, table
+from darkclr_ray.benchmarks.stages import QUICK, STAGES, measure
+
+
+def main() -> int:
+    """Measure what the command line asks for."""
+    line = argparse.ArgumentParser(description=__doc__)
+    line.add_argument(
+        "--stages", default=",".join(QUICK), help=f"some of {', '.join(STAGES)}, with commas (%(default)s)"
+    )
+    line.add_argument("--repetitions", type=int, default=3, help="rounds in which all ways take turns (%(default)s)")
+    line.add_argument("--threads", type=int, help="of torch (what torch takes by itself)")
+    line.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
+    arguments = line.parse_args()
+    if arguments.threads:
+        import torch
+
+        torch.set_num_threads(arguments.threads)
+    console, progress = Console(width=max(150, Console().width)), Console(stderr=True)
+    machine, rows = describe(), []
+    try:
+        for row in measure(arguments.stages.split(","), arguments.repetitions):
+            rows.append(row)
+            progress.print(f"{row.stage}: {row.case}: {short(row.ours)} {row.unit}", highlight=False)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    console.print(table(rows))
+    for number, note in enumerate(notes(rows), 1):
+        console.print(f"{number}  {note}", highlight=False)
+    for name, value in machine.items():
+        console.print(f"{name}: {value}", highlight=False)
+    if arguments.json is not None:
+        content = {"machine": machine, "rows": [row.to_json() for row in rows]}
+        arguments.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
