@@ -13,12 +13,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations import registry
-from darkclr_ray.augmentations.randomness import Draws, digest
+from darkclr_ray.augmentations.anomalous import anomalous_jets
+from darkclr_ray.augmentations.randomness import digest
 from darkclr_ray.detectors.darkclr import RepresentationDetector
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
-from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
+from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.nae import fitted_scale
 from darkclr_ray.training.runner import Runner
@@ -48,7 +48,7 @@ class ViewsClassifier(RepresentationDetector):
     def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Runner) -> None:
         settings = self.settings
         views = settings.views.model_copy(update={"p_drop": settings.views_classifier.p_drop})
-        anomalous = anomalous_jets(sample.jets, views, settings.inputs, settings.seed)
+        anomalous = anomalous_jets(sample.jets, views, settings.inputs, seed=settings.seed)
         z, z_anomalous = (runner.represent(encoder, jets, self.layer) for jets in (sample.jets, anomalous))
         self.layers = classifier(z, z_anomalous, settings.views_classifier.hidden, settings.seed)
 
@@ -72,26 +72,6 @@ class ViewsClassifier(RepresentationDetector):
         arrays = load_arrays(folder / FILE)
         detector.layers = [(arrays[f"weight_{n}"], arrays[f"bias_{n}"]) for n in range(len(arrays) // 2)]
         return detector
-
-
-def anomalous_jets(jets: Jets, views: ViewSettings, inputs: InputSettings, seed: int) -> Jets:
-    """Each jet after the transformations that its anomalous view has and its anchor has not (dropping, in the paper).
-
-    Jets are cut to their hardest constituents first. Raises ValueError where there is no such transformation.
-    """
-    names = [name for name in views.anomalous if name not in views.anchor]
-    if not names:
-        raise ValueError(
-            f"views.anomalous = {views.anomalous} has no transformation that views.anchor = {views.anchor} lacks, so a "
-            f"classifier of anomalous views has nothing to tell apart; add one, such as dropping"
-        )
-    hardest = jets.hardest(inputs.constituents)
-    packed = np.asfortranarray(hardest.constituents), hardest.offsets
-    for place, name in enumerate(names):
-        draws = Draws.keyed(jets.ids, seed=seed, epoch=0, transformation=f"views classifier {name}", draw=place)
-        packed = registry.find(name).from_settings(views, inputs)(*packed, draws)
-    constituents, offsets = packed
-    return Jets(np.ascontiguousarray(constituents), offsets, jets.ids, jets.events, jets.kinematics)
 
 
 def classifier(

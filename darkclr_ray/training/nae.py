@@ -24,7 +24,7 @@ from darkclr_ray.training.parallel import slice_of
 STANDING_STILL = 0.01
 """Displacement of chains, in units of the data's spread, below which they are said to stand still."""
 ABOVE_DATA = 1.1
-"""Energy at the end of chains, in units of the data's, above which noise dominates: they diffuse, and do not descend."""
+"""Energy at the end of chains, in units of the data's, above which noise dominates: they diffuse, not descend."""
 RUNAWAY = 1000.0
 """Displacement in the same units above which a chain has left every region that could matter."""
 DEAD_DIMENSION = 0.01
@@ -213,7 +213,7 @@ class NAETraining(Training):
         elif record["above_data"]:
             record["warning"] = (
                 f"Langevin chains end higher in energy than the data ({means['energy_chain']:.2g} against "
-                f"{means['energy_data']:.2g}): noise dominates the descent, so they find no region of low energy; lower "
+                f"{means['energy_data']:.2g}): noise dominates, and they find no region of low energy; lower "
                 f"the noise ({self.settings.noise:g}) or raise the step size ({self.settings.step_size:g})"
             )
         return record

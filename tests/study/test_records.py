@@ -1,4 +1,4 @@
-"""What readers find beside the trials, and the anomalies of the signal-blind objective."""
+"""What readers find beside the trials."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from darkclr_ray.jets.packed import Jets, vector_pt
+from darkclr_ray.jets.packed import Jets
 from darkclr_ray.settings import InputSettings
-from darkclr_ray.study.blind import anomalous_views
 from darkclr_ray.study.records import write_examples, write_jets
 
 
@@ -39,21 +38,3 @@ def test_examples_are_views_of_one_jet(tmp_path: Path, toy_jets: Callable[..., J
         assert len(views["dropping_0.5"]) < len(views["dropping_0.3"]) < len(original) < len(views["splitting"])
         np.testing.assert_array_equal(views["rotation"][:, 0], original[:, 0])
     assert sorted(tmp_path.iterdir()) == [path]
-
-
-def test_anomalies_without_a_signal(toy_jets: Callable[..., Jets]) -> None:
-    jets = toy_jets(3000, 1)
-    views = anomalous_views(jets, InputSettings(constituents=30), (0.3, 0.5, 0.7), seed=1)
-    assert sorted(views.ids) == sorted(jets.ids)
-    order = np.argsort(views.ids)[np.argsort(np.argsort(jets.ids))]
-    views = views.take(order)
-    hardest = jets.hardest(30)
-    kept = views.multiplicity / hardest.multiplicity
-    long = hardest.multiplicity > 20
-    for first, p_drop in enumerate((0.3, 0.5, 0.7)):
-        assert abs(kept[first::3][long[first::3]].mean() - (1 - p_drop)) < 0.02
-    np.testing.assert_allclose(
-        vector_pt(views.constituents, views.offsets), vector_pt(hardest.constituents, hardest.offsets), rtol=1e-4
-    )
-    again = anomalous_views(jets.take(order[:300]), InputSettings(constituents=30), (0.5,), seed=1)
-    assert len(again) == 300

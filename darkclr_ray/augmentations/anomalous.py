@@ -1,0 +1,51 @@
+"""Anomalies without a signal: background jets after what their anomalous view has and their anchor has not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from darkclr_ray.augmentations import registry
+from darkclr_ray.augmentations.randomness import Draws
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.settings import InputSettings, ViewSettings
+
+
+def anomalous_jets(
+    jets: Jets, views: ViewSettings, inputs: InputSettings, *, seed: int, purpose: str = "anomalous jets"
+) -> Jets:
+    """Each jet after the transformations of its anomalous view that its anchor lacks (dropping, in the paper).
+
+    Jets are cut to their hardest constituents first. Draws are keyed on the seed, the jet and the purpose, so that who
+    is taught with some of them can be judged by others.
+
+    Raises ValueError where there is no such transformation.
+    """
+    names = [name for name in views.anomalous if name not in views.anchor]
+    if not names:
+        raise ValueError(
+            f"views.anomalous = {views.anomalous} has no transformation that views.anchor = {views.anchor} lacks, so a "
+            f"classifier of anomalous views has nothing to tell apart; add one, such as dropping"
+        )
+    hardest = jets.hardest(inputs.constituents)
+    packed = np.asfortranarray(hardest.constituents), hardest.offsets
+    for place, name in enumerate(names):
+        draws = Draws.keyed(jets.ids, seed=seed, epoch=0, transformation=f"{purpose} {name}", draw=place)
+        packed = registry.find(name).from_settings(views, inputs)(*packed, draws)
+    constituents, offsets = packed
+    return Jets(np.ascontiguousarray(constituents), offsets, jets.ids, jets.events, jets.kinematics)
+
+
+def blind_jets(jets: Jets, inputs: InputSettings, p_drop: Sequence[float], seed: int) -> Jets:
+    """Jets with constituents dropped at the first, second, ... of the probabilities in turn, for signal-blind choices.
+
+    The mix belongs to a study, not to a trial: a trial with an easy anomaly of its own would otherwise win.
+    """
+    parts = []
+    for first, probability in enumerate(p_drop):
+        views = ViewSettings(anchor=(), anomalous=("dropping",), p_drop=probability)
+        some = jets.take(np.arange(first, len(jets), len(p_drop)))
+        if len(some):
+            parts.append(anomalous_jets(some, views, inputs, seed=seed, purpose="signal-blind"))
+    return Jets.concatenate(parts)
