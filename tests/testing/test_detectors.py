@@ -129,6 +129,12 @@ class HalfSaved(Distance):
         save_arrays(folder / "mean.safetensors", {"mean": np.array([round(self.ready(self.mean))])})
 
 
+class Labels(Distance):
+    def fit(self, sample, runner):
+        self.mean = sample.labels.mean()
+        return self
+
+
 class Pickled(Distance):
     def save(self, folder):
         super().save(folder)
@@ -159,6 +165,10 @@ def test_a_detector_of_somebody_else_passes():
         (Vandal, "changed the constituents of the jets"),
         (Unrefused, "before a fit raised TypeError"),
         (HalfSaved, "after save and load"),
+        (
+            Labels,
+            r"asked for 'labels' of a TrainingSample, which has only jets: a Detector\[TrainingSample\] sees no label",
+        ),
         (Pickled, "wrote a pickle into model.bin"),
     ],
 )

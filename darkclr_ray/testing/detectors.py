@@ -1,13 +1,4 @@
-"""What every detector promises, as one call for the tests of whoever writes one.
-
-    from darkclr_ray.testing import check_detector
-
-    def test_my_detector():
-        check_detector(lambda: MyDetector(width=8))
-
-The detector is fitted on toy jets, twice, so give it settings so small that a fit takes a second. A broken promise is
-an AssertionError that says what was expected and how to mend it.
-"""
+"""What every detector promises: `check_detector`."""
 
 from __future__ import annotations
 
@@ -24,9 +15,8 @@ from numpy.typing import NDArray
 from darkclr_ray.detectors.base import Detector
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.testing.toys import copied, toy_jets
 from darkclr_ray.training.runner import Runner
-
-__all__ = ["check_detector", "toy_jets"]
 
 Scores = NDArray[np.float64]
 
@@ -61,7 +51,7 @@ def check_detector(
     jets = toy_jets(40, seed=3) if jets is None else jets
     check_before_the_fit(detector, jets)
     kept = copied(jets)
-    fitted = detector.fit(sample, runner())
+    fitted = fit(detector, sample, runner())
     assert fitted is detector, f"{named(detector)}.fit returned {fitted!r}; end it with `return self`"
     scores = check_scores(detector, jets)
     check_fit_again(factory, sample, jets, scores, runner)
@@ -73,26 +63,6 @@ def check_detector(
         assert np.array_equal(before, getattr(jets, name)), (
             f"{named(detector)} changed the {name} of the jets it was given; work on a copy"
         )
-
-
-def toy_jets(count: int, seed: int = 0, most: int = 20) -> Jets:
-    """Jets with 2 to ``most`` constituents of falling pT, positions normal around the axis, opaque ids.
-
-    >>> toy_jets(3, most=2).multiplicity.tolist()
-    [2, 2, 2]
-    """
-    random = np.random.default_rng(seed)
-    sizes = random.integers(2, most + 1, count)
-    rows = []
-    for size in sizes:
-        pt = np.sort(random.exponential(20.0, size) + 0.5)[::-1]
-        rows.append(np.column_stack([pt, random.normal(0.0, 0.2, (size, 2)).clip(-0.8, 0.8)]).tolist())
-    toys = Jets.from_lists(rows)
-    kinematics = toys.kinematics.copy()
-    kinematics[:, 1:3] = random.uniform(-2.0, 2.0, (count, 2))
-    kinematics[:, 3] = kinematics[:, 0] * random.uniform(0.05, 0.2, count)
-    ids = random.integers(0, 2**62, count)
-    return replace(toys, ids=ids, events=ids // 2, kinematics=kinematics)
 
 
 def toy_sample(detector: type[Detector[Any]]) -> TrainingSample | LabelledSample:
@@ -125,6 +95,20 @@ def check_sample(detector: Detector[Any], sample: TrainingSample | LabelledSampl
         f"{named(detector)} is a Detector[{fitted_on.__name__}] and was to be fitted on a {type(sample).__name__}; "
         f"one that uses labels derives from Detector[LabelledSample]"
     )
+
+
+def fit(detector: Detector[Any], sample: TrainingSample | LabelledSample, runner: Runner) -> Any:
+    """What a fit returns; a reach for labels that a sample has not is told as such."""
+    try:
+        return detector.fit(sample, runner)
+    except AttributeError as error:
+        if not isinstance(error.obj, TrainingSample | Jets):
+            raise
+        raise AssertionError(
+            f"{named(detector)}.fit asked for {error.name!r} of a {type(error.obj).__name__}, which has only "
+            f"{', '.join(error.obj.__dataclass_fields__)}: a Detector[TrainingSample] sees no label and no name of a "
+            f"sample; one that needs them derives from Detector[LabelledSample], and counts as supervised"
+        ) from error
 
 
 def check_before_the_fit(detector: Detector[Any], jets: Jets) -> None:
@@ -187,7 +171,12 @@ def check_untold(detector: Detector[Any], jets: Jets, scores: Scores) -> None:
 
 
 def check_tied_order(detector: Detector[Any], jets: Jets) -> None:
-    """The order of constituents of equal pT, which the order by pT leaves open, has no influence."""
+    """The order of constituents of equal pT, which the order by pT leaves open, has no influence.
+
+    Other orders are not tried: jets are ordered by pT wherever they come from (`Jets`), and a detector may rely on it,
+    as one that reads constituents side by side does. The networks of this package do not care for order at all, which
+    tests/networks holds them to.
+    """
     tied, shuffled = tied_orders(jets)
     scores, other = detector.score(tied), detector.score(shuffled)
     assert same(scores, other), (
@@ -257,10 +246,6 @@ def _begins_pickle(head: bytes) -> bool:
     numpy_objects = head.startswith(b"\x93NUMPY") and b"'|O'" in head
     safetensors = head[8:9] == b"{"  # after the length of its header, which may be any number
     return numpy_objects or (len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5 and not safetensors)
-
-
-def copied(jets: Jets) -> dict[str, NDArray[Any]]:
-    return {name: getattr(jets, name).copy() for name in jets.__dataclass_fields__}
 
 
 def spread_of(scores: Scores) -> float:

@@ -1,0 +1,171 @@
+"""What every augmentation promises: `check_augmentation`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from darkclr_ray.augmentations.randomness import Draws
+from darkclr_ray.augmentations.registry import Augmentation, Packed
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.settings import InputSettings, ViewSettings
+from darkclr_ray.testing.toys import copied, toy_jets
+
+VIEWS, INPUTS = ViewSettings(), InputSettings()
+
+
+def check_augmentation(
+    augmentation: type[Augmentation],
+    jets: Jets | None = None,
+    *,
+    ordered: bool = True,
+    views: ViewSettings = VIEWS,
+    inputs: InputSettings = INPUTS,
+) -> None:
+    """Raise AssertionError unless a transformation keeps the promises of `darkclr_ray.augmentations.registry`.
+
+    Checked are: it is made from settings and says which views share its draws; it gives packed arrays of the right
+    types with at least one constituent a jet, finite, of positive pT; what it is given stays as it is, and is not
+    handed on; all chance is in its draws; what becomes of a jet depends neither on the other jets nor on their number,
+    order or place in memory, bit for bit, down to a single jet of one constituent.
+
+    Args:
+        augmentation: the class.
+        jets: to be transformed; none: 40 toy jets, the shortest of one constituent.
+        ordered: whether constituents stay ordered by falling pT within a jet. Networks do not care, but say so here,
+            and in the docstring, if they do not.
+        views, inputs: the settings that it is made from.
+    """
+    check_description(augmentation)
+    made = augmentation.from_settings(views, inputs)
+    assert callable(made), f"{augmentation.__name__}.from_settings gave {made!r}, which cannot be called"
+    jets = some_jets() if jets is None else jets
+    kept = copied(jets)
+    result = applied(made, jets)
+    check_packed(made, jets, result)
+    for name, before in kept.items():
+        assert np.array_equal(before, getattr(jets, name)), (
+            f"{named(made)} changed the {name} that it was given; other views start from them: write into new arrays"
+        )
+    check_chance(made, jets, result)
+    check_company(made, jets, result)
+    if ordered:
+        check_order(made, result)
+
+
+def some_jets() -> Jets:
+    """Toy jets, the shortest of a single constituent."""
+    jets = toy_jets(39, seed=4)
+    lone = toy_jets(1, seed=5).hardest(1)
+    return Jets.concatenate([jets, replace(lone, ids=lone.ids + 1)])
+
+
+def check_description(augmentation: type[Augmentation]) -> None:
+    """The class says what it needs to say."""
+    views: Any = getattr(augmentation, "draws_of_views", None)
+    good = isinstance(views, tuple) and len(views) == 3 and all(draw in (0, 1, 2) for draw in views)
+    assert good, (
+        f"{augmentation.__name__} needs a class attribute draws_of_views: which draw the anchor, the positive and the "
+        f"anomalous view use, such as (0, 1, 2) for one each; found {views!r}"
+    )
+    assert hasattr(augmentation, "from_settings"), (
+        f"{augmentation.__name__} needs a classmethod from_settings(views, inputs): how a study's settings make it"
+    )
+
+
+def applied(made: Augmentation, jets: Jets, *, by_columns: bool = True) -> Packed:
+    """The transformation of some jets, by the draws that belong to them."""
+    draws = Draws.keyed(jets.ids, seed=1, epoch=0, transformation="check", draw=0)
+    stored = np.asfortranarray(jets.constituents) if by_columns else np.ascontiguousarray(jets.constituents)
+    before = stored.copy()
+    constituents, offsets = made(stored, jets.offsets, draws)
+    assert np.array_equal(stored, before), (
+        f"{named(made)} changed the constituents that it was given; other views start from them: write into new arrays"
+    )
+    assert not np.shares_memory(constituents, stored), (
+        f"{named(made)} handed on memory that it was given, where the next transformation would see it change: copy it"
+    )
+    return constituents, offsets
+
+
+def check_packed(made: Augmentation, jets: Jets, result: Packed) -> None:
+    """Arrays of the right shapes and types, with at least one usable constituent a jet."""
+    constituents, offsets = result
+    found = (getattr(constituents, "dtype", None), getattr(constituents, "shape", None))
+    assert found[0] == np.float32 and len(found[1] or ()) == 2 and found[1][1] == 3, (  # noqa: PT018
+        f"{named(made)} gave constituents of {found[0]} and shape {found[1]}; expected float32 (M, 3): pT, eta, phi"
+    )
+    assert getattr(offsets, "dtype", None) == np.int64 and np.shape(offsets) == (len(jets) + 1,), (  # noqa: PT018
+        f"{named(made)} gave offsets of {getattr(offsets, 'dtype', None)} and shape {np.shape(offsets)}; expected "
+        f"int64 ({len(jets) + 1},) for {len(jets)} jets"
+    )
+    assert offsets[0] == 0 and offsets[-1] == len(constituents), (  # noqa: PT018
+        f"{named(made)} gave offsets from {offsets[0]} to {offsets[-1]} for {len(constituents)} constituents; they run "
+        f"from 0 to their number"
+    )
+    empty = np.flatnonzero(np.diff(offsets) < 1)
+    assert not len(empty), (
+        f"{named(made)} left {len(empty)} of {len(jets)} jets without constituents, such as one that had "
+        f"{jets.multiplicity[empty[0]]}; keep at least one, as dropping does"
+    )
+    bad = ~np.isfinite(constituents).all(1) | (constituents[:, 0] <= 0)
+    assert not bad.any(), (
+        f"{named(made)} gave {bad.sum()} constituents that are not finite or have no pT above zero, such as "
+        f"{constituents[bad][0].tolist()}"
+    )
+
+
+def check_chance(made: Augmentation, jets: Jets, result: Packed) -> None:
+    """The same draws give the same jets, wherever they lie in memory."""
+    for by_columns in (True, False):
+        assert equal(result, applied(made, jets, by_columns=by_columns)), (
+            f"{named(made)} gave other jets for the same draws"
+            + ("" if by_columns else ", with constituents stored by rows")
+            + "; all chance must come from draws.uniform and draws.normal, so that a training that is taken up again "
+            "sees the same views"
+        )
+
+
+def check_company(made: Augmentation, jets: Jets, result: Packed) -> None:
+    """What becomes of a jet has nothing to do with the jets around it."""
+    order = np.random.default_rng(7).permutation(len(jets))
+    for members, what in (
+        (order, "in another order"),
+        (order[: len(order) // 2], "in a smaller batch"),
+        (np.array([int(jets.multiplicity.argmin())]), "alone"),
+        (np.array([int(jets.multiplicity.argmax())]), "alone"),
+    ):
+        there = applied(made, jets.take(members))
+        assert equal(part(result, members), there), (
+            f"{named(made)} did something else to jets {what}; sum and sort within a jet (np.add.reduceat), never "
+            f"over a batch, and draw for jets or constituents (draws.uniform(), draws.uniform(offsets))"
+        )
+
+
+def check_order(made: Augmentation, result: Packed) -> None:
+    """Constituents stay ordered by pT."""
+    constituents, offsets = result
+    falling = np.diff(constituents[:, 0]) <= 0
+    falling[offsets[1:-1] - 1] = True
+    assert falling.all(), (
+        f"{named(made)} left constituents out of their order by pT; networks do not care, but say so in its docstring "
+        f"and by check_augmentation(..., ordered=False)"
+    )
+
+
+def part(packed: Packed, members: Any) -> Packed:
+    """Some jets of packed arrays."""
+    constituents, offsets = packed
+    rows = [np.arange(offsets[member], offsets[member + 1]) for member in members]
+    return constituents[np.concatenate(rows)], np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+
+
+def equal(packed: Packed, other: Packed) -> bool:
+    """Whether two sets of packed jets agree bit for bit."""
+    return all(np.array_equal(mine, theirs) for mine, theirs in zip(packed, other, strict=True))
+
+
+def named(made: Augmentation) -> str:
+    return type(made).__name__
