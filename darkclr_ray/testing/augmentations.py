@@ -93,9 +93,9 @@ def applied(made: Augmentation, jets: Jets, *, by_columns: bool = True) -> Packe
 def check_packed(made: Augmentation, jets: Jets, result: Packed) -> None:
     """Arrays of the right shapes and types, with at least one usable constituent a jet."""
     constituents, offsets = result
-    found = (getattr(constituents, "dtype", None), getattr(constituents, "shape", None))
-    assert found[0] == np.float32 and len(found[1] or ()) == 2 and found[1][1] == 3, (  # noqa: PT018
-        f"{named(made)} gave constituents of {found[0]} and shape {found[1]}; expected float32 (M, 3): pT, eta, phi"
+    kind, shape = getattr(constituents, "dtype", None), np.shape(constituents)
+    assert kind == np.float32 and len(shape) == 2 and shape[1] == 3, (  # noqa: PT018
+        f"{named(made)} gave constituents of {kind} and shape {shape}; expected float32 (M, 3): pT, eta, phi"
     )
     assert getattr(offsets, "dtype", None) == np.int64 and np.shape(offsets) == (len(jets) + 1,), (  # noqa: PT018
         f"{named(made)} gave offsets of {getattr(offsets, 'dtype', None)} and shape {np.shape(offsets)}; expected "
@@ -164,7 +164,7 @@ def part(packed: Packed, members: Any) -> Packed:
 
 def equal(packed: Packed, other: Packed) -> bool:
     """Whether two sets of packed jets agree bit for bit."""
-    return all(np.array_equal(mine, theirs) for mine, theirs in zip(packed, other, strict=True))
+    return np.array_equal(packed[0], other[0]) and np.array_equal(packed[1], other[1])
 
 
 def named(made: Augmentation) -> str:

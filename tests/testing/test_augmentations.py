@@ -112,7 +112,7 @@ class Turns(Same):
         (Empties, "without constituents, such as one that had"),
         (Softens, "no pT above zero"),
         (Chance, "gave other jets for the same draws"),
-        (Batch, "did something else to jets in a smaller batch"),
+        (Batch, "did something else to jets in another order"),
         (Turns, "out of their order by pT"),
     ],
 )
