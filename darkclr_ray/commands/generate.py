@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from darkclr_ray.command_line import Parser
-from darkclr_ray.jets.generation import PRESETS, Generation, counts_for, generate, plan
+from darkclr_ray.jets.generation import Generation, generate, plan
+from darkclr_ray.jets.presets import PRESETS, counts_for
 from darkclr_ray.jets.samples import NAMED, faults
 from darkclr_ray.jets.shards import SPLITS
 
@@ -32,13 +33,18 @@ def parser(program: str) -> Parser:
         "--out", type=Path, default=Path("jets"), help="folder of the jets, shared by all nodes (%(default)s)"
     )
     line.add_argument(
-        "--preset", choices=PRESETS, default="starter", help="33,000 jets or the paper's 410,000 (%(default)s)"
+        "--preset",
+        choices=PRESETS,
+        default="starter",
+        help="33,000 jets, or the paper's 410,000; to stand beside them: a grid of signals over r_inv and meson mass, "
+        "or variants of the background for systematics (%(default)s)",
     )
     line.add_argument(
         "--samples",
         nargs="+",
         metavar="SAMPLE",
-        help=f"only these: {', '.join(NAMED)}, or any point, such as dark:rinv=0.3,pion=8,rho=8,lambda=8 (GeV)",
+        help=f"only these: {', '.join(NAMED)}, or any point, such as rinv_0.3_mass_12 (GeV) or "
+        "dark:rinv=0.3,pion=8,rho=8,lambda=8; or a variant of the background, such as qcd_gluons",
     )
     line.add_argument(
         "--jets-per-sample",

@@ -9,23 +9,25 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from darkclr_ray.jets.clustering import Selection, cluster, near, select, wrap
 from darkclr_ray.jets.counts import COUNTED, fractions
 from darkclr_ray.jets.detector import Detector, energy_flow
 from darkclr_ray.jets.events import Collisions, Variation
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.presets import Counts
 from darkclr_ray.jets.progress import Progress
-from darkclr_ray.jets.samples import NAMED, SIGNALS, DarkShower, Qcd, fingerprint, parse_sample, sample_name
+from darkclr_ray.jets.samples import DarkShower, Qcd, fingerprint, parse_sample, sample_name
 from darkclr_ray.jets.shards import SPLITS, read_metadata, write_shard
+from darkclr_ray.jets.systematics import SYSTEMATICS, systematic_of, variant_name
 
 JETS_A_SHARD = 2000
 EVENTS_A_BATCH = 250
@@ -47,35 +49,24 @@ class Generation(BaseModel):
     selection: Selection = Selection()
 
 
-Counts = Mapping[str, Mapping[str, int]]
-"""Jets by split and sample: {"test": {"qcd": 6000}}."""
-
-PRESETS: dict[str, Counts] = {
-    "starter": {
-        "train": {"qcd": 10_000, "aachen": 4_000},  # the latter for the supervised reference alone
-        "validation": {"qcd": 3_000} | dict.fromkeys(SIGNALS, 500),
-        "test": {"qcd": 6_000} | dict.fromkeys(SIGNALS, 1_500),
-    },
-    "paper": {
-        "train": {"qcd": 100_000, "aachen": 50_000},
-        "validation": {"qcd": 20_000} | dict.fromkeys(SIGNALS, 20_000),
-        "test": {"qcd": 40_000} | dict.fromkeys(SIGNALS, 20_000),
-    },
-}
-
-
 @dataclass(frozen=True)
 class ShardTask:
-    """One file to make: ``jets`` jets of a sample."""
+    """One file to make: ``jets`` jets of a sample; ``systematic`` names the variant of the background, if it is one."""
 
     sample: Qcd | DarkShower
     split: str
     shard: int
     jets: int
     generation: Generation
+    systematic: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder of the sample."""
+        return sample_name(self.sample) if self.systematic is None else variant_name(self.systematic)
 
     def path(self, out: Path) -> Path:
-        return out / self.split / sample_name(self.sample) / f"shard-{self.shard:05d}.parquet"
+        return out / self.split / self.name / f"shard-{self.shard:05d}.parquet"
 
     @property
     def key(self) -> tuple[str | int, ...]:
@@ -88,40 +79,36 @@ def plan(counts: Counts, generation: Generation) -> list[ShardTask]:
     """Shards of at most ``JETS_A_SHARD`` jets: the small splits first, so that a set is soon usable.
 
     Raises:
-        ValueError: an unknown split, sample or a negative count.
+        ValueError: an unknown split or sample, one sample under two names, or a negative count.
     """
     unknown = set(counts) - set(SPLITS)
     if unknown:
         raise ValueError(f"unknown splits {sorted(unknown)}: expected {', '.join(SPLITS)}")
     tasks = []
+    folders: dict[tuple[str, str], str] = {}
     for split in ("validation", "test", "train"):
         for name, jets in counts.get(split, {}).items():
             if jets < 0:
                 raise ValueError(f"{jets} jets of {name} for {split}: a count cannot be negative")
             sizes = [JETS_A_SHARD] * (jets // JETS_A_SHARD) + [jets % JETS_A_SHARD] * (jets % JETS_A_SHARD > 0)
-            sample = parse_sample(name)
-            tasks += [ShardTask(sample, split, shard, size, generation) for shard, size in enumerate(sizes)]
+            made = _made(name, generation)
+            other = folders.setdefault((split, ShardTask(made[0], split, 0, 0, *made[1:]).name), name)
+            if other != name:
+                raise ValueError(f"samples {other!r} and {name!r} are the same; name it once")
+            tasks += [ShardTask(made[0], split, shard, size, *made[1:]) for shard, size in enumerate(sizes)]
     return tasks
 
 
-def counts_for(preset: str, samples: Sequence[str] | None = None, jets: Mapping[str, int] | None = None) -> Counts:
-    """Sizes of a preset, restricted to ``samples`` (a point that it does not list gets the size of a signal).
-
-    Args:
-        preset: a key of :data:`PRESETS`.
-        samples: names or numbers, see :func:`~darkclr_ray.jets.samples.parse_sample`.
-        jets: jets of every sample by split, instead of the preset's.
-
-    >>> counts_for("starter", ["aachen", "dark:rinv=0.3"])["test"]
-    {'aachen': 1500, 'dark:rinv=0.3': 1500}
-    """
-    if jets is not None:
-        return {split: dict.fromkeys(samples or ("qcd", *SIGNALS), count) for split, count in jets.items()}
-    sizes = PRESETS[preset]
-    if samples is None:
-        return sizes
-    like = {name: name if name in NAMED else SIGNALS[-1] for name in samples}
-    return {split: {name: of[like[name]] for name in samples if like[name] in of} for split, of in sizes.items()}
+def _made(name: str, generation: Generation) -> tuple[Qcd | DarkShower, Generation, str | None]:
+    """How a sample is made: its parameters, the settings, and which variant of the background it is."""
+    systematic = systematic_of(name)
+    if systematic is None:
+        return parse_sample(name), generation, None
+    if (generation.variation, generation.detector) != (Variation(), Detector()):
+        raise ValueError(f"{name} is a variation itself: do not vary it further, or vary qcd with another --out")
+    change = SYSTEMATICS[systematic]
+    varied = generation.model_copy(update={"variation": change.variation, "detector": change.detector})
+    return Qcd(), varied, systematic
 
 
 def generate(
@@ -164,7 +151,8 @@ def make_shard(task: ShardTask, out: Path) -> None:
     """Generate one shard and write it, whole or not at all."""
     jets, counts = make_jets(task)
     metadata = {
-        "name": sample_name(task.sample),
+        "name": task.name,
+        "variation": task.systematic,
         "sample": task.sample.model_dump(),
         "generation": task.generation.model_dump(),
         "split": task.split,
@@ -174,7 +162,7 @@ def make_shard(task: ShardTask, out: Path) -> None:
         "counts": counts,
         **fractions(counts),
     }
-    write_shard(task.path(out), jets, sample_name(task.sample), metadata)
+    write_shard(task.path(out), jets, task.name, metadata)
 
 
 def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
@@ -245,10 +233,17 @@ def _is_there(task: ShardTask, out: Path) -> bool:
         return False
     found = read_metadata(path)
     for name, wanted in (("sample", task.sample), ("generation", task.generation)):
-        if name not in found or type(wanted).model_validate(found[name]) != wanted:
+        if not _agrees(found.get(name), wanted):
             what = f"holds jets of another {name} than asked for: {found.get(name)}, not {wanted!r}"
             raise ValueError(f"{path}: {what}; choose another --out")
-    return bool(found["jets"] == task.jets)
+    return bool(found.get("jets") == task.jets)
+
+
+def _agrees(found: Any, wanted: BaseModel) -> bool:
+    try:
+        return type(wanted).model_validate(found) == wanted
+    except ValidationError:
+        return False
 
 
 def _require_generator() -> None:

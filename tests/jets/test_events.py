@@ -9,7 +9,7 @@ ak = pytest.importorskip("awkward")
 pythia8mc = pytest.importorskip("pythia8mc")
 
 from darkclr_ray.jets.events import DARK_MESONS, Collisions, Variation, pythia_settings  # noqa: E402
-from darkclr_ray.jets.samples import NAMED, SIGNALS, DarkShower, Qcd  # noqa: E402
+from darkclr_ray.jets.samples import GRID_MASSES, GRID_R_INV, NAMED, SIGNALS, DarkShower, Qcd, grid_point  # noqa: E402
 
 
 def one_by_one(sample: Qcd | DarkShower, seed: int, events: int) -> list[dict[str, list[tuple[float, ...]]]]:
@@ -78,6 +78,16 @@ def test_the_invisible_fraction_is_r_inv_within_a_hundredth(name: str) -> None:
     fraction, error = invisible_fraction(NAMED[name], 5000)
     assert error < 0.0035
     assert abs(fraction - NAMED[name].r_inv) < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("r_inv", GRID_R_INV)
+@pytest.mark.parametrize("mass", GRID_MASSES)
+def test_the_invisible_fraction_is_r_inv_on_the_whole_grid(r_inv: float, mass: float) -> None:
+    # heavy mesons are few; of 25 points one is beyond three standard errors once in fifteen times, beyond four never
+    fraction, error = invisible_fraction(grid_point(r_inv, mass), 1500)
+    assert error < 0.007
+    assert abs(fraction - r_inv) < 4 * error
 
 
 def channels(sample: DarkShower, meson: int) -> dict[int, float]:

@@ -19,17 +19,17 @@ from darkclr_ray.jets.events import Variation  # noqa: E402
 from darkclr_ray.jets.folder import open_jets  # noqa: E402
 from darkclr_ray.jets.generation import (  # noqa: E402
     JETS_A_SHARD,
-    PRESETS,
     Generation,
     ShardTask,
-    counts_for,
     generate,
     make_jets,
     plan,
 )
 from darkclr_ray.jets.packed import vector_pt  # noqa: E402
-from darkclr_ray.jets.samples import NAMED, SIGNALS  # noqa: E402
+from darkclr_ray.jets.presets import PRESETS, counts_for  # noqa: E402
+from darkclr_ray.jets.samples import NAMED, SIGNALS, Qcd  # noqa: E402
 from darkclr_ray.jets.shards import SPLITS, read_metadata  # noqa: E402
+from darkclr_ray.jets.systematics import SYSTEMATICS  # noqa: E402
 
 # without further interactions an event costs half
 QUICK = Generation(seed=5, variation=Variation(interactions=False))
@@ -158,7 +158,34 @@ def test_presets_have_the_sizes_that_they_promise() -> None:
         assert [size("paper", split, signal_name) for split in SPLITS] == [0, 20_000, 20_000]
 
 
+def test_grid_and_systematics_are_signals_and_backgrounds_to_judge() -> None:
+    for preset, points, splits in (("grid", 25, {"validation", "test"}), ("systematics", len(SYSTEMATICS), {"test"})):
+        assert set(PRESETS[preset]) == splits
+        assert all(len(of) == points for of in PRESETS[preset].values())
+        folders = {task.path(Path("jets")).parent for task in plan(PRESETS[preset], Generation())}
+        assert len(folders) == points * len(splits)
+
+
+def test_a_variant_of_the_background_is_made_by_name(tmp_path: Path) -> None:
+    [task] = plan({"test": {"qcd_tracks_lost": 12}}, Generation(seed=5))
+    [nominal] = plan({"test": {"qcd": 12}}, Generation(seed=5))
+    assert (task.sample, task.generation.detector.track_efficiency) == (Qcd(), 0.95)
+    assert task.key == nominal.key  # the same collisions
+    generate([task], tmp_path, workers=1)
+    jets = open_jets(tmp_path)
+    assert jets.samples("test") == ("qcd_tracks_lost",)
+    assert jets.metadata("test", "qcd_tracks_lost")["variation"] == "tracks_lost"
+    assert generate([task], tmp_path, workers=1) == []
+    with pytest.raises(ValueError, match="qcd_gluons is a variation itself"):
+        plan({"test": {"qcd_gluons": 1}}, QUICK)
+
+
 def test_custom_sizes() -> None:
+    assert counts_for("grid", ["rinv_0.3_mass_12"]) == {
+        "validation": {"rinv_0.3_mass_12": 150},
+        "test": {"rinv_0.3_mass_12": 2000},
+    }
+    assert set(counts_for("systematics", None, {"test": 5})["test"].values()) == {5}
     assert counts_for("starter", ["qcd", "dark:rinv=0.3"])["train"] == {"qcd": 10_000}
     assert counts_for("starter", None, {"test": 7}) == {"test": dict.fromkeys(("qcd", *SIGNALS), 7)}
     with pytest.raises(ValueError, match=r"unknown splits \['tset'\]"):

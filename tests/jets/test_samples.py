@@ -1,6 +1,18 @@
 import pytest
 
-from darkclr_ray.jets.samples import AACHEN, NAMED, SIGNALS, DarkShower, Qcd, fingerprint, parse_sample, sample_name
+from darkclr_ray.jets.samples import (
+    AACHEN,
+    GRID_MASSES,
+    GRID_R_INV,
+    NAMED,
+    SIGNALS,
+    DarkShower,
+    Qcd,
+    fingerprint,
+    grid_point,
+    parse_sample,
+    sample_name,
+)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -30,6 +42,23 @@ def test_numbers_of_a_named_point_give_the_named_point() -> None:
     assert sample_name(parse_sample("dark:decays=neutral_rho")) == "aachen"
 
 
+@pytest.mark.parametrize("r_inv", GRID_R_INV)
+@pytest.mark.parametrize("mass", GRID_MASSES)
+def test_a_grid_point_is_found_by_its_name(r_inv: float, mass: float) -> None:
+    point = grid_point(r_inv, mass)
+    assert parse_sample(f"rinv_{r_inv:g}_mass_{mass:g}") == parse_sample(sample_name(point)) == point
+
+
+def test_the_grid_meets_the_points_of_the_paper() -> None:
+    """Exactly for r_inv at 4 GeV; where the paper varies the mass, in everything but how mesons decay."""
+    assert sample_name(grid_point(0.5, 4)) == "rinv_0.5"
+    assert sample_name(grid_point(0.2, 4)) == "rinv_0.2"
+    for name in ("aachen", "mass_10", "mass_20"):
+        paper = NAMED[name].model_dump()
+        ours = grid_point(0.75, paper["pion_mass"]).model_dump()
+        assert {key for key in ours if ours[key] != paper[key]} == {"decays"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -38,6 +67,7 @@ def test_numbers_of_a_named_point_give_the_named_point() -> None:
         ("dark:mass=4", "expected each of rinv, pion"),
         ("dark:rinv=0.1,rinv=0.2", "at most once"),
         ("dark:rinv=1.5", "r_inv: Input should be less than or equal to 1"),
+        ("rinv_1.5_mass_4", "impossible sample 'rinv_1.5_mass_4': r_inv: Input should be less"),
         ("dark:pion=heavy", "pion_mass: Input should be a valid number"),
         ("dark:rinv=0.5,decays=neutral_rho", "use decays = all_mesons"),
     ],
