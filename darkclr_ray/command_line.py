@@ -10,6 +10,7 @@ import argparse
 import difflib
 import shlex
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -194,8 +195,18 @@ def script_name() -> str:
 
 def run_script(main: Callable[[Sequence[str], str], int]) -> NoReturn:
     """Run a command of `darkclr_ray.commands` as a script of its own, and end the process with its exit status."""
+    plain_warnings()
     with refusals():
         sys.exit(main(sys.argv[1:], f"python {shlex.quote(sys.argv[0])}"))
+
+
+def plain_warnings() -> None:
+    """From now on show a warning as one line, without the code that gave it."""
+
+    def show(message: Warning | str, *_: Any) -> None:
+        print(f"{script_name()}: warning: {message}", file=sys.stderr)
+
+    warnings.showwarning = show
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -111,7 +111,7 @@ class NAESettings(Settings):
     scale: Literal["dimension", "global", "none"] = "dimension"
     """How representations are put on one scale, by the background's mean and spread: each dimension by its own, all by
     one common factor, or not at all (the paper). Scaled, a step size means the same at every d_z."""
-    hidden: tuple[int, ...] = (128, 64, 32, 16, 8)
+    hidden: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = (128, 64, 32, 16, 8)
     """Widths of the encoder's hidden layers; the decoder mirrors them (Sec. 4)."""
     bottleneck: int = Field(3, ge=1, le=1024)
     """Dimension of the bottleneck (Sec. 4)."""
@@ -217,10 +217,14 @@ class SearchSettings(Settings):
             raise ValueError(
                 f"search.p_drop = {self.p_drop}: expected low, high, step with 0 <= low <= high < 1, step > 0"
             )
-        if not 0.0 < self.step_size[0] <= self.step_size[1]:
-            raise ValueError(f"search.step_size = {self.step_size}: expected two positive numbers, the smaller first")
+        if not 0.0 < self.step_size[0] <= self.step_size[1] <= 1e6:
+            raise ValueError(
+                f"search.step_size = {self.step_size}: expected two positive numbers up to 1e+06, the smaller first"
+            )
         if not self.d_z or min(self.d_z) < 2 or max(self.d_z) > 4096:
             raise ValueError(f"search.d_z = {self.d_z}: expected dimensions from 2 to 4096")
+        if len(set(self.d_z)) < len(self.d_z):
+            raise ValueError(f"search.d_z = {self.d_z}: a dimension is there twice; say each once")
         return self
 
 
@@ -300,6 +304,15 @@ class StudySettings(Settings):
     """Who is compared."""
     compute: ComputeSettings = ComputeSettings()
     """Where the study runs."""
+
+    @model_validator(mode="after")
+    def _views_for_the_loss(self) -> StudySettings:
+        if self.contrastive.loss == "anomaly_contrastive" and not self.views.anomalous:
+            raise ValueError(
+                "views.anomalous = [] contradicts contrastive.loss = anomaly_contrastive, which needs anomalous views; "
+                "name a transformation, or take contrastive.loss = nt_xent"
+            )
+        return self
 
     def updated(self, changes: dict[str, Any]) -> StudySettings:
         """These settings with nested ``changes`` applied and everything checked again.

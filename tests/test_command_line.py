@@ -132,6 +132,8 @@ def test_values_are_read_as_they_are_meant() -> None:
             "false",
             "--views.anomalous",
             "",
+            "--contrastive.loss",
+            "nt_xent",
         ),
     )
     assert settings.search.d_z == (16, 32)

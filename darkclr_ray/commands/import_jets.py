@@ -17,6 +17,7 @@ from darkclr_ray.jets.imports.importing import import_jets
 from darkclr_ray.jets.imports.options import ImportOptions
 from darkclr_ray.jets.imports.recognise import FORMATS
 from darkclr_ray.jets.samples import faults
+from darkclr_ray.writable import check_writable
 
 _WINDOW = ("radius", "pt_min", "pt_max", "eta_max", "match_radius")
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str], program: str) -> int:
         options = options_from(words)
     except ValidationError as error:
         raise ValueError(faults(error)) from None
+    check_writable(words.out, "--out")
     summary = import_jets(words.files, words.out, options)
     print(f"{summary.kept} jets imported; they are in {words.out.resolve()}")
     return 0
@@ -48,7 +50,7 @@ def options_from(words: argparse.Namespace) -> ImportOptions:
         given["order"] = tuple(words.order.split(","))
     if words.split:
         shares = {words.split: "1"} if "=" not in words.split else pairs("--split", words.split.split(","))
-        given["splits"] = {name: float(share) for name, share in shares.items()}
+        given["splits"] = {name: number(f"--split {name}={share}", share) for name, share in shares.items()}
     window = {name: getattr(words, name) for name in _WINDOW if getattr(words, name) is not None}
     return ImportOptions.model_validate(given | {"selection": window})
 
@@ -66,6 +68,14 @@ def pairs(flag: str, words: Sequence[str]) -> dict[str, str]:
             raise ValueError(f"{flag} {word}: expected NAME=VALUE, each name once")
         found[name] = value
     return found
+
+
+def number(where: str, text: str) -> float:
+    """A number in words. Raises ValueError where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{where}: expected a number, as in train=0.8,validation=0.1,test=0.1") from None
 
 
 def make_parser(program: str) -> Parser:

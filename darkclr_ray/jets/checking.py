@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def check_part(folder: Path) -> Part:
     if not paths:
         raise BrokenShard(f"{folder}: an empty folder, no *.parquet in it; remove it or generate its jets")
     chunks, metadata, ids, events = [], [], [], []
+    warned = False
     hashes = [hashlib.blake2b(digest_size=16) for _ in range(5)]  # a column each: cuts into row groups do not matter
     for path in paths:
         with opened(path) as file:
@@ -53,6 +54,11 @@ def check_part(folder: Path) -> Part:
                 if not file.metadata.row_group(group).num_rows:
                     continue
                 jets = _check_group(path, file, group, folder.name)
+                trouble = unit_trouble(jets)
+                if trouble and not warned:
+                    warned = True  # the rest of a sample is no better
+                    where = f"{path}, row group {group}, column {trouble.column!r}"
+                    warnings.warn(f"{where}: {trouble.what}", UserWarning, stacklevel=3)
                 for hasher, column in zip(hashes, _content(jets), strict=True):
                     hasher.update(np.ascontiguousarray(column).tobytes())
                 chunks.append(Chunk(str(path), group, len(jets)))
@@ -60,6 +66,16 @@ def check_part(folder: Path) -> Part:
                 events.append(jets.events)
     fingerprint = hashlib.blake2b(b"".join(hasher.digest() for hasher in hashes), digest_size=16).hexdigest()
     return Part(tuple(chunks), fingerprint, tuple(metadata), np.concatenate(ids), np.concatenate(events))
+
+
+def stream_shard(path: Path) -> Iterator[tuple[str, Jets]]:
+    """Sample and jets of one shard, a row group at a time, each checked. Raises BrokenShard as `check_part` does."""
+    with opened(path) as file:
+        _check_schema(path, file, path)
+        for group in range(file.num_row_groups):
+            if file.metadata.row_group(group).num_rows:
+                sample = str(file.read_row_group(group, columns=["sample"]).column(0)[0])
+                yield sample, _check_group(path, file, group, sample)
 
 
 def check_ids(folder: Path, parts: Mapping[tuple[str, str], Part]) -> None:
@@ -125,7 +141,4 @@ def _check_group(path: Path, file: pq.ParquetFile, group: int, sample: str) -> J
     refuse(table_fault(table, sample))
     jets = to_jets(table)
     refuse(jets_fault(jets))
-    trouble = unit_trouble(jets)
-    if trouble:
-        warnings.warn(f"{where}, column {trouble.column!r}: {trouble.what}", UserWarning, stacklevel=4)
     return jets

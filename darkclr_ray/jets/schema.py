@@ -59,6 +59,8 @@ def list_sizes(column: pa.ChunkedArray) -> NDArray[np.int64]:
 def schema_fault(schema: pa.Schema) -> str | None:
     """What is wrong with the columns of a file, or None. Columns beyond the schema are ignored."""
     for field in SCHEMA:
+        if schema.names.count(field.name) > 1:
+            return f"column {field.name!r} is there twice; keep one of them"
         if field.name not in schema.names:
             return f"column {field.name!r} is missing; the file has {', '.join(schema.names) or 'no columns'}"
         if kind(schema.field(field.name).type) != kind(field.type):

@@ -19,12 +19,16 @@ from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json, write_text
 from darkclr_ray.store.locks import Lock
 from darkclr_ray.store.stages import Store
+from darkclr_ray.writable import check_writable
 
 FORMAT = 1
 """Of the folder; a study of another format is refused."""
 
 MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
 """Settings that a study can be continued with: where it is, how long it gets and where it runs. Jets go by content."""
+
+STATES = ("COMPLETE", "PRUNED", "FAIL")
+"""How a trial ends."""
 
 LIBRARIES = ("darkclr_ray", "numpy", "optuna", "pyarrow", "ray", "torch")
 
@@ -64,9 +68,11 @@ class StudyFolder:
 
     def check(self, settings: StudySettings, fingerprints: Mapping[str, Any]) -> None:
         """Raise ValueError where the folder holds another study than the one asked for; nothing is written."""
+        check_writable(self.path.parent, "--out")
         self._refuse_strangers()
         if not (self.path / "study.json").exists():
             return
+        check_writable(self.path, "--out")
         known = read_json(self.path / "study.json")
         if known.get("format") != FORMAT:
             raise ValueError(
@@ -74,11 +80,22 @@ class StudyFolder:
                 f"{known.get('versions', {}).get('darkclr_ray', '?')}; this version reads format {FORMAT}; continue it "
                 f"with that version, or start a new one with --name"
             )
-        if known["jets"]["fingerprints"] != fingerprints:
+        try:
             parts = differing(known["jets"]["fingerprints"], fingerprints)
+            path = known["jets"]["path"]
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError(
+                f"{self.path / 'study.json'}: damaged, it does not say which jets the study has; restore it, or start "
+                f"a new study with --name"
+            ) from None
+        if parts:
             raise ValueError(
                 f"{self.path}: this study was made with other jets ({', '.join(parts)} differ from those in "
-                f"{settings.jets}); give it its own jets ({known['jets']['path']}), or start a new one with --name"
+                f"{settings.jets}); give it its own jets ({path}), or start a new one with --name"
+            )
+        if not (self.path / "settings.yaml").exists():
+            raise ValueError(
+                f"{self.path / 'settings.yaml'}: no such file; restore it, or start a new study with --name"
             )
         try:
             there = StudySettings.model_validate(read_yaml(self.path / "settings.yaml"))
@@ -95,6 +112,8 @@ class StudyFolder:
                 f"{self.path}: this study was made with other settings ({'; '.join(changed)}); ask for the same ones "
                 f"to continue it (--config {self.path / 'settings.yaml'}), or start a new one with --name"
             )
+
+        self.endings()
 
     def describe(self, settings: StudySettings, preset: str, command: Sequence[str], facts: Mapping[str, Any]) -> None:
         """Write study.json and settings.yaml; what a study began with stays."""
@@ -123,8 +142,13 @@ class StudyFolder:
         write_json(self.path / "study.json", read_json(self.path / "study.json") | facts)
 
     def endings(self) -> list[dict[str, Any]]:
-        """The files of the trials that have ended, by number."""
-        return [read_json(path) for path in sorted(self.trials.glob("*.json"))]
+        """The files of the trials that have ended, by number. Raises ValueError where one is damaged."""
+        paths = sorted(self.trials.glob("*.json"))
+        endings = [read_json(path) for path in paths]
+        for path, ending in zip(paths, endings, strict=True):
+            if ending.get("state") not in STATES:
+                raise ValueError(f"{path}: says nothing of how a trial ended; restore it, or start anew with --name")
+        return endings
 
     def best(self) -> dict[str, Any] | None:
         """The completed trial with the highest objective."""
