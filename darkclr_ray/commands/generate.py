@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,27 @@ from typing import Any
 from pydantic import ValidationError
 
 from darkclr_ray.command_line import Parser
+from darkclr_ray.crews.cluster import check_reachable
 from darkclr_ray.jets.generation import Generation, generate, plan
 from darkclr_ray.jets.presets import PRESETS, counts_for
 from darkclr_ray.jets.samples import NAMED, faults
 from darkclr_ray.jets.shards import SPLITS
+from darkclr_ray.writable import check_writable
 
 
 def main(arguments: Sequence[str], program: str) -> int:
     """Make the jets that the arguments ask for; 0. Raises ValueError or ImportError where that is not possible."""
     args = parser(program).read(arguments)
-    jets = dict(pair(text) for text in args.jets_per_sample) if args.jets_per_sample else None
-    sizes = None if jets is None else {split: int(count) for split, count in jets.items()}
+    if args.workers is not None and args.workers < 1:
+        raise ValueError(f"--workers {args.workers}: expected 1 or more")
+    twice = [name for name, times in Counter(args.samples or ()).items() if times > 1]
+    if twice:
+        raise ValueError(f"--samples: {twice[0]!r} is named twice; name it once")
+    sizes = counts(args.jets_per_sample) if args.jets_per_sample else None
     tasks = plan(counts_for(args.preset, args.samples, sizes), generation(args.seed, args.vary))
+    check_writable(args.out, "--out")
+    if args.address:
+        check_reachable(args.address)
     made = generate(tasks, args.out, workers=args.workers, address=args.address)
     print(f"{len(made)} new shards; jets are in {args.out.resolve()}")
     return 0
@@ -65,12 +75,25 @@ def parser(program: str) -> Parser:
     return line
 
 
+def counts(words: list[str]) -> dict[str, int]:
+    """Jets by split from words such as ``test=1500``. Raises ValueError for another word, or a split said twice."""
+    found: dict[str, int] = {}
+    for text in words:
+        split, count = pair(text)
+        if split in found or not count.removeprefix("-").isdecimal():
+            raise ValueError(f"--jets-per-sample {text}: expected each split once, with a whole number of jets")
+        found[split] = int(count)
+    return found
+
+
 def generation(seed: int, vary: list[str]) -> Generation:
     """Settings from words such as ``detector.track_efficiency=0.97``. Raises ValueError for an unknown one."""
     settings: dict[str, Any] = {"seed": seed}
     for text in vary:
         name, value = pair(text)
         group, _, field = name.partition(".")
+        if not field or field in settings.get(group, {}):
+            raise ValueError(f"--vary {text}: expected each name once, such as detector.track_efficiency=0.97")
         settings.setdefault(group, {})[field] = value
     try:
         return Generation.model_validate(settings)
