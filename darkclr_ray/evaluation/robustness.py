@@ -21,6 +21,7 @@ class Entry:
         rejection: mean of 1/eps_B over the networks.
         low, high: its interval from the test sample, mean over the networks (they share their test jets, so that more
             networks do not make it shorter); high is None where it is open.
+        bootstrap_low, bootstrap_high: the same of the bootstrap's interval (see `Rejection`).
         deviation: standard deviation over networks (divisor N - 1), what the paper gives in parentheses; None for one.
         networks: how many.
         lower_bound: for one network at least no background survived, so that the mean is a lower bound.
@@ -34,6 +35,8 @@ class Entry:
     rejection: float
     low: float
     high: float | None
+    bootstrap_low: float
+    bootstrap_high: float | None
     deviation: float | None
     networks: int
     lower_bound: bool
@@ -62,7 +65,6 @@ def robustness_table(
 def _entry(detector: str, signal: str, networks: Sequence[Evaluation], matched: bool, eps_s: float) -> Entry:
     sides = [network.matched if matched else network.raw for network in networks]
     cuts = [side.at(eps_s) for side in sides]
-    highs = [cut.high for cut in cuts if cut.high is not None]
     return Entry(
         detector=detector,
         signal=signal,
@@ -70,13 +72,21 @@ def _entry(detector: str, signal: str, networks: Sequence[Evaluation], matched: 
         eps_s=eps_s,
         rejection=float(np.mean([cut.value for cut in cuts])),
         low=float(np.mean([cut.low for cut in cuts])),
-        high=float(np.mean(highs)) if len(highs) == len(cuts) else None,
+        high=_mean_end([cut.high for cut in cuts]),
+        bootstrap_low=float(np.mean([cut.bootstrap_low for cut in cuts])),
+        bootstrap_high=_mean_end([cut.bootstrap_high for cut in cuts]),
         deviation=seed_deviation([cut.value for cut in cuts]),
         networks=len(networks),
         lower_bound=any(cut.lower_bound for cut in cuts),
         auc=float(np.mean([side.auc for side in sides])),
         auc_deviation=seed_deviation([side.auc for side in sides]),
     )
+
+
+def _mean_end(ends: Sequence[float | None]) -> float | None:
+    """Mean of the intervals' upper ends; open where one of them is."""
+    known = [end for end in ends if end is not None]
+    return float(np.mean(known)) if len(known) == len(ends) else None
 
 
 def seed_deviation(values: Sequence[float]) -> float | None:

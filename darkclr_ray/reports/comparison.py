@@ -148,6 +148,12 @@ def comparable(scored: ScoredJets, detectors: Iterable[str]) -> bool:
     return all(name in scored.scores and bool(np.isfinite(scored.scores[name]).all()) for name in detectors)
 
 
+def ratio_value(facts: Mapping[str, Any]) -> tuple[Value, float]:
+    """A ratio and the confidence that it exceeds 1, from the JSON of one half of a paired comparison."""
+    half = paired.Ratio(**facts)
+    return _value(half), half.confidence
+
+
 def _value(half: paired.Ratio) -> Value:
     note = {"upper": "at most", "none": "no background survives either"}.get(half.bound or "", "")
     return Value(half.ratio, half.low, half.high, bound=half.bound == "lower", note=note)

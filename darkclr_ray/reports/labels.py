@@ -19,25 +19,38 @@ WEIGHTING_LABELS = {"raw": Markup("raw (as in the paper)"), "matched": Markup("{
 """Whether background is weighted to the signal's spectrum of jet pT."""
 
 _SCORES = {
+    "views_classifier": Markup("views’ classifier"),
     "s_NAE": Markup("DarkCLR, s<sub>NAE</sub>"),
     "s_CLR": Markup("DarkCLR, s<sub>CLR</sub>"),
+    "s_AE": Markup("DarkCLR, s<sub>AE</sub>"),
+    "JetCLR s_NAE": Markup("JetCLR, s<sub>NAE</sub>"),
+    "JetCLR s_CLR": Markup("JetCLR, s<sub>CLR</sub>"),
+    "raw_nae": Markup("NAE on constituents"),
+    "isolation_forest": Markup("isolation forest"),
+    "untrained views_classifier": Markup("untrained, views’ classifier"),
     "untrained s_NAE": Markup("untrained, s<sub>NAE</sub>"),
     "untrained s_CLR": Markup("untrained, s<sub>CLR</sub>"),
+    "untrained s_AE": Markup("untrained, s<sub>AE</sub>"),
     "multiplicity": Markup("few constituents"),
+    "jet_mass": Markup("jet mass"),
+    "jet_pt": Markup("jet {}").format(P_T),
+    "supervised": Markup("supervised"),
+    "boosted_trees": Markup("boosted trees (supervised)"),
     "paper": Markup("paper (its own jets)"),
     "paper supervised": Markup("paper, supervised"),
-    "s_AE": Markup("DarkCLR, s<sub>AE</sub>"),
-    "untrained s_AE": Markup("untrained, s<sub>AE</sub>"),
+    "linear head": Markup("head representation"),
+    "linear pooled": Markup("representation before the head"),
+    "linear constituents": Markup("raw constituents"),
 }
 
 
-def detector_label(name: str) -> Markup:
-    """What a detector is called in a legend.
+def detector_label(name: str, title: str = "") -> Markup:
+    """What a detector is called in a legend: a user's own by its ``title``, or else by its name.
 
     >>> str(detector_label("s_NAE")), str(detector_label("<mine>"))
     ('DarkCLR, s<sub>NAE</sub>', '&lt;mine&gt;')
     """
-    return _SCORES.get(name, escape(name))
+    return _SCORES.get(name) or escape(title or name)
 
 
 def signal_label(name: str, parameters: Mapping[str, Any] | None = None) -> Markup:

@@ -1,16 +1,21 @@
-"""How things look: one colour a detector, one colour and dash a signal, one plotly template. Colours are those of
-Okabe and Ito (2008), which colour-blind people tell apart.
+"""How things look: one look a detector, one a signal, one plotly template. A look is colour, dash and symbol together.
+
+Colours are those of Okabe and Ito (2008), which colour-blind people tell apart, and where these do not suffice the dark
+ones of Tol (2021); methods of one family share a colour and differ in dash and symbol.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # their yellow is left out: it vanishes on white
+INDIGO, WINE, OLIVE, BROWN = "#332288", "#882255", "#999933", "#661100"
 GREY = "#7A7A7A"
 INK = "#1A1A1A"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -37,21 +42,44 @@ class Look:
 
 
 DETECTORS: dict[str, Look] = {
+    "views_classifier": Look(VERMILLION, "solid", "diamond"),
     "s_NAE": Look(BLUE),
-    "s_CLR": Look(VERMILLION, symbol="square"),
-    "s_AE": Look(GREY, "dashdot", "hexagon"),
-    "multiplicity": Look(GREEN, "dash", "triangle-up"),
+    "s_CLR": Look(SKY, "longdash", "square"),
+    "s_AE": Look(INDIGO, "dashdot", "hexagon"),
+    "JetCLR s_NAE": Look(PURPLE, "longdash", "pentagon"),
+    "JetCLR s_CLR": Look(PURPLE, "dot", "pentagon-open"),
+    "raw_nae": Look(BROWN, "dashdot", "hourglass"),
+    "isolation_forest": Look(GREY, "dash", "star-square"),
+    "untrained views_classifier": Look(ORANGE, "dash", "cross"),
     "untrained s_NAE": Look(ORANGE, "dot", "x"),
+    "untrained s_CLR": Look(ORANGE, "longdash", "x-thin-open"),
+    "multiplicity": Look(GREEN, "dash", "triangle-up"),
+    "jet_mass": Look(OLIVE, "dot", "triangle-down"),
+    "jet_pt": Look(GREY, "dot", "triangle-right"),
+    "supervised": Look(WINE, "longdashdot", "star"),
+    "boosted_trees": Look(WINE, "dot", "star-open"),
     "paper": Look(BLACK, "longdash", "diamond-open"),
-    "paper supervised": Look(BLACK, "dot", "star-open"),
-    "JetCLR": Look(PURPLE, "dashdot", "pentagon"),
-    "supervised": Look(SKY, "longdashdot", "star"),
+    "paper supervised": Look(BLACK, "dot", "star-triangle-up-open"),
+    "linear head": Look(INDIGO, "solid", "circle"),
+    "linear pooled": Look(VERMILLION, "dash", "square"),
+    "linear constituents": Look(GREY, "dot", "triangle-up"),
 }
-"""Looks of the detectors that every study knows; the paper's published numbers count as one."""
+"""Looks of the detectors that every study knows, in the order of tables and legends; the paper's published numbers and
+linear classifiers count as some."""
+
+PROMINENT = (
+    "views_classifier",
+    "s_NAE",
+    "JetCLR s_NAE",
+    "untrained views_classifier",
+    "multiplicity",
+    "supervised",
+)
+"""Detectors that a figure shows where it cannot show all."""
 
 _SPARE = tuple(
     Look(colour, dash, symbol)
-    for dash, symbol in (("dashdot", "cross"), ("longdash", "triangle-down-open"), ("dot", "bowtie-open"))
+    for dash, symbol in (("dashdot", "bowtie"), ("longdash", "triangle-down-open"), ("dot", "bowtie-open"))
     for colour in (PURPLE, SKY, GREY, GREEN, ORANGE, BLUE, VERMILLION)
 )
 
@@ -65,24 +93,37 @@ SIGNALS: dict[str, Look] = {
 """Looks of the paper's signals: warm colours vary r_inv, cold ones the meson mass."""
 
 
-def detector_looks(names: list[str]) -> dict[str, Look]:
-    """A look for each detector: its own where it has one, else a spare one, the same for the same list.
+def detector_looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each detector: its own where it has one, else one that follows from its name, so that it is the same
+    on every page; only where two names of one list meet, the second gets the next one.
 
-    >>> detector_looks(["s_NAE", "mine"])["mine"] == detector_looks(["mine"])["mine"]
+    >>> detector_looks(["s_NAE", "mine"])["mine"] == detector_looks(["mine", "other"])["mine"]
     True
     """
-    return _looks(names, DETECTORS)
+    looks = {name: DETECTORS[name] for name in names if name in DETECTORS}
+    for name in names:
+        if name not in looks:
+            first = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest()) % len(_SPARE)
+            spare = [*_SPARE[first:], *_SPARE[:first]]
+            looks[name] = next((look for look in spare if look not in looks.values()), spare[0])
+    return looks
 
 
-def signal_looks(names: list[str]) -> dict[str, Look]:
-    """A look for each signal, like `detector_looks`."""
-    return _looks(names, SIGNALS)
-
-
-def _looks(names: list[str], known: dict[str, Look]) -> dict[str, Look]:
-    others = sorted(set(names) - set(known))
+def signal_looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for each signal: its own where it has one, else a spare one, the same for the same list."""
+    others = sorted(set(names) - set(SIGNALS))
     spare = {name: _SPARE[at % len(_SPARE)] for at, name in enumerate(others)}
-    return {name: known.get(name) or spare[name] for name in names}
+    return {name: SIGNALS.get(name) or spare[name] for name in names}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Detectors in the order of tables and legends: the known ones as listed above, users' own after the first family.
+
+    >>> in_order(["supervised", "mine", "s_NAE"])
+    ['s_NAE', 'mine', 'supervised']
+    """
+    places = {name: float(at) for at, name in enumerate(DETECTORS)}
+    return sorted(names, key=lambda name: places.get(name, places["s_AE"] + 0.5))
 
 
 def _template() -> go.layout.Template:

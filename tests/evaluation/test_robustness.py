@@ -22,7 +22,8 @@ def test_networks_share_the_test_sample(toy):
     values = [network.matched.at(0.1).value for network in networks]
     assert entry.rejection == pytest.approx(np.mean(values))
     assert entry.deviation == pytest.approx(abs(values[0] - values[1]) / np.sqrt(2))
-    assert entry.low == pytest.approx(np.mean([network.matched.at(0.1).low for network in networks]))
+    for end in ("low", "bootstrap_low", "bootstrap_high"):
+        assert getattr(entry, end) == pytest.approx(np.mean([getattr(n.matched.at(0.1), end) for n in networks]))
 
 
 def test_a_bound_and_an_open_end_stay_what_they_are():

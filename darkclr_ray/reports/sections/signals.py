@@ -8,10 +8,11 @@ from markupsafe import Markup
 
 from darkclr_ray.evaluation.rejection import Evaluation, Performance
 from darkclr_ray.reports import comparison, words
-from darkclr_ray.reports.comparison import PAPER, PAPER_AREA, WEIGHTINGS, Evaluations, Ratio
-from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS, detector_label
+from darkclr_ray.reports.across import Row, across, ratio_table
+from darkclr_ray.reports.comparison import PAPER, PAPER_AREA, WEIGHTINGS, Evaluations, Ratio, Weighting
+from darkclr_ray.reports.labels import EPS_S, detector_label
 from darkclr_ray.reports.page import Section
-from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.reports.tables import Cell, Table
 from darkclr_ray.reports.trials import Scan
 from darkclr_ray.reports.values import Value
 
@@ -27,6 +28,7 @@ WHO = Markup(
 def section(study: Scan, found: Evaluations, ratios: Sequence[Ratio], eps_s: float) -> Section:
     """Tables of rejections (at ``eps_s`` and 0.1), paired ratios, areas and significance improvements."""
     at = Markup("at {} = {:g}").format(EPS_S, eps_s)
+    labels = {name: detector_label(name) for name in [*found, *(ratio.denominator for ratio in ratios)]}
     return Section(
         "signals",
         "Every signal, beside references on the same jets",
@@ -48,7 +50,7 @@ def section(study: Scan, found: Evaluations, ratios: Sequence[Ratio], eps_s: flo
                 data=comparison.as_rows(study, found),
                 sizes=True,
             ),
-            ratio_table(study, ratios, eps_s),
+            ratio_table(study, list(study.samples), ratios, eps_s, labels),
             table(
                 "areas",
                 Markup("Area under the ROC curve; chance is 0.5. Intervals: bootstrap over events."),
@@ -89,57 +91,39 @@ def table(
     sizes: bool = False,
 ) -> Table:
     """Detectors down, signals across, raw and matched; ``sizes`` adds the effective number of background jets."""
-    rows: list[dict[str, Cell]] = []
-    for detector, signals in found.items():
-        row: dict[str, Cell] = {"detector": detector_label(detector), "best": int(detector == study.score)}
-        for signal, evaluation in signals.items():
-            for weighting in WEIGHTINGS:
-                row[f"{signal}_{weighting}"] = quantity(comparison.side(evaluation, weighting))
-        rows.append(row)
-    for method, numbers in (paper or {}).items():
-        cells = {f"{signal}_raw": value for signal, value in numbers.items() if signal in study.samples}
-        rows += [{"detector": detector_label(method), **cells}] if cells else []
+    rows: list[Row] = [
+        (
+            detector_label(detector),
+            {
+                (signal, weighting): quantity(comparison.side(evaluation, weighting))
+                for signal, evaluation in signals.items()
+                for weighting in WEIGHTINGS
+            },
+        )
+        for detector, signals in found.items()
+    ]
+    rows += paper_rows(paper or {}, list(study.samples))
     if sizes:
-        rows.append({"detector": "effective background jets", **_sizes(found[study.score])})
-    return Table(name, caption, [Column("detector", ""), *_signal_columns(study)], rows, data)
+        rows.append(effective_sizes(found[study.score]))
+    marked = list(found).index(study.score)
+    return across(name, caption, study, list(study.samples), rows, marked=marked, data=data)
 
 
-def ratio_table(study: Scan, ratios: Sequence[Ratio], eps_s: float) -> Table:
-    """The best trial's score over every other one, with the confidence that it is better."""
-    rows: dict[str, dict[str, Cell]] = {}
-    for ratio in ratios:
-        row = rows.setdefault(ratio.denominator, {"denominator": detector_label(ratio.denominator)})
-        row[f"{ratio.signal}_{ratio.weighting}"] = ratio.noted
-    caption = Markup(
-        "Rejection of the best trial’s {} at {} = {:g} over that of others on the same test jets: ratio with 95% "
-        "interval, and below it the confidence that it exceeds 1 (paired bootstrap over events, thresholds derived "
-        "anew each time)."
-    ).format(detector_label(study.score), EPS_S, eps_s)
-    data: list[dict[str, Cell]] = [
-        {
-            "numerator": ratio.numerator,
-            "denominator": ratio.denominator,
-            "signal": ratio.signal,
-            "weighting": ratio.weighting,
-            "ratio": ratio.value,
-            "confidence": ratio.confidence,
+def paper_rows(paper: Mapping[str, Mapping[str, Value]], signals: Sequence[str]) -> list[Row]:
+    """The paper's numbers, which are not matched in pT, for the signals that it has."""
+    rows: list[Row] = []
+    for method, numbers in paper.items():
+        cells: dict[tuple[str, Weighting], Cell] = {
+            (signal, "raw"): value for signal, value in numbers.items() if signal in signals
         }
-        for ratio in ratios
-    ]
-    return Table("ratios", caption, [Column("denominator", "over"), *_signal_columns(study)], list(rows.values()), data)
+        rows += [(detector_label(method), cells)] if cells else []
+    return rows
 
 
-def _signal_columns(study: Scan) -> list[Column]:
-    return [
-        Column(f"{signal}_{weighting}", study.label(signal), label)
-        for weighting, label in WEIGHTING_LABELS.items()
-        for signal in study.samples
-    ]
-
-
-def _sizes(found: Mapping[str, Evaluation]) -> dict[str, Cell]:
-    return {
-        f"{signal}_{weighting}": round(comparison.side(evaluation, weighting).effective_background)
+def effective_sizes(found: Mapping[str, Evaluation]) -> Row:
+    """The effective number of background jets of each signal."""
+    return "effective background jets", {
+        (signal, weighting): round(comparison.side(evaluation, weighting).effective_background)
         for signal, evaluation in found.items()
         for weighting in WEIGHTINGS
     }

@@ -1,0 +1,109 @@
+"""Numbers of ensembles: the mean over networks, the error of the test sample, and the spread over networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from markupsafe import Markup
+
+from darkclr_ray.evaluation.robustness import Entry, robustness_table
+from darkclr_ray.reports import theme
+from darkclr_ray.reports.comparison import PAPER, Ratio, Weighting, ratio_value
+from darkclr_ray.reports.entrants import Comparison, Ensemble
+from darkclr_ray.reports.figures.curves import Curve
+from darkclr_ray.reports.tables import Cell
+from darkclr_ray.reports.values import Value, or_nan, plain
+
+Entries = Mapping[tuple[str, Weighting], Entry]
+"""Signal and weighting -> entry."""
+
+
+def entries(ensemble: Ensemble, eps_s: float, signals: Sequence[str] | None = None) -> Entries:
+    """What an ensemble reached, on all signals or some."""
+    chosen = {name: found for name, found in ensemble.evaluations.items() if signals is None or name in signals}
+    table = robustness_table({ensemble.detector: chosen}, eps_s=eps_s)
+    return {(entry.signal, "matched" if entry.matched else "raw"): entry for entry in table}
+
+
+def rejection(entry: Entry) -> Value:
+    """Mean rejection with the bootstrap's interval for the test sample."""
+    return Value(entry.rejection, entry.bootstrap_low, or_nan(entry.bootstrap_high), bound=entry.lower_bound)
+
+
+def noted(value: Value, deviation: float | None) -> Value:
+    """The value with its standard deviation over networks as a note."""
+    return value if deviation is None else replace(value, note=f"± {plain(deviation)}")
+
+
+def rejection_curve(
+    found: Mapping[str, Entry], detector: str, *, label: Markup | None = None, look: theme.Look | None = None
+) -> Curve:
+    """Entries by place as a curve of rejections."""
+    deviations = {place: entry.deviation for place, entry in found.items() if entry.deviation is not None}
+    return Curve(detector, {place: rejection(entry) for place, entry in found.items()}, deviations, label, look)
+
+
+def area_curve(
+    found: Mapping[str, Entry], detector: str, *, label: Markup | None = None, look: theme.Look | None = None
+) -> Curve:
+    """Entries by place as a curve of areas, which carry the spread over networks only."""
+    deviations = {place: entry.auc_deviation for place, entry in found.items() if entry.auc_deviation is not None}
+    return Curve(detector, {place: Value(entry.auc) for place, entry in found.items()}, deviations, label, look)
+
+
+def ratios(study: Comparison) -> list[Ratio]:
+    """Paired comparisons that the study made, of the first network of each detector."""
+    found = []
+    for facts in study.result("pairs") or ():
+        for weighting in ("raw", "matched"):
+            value, confidence = ratio_value(facts[weighting])
+            found.append(Ratio(facts["a"], facts["b"], facts["signal"], weighting, value, confidence))
+    return found
+
+
+def as_rows(study: Comparison, ensembles: Iterable[Ensemble], efficiencies: Sequence[float]) -> list[dict[str, Cell]]:
+    """Everything known about ensembles, one signal efficiency a row, for the CSV; then the paper's numbers."""
+    rows: list[dict[str, Cell]] = []
+    for ensemble in ensembles:
+        for eps_s in efficiencies:
+            for (signal, weighting), entry in entries(ensemble, eps_s).items():
+                first = ensemble.evaluations[signal][0]
+                performance = first.raw if weighting == "raw" else first.matched
+                exact = {"rejection_binomial_low": entry.low, "rejection_binomial_high": entry.high}
+                rows.append(
+                    {
+                        "detector": ensemble.detector,
+                        "labels": int(ensemble.labels),
+                        "trained_on": str(ensemble.trained_on.get("words") or ""),
+                        **{str(key): _plain(value) for key, value in ensemble.parameters.items()},
+                        "signal": signal,
+                        "r_inv": study.samples[signal].get("r_inv"),
+                        "pion_mass_gev": study.samples[signal].get("pion_mass"),
+                        "weighting": weighting,
+                        "eps_s": eps_s,
+                        "rejection": rejection(entry),
+                        **(exact if weighting == "raw" else {}),
+                        "rejection_deviation": entry.deviation,
+                        "networks": entry.networks,
+                        "auc": entry.auc,
+                        "auc_deviation": entry.auc_deviation,
+                        "effective_background": performance.effective_background,
+                        "background_jets": first.n_background,
+                        "signal_jets": first.n_signal,
+                    }
+                )
+    for method, numbers in PAPER.items():
+        for signal, value in numbers.items():
+            rows.append({"detector": method, "signal": signal, "weighting": "raw", "eps_s": 0.2, "rejection": value})
+    return rows
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Geometric mean of positive numbers; nan of none."""
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan
+
+
+def _plain(value: object) -> Cell:
+    return value if isinstance(value, str | int | float) or value is None else str(value)

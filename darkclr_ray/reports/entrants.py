@@ -1,0 +1,211 @@
+"""What a comparison of detectors left in its folder: a file for each entrant, and results of the study as a whole."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from darkclr_ray.evaluation.rejection import Evaluation
+from darkclr_ray.reports import theme
+from darkclr_ray.reports.labels import detector_label
+from darkclr_ray.reports.record import Study, settings_yaml, study_json
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One network (or cut) of each of its detectors, as its JSON file tells it.
+
+    Attributes:
+        label: for people; members of one ensemble share it.
+        sections: which questions it answers: "methods", "dimensions", "contamination", "forms" or "linear".
+        seeds: "encoder" and "autoencoder"; None where nothing in it depends on one.
+        detectors: name -> facts, with "title" and "labels" (whether it was told which jets are signal).
+        trained_on, selected_on: facts, with "words" for a caption.
+        test: detector -> signal -> evaluation as JSON.
+        signal_blind: detector -> evaluation of background against its own anomalous views, as JSON.
+        warnings: sentences.
+    """
+
+    key: str
+    state: str
+    reason: str
+    label: str
+    sections: tuple[str, ...]
+    seeds: Mapping[str, int | None]
+    parameters: Mapping[str, Any]
+    detectors: Mapping[str, Mapping[str, Any]]
+    trained_on: Mapping[str, Any]
+    selected_on: Mapping[str, Any]
+    stages: Mapping[str, str]
+    test: Mapping[str, Mapping[str, Any]]
+    signal_blind: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    chains: Mapping[str, Any]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The networks of one detector that differ in nothing but their seeds."""
+
+    detector: str
+    entrants: tuple[Entrant, ...]
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return self.entrants[0].parameters
+
+    @property
+    def trained_on(self) -> Mapping[str, Any]:
+        return self.entrants[0].trained_on
+
+    @property
+    def label(self) -> Markup:
+        """What it is called."""
+        facts = self.entrants[0].detectors.get(self.detector, {})
+        return detector_label(self.detector, str(facts.get("title") or ""))
+
+    @property
+    def labels(self) -> bool:
+        """Whether it was told which jets are signal."""
+        return bool(self.entrants[0].detectors.get(self.detector, {}).get("labels"))
+
+    @cached_property
+    def evaluations(self) -> dict[str, list[Evaluation]]:
+        """Signal -> one evaluation on test jets for each network."""
+        found: dict[str, list[Evaluation]] = {}
+        for entrant in self.entrants:
+            for signal, facts in (entrant.test.get(self.detector) or {}).items():
+                found.setdefault(signal, []).append(Evaluation.from_json(facts))
+        return found
+
+    @property
+    def blind_merit(self) -> float:
+        """Mean log rejection of its own anomalous views at eps_S = 0.2, pT-matched: how it looks to somebody who knows
+        no signal; minus infinity where that was not looked at."""
+        facts = [one.signal_blind[self.detector] for one in self.entrants if one.signal_blind.get(self.detector)]
+        if not facts:
+            return -math.inf
+        return float(np.mean([math.log(Evaluation.from_json(one).matched.at(0.2).value) for one in facts]))
+
+
+@dataclass(frozen=True)
+class Comparison(Study):
+    """The folder of a comparison of detectors."""
+
+    entrants: tuple[Entrant, ...]
+    sections: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def kind(self) -> str:
+        return str(self.about["kind"])
+
+    @property
+    def complete(self) -> list[Entrant]:
+        """Entrants that ran to their end."""
+        return [entrant for entrant in self.entrants if entrant.state == "COMPLETE"]
+
+    def evaluated(self) -> Iterable[str]:
+        return dict.fromkeys(signal for one in self.complete for signals in one.test.values() for signal in signals)
+
+    @cached_property
+    def main_signals(self) -> list[str]:
+        """The signals of tables and curves: those that are not points of a grid, unless there is nothing else."""
+        judged = set(self.evaluated())
+        signals = [name for name in self.samples if name in judged]
+        return [name for name in signals if not is_grid(name, self.samples[name])] or signals
+
+    @property
+    def lead(self) -> str:
+        return "aachen" if "aachen" in self.main_signals else self.main_signals[0]
+
+    def ensembles(self, section: str) -> list[Ensemble]:
+        """The ensembles that answer a section's question, in the order of tables and legends."""
+        groups: dict[tuple[str, ...], list[Entrant]] = {}
+        for entrant in self.complete:
+            if section in entrant.sections:
+                for detector in entrant.test:
+                    what = json.dumps([entrant.parameters, entrant.trained_on], sort_keys=True)
+                    groups.setdefault((detector, entrant.label, what), []).append(entrant)
+        found = [Ensemble(key[0], tuple(members)) for key, members in groups.items()]
+        places = {name: at for at, name in enumerate(theme.in_order(one.detector for one in found))}
+        return sorted(found, key=lambda one: places[one.detector])
+
+    @cached_property
+    def methods(self) -> dict[str, Ensemble]:
+        """Detector -> its ensemble at the study's own settings; empty where the study does not compare methods."""
+        return {ensemble.detector: ensemble for ensemble in reversed(self.ensembles("methods"))}
+
+    @cached_property
+    def looks(self) -> dict[str, theme.Look]:
+        """Looks of all detectors of the study."""
+        return theme.detector_looks(theme.in_order({name for one in self.complete for name in one.test}))
+
+    @cached_property
+    def champion(self) -> Ensemble | None:
+        """The label-free ensemble that somebody who knows no signal would choose: that which tells background best from
+        its own anomalous views; None where methods are not compared."""
+        free = [ensemble for ensemble in self.methods.values() if not ensemble.labels]
+        return max(free, key=lambda one: (one.blind_merit, one.detector == "s_NAE"), default=None)
+
+    def result(self, section: str) -> Any:
+        """Result of a section of the study as a whole; None where there is none."""
+        return (self.sections.get(section) or {}).get("result")
+
+
+def is_grid(name: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether a signal is a point of the grid over r_inv and meson mass."""
+    return bool(parameters.get("grid")) or name.startswith("grid_")
+
+
+def read(folder: Path) -> Comparison:
+    """Read the folder of a comparison.
+
+    Raises:
+        ValueError: no study there, or no entrant of it is complete yet.
+    """
+    about, settings = study_json(folder), settings_yaml(folder)
+    entrants = tuple(_entrant(path) for path in sorted((folder / "entrants").glob("*.json")))
+    sections = {
+        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "sections").glob("*.json"))
+    }
+    comparison = Comparison(folder, about, settings, entrants, sections)
+    if not any(entrant.test for entrant in comparison.complete):
+        states = ", ".join(f"{entrant.key}: {entrant.state}" for entrant in entrants) or "no entrant at all"
+        raise ValueError(f"{folder}: nothing to report before the first complete entrant ({states})")
+    return comparison
+
+
+def _entrant(path: Path) -> Entrant:
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    return Entrant(
+        key=str(facts["key"]),
+        state=str(facts["state"]),
+        reason=str(facts.get("reason") or ""),
+        label=str(facts.get("label") or facts["key"]),
+        sections=tuple(facts.get("sections") or ()),
+        warnings=tuple(map(str, facts.get("warnings") or ())),
+        **{
+            name: facts.get(name) or {}
+            for name in (
+                "seeds",
+                "parameters",
+                "detectors",
+                "trained_on",
+                "selected_on",
+                "stages",
+                "test",
+                "signal_blind",
+                "chains",
+                "seconds",
+            )
+        },
+    )

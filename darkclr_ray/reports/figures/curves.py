@@ -1,0 +1,224 @@
+"""A quantity of several detectors against something: the paper's Table 3 as a figure, and Figs. 5 and 6."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.subplots import make_subplots
+
+from darkclr_ray.reports import theme
+from darkclr_ray.reports.labels import EPS_B, EPS_S, Axis, detector_label
+from darkclr_ray.reports.values import Value
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One detector's value at each place of an axis; the values' intervals are those of the test sample.
+
+    Attributes:
+        deviations: standard deviation over networks at each place; none for what has no seed.
+        label: what it is called where that is not the detector's name.
+        look: how it looks where that is not the detector's look.
+    """
+
+    detector: str
+    values: Mapping[str, Value]
+    deviations: Mapping[str, float] = field(default_factory=dict)
+    label: Markup | None = None
+    look: theme.Look | None = None
+
+    @property
+    def name(self) -> str:
+        """What the legend says."""
+        return str(self.label or detector_label(self.detector))
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What the vertical axis shows: its title, its value for a cut at random, and whether it is logarithmic."""
+
+    title: Markup
+    chance: float | None
+    log: bool
+
+
+def rejection(eps_s: float) -> Quantity:
+    """Background rejection at a signal efficiency."""
+    return Quantity(Markup("background rejection 1/{} at {} = {:g}").format(EPS_B, EPS_S, eps_s), 1 / eps_s, log=True)
+
+
+AUC = Quantity(Markup("AUC"), 0.5, log=False)
+
+
+def against(
+    axes: Sequence[Axis],
+    rows: Sequence[tuple[Quantity, Mapping[str, Sequence[Curve]]]],
+    *,
+    bands: bool = False,
+    height: int = 430,
+) -> go.Figure:
+    """Rows of panels, one for each panel of a row (title -> curves) and each of ``axes``, on one vertical axis a row.
+
+    With ``bands`` the error of the test sample is a light band and the spread over networks a darker one, else there
+    are error bars for the test sample alone, as there are where an axis has names only. An arrow is a lower bound, the
+    dotted line chance.
+
+    Raises:
+        ValueError: nothing to show.
+    """
+    columns = [(title, axis) for title in (rows[0][1] if rows else ()) for axis in axes]
+    if not columns or not any(_values(panels) for _, panels in rows):
+        raise ValueError("nothing to show: give at least one axis and one curve with a value")
+    figure = make_subplots(
+        rows=len(rows),
+        cols=len(columns),
+        shared_xaxes=len(rows) > 1,
+        shared_yaxes=True,
+        horizontal_spacing=0.015,
+        vertical_spacing=0.04,
+        column_titles=[title for title, _ in columns],
+        column_widths=[_width(axis) for _, axis in columns],
+    )
+    everything = list(chain.from_iterable(curve for _, panels in rows for curve in panels.values()))
+    looks = theme.detector_looks([curve.detector for curve in everything])
+    named: set[str] = set()
+    for row, (quantity, panels) in enumerate(rows, start=1):
+        for column, (title, axis) in enumerate(columns, start=1):
+            drawn = panels[title]
+            for at, curve in enumerate(drawn):
+                step = 0.0 if bands and not axis.names else at - (len(drawn) - 1) / 2
+                traces = _traces(curve, axis, curve.look or looks[curve.detector], step, bands)
+                traces[-1].update(showlegend=curve.name not in named)
+                named.add(curve.name)
+                figure.add_traces(traces, rows=row, cols=column)
+            if quantity.chance is not None:
+                dotted = {"dash": "dot", "width": 1, "color": theme.GREY}
+                figure.add_hline(y=quantity.chance, line=dotted, row=row, col=column)
+            figure.update_xaxes(_x_axis(axis), row=row, col=column)
+            if row == len(rows):
+                figure.update_xaxes(title_text=str(axis.title), row=row, col=column)
+        figure.update_yaxes(_y_axis(quantity, _values(panels)), row=row)
+        figure.update_yaxes(title_text=str(quantity.title), row=row, col=1)
+    return theme.dress(figure, height)
+
+
+def _values(panels: Mapping[str, Sequence[Curve]]) -> list[Value]:
+    """All values of a row, with intervals that hold the spread over networks too."""
+    return [
+        Value(
+            value.value,
+            value.value - max(value.down, curve.deviations.get(place, 0.0)),
+            value.value + max(value.up, curve.deviations.get(place, 0.0)),
+        )
+        for drawn in panels.values()
+        for curve in drawn
+        for place, value in curve.values.items()
+        if math.isfinite(value.value)
+    ]
+
+
+def _width(axis: Axis) -> float:
+    return max(2, len(axis.positions))
+
+
+def _traces(curve: Curve, axis: Axis, look: theme.Look, step: float, bands: bool) -> list[go.Scatter]:
+    """Bands, where asked for, and last the line of a curve."""
+    places = sorted((name for name in axis.positions if name in curve.values), key=lambda name: axis.positions[name])
+    x = [_beside(axis, axis.positions[name], step) for name in places]
+    values = [curve.values[name] for name in places]
+    filled = bands and not axis.names
+    traces = []
+    if filled and len(places) > 1:
+        test = [(value.down, value.up) for value in values]
+        traces.append(_band(curve, x, values, test, look.faded(0.13)))
+        if curve.deviations:
+            seeds = [(curve.deviations.get(name, 0.0),) * 2 for name in places]
+            traces.append(_band(curve, x, values, seeds, look.faded(0.3)))
+    return [*traces, _line(curve, axis, x, places, look, bars=not filled or len(places) == 1)]
+
+
+def _band(
+    curve: Curve, x: Sequence[float], values: Sequence[Value], reach: Sequence[tuple[float, float]], colour: str
+) -> go.Scatter:
+    low = [max(value.value - down, 1e-3) for value, (down, _) in zip(values, reach, strict=True)]
+    high = [value.value + up for value, (_, up) in zip(values, reach, strict=True)]
+    return go.Scatter(
+        x=[*x, *reversed(x)],
+        y=[*high, *reversed(low)],
+        fill="toself",
+        fillcolor=colour,
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        legendgroup=curve.name,
+        showlegend=False,
+    )
+
+
+def _line(
+    curve: Curve, axis: Axis, x: Sequence[float], places: Sequence[str], look: theme.Look, *, bars: bool
+) -> go.Scatter:
+    values = [curve.values[name] for name in places]
+    trace = go.Scatter(
+        x=x,
+        y=[value.value for value in values],
+        mode="markers" if axis.names else "lines+markers",
+        name=curve.name,
+        legendgroup=curve.name,
+        line={"color": look.colour, "dash": look.dash, "width": 1.8},
+        marker={
+            "color": look.colour,
+            "size": [11 if value.bound else 9 for value in values],
+            "symbol": ["arrow-up" if value.bound else look.symbol for value in values],
+        },
+        text=[_words(value, curve.deviations.get(name)) for name, value in zip(places, values, strict=True)],
+        hovertemplate="%{text}<extra>%{fullData.name}</extra>",
+    )
+    if bars:
+        trace.update(
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [value.up for value in values],
+                "arrayminus": [value.down for value in values],
+                "thickness": 1.6,
+                "width": 3,
+            }
+        )
+    return trace
+
+
+def _words(value: Value, deviation: float | None) -> str:
+    return f"{value}" + (f", networks ± {deviation:.3g}" if deviation is not None else "")
+
+
+def _beside(axis: Axis, position: float, step: float) -> float:
+    """The position moved by ``step`` small steps, so that error bars of detectors do not cover each other."""
+    places = axis.positions.values()
+    if axis.log:
+        return float(position * (max(places) / min(places)) ** (0.012 * step))
+    return position + 0.012 * step * ((max(places) - min(places)) or 1.0)
+
+
+def _x_axis(axis: Axis) -> dict[str, object]:
+    places = sorted(set(axis.positions.values()))
+    labels = [str(axis.names[name]) for name in axis.positions] if axis.names else [f"{at:g}" for at in places]
+    margin = 0.12 * (places[-1] - places[0]) or 0.5
+    look: dict[str, object] = {"tickvals": places, "ticktext": labels}
+    if axis.log:
+        return look | {"type": "log", "range": [math.log10(places[0] / 1.2), math.log10(places[-1] * 1.2)]}
+    return look | {"range": [places[0] - margin, places[-1] + margin]}
+
+
+def _y_axis(quantity: Quantity, values: Sequence[Value]) -> dict[str, object]:
+    chance = [] if quantity.chance is None else [quantity.chance]
+    low = min([*chance, *(value.low for value in values)])
+    high = max([*chance, *(value.high for value in values)])
+    if quantity.log:
+        return theme.log_axis(0.8 * max(low, 0.1), 1.25 * high)
+    return {"range": [low - 0.06 * (high - low), high + 0.06 * (high - low)]}
