@@ -1,0 +1,44 @@
+"""Background with a little signal in it, as data have where a signal exists: what a training without labels must bear."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darkclr_ray.augmentations.randomness import keyed_generator
+from darkclr_ray.jets.packed import Jets, TrainingSample
+
+
+def contaminated(background: Jets, signal: Jets, fraction: float, *, seed: int) -> TrainingSample:
+    """The background sample with round(fraction x B) of its B jets replaced by signal jets, in random places.
+
+    The size stays, so that nothing but the contamination differs from one fraction to the next; and a larger fraction
+    contains the signal jets of a smaller one, in their places. The result carries no label.
+
+    Args:
+        background: B jets.
+        signal: at least as many jets as are asked for.
+        fraction: of signal in the result, in [0, 1).
+        seed: of which jets, and where.
+
+    >>> jets = [Jets.from_lists([[[pt, 0.0, 0.0]]] * 10) for pt in (1.0, 2.0)]
+    >>> mixed = contaminated(*jets, 0.3, seed=1)
+    >>> len(mixed), int((mixed.jets.pt == 2.0).sum())
+    (10, 3)
+
+    Raises:
+        ValueError: no such fraction, or too few signal jets.
+    """
+    if not 0.0 <= fraction < 1.0:
+        raise ValueError(f"a contamination of {fraction:g}: expected a fraction in [0, 1), such as 0.01")
+    count = round(fraction * len(background))
+    if count > len(signal):
+        raise ValueError(
+            f"a contamination of {fraction:g} of {len(background)} jets takes {count} signal jets, "
+            f"and there are {len(signal)}; provide more, or choose a smaller fraction"
+        )
+    generator = keyed_generator("contamination", seed)
+    places = generator.permutation(len(background))[:count]
+    chosen = generator.permutation(len(signal))[:count]
+    rows = np.arange(len(background))
+    rows[places] = len(background) + chosen
+    return TrainingSample(Jets.concatenate([background, signal]).take(rows))
