@@ -1,4 +1,4 @@
-"""Background with a little signal in it, as data have where a signal exists: what a training without labels must bear."""
+"""Background with a little signal in it, as in data where a signal exists: what a training without labels must bear."""
 
 from __future__ import annotations
 
