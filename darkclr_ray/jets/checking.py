@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.schema import SCHEMA, kind, schema_fault, to_jets
-from darkclr_ray.jets.shards import SPLITS, BrokenShard, Chunk, metadata_of, opened
+from darkclr_ray.jets.shards import SPLITS, BrokenShard, Chunk, in_one_line, metadata_of, opened
 from darkclr_ray.jets.validity import Fault, jets_fault, table_fault, unit_trouble
 
 
@@ -137,7 +137,9 @@ def _check_group(path: Path, file: pq.ParquetFile, group: int, sample: str) -> J
     try:
         table = file.read_row_group(group, columns=SCHEMA.names)
     except (pa.ArrowException, OSError) as error:
-        raise BrokenShard(f"{where}: damaged or truncated ({error}); fetch or generate the file again") from None
+        raise BrokenShard(
+            f"{where}: damaged or truncated ({in_one_line(error)}); fetch or generate the file again"
+        ) from None
     refuse(table_fault(table, sample))
     jets = to_jets(table)
     refuse(jets_fault(jets))

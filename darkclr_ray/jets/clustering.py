@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Selection(BaseModel):
@@ -29,6 +29,12 @@ class Selection(BaseModel):
     pt_max: float = Field(300.0, gt=0)
     eta_max: float = Field(2.0, gt=0)
     match_radius: float = Field(0.8, gt=0)
+
+    @model_validator(mode="after")
+    def _a_window(self) -> Selection:
+        if self.pt_min >= self.pt_max:
+            raise ValueError(f"pt_min = {self.pt_min:g} leaves nothing below pt_max = {self.pt_max:g}; lower pt_min")
+        return self
 
 
 def wrap(phi: Any) -> Any:

@@ -94,9 +94,20 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
     except PermissionError as error:
         raise BrokenShard(f"{path}: cannot be read ({error.strerror}); ask for permission to read it") from None
     except (pa.ArrowException, OSError) as error:
-        raise BrokenShard(f"{path}: truncated, or no Parquet file ({error}); fetch or generate it again") from None
+        raise BrokenShard(
+            f"{path}: truncated, or no Parquet file ({in_one_line(error)}); fetch or generate it again"
+        ) from None
     with file:
         yield file
+
+
+def in_one_line(error: Exception) -> str:
+    """What a library says of a file, shortened.
+
+    >>> in_one_line(OSError("Couldn't deserialize:  no type"))
+    "Couldn't deserialize: no type"
+    """
+    return " ".join(str(error).split())[:200]
 
 
 def metadata_of(path: Path, file: pq.ParquetFile) -> dict[str, Any]:

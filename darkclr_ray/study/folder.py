@@ -69,6 +69,8 @@ class StudyFolder:
     def check(self, settings: StudySettings, fingerprints: Mapping[str, Any]) -> None:
         """Raise ValueError where the folder holds another study than the one asked for; nothing is written."""
         check_writable(self.path.parent, "--out")
+        if settings.jets != "starter" and self.path.resolve().is_relative_to(Path(settings.jets).resolve()):
+            raise ValueError(f"{self.path}: would be among the jets of {settings.jets}; choose another --out")
         self._refuse_strangers()
         if not (self.path / "study.json").exists():
             return
