@@ -113,13 +113,21 @@ def paired_ratio(
     observed = np.array(efficiencies(*once))
     draws = resampled(background_events, signal_events, seed=seed, replicas=replicas)
     replica = np.array([efficiencies(background, signal) for background, signal in draws])
-    raw = _ratio(observed[0], replica[:, 0], jets, 1.0 / jets, level)
-    matched = _ratio(observed[1], replica[:, 1], jets, bins.weights().max() / jets, level)
+    raw = ratio_of(observed[0], replica[:, 0], jets, 1.0 / jets, level)
+    matched = ratio_of(observed[1], replica[:, 1], jets, bins.weights().max() / jets, level)
     return PairedRatio(raw, matched, eps_s, level, replicas, seed)
 
 
-def _ratio(observed: Floats, replica: Floats, jets: int, floor: float, level: float) -> Ratio:
-    """Observed background efficiencies of a and b, (2,), and those of the replicas, (R, 2), as a ratio."""
+def ratio_of(observed: Floats, replica: Floats, jets: Floats | int, floor: Floats | float, level: float) -> Ratio:
+    """Background efficiencies of a and b as a ratio of their rejections.
+
+    Args:
+        observed: of the test jets, (2,).
+        replica: of the bootstrap's replicas, (R, 2).
+        jets: how many background jets there are: one number, or one for a and one for b.
+        floor: what an efficiency below one jet counts as; likewise.
+        level: of the interval.
+    """
 
     def quotient(eps_b: Floats) -> Floats:
         seen = np.where(eps_b * jets < 1.0, floor, eps_b)
