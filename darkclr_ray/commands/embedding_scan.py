@@ -22,5 +22,6 @@ def main(arguments: Sequence[str], program: str) -> int:
     """Run the study that the arguments ask for; its exit status."""
     settings, preset = COMMAND_LINE.read(arguments, program)
     from darkclr_ray.study.run import run
+    from darkclr_ray.study.scan import EmbeddingScan
 
-    return run(settings, preset, [*shlex.split(program), *arguments])
+    return run(EmbeddingScan(settings, preset, [*shlex.split(program), *arguments]))

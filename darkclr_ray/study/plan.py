@@ -3,14 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from darkclr_ray.crews.resources import Allocation
 from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.jobs import job_name
 
 OVERHEAD = 2.0
 """Seconds of a trial beyond training and scoring."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the jobs that are left will take.
+
+    Attributes:
+        jobs: seconds of each job's stages, in the order in which it goes through them.
+        crews: how many jobs are done at a time.
+        rest: seconds of what comes after them.
+    """
+
+    jobs: Mapping[str, Mapping[str, float]]
+    crews: int = 1
+    rest: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """All of it.
+
+        >>> Estimate({"a": {"representation": 3.0}, "b": {"energy": 1.0}}, crews=2, rest=1.0).seconds
+        3.0
+        """
+        return sum(sum(stages.values()) for stages in self.jobs.values()) / self.crews + self.rest
+
+    def done(self, ended: Collection[str], running: Mapping[str, Mapping[str, Any]]) -> float:
+        """How much of it is behind us, given who has ended and where the others stand (`Desk.snapshot`).
+
+        >>> estimate = Estimate({"a": {"representation": 4.0, "energy": 2.0}, "b": {"energy": 1.0}})
+        >>> estimate.done(["b"], {"a": {"stage": "energy", "epoch": 2, "part": 0.5, "epochs": 5}})
+        6.0
+        """
+        done = sum(sum(self.jobs[name].values()) for name in ended if name in self.jobs)
+        for name, job in running.items():
+            stages = list(self.jobs.get(name, {}).items())
+            places = [stage for stage, _ in stages]
+            if job.get("stage") in places:
+                here = places.index(job["stage"])
+                part = (job.get("epoch", 0) + job.get("part", 0.0)) / max(1, job.get("epochs", 1))
+                done += sum(seconds for _, seconds in stages[:here]) + part * stages[here][1]
+        return done / self.crews
 
 
 @dataclass(frozen=True)
@@ -39,21 +82,33 @@ class Plan:
     @property
     def follower_seconds(self) -> float:
         """What comes after the encoder: autoencoder, scores."""
-        nae = self.settings.nae
-        energy = nae.reconstruction_epochs * self.cost["reconstruction_epoch"]
-        energy += nae.divergence_epochs * self.cost["divergence_epoch"]
-        return energy + self.cost["jet"] * self._jets / self.allocation.workers + OVERHEAD
-
-    def trial_seconds(self, number: int) -> float:
-        """An estimate for one trial: the first of those that share an encoder trains it, each crew's in turn."""
-        block = self.allocation.crews * self.settings.search.step_sizes_per_encoder
-        return self.follower_seconds + (self.encoder_seconds if number % block < self.allocation.crews else 0.0)
+        return self.energy_seconds + self.scores_seconds
 
     @property
-    def seconds(self) -> float:
-        """An estimate for the trials that are left; pruning makes it less."""
+    def energy_seconds(self) -> float:
+        """Training of one autoencoder."""
+        nae = self.settings.nae
+        seconds = nae.reconstruction_epochs * self.cost["reconstruction_epoch"]
+        return seconds + nae.divergence_epochs * self.cost["divergence_epoch"]
+
+    @property
+    def scores_seconds(self) -> float:
+        """Scoring all jets, and the rest of a trial."""
+        return self.cost["jet"] * self._jets / self.allocation.workers + OVERHEAD
+
+    def trial(self, number: int) -> dict[str, float]:
+        """Seconds of a trial's stages: the first of those that share an encoder trains it, each crew's in turn."""
+        block = self.allocation.crews * self.settings.search.step_sizes_per_encoder
+        first = number % block < self.allocation.crews
+        encoder = {"representation": self.encoder_seconds} if first else {}
+        return {**encoder, "energy": self.energy_seconds, "scores": self.scores_seconds}
+
+    @property
+    def estimate(self) -> Estimate:
+        """For the trials that are left, and a reference point after them; pruning makes it less."""
         left = range(self.finished, self.settings.search.trials)
-        return sum(self.trial_seconds(number) for number in left) / self.allocation.crews + self.follower_seconds
+        jobs = {job_name(number): self.trial(number) for number in left}
+        return Estimate(jobs, self.allocation.crews, rest=self.follower_seconds)
 
     @property
     def bytes(self) -> int:
@@ -84,8 +139,8 @@ class Plan:
                 f"of {search.score} on validation jets" + ("; bad ones are stopped early" if search.prune else ""),
                 f"jets       {training} {self.settings.background} to train on, {self._jets - training} to judge",
                 f"resources  {self.allocation}",
-                f"time       about {duration(self.seconds)} (measured: {duration(self.encoder_seconds)} an encoder, "
-                f"{duration(self.follower_seconds)} what follows it)",
+                f"time       about {duration(self.estimate.seconds)} (measured: {duration(self.encoder_seconds)} an "
+                f"encoder, {duration(self.follower_seconds)} what follows it)",
                 f"disk       up to {size(self.bytes)}",
             ]
         )

@@ -33,11 +33,12 @@ class Standing:
     """Where a study stands.
 
     Attributes:
-        total: trials that it shall have.
-        counts: ended trials by state.
+        total: jobs that it shall have.
+        counts: ended ones by state.
         best: number, objective and parameters of the best so far.
         left: seconds left, if they can be told.
         note: one more line, such as how to stop.
+        what: what its jobs are called.
     """
 
     total: int
@@ -45,19 +46,21 @@ class Standing:
     best: str | None = None
     left: float | None = None
     note: str | None = None
+    what: str = "trials"
 
     @property
     def ended(self) -> int:
-        """Trials that have ended."""
+        """Jobs that have ended."""
         return sum(self.counts.values())
 
     def summary(self) -> str:
         """One line."""
         states = ", ".join(f"{count} {state.lower()}" for state, count in sorted(self.counts.items()) if count)
-        parts = [f"{self.ended} of {self.total} trials" + (f" ({states})" if states else "")]
+        parts = [f"{self.ended} of {self.total} {self.what}" + (f" ({states})" if states else "")]
         if self.left is not None:
             parts.append(f"about {duration(self.left)} left")
-        parts.append(f"best so far: {self.best}" if self.best else "no result yet")
+        if self.best or not self.ended:
+            parts.append(f"best so far: {self.best}" if self.best else "no result yet")
         return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""The part of a study that computes: workers, the search, and the reference points beside it."""
+"""The part of a study that computes: training workers, someone who watches over them, and how to stop."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray import tune
 
 from darkclr_ray.crews.crews import Broken, Crews
+from darkclr_ray.crews.desk import Outcome
 from darkclr_ray.crews.resources import Allocation
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.store.files import write_json
 from darkclr_ray.streams import materialise
 from darkclr_ray.study.folder import StudyFolder
-from darkclr_ray.study.jobs import MULTIPLICITY, CalibrationJob, DetectorJob, job_name, trial_settings
+from darkclr_ray.study.jets import StudyJets
+from darkclr_ray.study.jobs import CalibrationJob
 from darkclr_ray.study.metrics import StudyMetrics
-from darkclr_ray.study.plan import Plan
+from darkclr_ray.study.plan import Estimate
 from darkclr_ray.study.progress import Display, Standing
-from darkclr_ray.study.records import evaluation_of, write_best
-from darkclr_ray.study.search import Ending, Halving, SharedEncoderSampler, StudySearch, open_storage, rungs
-from darkclr_ray.study.trial import StudyTrial
-from darkclr_ray.study.work import JetPlaces, Work
+from darkclr_ray.study.work import JetPlaces, Job, Work
 
 if TYPE_CHECKING:
-    from darkclr_ray.study.run import StudyJets
+    from darkclr_ray.study.run import Study
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +43,8 @@ def muster(settings: StudySettings, jets: StudyJets, folder: StudyFolder, alloca
         source=materialise(jets.folder, "train", settings.background, limit=settings.compute.materialise_limit),
         evaluation=ray.put(jets.judged),
         background=settings.background,
+        labelled={name: ray.put(signal) for name, signal in jets.labelled.items()},
+        variants=jets.variants,
     )
     work = Work(folder.store.folder.resolve(), places, folder.logs.resolve(), allocation.data_cpus)
     return Crews(allocation, work, (folder.logs / "train").resolve(), settings.compute.worker_failures)
@@ -57,20 +56,20 @@ class Session:
     Ctrl-C or SIGTERM once: trainings end after their epoch, with a checkpoint. Twice: at once; the last epoch is lost.
     """
 
-    def __init__(
-        self, settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: Allocation, display: Display
-    ) -> None:
-        self.settings, self.folder, self.allocation, self.display = settings, folder, allocation, display
-        self.standing = Standing(settings.search.trials)
-        self.metrics = StudyMetrics(settings.name)
+    def __init__(self, study: Study, jets: StudyJets, allocation: Allocation, display: Display) -> None:
+        self.settings, self.folder, self.jets = study.settings, study.folder, jets
+        self.allocation, self.display = allocation, display
+        self.standing = Standing(study.total, what=study.what)
+        self.metrics = StudyMetrics(study.settings.name)
         self.interrupted = False
         self.paused = False
         self.trouble: str | None = None
-        self.searcher: StudySearch | None = None
-        self.plan: Plan | None = None
+        self.pausing: list[Callable[[], None]] = []
+        self.estimate: Estimate | None = None
         self.began = time.monotonic()
         self.submitted: dict[str, float] = {}
-        self.crews = muster(settings, jets, folder, allocation)
+        self.ended: frozenset[str] = frozenset()
+        self.crews = muster(study.settings, jets, study.folder, allocation)
         self.watching = threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True, name="watch")
 
@@ -95,152 +94,52 @@ class Session:
             raise Broken(f"the first steps of a training failed: {outcome.reason}")
         return outcome.result
 
-    def search(self, plan: Plan) -> bool:
-        """Run the trials that are left; False where the study was interrupted."""
-        self.plan = plan
-        settings, search = self.settings, self.settings.search
-        self._count()
-        storage = open_storage(self.folder.optuna)
-        sampler = SharedEncoderSampler(search.step_sizes_per_encoder, settings.seed)
-        self.searcher = searcher = StudySearch(settings, storage, sampler, self._ended)
-        searcher.paused = self.interrupted or self.paused
-        self._settle(searcher)
-        past = searcher.study.get_trials(deepcopy=False)
-        left = search.trials - sum(trial.state.is_finished() for trial in past)
-        if left > 0:
-            marks = rungs(settings.contrastive.epochs) if search.prune else ()
-            scheduler = Halving(settings.contrastive.epochs, past) if marks else None
-            trainable = tune.with_resources(
-                tune.with_parameters(StudyTrial, desk=self.crews.desk, settings=settings, rungs=marks),
-                {"CPU": 0, "node:__internal_head__": 0.001},
-            )
-            tuner = tune.Tuner(
-                trainable,
-                tune_config=tune.TuneConfig(
-                    search_alg=searcher,
-                    scheduler=scheduler,
-                    num_samples=left,
-                    max_concurrent_trials=self.allocation.crews,
-                    reuse_actors=True,
-                    trial_name_creator=lambda trial: job_name(trial.config["number"]),
-                ),
-                run_config=tune.RunConfig(
-                    name="tune",
-                    storage_path=str(self.folder.logs.resolve()),
-                    verbose=0,
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    failure_config=tune.FailureConfig(max_failures=settings.compute.worker_failures),
-                ),
-            )
-            self.began = time.monotonic()
-            tuner.fit()
+    def expect(self, estimate: Estimate) -> None:
+        """What the jobs to come will take, for the time that is left."""
+        self.estimate = estimate
+
+    def begin(self) -> None:
+        """The jobs begin now."""
+        self.began = time.monotonic()
+
+    def each(self, jobs: Mapping[str, Job]) -> Iterator[tuple[str, Outcome]]:
+        """Do jobs, as many at a time as there are crews; how each ended, finished or failed, as they end.
+
+        Stops early where the study was interrupted or its surroundings failed; `sound` tells.
+        """
+        desk = self.crews.desk
+        self.begin()
+        for name, job in jobs.items():
+            ray.get(desk.submit.remote(name, job))
+        pending = {desk.next.remote(name, 10**9): name for name in jobs}
+        while pending:
+            ready, _ = ray.wait(list(pending), timeout=1.0)
+            for reference in ready:
+                outcome: Outcome = ray.get(reference)
+                name = pending.pop(reference)
+                if outcome.state in ("finished", "failed"):
+                    yield name, outcome
+            self.crews.check()
+
+    def sound(self) -> bool:
+        """Whether the study can go on; False where it was interrupted. Raises Broken where its surroundings failed."""
         self.crews.check()
+        if self.trouble is None:
+            self.trouble = ray.get(self.crews.desk.broken.remote())
         if self.trouble is not None:
             raise Broken(self.trouble)
         return not self.interrupted
 
-    def conclude(self) -> bool:
-        """The reference points on the same jets, and the best trial; False where the study was interrupted."""
-        best = self.folder.best()
-        assert best is not None
-        settings = trial_settings(self.settings, best["parameters"])
-        self.standing.left = None
-        untrained = settings.updated({"contrastive": {"epochs": 0}})
-        score = settings.search.score
-        jobs = {
-            "untrained": DetectorJob(untrained, score=score),
-            "multiplicity": DetectorJob(settings, MULTIPLICITY, score="multiplicity"),
-        }
-        found: dict[str, Any] = {}
-        for name, job in jobs.items():
-            outcome = self.crews.run(job, f"reference-{name}")
-            if outcome.state == "stopped":
-                return False
-            if outcome.state == "broken":
-                raise Broken(outcome.reason)
-            if outcome.state == "failed":
-                logger.warning("reference %s: %s", name, outcome.reason)
-                continue
-            stages = outcome.result["stages"]
-            evaluation = evaluation_of(self.folder, stages)
-            found[name] = {"stages": stages, "validation": evaluation["validation"], "test": evaluation["test"]}
-            if name == "untrained":
-                found[name]["parameters"] = best["parameters"]
-        write_best(self.folder, best, settings)
-        self.folder.note(best=best["number"])
-        self.folder.store.drop_arrays({best["stages"]["representation"]})
-        write_json(self.folder.path / "references.json", found)
-        return True
+    def count(self, states: Mapping[str, str]) -> None:
+        """Which jobs have ended so far, and how."""
+        self.ended = frozenset(states)
+        self.standing.counts = dict(Counter(states.values()))
 
-    def _settle(self, searcher: StudySearch) -> None:
-        """Tell Optuna of trials whose file was written just before the process was killed."""
-        ended = {trial["number"]: trial for trial in self.folder.endings()}
-        for trial in list(searcher.interrupted):
-            known = ended.get(trial.number)
-            if known is not None:
-                searcher.interrupted.remove(trial)
-                fields = (known["state"], known["reason"], known["parameters"], known["objective"])
-                searcher.conclude(Ending(trial.number, *fields, outcome={"known": known}))
-
-    def _ended(self, ending: Ending) -> dict[str, Any]:
-        """Write a trial's file."""
-        outcome = ending.outcome
-        if "known" in outcome:
-            return {"stages": outcome["known"]["stages"], "seconds": outcome["known"]["seconds"]}
-        name = job_name(ending.number)
-        if ending.state == "PRUNED":
-            self.crews.desk.cancel.remote(name)
-        stages = outcome.get("stages", {})
-        judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
-        seconds = dict(outcome.get("seconds", {}))
-        if name in self.submitted:
-            total = time.monotonic() - self.submitted[name]
-            seconds = {**seconds, "overhead": round(total - sum(seconds.values()), 3), "total": round(total, 3)}
-        write_json(
-            self.folder.trials / f"{ending.number:04d}.json",
-            {
-                "number": ending.number,
-                "state": ending.state,
-                "reason": ending.reason,
-                "parameters": ending.parameters,
-                "objective": ending.objective,
-                "objectives": judged.get("objectives", {}),
-                "stages": stages,
-                "seconds": seconds,
-                "precision": outcome.get("precision"),
-                "validation": judged.get("validation", {}),
-                "test": judged.get("test", {}),
-            },
-        )
-        self._count()
-        self._drop_arrays()
-        if ending.state == "COMPLETE":
-            words = ", ".join(f"{key} {value:.3g}" for key, value in ending.parameters.items())
-            result = f"{self.settings.search.objective} {ending.objective:.3f} ({words})"
-        else:
-            result = f"{ending.state}: {ending.reason}"
-        self.display.say(f"{name}: {result}, {seconds.get('total', 0):.0f} s")
-        return {"stages": stages, "seconds": seconds}
-
-    def _drop_arrays(self) -> None:
-        """Free the disk of representations that nobody needs any more."""
-        best = self.folder.best()
-        keep = {best["stages"]["representation"]} if best is not None else set()
-        kept = self.allocation.crews * self.settings.search.step_sizes_per_encoder
-        keep |= {trial["stages"].get("representation") for trial in self.folder.endings()[-kept:]}
-        self.folder.store.drop_arrays(keep)
-
-    def _count(self) -> None:
-        endings = self.folder.endings()
-        self.standing.counts = dict(Counter(trial["state"] for trial in endings))
-        best = self.folder.best()
-        if best is not None:
-            name = self.settings.search.objective
-            self.standing.best = f"trial {best['number']} ({name} {best['objective']:.3f})"
-            signals = best["validation"].get(self.settings.search.score, {})
-            self.metrics.best_trial(
-                best["objective"], {s: e["matched"]["rejection"]["0.2"]["value"] for s, e in signals.items()}
-            )
+    def on_pause(self, action: Callable[[], None]) -> None:
+        """Called, in another thread, when no new jobs shall begin; at once where that is so already."""
+        self.pausing.append(action)
+        if self.interrupted or self.paused:
+            action()
 
     def _watch(self) -> None:
         """Keep the display and the gauges up to date; end what stalls; pause where the surroundings fail."""
@@ -260,7 +159,8 @@ class Session:
                 ray.get(desk.stalled.remote(self.settings.compute.stall_limit), timeout=30)
                 self.standing.left = self._left(jobs)
                 self.metrics.jobs(jobs)
-                self.metrics.standing(self.standing.counts, sum(name.startswith("trial-") for name in jobs))
+                expected = self.estimate.jobs if self.estimate is not None else {}
+                self.metrics.standing(self.standing.counts, sum(name in expected for name in jobs))
                 self.display.update(jobs, self.standing)
             except Exception:
                 if self.watching.is_set():
@@ -268,23 +168,13 @@ class Session:
                 logger.exception("watching the study")
 
     def _left(self, jobs: Mapping[str, Mapping[str, Any]]) -> float | None:
-        """Seconds left: the plan's for what is to come, scaled by how it fared so far."""
-        plan = self.plan
-        if plan is None:
+        """Seconds left: the estimate's for what is to come, scaled by how it fared so far."""
+        if self.estimate is None:
             return None
-        done = sum(plan.trial_seconds(number) for number in range(plan.finished, self.standing.ended))
-        for name, job in jobs.items():
-            part = (job.get("epoch", 0) + job.get("part", 0.0)) / max(1, job.get("epochs", 1))
-            if job.get("stage") == "representation":
-                done += part * plan.encoder_seconds
-            elif name.startswith("trial-"):
-                number = int(name.removeprefix("trial-"))
-                done += plan.trial_seconds(number) - plan.follower_seconds
-                done += part * plan.follower_seconds if job.get("stage") == "energy" else plan.follower_seconds
-        done /= self.allocation.crews
+        done = self.estimate.done(self.ended, jobs)
         elapsed = time.monotonic() - self.began
-        speed = done / elapsed if done > 0.1 * plan.seconds else 1.0
-        return max(0.0, plan.seconds - done) / max(speed, 1e-3)
+        speed = done / elapsed if done > 0.1 * self.estimate.seconds else 1.0
+        return max(0.0, self.estimate.seconds - done) / max(speed, 1e-3)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.interrupted:
@@ -293,8 +183,8 @@ class Session:
         self.interrupted = True  # the watcher does the rest: a handler must not call into Ray
 
     def _pause(self) -> None:
-        """No new trials; those at work end after their epoch."""
+        """No new jobs; those at work end after their epoch."""
         self.paused = True
-        if self.searcher is not None:
-            self.searcher.paused = True
+        for action in self.pausing:
+            action()
         self.crews.desk.stop.remote()

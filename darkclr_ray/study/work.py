@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -23,11 +24,15 @@ class JetPlaces:
         source: the background jets to train on.
         evaluation: dict split -> dict sample -> `Jets` for validation and test, in the object store.
         background: name of the background sample.
+        labelled: training jets of signals, in the object store.
+        variants: samples of background as another simulation has it: scored, and judged as no signal.
     """
 
     source: JetSource
     evaluation: ray.ObjectRef[dict[str, dict[str, Jets]]]
     background: str
+    labelled: Mapping[str, ray.ObjectRef[Jets]] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
 
     def sample(self) -> TrainingSample:
         """The background jets, as a detector is fitted on them."""

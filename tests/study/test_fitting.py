@@ -20,8 +20,8 @@ from darkclr_ray.crews.resources import Node, allocate
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm, PlainEnergy
 from darkclr_ray.settings import PRESETS, StudySettings
 from darkclr_ray.streams import materialise
+from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.jobs import MULTIPLICITY, CalibrationJob, DetectorJob
-from darkclr_ray.study.run import StudyJets, open_study_jets
 from darkclr_ray.study.work import JetPlaces, Work
 from darkclr_ray.training.runner import Runner
 

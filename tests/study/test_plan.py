@@ -26,18 +26,18 @@ def test_one_trial_at_a_time() -> None:
     assert whole.encoder_seconds == pytest.approx(ENCODER)
     assert whole.follower_seconds == pytest.approx(FOLLOWING)
     # three encoders for six trials, and the untrained reference
-    assert whole.seconds == pytest.approx(3 * ENCODER + 7 * FOLLOWING)
-    assert [whole.trial_seconds(number) > ENCODER for number in range(6)] == [True, False] * 3
+    assert whole.estimate.seconds == pytest.approx(3 * ENCODER + 7 * FOLLOWING)
+    assert [sum(whole.trial(number).values()) > ENCODER for number in range(6)] == [True, False] * 3
 
 
 def test_what_is_finished_takes_no_time() -> None:
-    assert plan(cpus=2, finished=5).seconds == pytest.approx(2 * FOLLOWING)
-    assert plan(cpus=2, finished=9).seconds == pytest.approx(FOLLOWING)
+    assert plan(cpus=2, finished=5).estimate.seconds == pytest.approx(2 * FOLLOWING)
+    assert plan(cpus=2, finished=9).estimate.seconds == pytest.approx(FOLLOWING)
 
 
 def test_two_trials_at_a_time() -> None:
     # trials 0, 1, 4 and 5 train encoders; 2 and 3 follow
-    assert plan(cpus=4).seconds == pytest.approx((4 * ENCODER + 6 * FOLLOWING) / 2 + FOLLOWING)
+    assert plan(cpus=4).estimate.seconds == pytest.approx((4 * ENCODER + 6 * FOLLOWING) / 2 + FOLLOWING)
 
 
 def test_it_says_all_of_it() -> None:

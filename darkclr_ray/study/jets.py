@@ -1,0 +1,130 @@
+"""All jets of a study, opened and checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.settings import StudySettings
+
+
+@dataclass(frozen=True, eq=False)
+class StudyJets:
+    """All jets of a study, checked.
+
+    Attributes:
+        folder: where they come from.
+        training: background jets.
+        judged: jets by split (validation, test) and sample, background first.
+        fingerprints: of all of them.
+        labelled: training jets of signals, for those who need labels.
+        further: folders beside the first whose test jets are judged, too.
+        variants: samples of background as another simulation has it; they are scored, and no signals.
+    """
+
+    folder: JetFolder
+    training: TrainingSample
+    judged: dict[str, dict[str, Jets]]
+    fingerprints: dict[str, dict[str, str]]
+    labelled: dict[str, Jets] = field(default_factory=dict)
+    further: tuple[JetFolder, ...] = ()
+    variants: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Number of jets by split and sample."""
+        judged = {split: {name: len(jets) for name, jets in samples.items()} for split, samples in self.judged.items()}
+        (background,) = set(self.fingerprints["train"]) - set(self.labelled)
+        training = {background: len(self.training), **{name: len(jets) for name, jets in self.labelled.items()}}
+        return {"train": training, **judged}
+
+    @property
+    def bytes(self) -> int:
+        """What they take in memory."""
+        parts = [jets for samples in self.judged.values() for jets in samples.values()]
+        parts += [self.training.jets, *self.labelled.values()]
+        return sum(jets.constituents.nbytes + 64 * len(jets) for jets in parts)
+
+    def facts(self, background: str) -> dict[str, Any]:
+        """What study.json says about the jets."""
+        samples = {}
+        for name in self.judged["test"]:
+            home = next(folder for folder in (self.folder, *self.further) if name in folder.samples("test"))
+            metadata = home.metadata("test", name)
+            parameters = metadata.get("parameters") or metadata.get("sample") or {}
+            variant = {"variation": metadata["variation"]} if name in self.variants else {}
+            samples[name] = {**(parameters if isinstance(parameters, dict) else {}), **variant}
+            samples[name]["kind"] = "background" if name == background or variant else "signal"
+            selected = (metadata.get("invisible_fraction") or {}).get("after_selection")
+            if selected is not None:
+                samples[name]["invisible_fraction_selected"] = selected
+        where = {"path": str(self.folder.path), "fingerprints": self.fingerprints}
+        if self.further:
+            where["further"] = [str(folder.path) for folder in self.further]
+        return {"jets": where, "samples": samples, "counts": self.counts}
+
+
+def open_study_jets(
+    settings: StudySettings, *, labelled: Collection[str] = (), further: Sequence[str] = ()
+) -> StudyJets:
+    """Open and check the jets that a study needs.
+
+    Args:
+        settings: of the study.
+        labelled: signals whose training jets are needed.
+        further: folders whose test jets are judged beside the study's own.
+
+    Raises ValueError: broken shards; a split or the background missing; no signal, or none to train on; too few jets
+    for a batch; a name that two folders have.
+    """
+    path = starter_jets() if settings.jets == "starter" else Path(settings.jets)
+    folder = open_jets(path)
+    name = settings.background
+    for split in ("train", "validation", "test"):
+        if split not in folder.splits() or name not in folder.samples(split):
+            there = f"; there are: {', '.join(folder.samples(split))}" if split in folder.splits() else ""
+            raise ValueError(f"{path}: no background {name!r} (--background) in {split}{there}")
+    signals = [sample for sample in folder.samples("validation") if sample != name]
+    others = [sample for sample in folder.samples("test") if sample != name]
+    if not signals or set(signals) != set(others):
+        raise ValueError(
+            f"{path}: a study needs the same signals in validation and test; found {', '.join(signals) or 'none'} and "
+            f"{', '.join(others) or 'none'}"
+        )
+    for signal in labelled:
+        if signal == name or signal not in folder.samples("train"):
+            there = ", ".join(sample for sample in folder.samples("train") if sample != name) or "none"
+            raise ValueError(
+                f"{path}: no training jets of the signal {signal!r} (--supervised.signal), and some of the detectors "
+                f"need labels; signals in train: {there}. Generate or import some, name another signal, or take other "
+                f"--jets"
+            )
+    training = TrainingSample(folder.load("train", name))
+    for batch, group in ((settings.contrastive.batch_size, "contrastive"), (settings.nae.batch_size, "nae")):
+        if batch > len(training):
+            raise ValueError(
+                f"{group}.batch_size = {batch}: more than the {len(training)} jets in {path / 'train' / name}; lower it"
+            )
+    judged = {split: {s: folder.load(split, s) for s in (name, *signals)} for split in ("validation", "test")}
+    fingerprints = {"train": {sample: folder.fingerprint("train", sample) for sample in (name, *labelled)}} | {
+        split: {sample: folder.fingerprint(split, sample) for sample in samples} for split, samples in judged.items()
+    }
+    folders = tuple(open_jets(Path(other)) for other in further)
+    variants = []
+    for beside in folders:
+        for sample in beside.samples("test"):
+            if sample in judged["test"]:
+                raise ValueError(
+                    f"{beside.path}: {sample!r} is in another folder, too, and names have to be unique; rename its "
+                    f"folder, or leave it out of --comparison.further_jets"
+                )
+            judged["test"][sample] = beside.load("test", sample)
+            fingerprints["test"][sample] = beside.fingerprint("test", sample)
+            if beside.metadata("test", sample).get("variation"):
+                variants.append(sample)
+    jets = {signal: folder.load("train", signal) for signal in labelled}
+    return StudyJets(folder, training, judged, fingerprints, jets, folders, tuple(variants))

@@ -1,0 +1,67 @@
+"""The embedding scan: a search over embedding dimension, p_drop and Langevin step size, and reference points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from darkclr_ray.command_line import nearest
+from darkclr_ray.study import objectives
+from darkclr_ray.study.jets import StudyJets
+from darkclr_ray.study.run import INTERRUPTED, Study
+
+if TYPE_CHECKING:
+    from darkclr_ray.study.session import Session
+
+SCORES = ("s_NAE", "s_CLR", "s_AE")
+"""Scores of a trial that an objective can judge."""
+
+
+class EmbeddingScan(Study):
+    """Trials that Optuna asks for; the best of them, an untrained encoder and the multiplicity on the same jets."""
+
+    kind = "embedding_scan"
+    what = "trials"
+
+    def check(self) -> None:
+        search = self.settings.search
+        objectives.check(search.objective)
+        if search.score not in SCORES:
+            raise ValueError(f"search.score = {search.score}: unknown score{nearest(search.score, SCORES)}")
+        super().check()
+
+    def open(self) -> StudyJets:
+        """Raises ValueError also for an objective that names a signal that is not there."""
+        jets = super().open()
+        signals = [name for name in jets.judged["validation"] if name != self.settings.background]
+        objectives.find(self.settings.search.objective, signals)
+        return jets
+
+    @property
+    def total(self) -> int:
+        return self.settings.search.trials
+
+    @property
+    def ended(self) -> int:
+        return len(self.folder.endings())
+
+    def finished(self) -> bool:
+        there = all((self.folder.path / name).exists() for name in ("study.json", "references.json", "best"))
+        return there and self.ended >= self.total
+
+    def work(self, session: Session) -> int:
+        from darkclr_ray.study.plan import Plan
+        from darkclr_ray.study.tuning import Tuning
+
+        cost = session.calibrate()
+        plan = Plan(self.settings, session.allocation, self.ended, session.jets.counts, cost)
+        session.display.say(str(plan))
+        session.expect(plan.estimate)
+        tuning = Tuning(session)
+        if not tuning.search():
+            return INTERRUPTED
+        if self.folder.best() is None:
+            session.display.say(
+                f"no trial was completed; {self.folder.trials} says why, and {self.folder.logs} has the details"
+            )
+            return 1
+        return 0 if tuning.conclude() else INTERRUPTED

@@ -1,0 +1,173 @@
+"""What an embedding scan computes: the search, with Ray Tune and Optuna, and the reference points beside it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from ray import tune
+
+from darkclr_ray.store.files import write_json
+from darkclr_ray.study.jobs import MULTIPLICITY, DetectorJob, job_name, trial_settings
+from darkclr_ray.study.records import evaluation_of, write_best
+from darkclr_ray.study.search import Ending, Halving, SharedEncoderSampler, StudySearch, open_storage, rungs
+from darkclr_ray.study.session import Session
+from darkclr_ray.study.trial import StudyTrial
+
+logger = logging.getLogger(__name__)
+
+
+class Tuning:
+    """The trials of a scan, and what comes after them.
+
+    Args:
+        session: that runs them.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session, self.settings, self.folder = session, session.settings, session.folder
+
+    def search(self) -> bool:
+        """Run the trials that are left; False where the study was interrupted."""
+        session = self.session
+        settings, search = self.settings, self.settings.search
+        self._count()
+        storage = open_storage(self.folder.optuna)
+        sampler = SharedEncoderSampler(search.step_sizes_per_encoder, settings.seed)
+        searcher = StudySearch(settings, storage, sampler, self._ended)
+
+        def pause() -> None:
+            searcher.paused = True
+
+        session.on_pause(pause)
+        self._settle(searcher)
+        past = searcher.study.get_trials(deepcopy=False)
+        left = search.trials - sum(trial.state.is_finished() for trial in past)
+        if left > 0:
+            marks = rungs(settings.contrastive.epochs) if search.prune else ()
+            scheduler = Halving(settings.contrastive.epochs, past) if marks else None
+            trainable = tune.with_resources(
+                tune.with_parameters(StudyTrial, desk=session.crews.desk, settings=settings, rungs=marks),
+                {"CPU": 0, "node:__internal_head__": 0.001},
+            )
+            tuner = tune.Tuner(
+                trainable,
+                tune_config=tune.TuneConfig(
+                    search_alg=searcher,
+                    scheduler=scheduler,
+                    num_samples=left,
+                    max_concurrent_trials=session.allocation.crews,
+                    reuse_actors=True,
+                    trial_name_creator=lambda trial: job_name(trial.config["number"]),
+                ),
+                run_config=tune.RunConfig(
+                    name="tune",
+                    storage_path=str(self.folder.logs.resolve()),
+                    verbose=0,
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                    failure_config=tune.FailureConfig(max_failures=settings.compute.worker_failures),
+                ),
+            )
+            session.begin()
+            tuner.fit()
+        return session.sound()
+
+    def conclude(self) -> bool:
+        """The reference points on the same jets, and the best trial; False where the study was interrupted."""
+        best = self.folder.best()
+        assert best is not None
+        settings = trial_settings(self.settings, best["parameters"])
+        untrained = settings.updated({"contrastive": {"epochs": 0}})
+        jobs = {
+            "reference-untrained": DetectorJob(untrained, score=settings.search.score),
+            "reference-multiplicity": DetectorJob(settings, MULTIPLICITY, score="multiplicity"),
+        }
+        found: dict[str, Any] = {}
+        for name, outcome in self.session.each(jobs):
+            if outcome.state == "failed":
+                logger.warning("%s: %s", name, outcome.reason)
+                continue
+            stages = outcome.result["stages"]
+            evaluation = evaluation_of(self.folder, stages)
+            reference = {"stages": stages, "validation": evaluation["validation"], "test": evaluation["test"]}
+            found[name.removeprefix("reference-")] = reference
+        if not self.session.sound():
+            return False
+        if "untrained" in found:
+            found["untrained"]["parameters"] = best["parameters"]
+        write_best(self.folder, best, settings)
+        self.folder.note(best=best["number"])
+        self.folder.store.drop_arrays({best["stages"]["representation"]})
+        write_json(self.folder.path / "references.json", found)
+        return True
+
+    def _settle(self, searcher: StudySearch) -> None:
+        """Tell Optuna of trials whose file was written just before the process was killed."""
+        ended = {trial["number"]: trial for trial in self.folder.endings()}
+        for trial in list(searcher.interrupted):
+            known = ended.get(trial.number)
+            if known is not None:
+                searcher.interrupted.remove(trial)
+                fields = (known["state"], known["reason"], known["parameters"], known["objective"])
+                searcher.conclude(Ending(trial.number, *fields, outcome={"known": known}))
+
+    def _ended(self, ending: Ending) -> dict[str, Any]:
+        """Write a trial's file."""
+        outcome = ending.outcome
+        if "known" in outcome:
+            return {"stages": outcome["known"]["stages"], "seconds": outcome["known"]["seconds"]}
+        name = job_name(ending.number)
+        if ending.state == "PRUNED":
+            self.session.crews.desk.cancel.remote(name)
+        stages = outcome.get("stages", {})
+        judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
+        seconds = dict(outcome.get("seconds", {}))
+        if name in self.session.submitted:
+            total = time.monotonic() - self.session.submitted[name]
+            seconds = {**seconds, "overhead": round(total - sum(seconds.values()), 3), "total": round(total, 3)}
+        write_json(
+            self.folder.trials / f"{ending.number:04d}.json",
+            {
+                "number": ending.number,
+                "state": ending.state,
+                "reason": ending.reason,
+                "parameters": ending.parameters,
+                "objective": ending.objective,
+                "objectives": judged.get("objectives", {}),
+                "stages": stages,
+                "seconds": seconds,
+                "precision": outcome.get("precision"),
+                "validation": judged.get("validation", {}),
+                "test": judged.get("test", {}),
+            },
+        )
+        self._count()
+        self._drop_arrays()
+        if ending.state == "COMPLETE":
+            words = ", ".join(f"{key} {value:.3g}" for key, value in ending.parameters.items())
+            result = f"{self.settings.search.objective} {ending.objective:.3f} ({words})"
+        else:
+            result = f"{ending.state}: {ending.reason}"
+        self.session.display.say(f"{name}: {result}, {seconds.get('total', 0):.0f} s")
+        return {"stages": stages, "seconds": seconds}
+
+    def _drop_arrays(self) -> None:
+        """Free the disk of representations that nobody needs any more."""
+        best = self.folder.best()
+        keep = {best["stages"]["representation"]} if best is not None else set()
+        kept = self.session.allocation.crews * self.settings.search.step_sizes_per_encoder
+        keep |= {trial["stages"].get("representation") for trial in self.folder.endings()[-kept:]}
+        self.folder.store.drop_arrays(keep)
+
+    def _count(self) -> None:
+        endings = self.folder.endings()
+        self.session.count({job_name(trial["number"]): trial["state"] for trial in endings})
+        best = self.folder.best()
+        if best is not None:
+            name = self.settings.search.objective
+            self.session.standing.best = f"trial {best['number']} ({name} {best['objective']:.3f})"
+            signals = best["validation"].get(self.settings.search.score, {})
+            self.session.metrics.best_trial(
+                best["objective"], {s: e["matched"]["rejection"]["0.2"]["value"] for s, e in signals.items()}
+            )
