@@ -44,7 +44,7 @@ class Detector(BaseModel):
         pt_min: smallest pT of an object, in GeV.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     track_efficiency: float = Field(1.0, ge=0)
     track_resolution: float = Field(1.0, ge=0)

@@ -30,7 +30,7 @@ class Variation(BaseModel):
         processes: of QCD: all of them, or only those that end in two light quarks, or in two gluons.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     interactions: bool = True
     final_scale: float = Field(1.0, gt=0)

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from darkclr_ray.command_line import leaves, read_yaml, shown
+from darkclr_ray.jets.samples import faults
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json, write_text
 from darkclr_ray.store.locks import Lock
@@ -102,7 +104,8 @@ class StudyFolder:
         try:
             there = StudySettings.model_validate(read_yaml(self.path / "settings.yaml"))
         except ValueError as error:
-            raise ValueError(f"{self.path / 'settings.yaml'}: {error}; start a new study with --name") from error
+            what = faults(error) if isinstance(error, ValidationError) else str(error)
+            raise ValueError(f"{self.path / 'settings.yaml'}: {what}; start a new study with --name") from error
         values, now = there.model_dump(), settings.model_dump()
         changed = [
             f"{name}: {shown(at(values, name))} there, {shown(at(now, name))} now"
