@@ -52,10 +52,8 @@ def perturbed(jets: Jets, name: str, *, seed: int) -> Jets:
     constituents, offsets = PERTURBATIONS[name].change(jets, draws)
     jet = np.repeat(np.arange(len(jets)), np.diff(offsets))
     constituents = constituents[np.lexsort((-constituents[:, 0], jet))].astype(np.float64)
-    before, after = (
-        _summed(rows, places, jets.kinematics[:, 1])
-        for rows, places in ((jets.constituents.astype(np.float64), jets.offsets), (constituents, offsets))
-    )
+    before = _summed(jets.constituents, jets.offsets, jets.kinematics[:, 1])
+    after = _summed(constituents, offsets, jets.kinematics[:, 1])
     pt, eta, phi, mass = jets.kinematics.astype(np.float64).T
     moved_eta, moved_phi = after.eta - before.eta, after.phi - before.phi
     constituents[:, 1] -= moved_eta[jet]
@@ -140,8 +138,8 @@ class _Sum:
     mass_squared: NDArray[np.float64]
 
 
-def _summed(constituents: NDArray[np.float64], offsets: NDArray[np.int64], jet_eta: NDArray[np.floating]) -> _Sum:
-    pt, eta, phi = constituents.T
+def _summed(constituents: NDArray[np.floating], offsets: NDArray[np.int64], jet_eta: NDArray[np.floating]) -> _Sum:
+    pt, eta, phi = constituents.astype(np.float64).T
     eta = eta + np.repeat(jet_eta.astype(np.float64), np.diff(offsets))
     columns = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)
     px, py, pz, energy = (np.add.reduceat(column, offsets[:-1]) for column in columns)

@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from darkclr_ray.evaluation.matching import PtBins
+from darkclr_ray.evaluation.parts import event_parts
+from darkclr_ray.evaluation.rejection import rejection_or_bound
+from darkclr_ray.evaluation.roc import roc_curve
+
 
 @dataclass(frozen=True)
 class VarianceComponents:
@@ -84,3 +89,46 @@ def variance_components(results: ArrayLike) -> VarianceComponents:
         mean=float(mean),
         degrees_of_freedom=freedom,
     )
+
+
+def rejection_variance(
+    background: ArrayLike,
+    signal: ArrayLike,
+    background_pt: ArrayLike,
+    signal_pt: ArrayLike,
+    background_events: ArrayLike,
+    signal_events: ArrayLike,
+    *,
+    eps_s: float = 0.2,
+    parts: int = 4,
+    seed: int,
+) -> dict[str, VarianceComponents]:
+    """Components of ln(1/eps_B) of an ensemble, without ("raw") and with ("matched") pT matching.
+
+    The test sample is cut by event into parts; cut and weights are derived anew in each. Where less than one background
+    jet survives in a part, its lower bound counts.
+
+    Args:
+        background, signal: scores of the networks: I encoders x J autoencoders on each, (I, J, B) and (I, J, S).
+        background_pt, signal_pt: transverse momenta of the jets in GeV, (B,) and (S,).
+        background_events, signal_events: event of each jet, (B,) and (S,).
+        eps_s: signal efficiency.
+        parts: K, of the test sample.
+        seed: of the parts.
+
+    Raises:
+        ValueError: fewer than two encoders, autoencoders or parts, or fewer events than parts.
+    """
+    scores = np.asarray(background, dtype=np.float64), np.asarray(signal, dtype=np.float64)
+    pt = np.asarray(background_pt), np.asarray(signal_pt)
+    part = [event_parts(events, parts, seed=seed) for events in (background_events, signal_events)]
+    results = np.empty((2, *scores[0].shape[:2], parts))
+    for number in range(parts):
+        here = [np.flatnonzero(some == number) for some in part]
+        matched = PtBins.of(pt[0][here[0]], pt[1][here[1]]).weights()
+        for side, weights in enumerate((np.ones(len(here[0])), matched)):
+            for network in np.ndindex(scores[0].shape[:2]):
+                curve = roc_curve(scores[0][network][here[0]], scores[1][network][here[1]], weights)
+                value, _ = rejection_or_bound(float(curve.background_efficiency(eps_s)), weights)
+                results[(side, *network, number)] = np.log(value)
+    return {"raw": variance_components(results[0]), "matched": variance_components(results[1])}

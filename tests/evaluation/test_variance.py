@@ -2,8 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from darkclr_ray.evaluation.variance import variance_components
+from darkclr_ray.evaluation.variance import rejection_variance, variance_components
 
 NAMES = ("encoder", "autoencoder", "test_sample", "interaction")
 
@@ -62,3 +63,44 @@ def test_identical_results_have_no_variance():
 def test_impossible_results_are_refused(results):
     with pytest.raises(ValueError, match="results of shape"):
         variance_components(results)
+
+
+def ensemble(generator, encoder, autoencoder, jets=(6000, 2000), shape=(6, 3)):
+    """Arguments of `rejection_variance` for Gaussian scores whose separation differs from network to network."""
+    separation = 1.0 + encoder * generator.normal(size=(shape[0], 1, 1))
+    separation = separation + autoencoder * generator.normal(size=(*shape, 1))
+    background, signal = (np.broadcast_to(generator.normal(size=count), (*shape, count)) for count in jets)
+    pt = [generator.uniform(150.0, 300.0, count) for count in jets]
+    return separation, [background, signal + separation, *pt, np.arange(jets[0]), np.arange(jets[1])]
+
+
+def test_an_ensemble_of_known_rejections():
+    """The rejections follow from the separations, and so do their components; the jets are common to all networks."""
+    separation, arguments = ensemble(np.random.default_rng(1), 0.2, 0.1)
+    found = rejection_variance(*arguments, seed=1)
+    truth = -norm.logsf(separation + norm.isf(0.2))  # (6, 3, 1)
+    expected = variance_components(np.repeat(truth, 2, axis=2))
+    for side in found.values():
+        assert side.mean == pytest.approx(expected.mean, abs=0.15)
+        assert side.encoder == pytest.approx(expected.encoder, rel=0.4)
+        assert side.autoencoder == pytest.approx(expected.autoencoder, rel=0.6)
+
+
+def test_identical_networks_differ_in_nothing_but_the_jets():
+    """ln eps_B fluctuates with the survivors and with the cut, a quantile of the signal: both errors are known."""
+    found = []
+    for seed in range(80):
+        _, arguments = ensemble(np.random.default_rng(seed), 0.0, 0.0, (8000, 2000), (2, 2))
+        found.append(rejection_variance(*arguments, seed=seed))
+    cut = 1.0 + norm.isf(0.2)
+    eps_b = norm.sf(cut)
+    slope, cut_error = norm.pdf(cut) / eps_b, np.sqrt(0.2 * 0.8 / 2000) / norm.pdf(cut - 1.0)
+    expected = (1 - eps_b) / (8000 * eps_b) + (slope * cut_error) ** 2
+    # three degrees of freedom each: the mean of 80 is known to 9%
+    assert np.mean([one["raw"].test_sample for one in found]) == pytest.approx(expected, rel=0.3)
+    assert found[0]["raw"].shares == {
+        "encoder": 0.0,
+        "autoencoder": 0.0,
+        "test_sample": pytest.approx(1.0),
+        "interaction": 0.0,
+    }

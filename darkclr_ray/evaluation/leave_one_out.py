@@ -1,0 +1,128 @@
+"""What it costs not to know the signal when settings are chosen: selection on the other signals against an oracle's.
+
+Both choose among the same trials of a search, on validation jets; what they chose is compared on test jets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from darkclr_ray.evaluation.rejection import Evaluation, Performance
+
+Trial = Mapping[str, Any]
+"""A trial as its JSON file has it: "number", "state", "parameters", "objectives", "validation" and "test"."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A trial that was chosen, and its rejections on test jets of the signal.
+
+    Attributes:
+        trial: its number.
+        parameters: its settings.
+        objective: what it was the best in.
+        raw, raw_low, raw_high, matched, matched_low, matched_high: rejection with its interval, without and with pT
+            matching; None is an end that is open.
+    """
+
+    trial: int
+    parameters: Mapping[str, Any]
+    objective: float
+    raw: float
+    raw_low: float
+    raw_high: float | None
+    matched: float
+    matched_low: float
+    matched_high: float | None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One signal, and the trials that three ways of selection would have used for it.
+
+    Attributes:
+        signal: its name.
+        left_out: the best on the other signals: mean ln of their matched rejections.
+        oracle: the best on this very signal, by its matched rejection.
+        signal_blind: the best without any signal, on background against its own anomalous views; None where the trials
+            do not say.
+        loss: matched rejection of the oracle's choice over that of ``left_out``. Below 1 where validation jets misled
+            the oracle more than ignorance the other.
+    """
+
+    signal: str
+    left_out: Choice
+    oracle: Choice
+    signal_blind: Choice | None
+    loss: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Dictionary for json.dumps."""
+        return asdict(self)
+
+
+def leave_one_out(trials: Sequence[Trial], *, score: str = "s_NAE", eps_s: float = 0.2) -> tuple[LeftOut, ...]:
+    """Compare the selections for each signal of a search; of equal trials the first is chosen.
+
+    Args:
+        trials: of an embedding scan; those that did not complete do not count.
+        score: name of the detector whose rejections are meant.
+        eps_s: signal efficiency of the rejections.
+
+    Raises:
+        ValueError: no complete trial has this score, or there are fewer than two signals.
+    """
+    complete = sorted(
+        (trial for trial in trials if trial["state"] == "COMPLETE" and score in trial["test"]),
+        key=lambda trial: int(trial["number"]),
+    )
+    if not complete:
+        raise ValueError(f"of {len(trials)} trials none is complete with a score {score!r}: nothing to choose from")
+    signals = list(complete[0]["test"][score])
+    if len(signals) < 2:
+        raise ValueError(f"one signal ({signals[0]}): leaving it out leaves nothing to select on")
+
+    seen = [
+        {
+            signal: math.log(_evaluation(trial, "validation", score, signal).matched.at(eps_s).value)
+            for signal in signals
+        }
+        for trial in complete
+    ]
+    blind = [trial["objectives"].get("signal_blind") for trial in complete]
+    results = []
+    for signal in signals:
+
+        def best(worth: Sequence[float], signal: str = signal) -> Choice:
+            place = max(range(len(complete)), key=lambda at: worth[at])
+            return _choice(complete[place], worth[place], _evaluation(complete[place], "test", score, signal), eps_s)
+
+        others = [[value for other, value in values.items() if other != signal] for values in seen]
+        left_out, oracle = best([math.fsum(some) / len(some) for some in others]), best([one[signal] for one in seen])
+        results.append(
+            LeftOut(
+                signal=signal,
+                left_out=left_out,
+                oracle=oracle,
+                signal_blind=None if None in blind else best(blind),
+                loss=oracle.matched / left_out.matched,
+            )
+        )
+    return tuple(results)
+
+
+def _evaluation(trial: Trial, split: str, score: str, signal: str) -> Evaluation:
+    return Evaluation.from_json(trial[split][score][signal])
+
+
+def _choice(trial: Trial, objective: float, evaluation: Evaluation, eps_s: float) -> Choice:
+    def ends(side: Performance) -> tuple[float, float, float | None]:
+        rejection = side.at(eps_s)
+        return rejection.value, rejection.low, rejection.high
+
+    return Choice(
+        int(trial["number"]), dict(trial["parameters"]), objective, *ends(evaluation.raw), *ends(evaluation.matched)
+    )
