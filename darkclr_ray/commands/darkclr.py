@@ -7,12 +7,16 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from darkclr_ray.command_line import nearest, refusals
+from darkclr_ray.command_line import nearest, plain_warnings, refusals
 
 COMMANDS = {
     "generate": ("darkclr_ray.commands.generate", "make jets with Pythia and FastJet"),
     "import": ("darkclr_ray.commands.import_jets", "bring jets of your own: HDF5, ROOT, HepMC, LHE, Parquet"),
     "study": ("darkclr_ray.commands.study", "run or continue a study, such as embedding_scan"),
+    "train": ("darkclr_ray.commands.train", "fit detectors on background jets, without a search: a model"),
+    "score": ("darkclr_ray.commands.score", "score jets with a trained model"),
+    "inspect": ("darkclr_ray.commands.inspect", "what is in this shard, set of jets, study or model"),
+    "report": ("darkclr_ray.commands.report", "build the page of a study again"),
 }
 """Name -> module with the command, and one line on it."""
 
@@ -27,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"darkclr {version('darkclr_ray')}")
         return 0
     name, *rest = words
+    plain_warnings()
     with refusals(f"darkclr {name}" if name in COMMANDS else "darkclr"):
         if name not in COMMANDS:
             raise ValueError(f"{name!r}: unknown command{nearest(name, COMMANDS)}")

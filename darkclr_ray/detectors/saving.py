@@ -1,26 +1,28 @@
-"""What detectors leave on disk: settings as JSON, numbers as safetensors. Reading them runs no code."""
+"""What detectors leave on disk: settings as YAML, numbers as safetensors. Reading them runs no code."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from darkclr_ray.settings import StudySettings
 
-SETTINGS = "settings.json"
+SETTINGS = "settings.yaml"
+"""The same file as a study's: it is a valid ``--config``."""
 
 
 def save_settings(folder: Path, settings: StudySettings, groups: Collection[str]) -> None:
     """Write those groups of a study's settings that a detector depends on."""
     folder.mkdir(parents=True, exist_ok=True)
     content = settings.model_dump(mode="json", include=set(groups))
-    (folder / SETTINGS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (folder / SETTINGS).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def load_settings(folder: Path) -> StudySettings:
@@ -28,7 +30,10 @@ def load_settings(folder: Path) -> StudySettings:
     path = folder / SETTINGS
     if not path.is_file():
         raise ValueError(f"{path}: no such file; a detector is loaded from the folder that its save(folder) wrote")
-    return StudySettings.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return StudySettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path}: these settings cannot be read ({' '.join(str(error).split())})") from None
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -38,7 +43,10 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """What `save_arrays` wrote. Raises ValueError where there is no such file."""
+    """What `save_arrays` wrote. Raises ValueError where there is no such file, or a damaged one."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file; a detector is loaded from the folder that its save(folder) wrote")
-    return dict(load_file(path))
+    try:
+        return dict(load_file(path))
+    except SafetensorError as error:
+        raise ValueError(f"{path}: damaged ({error}); copy the model again") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,24 @@ from numpy.typing import NDArray
 
 from darkclr_ray.jets.packed import Jets
 
-
-def extend(columns: dict[str, list[Any]], jets: Jets, sample: str, split: str, detector: str, scores: Any) -> None:
-    """Add one detector's scores of one sample."""
-    columns["jet_id"].append(jets.ids)
-    columns["score"].append(scores)
-    for name, word in (("sample", sample), ("split", split), ("detector", detector)):
-        columns[name].append(pa.DictionaryArray.from_arrays(np.zeros(len(jets), np.int32), [word]))
+_WORD = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [("jet_id", pa.int64()), ("sample", _WORD), ("split", _WORD), ("detector", _WORD), ("score", pa.float64())]
+)
+"""One row a jet and detector."""
 
 
-def write_scores(path: Path, columns: Mapping[str, list[Any]]) -> None:
-    """One row a jet and detector: jet_id, sample, split, detector, score."""
-    arrays = {
-        name: pa.chunked_array([pa.array(part) for part in parts]) if parts else pa.array([])
-        for name, parts in columns.items()
-    }
-    pq.write_table(pa.table(arrays).unify_dictionaries(), path, compression="zstd")
+def score_table(jets: Jets, sample: str, split: str, detector: str, scores: Any) -> pa.Table:
+    """One detector's scores of some jets of one sample."""
+    words = [
+        pa.DictionaryArray.from_arrays(np.zeros(len(jets), np.int32), [word]) for word in (sample, split, detector)
+    ]
+    return pa.Table.from_arrays([pa.array(jets.ids), *words, pa.array(scores)], schema=SCHEMA)
+
+
+def write_scores(path: Path, tables: Sequence[pa.Table]) -> None:
+    """Write all scores of some jets, see `score_table`."""
+    pq.write_table(pa.concat_tables(tables).unify_dictionaries(), path, compression="zstd")
 
 
 def read_scores(path: Path) -> dict[str, dict[str, dict[str, NDArray[np.float64]]]]:
@@ -36,9 +38,15 @@ def read_scores(path: Path) -> dict[str, dict[str, dict[str, NDArray[np.float64]
     table = pq.read_table(path)
     keys = [np.asarray(table[name].cast(pa.string())) for name in ("split", "detector", "sample")]
     scores = table["score"].to_numpy()
-    found: dict[str, dict[str, dict[str, NDArray[np.float64]]]] = {}
+    found: dict[str, dict[str, dict[str, list[NDArray[np.float64]]]]] = {}
     changes = np.flatnonzero(np.any([key[1:] != key[:-1] for key in keys], axis=0)) + 1
     for first, last in zip([0, *changes], [*changes, len(scores)], strict=True):
         split, detector, sample = (str(key[first]) for key in keys)
-        found.setdefault(split, {}).setdefault(detector, {})[sample] = scores[first:last]
-    return found
+        found.setdefault(split, {}).setdefault(detector, {}).setdefault(sample, []).append(scores[first:last])
+    return {
+        split: {
+            detector: {sample: np.concatenate(parts) for sample, parts in samples.items()}
+            for detector, samples in detectors.items()
+        }
+        for split, detectors in found.items()
+    }

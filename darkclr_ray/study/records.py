@@ -15,6 +15,7 @@ import yaml
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.randomness import Draws
+from darkclr_ray.detectors.models import write_description
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.store.files import read_json, write_json, write_text
@@ -72,7 +73,7 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
 
 
 def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySettings) -> None:
-    """The best trial's weights, settings and metrics in a folder of their own."""
+    """The best trial's weights, settings and metrics in a folder of their own: a model (`detectors.models`)."""
     partial = folder.path / "best.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -80,6 +81,8 @@ def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySett
         for path in folder.store.find(kind, best["stages"][kind]).folder.glob("*.safetensors"):
             shutil.copy(path, partial)
     write_text(partial / "settings.yaml", yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False))
+    fitted_on = read_json(folder.path / "study.json")["jets"]["fingerprints"]["train"]
+    write_description(partial, ("s_NAE", "s_CLR", "s_AE"), {f"train/{name}": hash for name, hash in fitted_on.items()})
     metrics = ("number", "parameters", "objective", "objectives", "validation", "test")
     write_json(partial / "metrics.json", {name: best[name] for name in metrics})
     shutil.rmtree(folder.path / "best", ignore_errors=True)

@@ -221,7 +221,7 @@ def check_saved(detector: Detector[Any], jets: Jets, scores: Scores, runner: Cal
         for path in folder.rglob("*") if folder.exists() else []:
             assert not (path.is_file() and holds_pickle(path)), (
                 f"{named(detector)}.save wrote a pickle into {path.name}, and reading one can run any code; write "
-                f"numbers as safetensors and settings as JSON, see darkclr_ray.detectors.saving"
+                f"numbers as safetensors and settings as YAML, see darkclr_ray.detectors.saving"
             )
         loaded = type(detector).load(folder, runner())
         other = loaded.score(jets)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -219,7 +220,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """Read what `save_weights` wrote. Raises ValueError where file and module do not fit."""
     try:
         module.load_state_dict(load_file(path))
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, SafetensorError) as error:
         raise ValueError(f"{path} does not hold the weights of this {type(module).__name__}: {error}") from error
 
 

@@ -1,0 +1,10 @@
+"""Fit detectors on background jets, without a search, and leave a model: `python studies/train_model.py --out mine`.
+
+`python studies/train_model.py --threads 1 --out darkclr_ray/pretrained` makes the model that ships with the package.
+"""
+
+from darkclr_ray.command_line import run_script
+from darkclr_ray.commands.train import main
+
+if __name__ == "__main__":
+    run_script(main)

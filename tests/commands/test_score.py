@@ -1,0 +1,143 @@
+"""Models from the command line to scores: what is written is what the detectors say, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from darkclr_ray.commands import score, train
+from darkclr_ray.commands.darkclr import main as darkclr
+from darkclr_ray.detectors.models import load_model
+from darkclr_ray.jets.folder import open_jets
+from darkclr_ray.store.scores import read_scores
+from tests.commands.conftest import SIZES, TINY
+
+
+def test_scores_are_those_of_the_detectors(jets: Path, model: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(score, "AT_ONCE", 70)  # so that parts of a sample are joined, and samples are not
+    out = tmp_path / "new" / "scores.parquet"
+    assert score.main([str(jets), "--with", str(model), "--out", str(out)], "darkclr score") == 0
+    table = read_scores(out)
+    opened = open_jets(jets)
+    for part in SIZES:
+        split, sample = part.split("/")
+        for name in ("s_NAE", "s_CLR"):
+            expected = load_model(model, name).score(opened.load(split, sample))
+            np.testing.assert_allclose(table[split][name][sample], expected, rtol=1e-5)
+    notes = json.loads(pq.read_schema(out).metadata[b"darkclr_ray"])
+    assert notes["model"] == str(model)
+    assert notes["jets"] == {"train/qcd": opened.fingerprint("train", "qcd")}
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_a_lone_shard_and_one_detector(jets: Path, model: Path, tmp_path: Path) -> None:
+    shard = tmp_path / "mine.parquet"
+    shutil.copy(jets / "test" / "aachen" / "shard-00000.parquet", shard)
+    out = tmp_path / "scores.parquet"
+    words = [str(shard), "--with", str(model), "--detectors", "s_CLR", "--device", "cpu", "--out", str(out)]
+    assert score.main(words, "darkclr score") == 0
+    (split,) = read_scores(out)
+    assert split == ""
+    assert list(read_scores(out)[""]) == ["s_CLR"]
+    ids = open_jets(jets).load("test", "aachen").ids
+    assert pq.read_table(out)["jet_id"].to_pylist() == ids.tolist()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nothing", "--with", "MODEL"], "nothing: no such file or folder; expected shards"),
+        (["JETS/test"], "required: --with"),
+        (["JETS/test", "--with", "JETS"], "no model, it has no model.json"),
+        (["JETS/test", "--with", "MODEL", "--detectors", "s_NEA"], "has no detector 's_NEA'; it has s_NAE, s_CLR"),
+        (["JETS/test", "--with", "MODEL", "--out", "JETS"], "is a folder; --out wants a file"),
+        (["JETS/test", "--with", "MODEL", "--out", "MODEL/model.json/x"], "model.json is a file"),
+        (["MODEL/model.json", "--with", "MODEL"], "no shard; make shards of it: darkclr import"),
+        (["MODEL", "--with", "MODEL"], r"no \*.parquet in this folder"),
+        (["JETS/test", "--wiht", "MODEL", "--with", "MODEL"], "did you mean '--with'"),
+    ],
+)
+def test_what_cannot_be_is_refused(words, message, jets: Path, model: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = [word.replace("JETS", str(jets)).replace("MODEL", str(model)) for word in words]
+    with pytest.raises(ValueError, match=message):
+        score.main(given, "darkclr score")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_shard_leaves_no_scores(jets: Path, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "test"
+    shutil.copytree(jets / "test", folder)
+    table = pq.read_table(folder / "qcd" / "shard-00000.parquet")
+    pt = np.array(table["pt"]).copy()
+    pt[3] = np.nan
+    broken = table.set_column(table.schema.get_field_index("pt"), table.schema.field("pt"), [pt])
+    pq.write_table(broken, folder / "qcd" / "shard-00000.parquet")
+    out = tmp_path / "scores.parquet"
+    out.write_text("the scores of before")
+    with pytest.raises(ValueError, match=r"qcd/shard-00000\.parquet, row group 0, column 'pt'"):
+        score.main([str(folder), "--with", str(model), "--out", str(out)], "darkclr score")
+    assert out.read_text() == "the scores of before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.parquet", "test"]
+
+
+def test_training_again_replaces_a_model_and_nothing_else(jets: Path, model: Path, tmp_path: Path, capsys) -> None:
+    words = [*TINY, "--jets", str(jets)]
+    again = tmp_path / "again"
+    assert train.main([*words, "--out", str(again)], "darkclr train") == 0
+    assert "rejection, matched in pT  aachen" in capsys.readouterr().out
+    for path in model.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name  # deterministic
+    assert train.main([*words, "--out", str(again), "--detectors", "multiplicity"], "darkclr train") == 0
+    assert sorted(path.name for path in again.iterdir()) == ["metrics.json", "model.json"]
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").touch()
+    with pytest.raises(ValueError, match="is there already, and is no model"):
+        train.main([*words, "--out", str(tmp_path / "full"), "--detectors", "multiplicity"], "darkclr train")
+    assert (tmp_path / "full" / "precious").exists()
+
+
+@pytest.mark.parametrize("what", ["MODEL", "JETS", "JETS/test/qcd", "JETS/test/qcd/shard-00000.parquet"])
+def test_inspect(what: str, jets: Path, model: Path, capsys) -> None:
+    assert darkclr(["inspect", what.replace("JETS", str(jets)).replace("MODEL", str(model))]) == 0
+    text = capsys.readouterr().out
+    for word in {
+        "MODEL": ("a model of s_NAE, s_CLR", "fitted on train/qcd", '"d_z": 6', "rejection, matched in pT"),
+        "JETS": ("a set of jets", "validation", open_jets(jets).fingerprint("test", "aachen")[:12]),
+    }.get(what, ("a shard of 60 jets of 'qcd'", "constituents")):
+        assert word in text
+
+
+def test_inspect_scores_and_strangers(jets: Path, model: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "scores.parquet"
+    score.main([str(jets / "test"), "--with", str(model), "--out", str(out)], "darkclr score")
+    darkclr(["inspect", str(out)])
+    assert "s_NAE: 100 jets" in capsys.readouterr().out
+    (tmp_path / "strange.txt").write_text("nothing that is known")
+    for path, words in ((tmp_path / "strange.txt", "no known format"), (tmp_path / "none", "no such file")):
+        with pytest.raises(SystemExit) as end:
+            darkclr(["inspect", str(path)])
+        assert end.value.code == 2
+        assert words in capsys.readouterr().err
+
+
+def test_the_command_of_commands(capsys) -> None:
+    assert darkclr(["--help"]) == 0
+    assert "inspect" in capsys.readouterr().out
+    assert darkclr([]) == 2
+    assert darkclr(["--version"]) == 0
+    for words, message in (
+        (["scroe"], "darkclr: 'scroe': unknown command; did you mean 'score'"),
+        (["study", "embeding_scan"], "darkclr study: 'embeding_scan': unknown study; did you mean 'embedding_scan'"),
+        (["study", "embedding_scan", "--trials", "0"], "darkclr study embedding_scan: search.trials = 0"),
+        (["report", "nowhere"], "darkclr report: nowhere: no study"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            darkclr(words)
+        assert end.value.code == 2
+        assert message in capsys.readouterr().err

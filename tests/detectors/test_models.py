@@ -1,0 +1,71 @@
+"""Models: folders that say what they are, hold no code, and load without Ray."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkclr_ray.detectors import registry
+from darkclr_ray.detectors.models import describe, load_model, save_model
+from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.testing import holds_pickle, toy_jets
+from darkclr_ray.training.runner import Runner
+
+
+@pytest.fixture(scope="module")
+def fitted(settings):
+    runner, sample = Runner(device="cpu"), TrainingSample(toy_jets(64, seed=1))
+    names = ("s_CLR", "s_NAE", "views_classifier", "JetCLR s_CLR", "isolation_forest")
+    return {name: registry.make(name, settings).fit(sample, runner) for name in names}
+
+
+def test_what_was_saved_scores_the_same(fitted, tmp_path: Path) -> None:
+    jets = toy_jets(30, seed=2)
+    together = ("s_CLR", "s_NAE", "views_classifier", "isolation_forest")
+    save_model(tmp_path / "model", [fitted[name] for name in together], jets={"train/qcd": "abc"}, metrics={"a": 1})
+    assert describe(tmp_path / "model")["detectors"] == list(together)
+    assert json.loads((tmp_path / "model" / "metrics.json").read_text()) == {"a": 1}
+    for name in together:
+        loaded = load_model(tmp_path / "model", name)
+        np.testing.assert_array_equal(loaded.score(jets), fitted[name].score(jets))
+    assert type(load_model(tmp_path / "model")).name == "s_CLR"
+    assert not any(holds_pickle(path) for path in (tmp_path / "model").iterdir())
+    assert len({path.stat().st_mode for path in (tmp_path / "model").iterdir()}) == 1
+
+
+def test_detectors_that_disagree_are_kept_apart(fitted, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"JetCLR s_CLR and another detector of the model disagree on"):
+        save_model(tmp_path / "model", [fitted["s_CLR"], fitted["JetCLR s_CLR"]], jets={})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_runs_no_code_that_was_not_asked_for(fitted, tmp_path: Path) -> None:
+    save_model(tmp_path / "model", [fitted["s_CLR"]], jets={})
+    description = describe(tmp_path / "model") | {"detectors": ["antigravity:Detector"]}
+    (tmp_path / "model" / "model.json").write_text(json.dumps(description))
+    with pytest.raises(ValueError, match="not part of this package; ask for it by that name"):
+        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda folder: (folder / "model.json").unlink(), "no model, it has no model.json"),
+        (lambda folder: (folder / "model.json").write_text("{"), "model.json: damaged"),
+        (lambda folder: (folder / "model.json").write_text('{"format": 9, "detectors": []}'), "format 9"),
+        (lambda folder: (folder / "settings.yaml").unlink(), "settings.yaml: no such file"),
+        (lambda folder: (folder / "settings.yaml").write_text("encoder: {d_z: many}"), "settings cannot be read"),
+        (lambda folder: (folder / "settings.yaml").write_text("a: ["), "settings cannot be read"),
+        (lambda folder: (folder / "settings.yaml").write_text("encoder: {d_z: 7}"), "does not hold the weights"),
+        (lambda folder: (folder / "encoder.safetensors").write_bytes(b"garbage"), "does not hold the weights"),
+        (lambda folder: (folder / "encoder.safetensors").unlink(), "encoder.safetensors"),
+    ],
+)
+def test_damage_is_explained(change, words: str, fitted, tmp_path: Path) -> None:
+    save_model(tmp_path / "model", [fitted["s_CLR"]], jets={})
+    change(tmp_path / "model")
+    with pytest.raises(ValueError, match=words):
+        load_model(tmp_path / "model")
