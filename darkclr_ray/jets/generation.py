@@ -102,6 +102,8 @@ def plan(counts: Counts, generation: Generation) -> list[ShardTask]:
 def _made(name: str, generation: Generation) -> tuple[Qcd | DarkShower, Generation, str | None]:
     """How a sample is made: its parameters, the settings, and which variant of the background it is."""
     systematic = systematic_of(name)
+    if systematic is None and name.startswith(variant_name("")):
+        raise ValueError(f"unknown variant {name!r} of the background: {', '.join(map(variant_name, SYSTEMATICS))}")
     if systematic is None:
         return parse_sample(name), generation, None
     if (generation.variation, generation.detector) != (Variation(), Detector()):

@@ -178,6 +178,8 @@ def test_a_variant_of_the_background_is_made_by_name(tmp_path: Path) -> None:
     assert generate([task], tmp_path, workers=1) == []
     with pytest.raises(ValueError, match="qcd_gluons is a variation itself"):
         plan({"test": {"qcd_gluons": 1}}, QUICK)
+    with pytest.raises(ValueError, match="unknown variant 'qcd_gluon' of the background: qcd_quarks, qcd_gluons"):
+        plan({"test": {"qcd_gluon": 1}}, QUICK)
 
 
 def test_custom_sizes() -> None:
