@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from darkclr_ray.jets.shards import write_shard
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.precision import products_dtype
 from darkclr_ray.settings import InputSettings, StudySettings
-from darkclr_ray.store.scores import extend, write_scores
+from darkclr_ray.store.scores import score_table, write_scores
 from darkclr_ray.training.base import place
 from darkclr_ray.training.nae import EnergyModel
 from darkclr_ray.training.representing import represent, together
@@ -68,10 +67,8 @@ def score(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: Jet
     """What a study does to a sample of a split: read it, represent it, write its scores."""
     read = jets.load("test", "qcd")
     z = represent(encoder, inputs, read)
-    columns: dict[str, list[Any]] = {name: [] for name in ("jet_id", "sample", "split", "detector", "score")}
-    extend(columns, read, "qcd", "test", "s_CLR", np.sqrt(np.square(z, dtype=np.float64).sum(1)))
-    extend(columns, read, "qcd", "test", "s_NAE", energies(model, z))
-    write_scores(out, columns)
+    scores = {"s_CLR": np.sqrt(np.square(z, dtype=np.float64).sum(1)), "s_NAE": energies(model, z)}
+    write_scores(out, [score_table(read, "qcd", "test", name, values) for name, values in scores.items()])
     return len(read)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.activations import ACTIVATIONS
 from darkclr_ray.networks.precision import product_type
+from darkclr_ray.networks.products import linear as product
 from darkclr_ray.settings import NAESettings
 
 
@@ -60,7 +60,7 @@ class Autoencoder(nn.Module):
         x = z
         for linear, after in self.layers():
             dtype = product_type(self.products, x, linear.weight)
-            x = F.linear(x.to(dtype), linear.weight.to(dtype), linear.bias.to(dtype))
+            x = product(x.to(dtype), linear.weight.to(dtype), linear.bias.to(dtype))
             if after is not None:
                 x = self.activation.function(x, slope_of(after, linear).to(dtype))
         return x.to(z.dtype)

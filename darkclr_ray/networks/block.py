@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darkclr_ray.networks.dropout import Dropout, masked, masked_
 from darkclr_ray.networks.layout import Layout
+from darkclr_ray.networks.products import affine, multiply, multiply_rows
+from darkclr_ray.networks.products import linear as product
 from darkclr_ray.settings import EncoderSettings
 
 VALUES_AT_A_TIME = 2**20
@@ -46,7 +47,7 @@ class Block(nn.Module):
 
 def linear(rows: Tensor, layer: nn.Linear, scale: float = 1.0) -> Tensor:
     """A linear layer in the type of its input, multiplied by ``scale``."""
-    return F.linear(rows, *cast(layer, rows.dtype, scale))
+    return product(rows, *cast(layer, rows.dtype, scale))
 
 
 def cast(layer: nn.Linear, products: torch.dtype, scale: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -109,9 +110,9 @@ class _FeedForward(torch.autograd.Function):
         hidden = []
         for place, rows in enumerate(torch.split(x, size)):
             start = place * size
-            h = F.linear(rows, w1, b1).relu_()
+            h = affine(rows, w1, b1).relu_()
             hidden.append(masked_(h, None if mask is None else mask[start : start + size]))
-            torch.addmm(b2, h, w2.t(), out=result[start : start + size])
+            result[start : start + size] = affine(h, w2, b2)
         ctx.save_for_backward(x, w1, w2, *hidden)
         return result
 
@@ -123,10 +124,10 @@ class _FeedForward(torch.autograd.Function):
         of_w1, of_b1, of_w2 = (torch.zeros_like(w, dtype=torch.float32) for w in (w1, w1[:, 0], w2))
         parts = zip(hidden, torch.split(x, size), torch.split(gradient, size), strict=True)
         for place, (h, rows, g) in enumerate(parts):
-            of_h = g @ w2
+            of_h = multiply(g, w2)
             torch.ops.aten.threshold_backward(of_h, h, 0, grad_input=of_h)
-            torch.mm(of_h, w1, out=result[place * size : (place + 1) * size])
-            of_w1 += of_h.t() @ rows
+            result[place * size : (place + 1) * size] = multiply(of_h, w1)
+            of_w1 += multiply_rows(of_h, rows)
             of_b1 += of_h.sum(0)
-            of_w2 += g.t() @ h
+            of_w2 += multiply_rows(g, h)
         return result, of_w1, of_b1, of_w2, gradient.sum(0), None

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from darkclr_ray.networks.autoencoder import Autoencoder, slope_of
 from darkclr_ray.networks.precision import product_type
+from darkclr_ray.networks.products import affine, multiply
 
 
 class Layer(NamedTuple):
@@ -50,7 +51,7 @@ class ReconstructionPotential:
         x = z
         for types in self.layers:
             layer = types[product_type(self.products, x, types[z.dtype].weight)]
-            x = torch.addmm(layer.bias, x.to(layer.bias.dtype), layer.weight.t())
+            x = affine(x.to(layer.bias.dtype), layer.weight, layer.bias)
             passed.append((layer, x))
             if layer.slope is not None:
                 x = self.activation.function(x, layer.slope)
@@ -60,5 +61,5 @@ class ReconstructionPotential:
             gradient = gradient.to(x.dtype)
             if layer.slope is not None:
                 gradient = self.activation.backward(gradient, x, layer.slope)
-            gradient = gradient @ layer.weight
+            gradient = multiply(gradient, layer.weight)
         return residual.square().sum(1), residual.sub(gradient.to(z.dtype)).mul_(2)

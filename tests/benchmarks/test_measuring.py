@@ -1,0 +1,90 @@
+"""Rates, rows and the table; the stages themselves are measured by `studies/throughput.py`."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
+
+from darkclr_ray.benchmarks.autoencoder import operations
+from darkclr_ray.benchmarks.inputs import encoder_operations, repeated, starter_background, synthetic
+from darkclr_ray.benchmarks.interleaved import Rates, interleaved
+from darkclr_ray.benchmarks.row import OURS, PLAIN, Row, notes, table
+from darkclr_ray.benchmarks.stages import QUICK, STAGES, measure
+from darkclr_ray.networks import products
+from darkclr_ray.networks.autoencoder import Autoencoder
+from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.settings import EncoderSettings, NAESettings
+
+
+def test_ways_take_turns() -> None:
+    done: list[str] = []
+
+    def way(name: str) -> float:
+        done.append(name)
+        return 1.0
+
+    rates = interleaved({"a": lambda: way("a"), "b": lambda: way("b")}, 3, least=0.0)
+    assert done == ["a", "a", "b", "b", *"ababab"]
+    assert len(rates.measured["a"]) == 3
+    assert rates["a"] > 0
+
+
+def test_the_ratio_is_of_neighbours() -> None:
+    """A machine that is busy in one round changes both ways alike: rates jump, the ratio does not."""
+    rates = Rates({OURS: (10.0, 2.0, 30.0), PLAIN: (5.0, 1.0, 15.0)})
+    row = Row.of_rates("stage", "case", rates, note="said once")
+    assert (row.ours, row.plain, row.autocast, row.ratio) == (10.0, 5.0, None, 2.0)
+    out = io.StringIO()
+    Console(file=out, width=150).print(table([row, row]))
+    assert notes([row, row]) == ["said once"]
+    assert "2.00" in out.getvalue()
+    assert row.to_json()["plain"] == 5.0
+
+
+def test_unknown_stage() -> None:
+    with pytest.raises(ValueError, match="unknown stages: speed; there are: augmentation"):
+        list(measure(["speed"], 1))
+    assert set(QUICK) <= set(STAGES)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu_is_said() -> None:
+    (row,) = measure(["gpu"], 1)
+    assert "no GPU here" in row.note
+
+
+def counted(action: object) -> float:
+    with FlopCounterMode(display=False) as counter:
+        action()  # type: ignore[operator]
+    return float(counter.get_total_flops())
+
+
+def test_operations_of_the_encoder_as_torch_counts_them() -> None:
+    settings = EncoderSettings(d_r=16, d_h=32, d_z=8, layers=3)
+    jets = synthetic(40, 20)
+    constituents, offsets = torch.from_numpy(jets.constituents), torch.from_numpy(jets.offsets)
+    found = counted(lambda: Encoder(settings)(constituents, offsets))
+    # ours alone: a column of ones beside each head's values, and what spreads the normalisation over columns
+    extra = 3 * 2 * settings.heads * 40 * 20 * (20 + settings.d_r)
+    assert found == encoder_operations(settings, jets.multiplicity) + extra
+
+
+def test_operations_of_the_autoencoder_as_torch_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_mkl_is_slow", lambda: False)  # torch does not count what oneDNN does
+    settings = NAESettings()
+    z = torch.randn(50, 512)
+    found = counted(lambda: Autoencoder(512, settings).energy(z).mean().backward())
+    # the first layer's input needs no gradient
+    assert found == 50 * operations(settings, divergence=False) - 50 * 2 * 512 * 128
+
+
+def test_repeated_jets_have_ids_of_their_own() -> None:
+    jets = starter_background().take(starter_background().offsets[:0].astype("int64"))
+    assert len(jets) == 0
+    many = repeated(starter_background(), 25_000)
+    assert len(set(many.ids.tolist())) == 25_000
+    assert many.multiplicity[20_000] == starter_background().multiplicity[20_000 % len(starter_background())]
