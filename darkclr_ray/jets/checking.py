@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.schema import SCHEMA, kind, schema_fault, to_jets
-from darkclr_ray.jets.shards import SPLITS, BrokenShard, Chunk, in_one_line, metadata_of, opened
+from darkclr_ray.jets.shards import DAMAGE, SPLITS, BrokenShard, Chunk, in_one_line, metadata_of, opened
 from darkclr_ray.jets.validity import Fault, jets_fault, table_fault, unit_trouble
 
 
@@ -136,11 +135,10 @@ def _check_group(path: Path, file: pq.ParquetFile, group: int, sample: str) -> J
 
     try:
         table = file.read_row_group(group, columns=SCHEMA.names)
-    except (pa.ArrowException, OSError) as error:
-        raise BrokenShard(
-            f"{where}: damaged or truncated ({in_one_line(error)}); fetch or generate the file again"
-        ) from None
-    refuse(table_fault(table, sample))
-    jets = to_jets(table)
+        refuse(table_fault(table, sample))
+        jets = to_jets(table)
+    except (*DAMAGE, OSError) as error:
+        what = f"damaged or truncated ({in_one_line(error)})"
+        raise BrokenShard(f"{where}: {what}; fetch or generate the file again") from None
     refuse(jets_fault(jets))
     return jets

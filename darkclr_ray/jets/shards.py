@@ -25,6 +25,8 @@ from darkclr_ray.jets.validity import jets_fault
 SPLITS = ("train", "validation", "test")
 METADATA_KEY = b"darkclr_ray"
 ROW_GROUP = 1000
+DAMAGE = (pa.ArrowException, UnicodeDecodeError)
+"""What pyarrow raises at a damaged file, besides OSError."""
 
 
 class BrokenShard(ValueError):
@@ -60,6 +62,7 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
                 compression="zstd",
                 compression_level=19,
                 use_dictionary=["sample"],
+                write_page_checksum=True,
                 # the bytes of floats, sorted by significance, compress better, without loss
                 use_byte_stream_split=[*KINEMATICS, *(f"{name}.list.element" for name in CONSTITUENTS)],
             )
@@ -86,19 +89,18 @@ def read_chunk(chunk: Chunk) -> Jets:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """A shard's file while it is read. Raises BrokenShard if it cannot be opened."""
+    """A shard's file while it is read. Raises BrokenShard if it cannot be read."""
     try:
         if not path.stat().st_size:
             raise BrokenShard(f"{path}: an empty file of 0 bytes; remove it or generate it again")
-        file = pq.ParquetFile(path)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
     except PermissionError as error:
         raise BrokenShard(f"{path}: cannot be read ({error.strerror}); ask for permission to read it") from None
-    except (pa.ArrowException, OSError) as error:
+    except (*DAMAGE, OSError) as error:
         raise BrokenShard(
             f"{path}: truncated, or no Parquet file ({in_one_line(error)}); fetch or generate it again"
         ) from None
-    with file:
-        yield file
 
 
 def in_one_line(error: Exception) -> str:
