@@ -15,6 +15,7 @@ COMMANDS = {
     "study": ("darkclr_ray.commands.study", "run or continue a study, such as embedding_scan"),
     "train": ("darkclr_ray.commands.train", "fit detectors on background jets, without a search: a model"),
     "score": ("darkclr_ray.commands.score", "score jets with a trained model"),
+    "export": ("darkclr_ray.commands.export", "a trained model for torch.export or ONNX, without this package"),
     "inspect": ("darkclr_ray.commands.inspect", "what is in this shard, set of jets, study or model"),
     "report": ("darkclr_ray.commands.report", "build the page of a study again"),
 }

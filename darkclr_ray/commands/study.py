@@ -9,6 +9,9 @@ from darkclr_ray.command_line import nearest, refusals
 
 STUDIES = {
     "embedding_scan": "darkclr_ray.commands.embedding_scan",
+    "method_comparison": "darkclr_ray.commands.method_comparison",
+    "robustness": "darkclr_ray.commands.robustness",
+    "linear_classifier_test": "darkclr_ray.commands.linear_classifier_test",
 }
 """Name of a study -> module whose ``main(arguments, program)`` runs it; so does the script of that name in
 ``studies/``."""

@@ -1,0 +1,171 @@
+"""A trained DarkCLR for other people's programs: one graph from constituents in GeV to scores, without this package.
+
+The graph takes zero-padded jets and does everything that is done here: the hardest N_c constituents, the pT centroid,
+the scale of pT, the encoder in its padded form (`darkclr_ray.networks.padded`), the scores. Batch and length are free.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.losses.reconstruction import squared_error
+from darkclr_ray.networks.padded import PaddedEncoder, pad
+from darkclr_ray.settings import InputSettings
+from darkclr_ray.training.nae import EnergyModel
+
+INPUTS = ("constituents", "mask", "pt")
+
+
+class Portable(nn.Module):
+    """Detectors that share one encoder, as a graph.
+
+    Raises ValueError for detectors that are not fitted, share no encoder, or look at more than its representation.
+    """
+
+    def __init__(self, detectors: Sequence[Detector[Any]]) -> None:
+        super().__init__()
+        kinds = [detector for detector in detectors if isinstance(detector, EncoderNorm | EncoderEnergy)]
+        if len(kinds) < len(detectors) or not kinds:
+            other = next((d.name for d in detectors if not isinstance(d, EncoderNorm | EncoderEnergy)), "nothing")
+            raise ValueError(f"{other} cannot be exported: only norms and energies of an encoder's representation can")
+        encoders = [detector.fitted[0] for detector in kinds]
+        if len({id(encoder.encoder) for encoder in encoders}) > 1 and not _same(encoders):
+            raise ValueError(f"{', '.join(d.name for d in detectors)} look at different encoders; export each alone")
+        self.inputs: InputSettings = encoders[0].inputs
+        self.encoder = PaddedEncoder(encoders[0].encoder)
+        self.names = tuple(detector.name for detector in kinds)
+        self.models = nn.ModuleList(
+            Energy(detector.model) if isinstance(detector, EncoderEnergy) else Norm() for detector in kinds
+        )
+        self.cpu().float().eval().requires_grad_(False)
+
+    def forward(self, constituents: Tensor, mask: Tensor, pt: Tensor) -> tuple[Tensor, ...]:
+        """Representations (B, d_z), then each detector's scores (B,), of B jets.
+
+        Args:
+            constituents: float32 (B, N, 3): pT in GeV, eta and phi relative to the jet axis, phi in [-pi, pi), hardest
+                first; rows of padding are not looked at, but have to be finite.
+            mask: bool (B, N): where there is a constituent, at least one a jet.
+            pt: float32 (B,): pT of the jets in GeV.
+        """
+        place = torch.arange(constituents.shape[1], device=constituents.device)
+        kept = mask & (place < self.inputs.constituents)
+        hardness = torch.where(kept, constituents[:, :, 0], 0.0)
+        total = hardness.sum(1, keepdim=True)
+        columns = [hardness / (self.inputs.pt_scale if self.inputs.pt == "gev" else pt[:, None])]
+        for axis in (1, 2):
+            angle = torch.where(kept, constituents[:, :, axis], 0.0)
+            columns.append(angle - (hardness * angle).sum(1, keepdim=True) / total)
+        z = self.encoder(torch.stack(columns, dim=2), kept).head
+        return (z, *(model(z) for model in self.models))
+
+
+class Norm(nn.Module):
+    """s_CLR, Eq. 6."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(B, d_z) -> (B,)."""
+        norm: Tensor = z.norm(dim=1)
+        return norm
+
+
+class Energy(nn.Module):
+    """s_NAE, in the plain form of its layers."""
+
+    def __init__(self, model: EnergyModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(B, d_z) -> (B,)."""
+        scaled = self.model.scaled(z)
+        autoencoder = self.model.autoencoder
+        return squared_error(scaled, autoencoder.decoder(autoencoder.encoder(scaled)))
+
+
+def padded(jets: Jets) -> dict[str, Tensor]:
+    """What a graph is given for some jets, by the names of its inputs.
+
+    >>> some = padded(Jets.from_lists([[[9.0, 0.1, 0.0], [1.0, 0.0, 0.2]], [[5.0, 0.0, 0.0]]]))
+    >>> some["mask"].tolist(), some["pt"].round().tolist()
+    ([[True, True], [True, False]], [10.0, 5.0])
+    """
+    constituents, mask = pad(torch.from_numpy(jets.constituents), torch.from_numpy(jets.offsets))
+    return {"constituents": constituents, "mask": mask, "pt": torch.from_numpy(jets.pt.copy())}
+
+
+def export_torch(detectors: Sequence[Detector[Any]], path: Path) -> None:
+    """Write a ``.pt2`` for ``torch.export.load(path).module()``."""
+    module = Portable(detectors)
+    partial = path.with_name(f".{path.stem}.partial.pt2")
+    with _quiet():
+        torch.export.save(torch.export.export(module, _example(), dynamic_shapes=_shapes()), partial)
+    partial.replace(path)
+
+
+def export_onnx(detectors: Sequence[Detector[Any]], path: Path) -> None:
+    """Write a ``.onnx``; its outputs are "representation" and the detectors' names. Raises ImportError without onnx."""
+    for name in ("onnx", "onnxscript"):
+        try:
+            __import__(name)
+        except ImportError:
+            raise ImportError(f"ONNX needs {name}: pip install 'darkclr_ray[export]'") from None
+    module = Portable(detectors)
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            _example(),
+            input_names=list(INPUTS),
+            output_names=["representation", *module.names],
+            dynamic_shapes=_shapes(),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    partial = path.with_name(f".{path.stem}.partial.onnx")
+    program.save(str(partial), external_data=False)
+    partial.replace(path)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What torch says of itself while it exports is left unsaid."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _example() -> tuple[Tensor, Tensor, Tensor]:
+    """Five jets of seven constituents: numbers that nothing else in the graph has, and so are left free."""
+    constituents = torch.linspace(0.1, 1.0, 105).reshape(5, 7, 3)
+    return constituents, torch.ones(5, 7, dtype=torch.bool), torch.full((5,), 4.0)
+
+
+def _shapes() -> dict[str, dict[int, Any]]:
+    batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
+    return {"constituents": {0: batch, 1: length}, "mask": {0: batch, 1: length}, "pt": {0: batch}}
+
+
+def _same(encoders: Sequence[Any]) -> bool:
+    """Whether encoders have the same weights."""
+    first, *others = (encoder.encoder.state_dict() for encoder in encoders)
+    return all(
+        state.keys() == first.keys() and all(torch.equal(state[name].cpu(), first[name].cpu()) for name in first)
+        for state in others
+    )
