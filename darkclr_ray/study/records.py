@@ -15,7 +15,6 @@ import yaml
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.randomness import Draws
-from darkclr_ray.detectors.models import write_description
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.store.files import read_json, write_json, write_text
@@ -74,6 +73,8 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
 
 def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySettings) -> None:
     """The best trial's weights, settings and metrics in a folder of their own: a model (`detectors.models`)."""
+    from darkclr_ray.detectors.models import write_description  # torch, which a refusal does not wait for
+
     partial = folder.path / "best.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
