@@ -27,11 +27,10 @@ def across(
     data: Sequence[Mapping[str, Cell]] = (),
 ) -> Table:
     """A table of ``rows``, the ``marked`` one (its place) set apart; ``data`` is what its CSV holds."""
-    cells: list[dict[str, Cell]] = [
-        {"row": label, "best": int(at == marked)}
-        | {f"{signal}_{weighting}": cell for (signal, weighting), cell in found.items()}
-        for at, (label, found) in enumerate(rows)
-    ]
+    cells: list[dict[str, Cell]] = []
+    for at, (label, found) in enumerate(rows):
+        cells.append({"row": label, "best": int(at == marked)})
+        cells[-1].update({f"{signal}_{weighting}": cell for (signal, weighting), cell in found.items()})
     columns = [
         Column(f"{signal}_{weighting}", study.label(signal), label)
         for weighting, label in WEIGHTING_LABELS.items()

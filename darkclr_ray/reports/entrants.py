@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -121,7 +122,7 @@ class Comparison(Study):
         """The signals of tables and curves: those that are not points of a grid, unless there is nothing else."""
         judged = set(self.evaluated())
         signals = [name for name in self.samples if name in judged]
-        return [name for name in signals if not is_grid(name, self.samples[name])] or signals
+        return [name for name in signals if not is_grid(name)] or signals
 
     @property
     def lead(self) -> str:
@@ -142,7 +143,10 @@ class Comparison(Study):
     @cached_property
     def methods(self) -> dict[str, Ensemble]:
         """Detector -> its ensemble at the study's own settings; empty where the study does not compare methods."""
-        return {ensemble.detector: ensemble for ensemble in reversed(self.ensembles("methods"))}
+        found: dict[str, Ensemble] = {}
+        for ensemble in self.ensembles("methods"):
+            found.setdefault(ensemble.detector, ensemble)
+        return found
 
     @cached_property
     def looks(self) -> dict[str, theme.Look]:
@@ -161,9 +165,13 @@ class Comparison(Study):
         return (self.sections.get(section) or {}).get("result")
 
 
-def is_grid(name: str, parameters: Mapping[str, Any]) -> bool:
-    """Whether a signal is a point of the grid over r_inv and meson mass."""
-    return bool(parameters.get("grid")) or name.startswith("grid_")
+def is_grid(name: str) -> bool:
+    """Whether a signal is a point of the grid over r_inv and meson mass, by its name.
+
+    >>> is_grid("rinv_0.3_mass_12"), is_grid("rinv_0.5")
+    (True, False)
+    """
+    return re.fullmatch(r"rinv_[\d.]+_mass_[\d.]+", name) is not None
 
 
 def read(folder: Path) -> Comparison:

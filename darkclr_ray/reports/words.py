@@ -99,19 +99,20 @@ def headline(study: Scan, found: Evaluations, ratios: Sequence[Ratio], eps_s: fl
     """The outcome in a sentence or two, in numbers drawn from the data, wins and losses alike."""
     rejections = {name: rejection(side(one, "matched"), eps_s) for name, one in found[study.score].items()}
     text = Markup("The best of {} trials ({}) reaches a {}-matched background rejection of {} on {}").format(
-        len(study.complete), point(study.best), P_T, _words(rejections[study.lead]), study.label(study.lead)
+        len(study.complete), point(study.best), P_T, rejection_words(rejections[study.lead]), study.label(study.lead)
     )
     others = sorted(value.value for signal, value in rejections.items() if signal != study.lead)
     if others:
-        text += Markup(" and of {} on the other signals").format(_range(others))
+        text += Markup(" and of {} on the other signals").format(range_words(others))
     text += Markup(" at {} = {:g}. ").format(EPS_S, eps_s)
-    return text + _verdict(ratios, (f"untrained {study.score}", "multiplicity"))
+    verdicts = [standing(ratios, other) for other in (f"untrained {study.score}", "multiplicity")]
+    return text + sure_verdict(verdicts)
 
 
-def _words(value: Value) -> str:
+def rejection_words(value: Value) -> str:
     """A rejection with its interval in a sentence.
 
-    >>> _words(Value(38.2, 35.0, 42.4)), _words(Value(120.0, bound=True))
+    >>> rejection_words(Value(38.2, 35.0, 42.4)), rejection_words(Value(120.0, bound=True))
     ('38 (35–42)', 'more than 120')
     """
     if value.bound:
@@ -119,27 +120,37 @@ def _words(value: Value) -> str:
     return f"{value.value:,.0f} ({value.value - value.down:,.0f}–{value.value + value.up:,.0f})"
 
 
-def _range(numbers: Sequence[float]) -> str:
+def range_words(numbers: Sequence[float]) -> str:
     """First and last of sorted numbers, once if they are written alike.
 
-    >>> _range([7.2, 30.0]), _range([8.0])
+    >>> range_words([7.2, 30.0]), range_words([8.0])
     ('7 to 30', '8')
     """
     return " to ".join(dict.fromkeys((f"{numbers[0]:,.0f}", f"{numbers[-1]:,.0f}")))
 
 
-def _verdict(ratios: Sequence[Ratio], others: Sequence[str]) -> Markup:
-    """On how many signals the best trial is ahead of and behind each reference with at least 95% confidence."""
-    verdicts = []
-    for other in others:
-        sure = [ratio.confidence for ratio in ratios if ratio.denominator == other and ratio.weighting == "matched"]
-        ahead, behind = sum(c >= SURE for c in sure), sum(c <= 1 - SURE for c in sure)
-        if sure:
-            words = Markup("ahead of {} on {} of {} signals").format(detector_words(other), ahead, len(sure))
-            verdicts.append(words + (Markup(" (behind on {})").format(behind) if behind else ""))
-    if not verdicts:
+def standing(ratios: Sequence[Ratio], other: str, signals: Sequence[str] | None = None, suffix: str = "") -> Markup:
+    """On how many signals (all or some) the first detector of these pT-matched ratios is ahead of and behind ``other``
+    with at least 95% confidence; empty where they were not compared."""
+    sure = [
+        ratio.confidence
+        for ratio in ratios
+        if ratio.denominator == other and ratio.weighting == "matched" and (signals is None or ratio.signal in signals)
+    ]
+    if not sure:
         return Markup("")
-    return Markup("With 95% confidence, on the same jets, it is {}.").format(Markup(", and ").join(verdicts))
+    ahead, behind = sum(c >= SURE for c in sure), sum(c <= 1 - SURE for c in sure)
+    text = Markup("ahead of {} on {} of {} signals{}").format(detector_words(other), ahead, len(sure), suffix)
+    return text + (Markup(" (behind on {})").format(behind) if behind else "")
+
+
+def sure_verdict(standings: Sequence[Markup]) -> Markup:
+    """The sentence of some standings; empty where there is none."""
+    said = [one for one in standings if one]
+    if not said:
+        return Markup("")
+    ending = Markup(", and ").join([Markup(", ").join(said[:-1]), said[-1]] if len(said) > 1 else said)
+    return Markup("With 95% confidence, on the same jets, it is {}.").format(ending)
 
 
 def detector_words(name: str) -> Markup:
@@ -148,6 +159,10 @@ def detector_words(name: str) -> Markup:
         "multiplicity": Markup("a cut on the number of constituents"),
         "untrained s_NAE": Markup("an untrained encoder with its own NAE"),
         "untrained s_CLR": Markup("the norm of an untrained encoder"),
+        "views_classifier": Markup("the views’ classifier"),
+        "untrained views_classifier": Markup("the views’ classifier on an untrained encoder"),
+        "supervised": Markup("the supervised classifier"),
+        "boosted_trees": Markup("supervised boosted trees"),
     }
     return words.get(name) or detector_label(name)
 

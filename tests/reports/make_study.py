@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ def make_study(
     random = np.random.default_rng(seed)
     settings = preset("laptop").updated({"name": name})
     samples = {"qcd": background, **dict.fromkeys(SHIFTS, signal)}
-    jets = _jets(random, samples)
+    jets = make_jets(random, samples)
     folder.mkdir(parents=True, exist_ok=True)
-    _json(
+    write_json(
         folder / "study.json",
         {
             "name": name,
@@ -53,22 +54,22 @@ def make_study(
     parameters = [(64, 0.5, 0.05), (64, 0.5, 0.01), (16, 0.3, 0.05), (128, 0.3, 0.2)]
     for number, point in enumerate(parameters):
         stages = _stages(folder, random, jets, f"trial{number}", POWERS, quality=0.7 + 0.15 * (number == 2))
-        _json(folder / f"trials/{number:04}.json", _trial(number, point, stages, jets, folder, replicas))
+        write_json(folder / f"trials/{number:04}.json", _trial(number, point, stages, jets, folder, replicas))
     ended = {"stages": {}, "validation": {}, "test": {}, "objectives": {}, "seconds": {"representation": 3.0}}
     pruned = {"state": "PRUNED", "reason": "behind two thirds of the trials after 4 epochs"}
     failed = {"state": "FAIL", "reason": "Langevin chains ran away <in epoch 3>"}
     for number, end in ((4, pruned), (5, failed)):
         facts = {"number": number, **end, "parameters": {"d_z": 32, "p_drop": 0.7, "step_size": 0.4}, **ended}
-        _json(folder / f"trials/{number:04}.json", facts)
+        write_json(folder / f"trials/{number:04}.json", facts)
     stages = _stages(folder, random, jets, "untrained", POWERS, quality=0.2)
     untrained = {"stages": stages, "test": _evaluations(folder, stages, jets, "test", replicas)}
-    multiplicity = {"test": {"multiplicity": _judged(-jets["multiplicity"].astype(float), jets, "test", replicas)}}
-    _json(folder / "references.json", {"untrained": untrained, "multiplicity": multiplicity})
-    np.savez(folder / "examples.npz", **_examples(random))
+    multiplicity = {"test": {"multiplicity": judged(-jets["multiplicity"].astype(float), jets, "test", replicas)}}
+    write_json(folder / "references.json", {"untrained": untrained, "multiplicity": multiplicity})
+    np.savez(folder / "examples.npz", **make_examples(random))
     return folder
 
 
-def _jets(random: np.random.Generator, samples: dict[str, int]) -> dict[str, np.ndarray]:
+def make_jets(random: np.random.Generator, samples: dict[str, int]) -> dict[str, np.ndarray]:
     """Two splits; background falls in pT, signals are flat; two jets an event."""
     names = np.repeat(list(samples), list(samples.values()))
     names = np.concatenate([names, names])
@@ -101,8 +102,14 @@ def _stages(
         score = quality * power * shift * random.gamma(2.0, 1.0, len(shift)) + random.normal(size=len(shift))
         columns = {name: jets[name] for name in ("jet_id", "sample", "split")}
         tables.append(pa.table({**columns, "detector": np.repeat(detector, len(score)), "score": score}))
-    _folder(folder, "scores", key)
+    stage_folder(folder, "scores", key)
     pq.write_table(pa.concat_tables(tables), folder / "stages/scores" / key / "scores.parquet")
+    write_histories(folder, key)
+    return dict.fromkeys(("representation", "energy", "scores"), key)
+
+
+def write_histories(folder: Path, key: str) -> None:
+    """Histories of the real shape of an encoder and an energy stage, with a warning."""
     encoder = [
         {
             "epoch": epoch,
@@ -136,8 +143,7 @@ def _stages(
     ]
     for kind, history in (("representation", encoder), ("energy", reconstruction + divergence)):
         text = "".join(json.dumps(line) + "\n" for line in history)
-        (_folder(folder, kind, key) / "history.jsonl").write_text(text)
-    return dict.fromkeys(("representation", "energy", "scores"), key)
+        (stage_folder(folder, kind, key) / "history.jsonl").write_text(text)
 
 
 def _trial(
@@ -168,21 +174,24 @@ def _evaluations(
 ) -> dict[str, dict[str, Any]]:
     table = pq.read_table(folder / "stages/scores" / stages["scores"] / "scores.parquet").to_pydict()
     detectors, scores = np.array(table["detector"]), np.array(table["score"])
-    return {str(name): _judged(scores[detectors == name], jets, split, replicas) for name in dict.fromkeys(detectors)}
+    return {str(name): judged(scores[detectors == name], jets, split, replicas) for name in dict.fromkeys(detectors)}
 
 
-def _judged(scores: np.ndarray, jets: dict[str, np.ndarray], split: str, replicas: int) -> dict[str, Any]:
-    rows = {name: (jets["split"] == split) & (jets["sample"] == name) for name in ("qcd", *SHIFTS)}
+def judged(
+    scores: np.ndarray, jets: dict[str, np.ndarray], split: str, replicas: int, signals: Iterable[str] = tuple(SHIFTS)
+) -> dict[str, Any]:
+    """Evaluations of all jets' scores on the signals of one split, as JSON."""
+    rows = {name: (jets["split"] == split) & (jets["sample"] == name) for name in ("qcd", *signals)}
     parts = (scores, jets["pt"], jets["event_id"])
     return {
         name: evaluate(
             *(part[rows[one]] for part in parts for one in ("qcd", name)), seed=1, replicas=replicas
         ).to_json()
-        for name in SHIFTS
+        for name in signals
     }
 
 
-def _examples(random: np.random.Generator) -> dict[str, np.ndarray]:
+def make_examples(random: np.random.Generator) -> dict[str, np.ndarray]:
     pt = np.sort(random.pareto(1.2, 32) * 2 + 0.5)[::-1]
     jet = np.column_stack([pt, random.normal(0, 0.2, (32, 2))]).astype(np.float32)
     keep = random.random(32)
@@ -193,13 +202,13 @@ def _examples(random: np.random.Generator) -> dict[str, np.ndarray]:
     return {"original": jet, **{name: view.astype(np.float32) for name, view in views.items()}}
 
 
-def _folder(folder: Path, kind: str, key: str) -> Path:
+def stage_folder(folder: Path, kind: str, key: str) -> Path:
     path = folder / "stages" / kind / key
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def _json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2))
 

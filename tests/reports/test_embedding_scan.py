@@ -1,11 +1,9 @@
 """The page of a small study: its numbers against the study's files, what it says, what it refuses."""
 
-import csv
 import json
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -15,37 +13,10 @@ from darkclr_ray.reports import build, words
 from darkclr_ray.reports.trials import read
 
 from .make_study import SHIFTS, make_study
+from .pages import Text, rows
 
 TABLES = {"areas", "provenance", "ratios", "rejections", "rejections_tight", "samples", "settings", "significance"}
 TABLES |= {"timings", "trials"}
-
-
-def rows(report, name):
-    with open(report.parent / f"{name}.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-class Text(HTMLParser):
-    """Words of a page outside of scripts and styles, and the identifiers of its elements."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.words, self.names, self.silent = [], [], False
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        self.silent = tag in ("script", "style")
-        self.names += [value for name, value in attributes if name == "id"]
-
-    def handle_endtag(self, tag):
-        self.silent = False
-
-    def handle_data(self, data):
-        if not self.silent:
-            self.words.append(data)
-
-    def __str__(self):
-        return " ".join("".join(self.words).split())
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The page in a headless Chromium: no complaint in the console, every figure drawn, legend and menu at work.
+"""Pages in a headless Chromium: no complaint in the console, every figure drawn, legends and menus at work.
 
 Debian: ``apt-get install chromium``. Skipped where there is no such program.
 """
@@ -6,24 +6,34 @@ Debian: ``apt-get install chromium``. Skipped where there is no such program.
 import pytest
 
 from .browser import PROGRAM, Browser
+from .test_detector_comparison import FIGURES as COMPARISON
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium here; on Debian: apt-get install chromium")
 
-FIGURES = {"rejection", "scan", "roc", "encoder_training", "energy_training", "augmentations"}
+SCAN = {"rejection", "scan", "roc", "encoder_training", "energy_training", "augmentations"}
 
 
 @pytest.fixture(scope="module")
 def browser(report):
+    """A browser that shows the page of an embedding scan."""
     with Browser() as browser:
         browser.open(report)
         yield browser
 
 
+@pytest.fixture(scope="module")
+def other(comparison):
+    """A browser that shows the page of a comparison of detectors."""
+    with Browser() as browser:
+        browser.open(comparison)
+        yield browser
+
+
 def drawn(browser, figure):
-    """Curves of a figure that are shown: those of its traces that are switched on and left a mark on the page."""
-    return browser.run(
-        f"document.getElementById('{figure}').querySelectorAll('.scatterlayer .trace, .scatterlayer .js-fill').length"
-    )
+    """Parts of a figure that are shown: those of its traces that are switched on and left a mark on the page."""
+    marks = ("scatterlayer .trace", "scatterlayer .js-fill", "heatmaplayer .hm")
+    selector = ", ".join(f".{mark}" for mark in marks)
+    return browser.run(f"document.getElementById('{figure}').querySelectorAll('{selector}').length")
 
 
 def press(browser, element):
@@ -36,26 +46,51 @@ def press(browser, element):
     browser.run("new Promise((done) => setTimeout(done, 1000))")
 
 
-def test_console_is_silent(browser):
+def check_figures(browser, figures):
     assert browser.complaints == []
-
-
-def test_every_figure_is_drawn(browser):
-    assert set(browser.run("[...document.querySelectorAll('div.plot')].map((place) => place.id)")) == FIGURES
-    for figure in FIGURES:
+    assert set(browser.run("[...document.querySelectorAll('div.plot')].map((place) => place.id)")) == figures
+    for figure in figures:
         assert browser.run(f"document.getElementById('{figure}').querySelectorAll('.main-svg').length") > 0
         assert drawn(browser, figure) > 0
 
 
-@pytest.mark.parametrize(("figure", "curves"), [("rejection", 4), ("roc", 6), ("scan", 6)])
-def test_legend_hides_and_shows_a_curve_in_all_panels(browser, figure, curves):
-    """A detector has a trace in each of 4 panels, a signal a line and a band (two parts) in each of 2, a score 6."""
+def check_legend(browser, figure, parts):
+    """The first entry of the legend hides and shows that many parts of the figure."""
     before = drawn(browser, figure)
     entry = f"document.getElementById('{figure}').querySelectorAll('.legendtoggle')[0]"
     press(browser, entry)
-    assert drawn(browser, figure) == before - curves
+    assert drawn(browser, figure) == before - parts
     press(browser, entry)
     assert drawn(browser, figure) == before
+
+
+def check_width(browser):
+    assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
+    too_wide = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth)"
+    assert browser.run(f"{too_wide}.map((e) => e.firstChild.id)") == []
+
+
+def test_every_figure_of_a_scan_is_drawn(browser):
+    check_figures(browser, SCAN)
+
+
+def test_every_figure_of_a_comparison_is_drawn(other):
+    check_figures(other, COMPARISON)
+
+
+@pytest.mark.parametrize(("figure", "parts"), [("rejection", 4), ("roc", 6), ("scan", 6)])
+def test_legend_of_a_scan_hides_and_shows_a_curve_in_all_panels(browser, figure, parts):
+    """A detector has a trace in each of 4 panels, a signal a line and a band (two parts) in each of 2, a score 6."""
+    check_legend(browser, figure, parts)
+
+
+@pytest.mark.parametrize(
+    ("figure", "parts"), [("rejection", 20), ("detectors_rejection", 10), ("contamination_rejection", 2)]
+)
+def test_legend_of_a_comparison_hides_and_shows_a_curve_in_all_panels(other, figure, parts):
+    """A detector has a line and two bands (two parts each) in each of 4 panels, a weighting points and bars in each of
+    5, a contaminated detector a trace in each of 2."""
+    check_legend(other, figure, parts)
 
 
 def test_menu_of_the_scan_changes_the_signal(browser):
@@ -68,11 +103,10 @@ def test_menu_of_the_scan_changes_the_signal(browser):
     assert height() != before
 
 
-def test_nothing_is_wider_than_a_laptop_screen(browser):
-    assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
-    too_wide = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth)"
-    assert browser.run(f"{too_wide}.map((e) => e.firstChild.id)") == []
+def test_nothing_is_wider_than_a_laptop_screen(browser, other):
+    check_width(browser)
+    check_width(other)
 
 
-def test_console_stays_silent_to_the_end(browser):
-    assert browser.complaints == []
+def test_console_stays_silent_to_the_end(browser, other):
+    assert browser.complaints == other.complaints == []

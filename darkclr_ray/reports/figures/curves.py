@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -90,12 +91,14 @@ def against(
     for row, (quantity, panels) in enumerate(rows, start=1):
         for column, (title, axis) in enumerate(columns, start=1):
             drawn = panels[title]
+            filled = bands and not axis.names
+            for curve in drawn if filled else ():
+                figure.add_traces(_bands(curve, axis, curve.look or looks[curve.detector]), rows=row, cols=column)
             for at, curve in enumerate(drawn):
-                step = 0.0 if bands and not axis.names else at - (len(drawn) - 1) / 2
-                traces = _traces(curve, axis, curve.look or looks[curve.detector], step, bands)
-                traces[-1].update(showlegend=curve.name not in named)
+                step = 0.0 if filled else at - (len(drawn) - 1) / 2
+                line = _line(curve, axis, step, curve.look or looks[curve.detector], bars=not filled)
+                figure.add_trace(line.update(showlegend=curve.name not in named), row=row, col=column)
                 named.add(curve.name)
-                figure.add_traces(traces, rows=row, cols=column)
             if quantity.chance is not None:
                 dotted = {"dash": "dot", "width": 1, "color": theme.GREY}
                 figure.add_hline(y=quantity.chance, line=dotted, row=row, col=column)
@@ -104,17 +107,15 @@ def against(
                 figure.update_xaxes(title_text=str(axis.title), row=row, col=column)
         figure.update_yaxes(_y_axis(quantity, _values(panels)), row=row)
         figure.update_yaxes(title_text=str(quantity.title), row=row, col=1)
-    return theme.dress(figure, height)
+    lines = math.ceil(sum(len(re.sub("<.*?>", "", name)) + 8 for name in named) / 115)  # of the legend
+    more = 24 * max(lines - 1, 0)
+    return theme.dress(figure, height + more).update_layout(margin={"t": 62 + more})
 
 
 def _values(panels: Mapping[str, Sequence[Curve]]) -> list[Value]:
-    """All values of a row, with intervals that hold the spread over networks too."""
+    """All values of a row with their intervals, which the axis has to show."""
     return [
-        Value(
-            value.value,
-            value.value - max(value.down, curve.deviations.get(place, 0.0)),
-            value.value + max(value.up, curve.deviations.get(place, 0.0)),
-        )
+        Value(value.value, value.value - value.down, value.value + max(value.up, curve.deviations.get(place, 0.0)))
         for drawn in panels.values()
         for curve in drawn
         for place, value in curve.values.items()
@@ -126,20 +127,20 @@ def _width(axis: Axis) -> float:
     return max(2, len(axis.positions))
 
 
-def _traces(curve: Curve, axis: Axis, look: theme.Look, step: float, bands: bool) -> list[go.Scatter]:
-    """Bands, where asked for, and last the line of a curve."""
-    places = sorted((name for name in axis.positions if name in curve.values), key=lambda name: axis.positions[name])
-    x = [_beside(axis, axis.positions[name], step) for name in places]
-    values = [curve.values[name] for name in places]
-    filled = bands and not axis.names
-    traces = []
-    if filled and len(places) > 1:
-        test = [(value.down, value.up) for value in values]
-        traces.append(_band(curve, x, values, test, look.faded(0.13)))
-        if curve.deviations:
-            seeds = [(curve.deviations.get(name, 0.0),) * 2 for name in places]
-            traces.append(_band(curve, x, values, seeds, look.faded(0.3)))
-    return [*traces, _line(curve, axis, x, places, look, bars=not filled or len(places) == 1)]
+def _places(curve: Curve, axis: Axis) -> list[str]:
+    """Where the axis has a value of the curve, from left to right."""
+    return sorted((name for name in axis.positions if name in curve.values), key=lambda name: axis.positions[name])
+
+
+def _bands(curve: Curve, axis: Axis, look: theme.Look) -> list[go.Scatter]:
+    """A light band for the test sample, a darker one for the spread over networks."""
+    places = _places(curve, axis)
+    x, values = [axis.positions[name] for name in places], [curve.values[name] for name in places]
+    bands = [_band(curve, x, values, [(value.down, value.up) for value in values], look.faded(0.13))]
+    if curve.deviations:
+        spread = [(curve.deviations.get(name, 0.0),) * 2 for name in places]
+        bands.append(_band(curve, x, values, spread, look.faded(0.3)))
+    return bands
 
 
 def _band(
@@ -160,12 +161,11 @@ def _band(
     )
 
 
-def _line(
-    curve: Curve, axis: Axis, x: Sequence[float], places: Sequence[str], look: theme.Look, *, bars: bool
-) -> go.Scatter:
+def _line(curve: Curve, axis: Axis, step: float, look: theme.Look, *, bars: bool) -> go.Scatter:
+    places = _places(curve, axis)
     values = [curve.values[name] for name in places]
     trace = go.Scatter(
-        x=x,
+        x=[_beside(axis, axis.positions[name], step) for name in places],
         y=[value.value for value in values],
         mode="markers" if axis.names else "lines+markers",
         name=curve.name,

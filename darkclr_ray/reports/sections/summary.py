@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -18,15 +18,15 @@ from darkclr_ray.reports.trials import Scan
 
 def section(study: Scan, found: Evaluations) -> Section:
     """What was trained, what chose what, what the numbers mean, on which samples."""
-    return Section("study", "The study", [*words.summary(study, found), samples(study)])
+    return Section("study", "The study", [*words.summary(study, found), samples(study, list(study.samples))])
 
 
-def samples(study: Study) -> Table:
-    """Signals with their parameters and jets. The pT window acts after the invisible part is lost, so the invisible
-    fraction around selected jets differs from the nominal one."""
+def samples(study: Study, signals: Sequence[str]) -> Table:
+    """Background and ``signals`` with their parameters and jets. The pT window acts after the invisible part
+    is lost, so the invisible fraction around selected jets differs from the nominal one."""
     counts = study.about.get("counts") or {}
     rows: list[dict[str, Cell]] = []
-    for name in (study.background, *study.samples):
+    for name in (study.background, *signals):
         parameters: Mapping[str, Any] = study.samples.get(name, {})
         decays = parameters.get("decays")
         rows.append(

@@ -1,0 +1,180 @@
+"""The sentences of a comparison's page: what was trained on what, what chose what, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup
+
+from darkclr_ray.reports.comparison import PAPER, Ratio
+from darkclr_ray.reports.ensembles import entries, rejection
+from darkclr_ray.reports.entrants import Comparison, Ensemble
+from darkclr_ray.reports.labels import D_Z, EPS_S, P_T
+from darkclr_ray.reports.values import Value, plain
+from darkclr_ray.reports.words import (
+    background_label,
+    counted,
+    detector_words,
+    range_words,
+    rejection_words,
+    standing,
+    sure_verdict,
+)
+
+_KINDS = {
+    "method_comparison": "Comparison of methods",
+    "robustness": "Robustness against the unknown dark sector",
+    "linear_classifier_test": "Linear classifier test",
+}
+
+
+_ENCODERS = {"DarkCLR": " of DarkCLR", "JetCLR": " of JetCLR", "untrained": " of an untrained encoder"}
+
+
+def subtitle(study: Comparison) -> Markup:
+    """One line below the title: what kind of study this is, how many networks, when."""
+    failed = len(study.entrants) - len(study.complete)
+    words = f"{_KINDS.get(study.kind, study.kind)} · {len(study.complete)} entrants"
+    words += f" ({failed} failed)" if failed else ""
+    return Markup("{} · {}").format(words, str(study.about.get("created", "date not recorded")))
+
+
+def trained(ensembles: Iterable[Ensemble]) -> Markup:
+    """What was trained on what, for captions: detectors with the same training jets together."""
+    groups: dict[str, list[Markup]] = {}
+    for ensemble in ensembles:
+        words = str(ensemble.trained_on.get("words") or "an unrecorded number of jets")
+        groups.setdefault(words, []).append(ensemble.label)
+    if len(groups) == 1:
+        return Markup("Trained on {}.").format(*groups)
+    parts = []
+    for at, (words, labels) in enumerate(sorted(groups.items(), key=lambda group: -len(group[1]))):
+        names = Markup("") if at == 0 else Markup("{}: ").format(Markup(", ").join(dict.fromkeys(labels)))
+        parts.append(Markup("{}{}").format(names, words) if names else Markup("{}").format(words))
+    return Markup("Trained on {}, except {}.").format(parts[0], Markup("; ").join(parts[1:]))
+
+
+def selected(ensembles: Iterable[Ensemble]) -> Markup:
+    """What chose epochs and settings, for captions."""
+    words = dict.fromkeys(
+        str(entrant.selected_on["words"])
+        for ensemble in ensembles
+        for entrant in ensemble.entrants
+        if entrant.selected_on.get("words")
+    )
+    if not words:
+        return Markup("What selected epochs and settings was not recorded.")
+    return Markup("Selected on: {}.").format("; ".join(one.rstrip(".") for one in words))
+
+
+def ending(study: Comparison, ensembles: Iterable[Ensemble]) -> Markup:
+    """The end of every caption: what was trained on what, selected on what, and which jets are shown."""
+    chosen = list(ensembles)
+    return Markup("{} {} Numbers from the test split ({}).").format(
+        trained(chosen), selected(chosen), counted(study, "test", study.main_signals)
+    )
+
+
+def headline(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> Markup:
+    """The outcome in two or three sentences, in numbers drawn from the data, wins and losses alike."""
+    champion = study.champion
+    if champion is None:
+        return linear_headline(study)
+    found = entries(champion, eps_s, study.main_signals)
+    lead = found[study.lead, "matched"]
+    text = Markup("Without labels, {} reaches a {}-matched background rejection of {} on {}").format(
+        detector_words(champion.detector) if champion.detector != "s_NAE" else champion.label,
+        P_T,
+        _with_networks(rejection(lead), lead.deviation),
+        study.label(study.lead),
+    )
+    others = sorted(found[name, "matched"].rejection for name in study.main_signals if name != study.lead)
+    if others:
+        text += Markup(" and of {} on the other signals").format(range_words(others))
+    text += Markup(" at {} = {:g} (chance: {:g}). ").format(EPS_S, eps_s, 1 / eps_s)
+    mine = [ratio for ratio in ratios if ratio.numerator == champion.detector and ratio.signal in study.main_signals]
+    return text + sure_verdict([_standing(study, mine, other) for other in _others(mine)]) + _papers_score(study, eps_s)
+
+
+def _with_networks(value: Value, deviation: float | None) -> Markup:
+    words = rejection_words(value)
+    return Markup(words if deviation is None else words.replace(")", f"; networks ± {plain(deviation)})"))
+
+
+def _others(ratios: Sequence[Ratio]) -> list[str]:
+    """Whom a sentence compares the champion with: simple cuts and supervised references first."""
+    known = list(dict.fromkeys(ratio.denominator for ratio in ratios))
+    first: list[str] = [name for name in ("multiplicity", "supervised", "JetCLR s_NAE") if name in known]
+    return (first or known)[:3]
+
+
+def _standing(study: Comparison, ratios: Sequence[Ratio], other: str) -> Markup:
+    """A standing; of a supervised detector only on signals that it was not trained on."""
+    trained_on = study.methods[other].trained_on.get("signal") if other in study.methods else None
+    if not trained_on or not study.methods[other].labels:
+        return standing(ratios, other)
+    signals = [name for name in study.main_signals if name != trained_on]
+    return standing(ratios, other, signals, " that it was not trained on")
+
+
+def _papers_score(study: Comparison, eps_s: float) -> Markup:
+    """The paper's own score beside the paper's number: both raw."""
+    ensemble = study.methods.get("s_NAE")
+    if ensemble is None or eps_s != 0.2:
+        return Markup("")
+    found = entries(ensemble, eps_s, study.main_signals)
+    shared = [name for name in study.main_signals if name in PAPER["paper"]]
+    if not shared:
+        return Markup("")
+    names, reached, printed = (
+        Markup(", ").join(words)
+        for words in (
+            [study.label(name) for name in shared],
+            [f"{found[name, 'raw'].rejection:,.0f}" for name in shared],
+            [f"{PAPER['paper'][name].value:,.0f}" for name in shared],
+        )
+    )
+    return Markup(" The paper’s score {} reaches, raw, {} where the paper has {} ({}).").format(
+        ensemble.label, reached, printed, names
+    )
+
+
+def linear_headline(study: Comparison) -> Markup:
+    """The outcome of a linear classifier test: the largest area of each kind of features."""
+    best: dict[tuple[Markup, str], float] = {}
+    for ensemble in study.ensembles("linear"):
+        kind = ensemble.label, _ENCODERS.get(str(ensemble.parameters.get("encoder")), "")
+        area = entries(ensemble, 0.2, [study.lead])[study.lead, "raw"].auc
+        best[kind] = max(best.get(kind, 0.0), area)
+    parts = [
+        Markup("{:.3f} on the {}{}").format(area, label, encoder)
+        for (label, encoder), area in sorted(best.items(), key=lambda one: -one[1])
+    ]
+    if not parts:
+        return Markup("No detector was compared in this study.")
+    return Markup(
+        "A linear classifier of {} against {} jets reaches, at its best {}, an area under the ROC curve of {}."
+    ).format(study.label(study.lead), background_label(study), D_Z, Markup(", ").join(parts))
+
+
+def summary(study: Comparison) -> list[Markup]:
+    """The study in a few paragraphs: what the numbers and their errors mean."""
+    first = next(one for entrant in study.complete for signals in entrant.test.values() for one in signals.values())
+    ensembles = list(study.methods.values()) or study.ensembles("linear") or study.ensembles("dimensions")
+    told = Markup("<strong>What was trained on what.</strong> {} {}").format(trained(ensembles), selected(ensembles))
+    thresholds = Markup(
+        "<strong>What the numbers mean.</strong> A rejection 1/ε<sub>B</sub> is quoted at the threshold that keeps {} "
+        "of the <em>test signal itself</em>: the paper’s convention. A search that does not know its signal could not "
+        "set it. Jet {} alone separates these signals from QCD, so every number has a twin in which background is "
+        "weighted to the signal’s spectrum of jet {} (“matched”); the effective number of background jets that is left "
+        "stands below the table."
+    ).format(EPS_S, P_T, P_T)
+    errors = Markup(
+        "<strong>Two errors.</strong> The interval of a number is that of the <em>test sample</em>: {:.0%} of a "
+        "bootstrap over events, in which threshold and weights are derived anew; “&gt;” marks a lower bound (95%). The "
+        "exact binomial interval, in the CSV, takes the threshold as given, although it comes from the signal: it "
+        "covers only about 55% where it claims 68%. “±” is the <em>spread over networks</em>: the standard deviation "
+        "over seeds, as the paper quotes it. Means are over networks, which share the test jets. “Ahead” and “behind” "
+        "are said of paired comparisons on the same jets only, with their confidence."
+    ).format(float(first.get("level", 0.68)))
+    return [told, thresholds, errors]

@@ -1,0 +1,112 @@
+"""The page of a comparison of detectors: of methods, of their robustness, or of linear classifiers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from markupsafe import Markup
+
+from darkclr_ray.reports import comparison_words, ensembles
+from darkclr_ray.reports.comparison import PAPER, WEIGHTINGS
+from darkclr_ray.reports.entrants import Comparison, read
+from darkclr_ray.reports.figures.curves import Curve, against, rejection
+from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, signal_axes
+from darkclr_ray.reports.page import Figure, Page, Section, write
+from darkclr_ray.reports.sections import (
+    augmentations,
+    choices,
+    contamination,
+    detectors,
+    dimensions,
+    entrants,
+    method_curves,
+    plane,
+    provenance,
+    sculpting,
+    shifts,
+    spread,
+    summary,
+    training,
+)
+
+EPS = 0.2
+"""Signal efficiency at which rejections are shown, as in the paper."""
+
+
+def build(study_folder: Path) -> Path:
+    """Write ``report/index.html`` and its CSV files into a comparison's folder; returns the path of the page.
+
+    Sections appear for what the study holds. Reads files only and trains nothing.
+
+    Raises:
+        ValueError: the folder holds no study, or no entrant of it is complete yet.
+    """
+    study = read(Path(study_folder))
+    return write(page(study), study.folder / "report")
+
+
+def page(study: Comparison) -> Page:
+    """The whole page of a study."""
+    ratios = ensembles.ratios(study)
+    key = key_figure(study)
+    sections = [
+        Section("study", "The study", [*comparison_words.summary(study), summary.samples(study, study.main_signals)]),
+        *detectors.section(study, ratios, EPS),
+        *method_curves.section(study, EPS),
+        *dimensions.sections(study, EPS, but=key.name),
+        *plane.section(study, EPS),
+        *choices.sections(study, EPS),
+        *contamination.section(study, EPS),
+        *sculpting.section(study),
+        *shifts.sections(study),
+        *spread.section(study),
+        entrants.section(study),
+        *training_of_first(study),
+        *augmentations.sections(study),
+        provenance.section(
+            study, unit="entrant", units=[provenance.Unit(one.key, one.seconds) for one in study.entrants]
+        ),
+    ]
+    return Page(
+        title=study.name,
+        subtitle=comparison_words.subtitle(study),
+        headline=comparison_words.headline(study, ratios, EPS),
+        key=key,
+        sections=sections,
+    )
+
+
+def key_figure(study: Comparison) -> Figure:
+    """Rejection against the dark sector's parameters; where methods are not compared, what the study scanned."""
+    if not study.methods:
+        return dimensions.linear(study, EPS) if study.ensembles("linear") else dimensions.dimensions(study, EPS)
+    shown = method_curves.prominent(study)
+    panels: dict[str, list[Curve]] = {}
+    for weighting in WEIGHTINGS:
+        curves = []
+        for one in shown:
+            found = ensembles.entries(one, EPS, study.main_signals)
+            places = {signal: entry for (signal, side), entry in found.items() if side == weighting}
+            curves.append(ensembles.rejection_curve(places, one.detector, label=one.label))
+        if weighting == "raw":
+            curves += [Curve(name, numbers) for name, numbers in PAPER.items()]
+        panels[str(WEIGHTING_LABELS[weighting])] = curves
+    samples = {name: study.samples[name] for name in study.main_signals}
+    caption = Markup(
+        "Background rejection at {} = {:g} as the dark sector changes: raw as in the paper, and with background "
+        "weighted to the signal’s jet {}. Light bands: 68% of a bootstrap of the test sample; dark bands: standard "
+        "deviation over networks; dotted: chance. The Aachen point (0.75, 4 GeV) stands in both kinds of panels. {}"
+    ).format(EPS_S, EPS, P_T, comparison_words.ending(study, shown))
+    figure = against(signal_axes(samples), [(rejection(EPS), panels)], bands=True)
+    return Figure("rejection", figure, caption, ensembles.as_rows(study, shown, (EPS,)))
+
+
+def training_of_first(study: Comparison) -> list[Section]:
+    """How the first network of the paper's score was trained, where the study has one."""
+    ensemble = study.methods.get("s_NAE")
+    if ensemble is None:
+        return []
+    facts = ensemble.entrants[0].detectors.get("s_NAE", {})
+    stages = facts.get("stages") or ensemble.entrants[0].stages
+    ending = comparison_words.ending(study, [ensemble])
+    return [training.section(study, stages, "the first network of DarkCLR", ending)]

@@ -1,0 +1,124 @@
+"""Choices without knowing the signal: how detectors look to somebody who is blind to signals, forms of the views'
+classifier, and hyperparameters chosen with the signal left out against those that an oracle would choose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from darkclr_ray.reports import ensembles
+from darkclr_ray.reports.comparison_words import ending
+from darkclr_ray.reports.entrants import Comparison, Ensemble
+from darkclr_ray.reports.labels import D_Z, EPS_S, P_DROP, P_T
+from darkclr_ray.reports.page import Section
+from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.reports.values import Value, or_nan
+
+_NAMES = {"d_z": D_Z, "p_drop": P_DROP, "step_size": Markup("step size")}
+
+
+def sections(study: Comparison, eps_s: float) -> list[Section]:
+    """What the study looked at of these."""
+    found = []
+    judged = {name: one for name, one in study.methods.items() if math.isfinite(one.blind_merit)}
+    forms = study.ensembles("forms")
+    if judged or forms:
+        tables = [_blind(study, list(judged.values()), eps_s)] if judged else []
+        tables += [_forms(study, forms, eps_s)] if forms else []
+        found.append(Section("blind", "Chosen without any signal", tables))
+    if study.result("leave_one_out"):
+        found.append(
+            Section("leave_one_out", "Hyperparameters: one signal left out against an oracle", [_left_out(study)])
+        )
+    return found
+
+
+def _blind(study: Comparison, judged: list[Ensemble], eps_s: float) -> Table:
+    caption = Markup(
+        "What somebody sees who knows no signal: rejection of background against its own anomalous views on validation "
+        "jets ({}-matched, {} = 0.2, geometric mean over networks), and beside it the geometric mean over the {} "
+        "signals of the {}-matched test rejection at {} = {:g}, which chose nothing. The marked detector is the one "
+        "that this choice takes among those without labels. {}"
+    ).format(P_T, EPS_S, len(study.main_signals), P_T, EPS_S, eps_s, ending(study, judged))
+    rows = [_blind_row(study, one, eps_s, one.label, one == study.champion) for one in judged]
+    columns = [Column("form", "detector"), Column("blind", "anomalous views"), Column("signals", "signals (test)")]
+    return Table("signal_blind", caption, columns, rows)
+
+
+def _blind_row(study: Comparison, ensemble: Ensemble, eps_s: float, label: str, best: bool) -> dict[str, Cell]:
+    found = ensembles.entries(ensemble, eps_s, study.main_signals)
+    reached = [entry.rejection for (_, weighting), entry in found.items() if weighting == "matched"]
+    merit = ensemble.blind_merit
+    return {
+        "form": label,
+        "blind": math.exp(merit) if math.isfinite(merit) else None,
+        "signals": ensembles.geometric_mean(reached),
+        "best": int(best),
+    }
+
+
+def _forms(study: Comparison, forms: list[Ensemble], eps_s: float) -> Table:
+    """Variants of one detector by the parameters in which they differ."""
+    differing = [
+        key
+        for key in dict.fromkeys(key for one in forms for key in one.parameters)
+        if len({str(one.parameters.get(key)) for one in forms}) > 1
+    ]
+    best = max(forms, key=lambda one: one.blind_merit)
+    rows = [
+        {
+            **{key: str(one.parameters.get(key, "")) for key in differing},
+            **_blind_row(study, one, eps_s, one.label, one == best),
+        }
+        for one in sorted(forms, key=lambda one: -one.blind_merit)
+    ]
+    columns = [
+        Column("form", "detector"),
+        *(Column(key, _NAMES.get(key, escape(key))) for key in differing),
+        Column("blind", "anomalous views"),
+        Column("signals", "signals (test)"),
+    ]
+    caption = Markup("Variants, best by their own anomalous views first; columns as above. {}").format(
+        ending(study, forms)
+    )
+    return Table("forms", caption, columns, rows)
+
+
+def _left_out(study: Comparison) -> Table:
+    rows: list[dict[str, Cell]] = []
+    for facts in study.result("leave_one_out"):
+        row: dict[str, Cell] = {"signal": study.label(facts["signal"]), "loss": facts.get("loss")}
+        for kind in ("left_out", "signal_blind", "oracle"):
+            row |= _choice(kind, facts.get(kind))
+        rows.append(row)
+    kinds = {"left_out": "chosen on the other signals", "signal_blind": "chosen without signals", "oracle": "oracle"}
+    shown = {kind: title for kind, title in kinds.items() if any(f"{kind}_matched" in row for row in rows)}
+    columns = [
+        Column("signal", "signal"),
+        *(
+            Column(f"{kind}_{key}", heading, title)
+            for kind, title in shown.items()
+            for key, heading in (("trial", "trial"), ("matched", "matched"), ("raw", "raw"))
+        ),
+        Column("loss", Markup("oracle over<br>left out")),
+    ]
+    words = str((study.sections["leave_one_out"]).get("words") or "")
+    caption = Markup(
+        "Test rejection at {} = 0.2 of the trial of an embedding scan that was chosen on validation jets of the "
+        "<em>other</em> signals, without any signal, and by an oracle that knows the signal. “Matched”: background "
+        "weighted to the signal’s jet {}. {}"
+    ).format(EPS_S, P_T, words)
+    return Table("leave_one_out", caption, columns, rows)
+
+
+def _choice(kind: str, choice: Mapping[str, Any] | None) -> dict[str, Cell]:
+    if not choice:
+        return {}
+    numbers = {
+        side: Value(choice[side], or_nan(choice.get(f"{side}_low")), or_nan(choice.get(f"{side}_high")))
+        for side in ("matched", "raw")
+    }
+    return {f"{kind}_trial": str(choice["trial"]), **{f"{kind}_{side}": value for side, value in numbers.items()}}

@@ -1,0 +1,202 @@
+"""The page of a small comparison: its numbers against the record, what it says, what it leaves out."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from darkclr_ray.evaluation.published import REJECTION
+from darkclr_ray.reports import build, theme
+from darkclr_ray.reports.entrants import is_grid, read
+
+from .make_comparison import GRID, METHODS, SEEDS, make_comparison
+from .make_study import SHIFTS
+from .pages import Text, rows
+
+FIGURES = {
+    "rejection",
+    "detectors_rejection",
+    "roc_methods",
+    "roc_signals",
+    "dimensions",
+    "linear",
+    "plane_rejection",
+    "plane_ratio",
+    "plane_selected",
+    "contamination_rejection",
+    "spectra",
+    "encoder_training",
+    "energy_training",
+    "augmentations",
+}
+TABLES = {"samples", "rejections", "ratios", "areas", "rejections_tight", "dimensions_numbers", "linear_numbers"}
+TABLES |= {"signal_blind", "leave_one_out", "sculpting", "stability", "systematics", "variance", "entrants"}
+TABLES |= {"settings", "provenance", "timings"}
+
+
+@pytest.fixture(scope="module")
+def text(comparison):
+    return Text(comparison.read_text(encoding="utf-8"))
+
+
+def entrants(folder):
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("entrants/*.json"))]
+
+
+def test_every_figure_and_table_is_there(comparison, text):
+    assert {*FIGURES, *TABLES} <= set(text.names)
+    without = {"encoder_training", "energy_training", "augmentations"}
+    assert {path.stem for path in comparison.parent.glob("*.csv")} >= (FIGURES - without) | TABLES
+
+
+def test_mean_and_spread_are_those_of_the_networks(comparison_folder, comparison):
+    """Regression against the record itself, by hand: mean over entrants, standard deviation with N - 1."""
+    networks = [one for one in entrants(comparison_folder) if one["key"].startswith("DarkCLR-e") and "test" in one]
+    networks = [one["test"]["s_NAE"] for one in networks if one["sections"] == ["methods"]]
+    assert len(networks) == len(SEEDS["DarkCLR"])
+    found = {
+        (row["detector"], row["signal"], row["weighting"], row["eps_s"]): row for row in rows(comparison, "rejections")
+    }
+    for signal in [*SHIFTS, *GRID]:
+        for weighting in ("raw", "matched"):
+            values = [one[signal][weighting]["rejection"]["0.2"] for one in networks]
+            row = found["s_NAE", signal, weighting, "0.2"]
+            numbers = [value["value"] for value in values]
+            assert float(row["rejection"]) == pytest.approx(np.mean(numbers))
+            assert float(row["rejection_deviation"]) == pytest.approx(np.std(numbers, ddof=1))
+            assert float(row["rejection_low"]) == pytest.approx(np.mean([value["bootstrap_low"] for value in values]))
+            if weighting == "raw":
+                assert float(row["rejection_binomial_low"]) == pytest.approx(
+                    np.mean([value["low"] for value in values])
+                )
+    assert float(found["paper", "mass_10", "raw", "0.2"]["rejection"]) == REJECTION["DarkCLR"]["mass_10"].value
+    assert found["multiplicity", "aachen", "raw", "0.2"]["rejection_deviation"] == ""
+
+
+def test_headline_states_the_outcome_in_numbers(comparison_folder, text):
+    study = read(comparison_folder)
+    assert study.champion.detector == "views_classifier"
+    pairs = [pair for pair in study.result("pairs") if pair["b"] == "supervised" and pair["signal"] != "aachen"]
+    ahead = sum(pair["matched"]["confidence"] >= 0.95 for pair in pairs)
+    assert f"ahead of the supervised classifier on {ahead} of 4 signals that it was not trained on" in str(text)
+    assert "where the paper has 58, 35, 28, 65, 33" in str(text)
+
+
+def test_page_says_what_was_trained_on_what_and_where_thresholds_come_from(text):
+    said = str(text)
+    assert "Trained on 10,000 QCD jets without labels, except supervised" in said
+    assert "10,000 QCD and 3,000 Aachen jets with labels" in said
+    assert "Selected on: epochs by the lowest training loss; settings by the preset." in said
+    assert "test signal itself" in said
+    assert "only about 55%" in said
+
+
+def test_a_detector_with_labels_is_never_the_champion(comparison_folder):
+    study = read(comparison_folder)
+    assert study.methods["supervised"].labels
+    assert not study.champion.labels
+    assert max(study.methods.values(), key=lambda one: one.blind_merit) == study.champion
+
+
+def test_failures_warnings_and_rising_chains_are_said(text, comparison):
+    assert "In 1 of them the Langevin chains end at higher energies than the data" in str(text)
+    table = {row["entrant"]: row for row in rows(comparison, "entrants")}
+    assert table["DarkCLR-e9"]["words"] == "Langevin chains ran away <in epoch 3>"
+    assert "chains above the data" in table["DarkCLR-e2"]["words"]
+
+
+def test_map_holds_the_grid_and_ratio_is_one_of_rejections(comparison_folder, comparison):
+    points = {(float(row["r_inv"]), float(row["pion_mass_gev"])) for row in rows(comparison, "plane_selected")}
+    assert points == set(GRID.values())
+    assert all(is_grid(name) for name in GRID)
+    assert not any(is_grid(name) for name in SHIFTS)
+    found = {
+        (row["detector"], row["signal"], row["weighting"]): float(row["rejection"])
+        for row in rows(comparison, "plane_rejection")
+    }
+    names = {point: name for name, point in GRID.items()}
+    for row in rows(comparison, "plane_ratio"):
+        name = names[float(row["r_inv"]), float(row["pion_mass_gev"])]
+        ratio = found[row["numerator"], name, row["weighting"]] / found["supervised", name, row["weighting"]]
+        assert float(row["ratio"]) == pytest.approx(ratio)
+
+
+def test_an_unfinished_comparison_is_reported_too(tmp_path, comparison_folder):
+    """Two detectors of one network, no section of the study as a whole, no histories, hardly any facts."""
+    folder = tmp_path / "toy"
+    shutil.copytree(comparison_folder, folder, ignore=shutil.ignore_patterns("report", "stages", "sections"))
+    (folder / "examples.npz").unlink()
+    for path in folder.glob("entrants/*.json"):
+        if path.stem not in ("JetCLR-e1", "DarkCLR-e9"):
+            path.unlink()
+    path = folder / "entrants" / "JetCLR-e1.json"
+    kept = ("key", "state", "sections", "test")
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key in kept}))
+    (folder / "study.json").write_text(json.dumps({"name": "toy", "kind": "robustness"}))
+    html = build(folder).read_text(encoding="utf-8")
+    assert "not recorded" in html
+    assert 'id="rejection"' in html
+    assert 'id="roc_methods"' not in html
+
+
+def test_nothing_is_reported_before_a_complete_entrant(tmp_path, comparison_folder):
+    folder = tmp_path / "toy"
+    shutil.copytree(comparison_folder, folder, ignore=shutil.ignore_patterns("report", "stages", "sections"))
+    for path in folder.glob("entrants/*.json"):
+        if path.stem != "DarkCLR-e9":
+            path.unlink()
+    with pytest.raises(ValueError, match=r"before the first complete entrant .DarkCLR-e9: FAIL"):
+        build(folder)
+
+
+def test_a_study_of_linear_classifiers_alone_has_its_page(tmp_path):
+    folder = make_comparison(
+        tmp_path / "linear", "linear_classifier_test", background=600, signal=100, replicas=6, grid=False
+    )
+    text = Text(build(folder).read_text(encoding="utf-8"))
+    assert {"linear", "linear_numbers"} <= set(text.names)
+    assert "A linear classifier of Aachen against QCD jets reaches" in str(text)
+
+
+def test_every_detector_has_a_look_of_its_own():
+    from darkclr_ray.detectors import registry
+
+    names = [*registry.names(), "paper", "paper supervised"]
+    looks = theme.detector_looks(names)
+    assert set(names) <= set(theme.DETECTORS)
+    assert len({(look.dash, look.symbol, look.colour) for look in looks.values()}) == len(names)
+    mine = theme.detector_looks([*names, "mine", "other"])
+    assert mine["mine"] == theme.detector_looks(["mine"])["mine"]
+    assert mine["mine"] != mine["other"]
+
+
+@pytest.mark.parametrize("blindness", ["none", "protan", "deutan", "tritan"])
+def test_prominent_detectors_are_told_apart_by_colour_blind_people(blindness):
+    """Their colours, as seen with each kind of colour blindness (Machado, Oliveira and Fernandes 2009, severity 1),
+    stay apart in CIELAB; a distance of 2.3 is just noticeable."""
+    matrix = {
+        "none": np.eye(3),
+        "protan": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+        "deutan": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+        "tritan": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+    }[blindness]
+    seen = [_cielab(np.array(matrix) @ _linear(theme.DETECTORS[name].colour)) for name in theme.PROMINENT]
+    nearest = min(math.dist(a, b) for at, a in enumerate(seen) for b in seen[:at])
+    assert nearest > 5.0
+
+
+def _linear(colour):
+    channels = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+
+
+def _cielab(linear):
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(np.maximum(to_xyz @ np.clip(linear, 0, 1) / [0.9505, 1.0, 1.089], 1e-6))
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def test_methods_are_in_the_order_of_tables(comparison_folder):
+    assert list(read(comparison_folder).methods) == theme.in_order(name for group in METHODS.values() for name in group)
