@@ -206,7 +206,7 @@ def plain_warnings() -> None:
     def show(message: Warning | str, *_: Any) -> None:
         print(f"{script_name()}: warning: {message}", file=sys.stderr)
 
-    warnings.showwarning = show
+    warnings.showwarning = show  # type: ignore[assignment]
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
