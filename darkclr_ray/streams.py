@@ -8,11 +8,13 @@ neither the number of data workers nor a task run again after its worker was los
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Protocol
 
@@ -93,12 +95,14 @@ class ShardJets:
 
     Attributes:
         chunks: row groups in the order of the set.
+        stamps: size and time of each file when this was made; what is read later is only read from the same files.
 
     Raises:
         ValueError: a row group is too large to be read for a part of it.
     """
 
     chunks: tuple[Chunk, ...]
+    stamps: dict[str, tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
         for chunk in self.chunks:
@@ -108,6 +112,7 @@ class ShardJets:
                     f"groups of {LARGEST_CHUNK} jets at most, better 1000: write the file again "
                     f"(pandas: to_parquet(..., row_group_size=1000)), or raise compute.materialise_limit"
                 )
+        object.__setattr__(self, "stamps", {chunk.path: stamp(chunk.path) for chunk in self.chunks})
 
     @cached_property
     def jets(self) -> int:
@@ -121,12 +126,25 @@ class ShardJets:
         of_rows = np.searchsorted(ends, rows, side="right")
         needed, place = np.unique(of_rows, return_inverse=True)
         first = np.cumsum(sizes[needed]) - sizes[needed]
-        jets = Jets.concatenate([read_chunk(self.chunks[number]) for number in needed])
+        jets = self._read([self.chunks[number] for number in needed])
         return jets, rows - (ends - sizes)[of_rows] + first[place]
 
     def load(self) -> Jets:
         """All row groups."""
-        return Jets.concatenate([read_chunk(chunk) for chunk in self.chunks])
+        return self._read(self.chunks)
+
+    def _read(self, chunks: Sequence[Chunk]) -> Jets:
+        """Some row groups. Raises OSError where a file is no longer the one that was checked."""
+        for path in dict.fromkeys(chunk.path for chunk in chunks):
+            if stamp(path) != self.stamps[path]:
+                raise OSError(errno.ESTALE, "these jets changed while they were used; restore this file", path)
+        return Jets.concatenate([read_chunk(chunk) for chunk in chunks])
+
+
+def stamp(path: str) -> tuple[int, int]:
+    """Size in bytes and time of the last change in ns."""
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
 
 
 def store(jets: Jets) -> StoredJets:
@@ -278,6 +296,7 @@ def _quiet_context(cpus: float, workers: int) -> DataContext:
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.raise_original_map_exception = True  # the training worker tells faults of disks from others
     context.target_max_block_size = BLOCK_BYTES
     context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, _Unhurried]
     context.execution_options.preserve_order = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import shutil
 import signal
 import threading
 import time
@@ -197,6 +198,17 @@ def test_materialise(folder: JetFolder):
     assert isinstance(materialise(folder, "train", "qcd", limit=0.999 * size / 1e9), ShardJets)
     with pytest.raises(ValueError, match=r"row group 3: 1000000 jets; .*row_group_size=1000"):
         ShardJets((Chunk("a.parquet", 3, 1_000_000),))
+
+
+def test_a_shard_that_changes_is_not_read(folder: JetFolder, tmp_path: Path):
+    chunk = folder.chunks("train", "qcd")[0]
+    copy = tmp_path / "shard.parquet"
+    shutil.copy(chunk.path, copy)
+    source = ShardJets((Chunk(str(copy), chunk.row_group, chunk.rows),))
+    assert len(source.load()) == chunk.rows
+    copy.write_bytes(copy.read_bytes()[:-100])
+    with pytest.raises(OSError, match=r"these jets changed while they were used.*shard\.parquet"):
+        source.load()
 
 
 def test_quiet(stored: StoredJets, capfd: pytest.CaptureFixture[str]):

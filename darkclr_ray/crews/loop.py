@@ -117,10 +117,11 @@ def attempt(work: Work, payload: Any, place: Place) -> Outcome:
         return Outcome("failed", str(error))
     except StopTraining:
         return Outcome("stopped")
-    except OSError as error:
-        if error.errno not in SURROUNDINGS:
-            return Outcome("failed", f"{type(error).__name__}: {error}")
-        return Outcome("broken", f"{error.strerror}: {error.filename}" if error.filename else str(error))
+    except OSError as raised:
+        fault: OSError = getattr(raised, "cause", raised)  # what a task of Ray's raised, it wraps
+        if fault.errno not in SURROUNDINGS:
+            return Outcome("failed", f"{type(fault).__name__}: {fault}")
+        return Outcome("broken", f"{fault.strerror}: {fault.filename}" if fault.filename else str(fault))
     except Exception as error:
         if place.world_size > 1:
             raise

@@ -10,8 +10,11 @@ from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``: a reader, and a later start, see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replace ``path`` by ``text``: a reader, and a later start, see the old file or the new one.
+
+    Makes the folder, but not the one that it is in: where that has gone, a disk has.
+    """
+    path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     with open(partial, "w", encoding="utf-8") as file:
         file.write(text)

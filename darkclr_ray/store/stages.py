@@ -7,9 +7,11 @@ becomes the stage by one rename. So a folder without that ending is complete, an
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -87,7 +89,10 @@ class Store:
     """All stages of a study.
 
     Args:
-        folder: shared by all nodes that compute stages.
+        folder: shared by all nodes that compute stages; it has to be there.
+
+    Raises:
+        FileNotFoundError: when a stage is asked for and the folder is not there, or no longer.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -99,13 +104,17 @@ class Store:
         return self._stage(kind, name, description, owner)
 
     def find(self, kind: str, name: str) -> Stage:
-        """A finished stage by its hash. Raises ValueError where there is none."""
+        """A finished stage by its hash. Raises ValueError where there is none, or it is no hash."""
+        if not re.fullmatch("[0-9a-f]{32}", name):
+            raise ValueError(f"{name!r} is no name of a stage: 32 hexadecimal digits; the file that has it is damaged")
         stage = self._stage(kind, name, {}, "")
         if not stage.finished:
             raise ValueError(f"{stage.folder}: this stage is missing; run the study again to compute it")
         return stage
 
     def _stage(self, kind: str, name: str, description: Mapping[str, Any], owner: str) -> Stage:
+        if not self.folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the folder of the study's stages is gone", str(self.folder))
         folder = self.folder / kind
         return Stage(kind, name, description, folder / name, Lock(self.folder / ".locks" / kind / name, owner))
 

@@ -53,7 +53,10 @@ class StudyFolder:
     def claim(self) -> None:
         """Make the folder, and keep other processes away until this one ends. Raises ValueError where it is in use."""
         self._refuse_strangers()
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"{self.path}: cannot be made ({error.strerror}); choose another --out") from None
         if not self._lock.acquire():
             raise ValueError(
                 f"{self.path}: this study is being used by {self._lock.holder()}; wait for it, or choose another --name"
@@ -122,6 +125,7 @@ class StudyFolder:
 
     def describe(self, settings: StudySettings, preset: str, command: Sequence[str], facts: Mapping[str, Any]) -> None:
         """Write study.json and settings.yaml; what a study began with stays."""
+        self.store.folder.mkdir(exist_ok=True)
         path = self.path / "study.json"
         known = read_json(path) if path.exists() else {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}

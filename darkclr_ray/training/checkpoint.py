@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -16,12 +17,11 @@ HISTORY = "history.jsonl"
 
 
 def save_checkpoint(folder: Path, training: Training) -> None:
-    """Write the training's state after its last finished epoch into ``folder``.
+    """Write the training's state after its last finished epoch into ``folder``, which is there.
 
     The history's line comes first, the checkpoint second: whatever a killed process leaves, the checkpoint tells which
     lines count. A reader sees the old checkpoint or the new one, never half of one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with open(folder / HISTORY, "a", encoding="utf-8") as lines:
         lines.write(json.dumps(training.history[-1]) + "\n")
     content = {
@@ -47,6 +47,11 @@ def resume(folder: Path, training: Training, *, writes: bool) -> None:
     if path.exists():
         try:
             content: dict[str, Any] = torch.load(path, map_location=training.device, weights_only=True)
+        except UnpicklingError:
+            raise ValueError(
+                f"{path} cannot be read: it is damaged, or holds code, which is not run; delete it to train again from "
+                f"the start"
+            ) from None
         except Exception as error:
             raise ValueError(f"{path} cannot be read ({error}); delete it to train again from the start") from error
         if content["key"] != canonical(training.key()):

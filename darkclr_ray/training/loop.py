@@ -77,6 +77,8 @@ def run_training(
         StopTraining: whatever ``report`` raised.
         ValueError: the folder holds another training, or is not the same folder on all ranks.
     """
+    if folder is not None and rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)  # once: a disk that goes while it trains is no new start
     if folder is not None:
         resume(folder, training, writes=rank == 0)
     first_epoch = len(training.history)

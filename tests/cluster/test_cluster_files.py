@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -145,25 +146,26 @@ def commands() -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def study(path: str) -> Any:
+    """The module of the command that a script runs."""
     spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path.removeprefix(IMAGE))
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return sys.modules[script.main.__module__]
 
 
 @pytest.mark.parametrize(
     ("name", "words"), [c for c in commands() if c[1][0] == "python"], ids=lambda value: str(value)
 )
 def test_commands_of_ours_are_understood(name: str, words: tuple[str, ...]) -> None:
-    module, arguments = study(words[1]), list(words[2:])
+    module, arguments = study(words[1]), [word for word in words[2:] if word != "${@:3}"]
     if hasattr(module, "COMMAND_LINE"):
         settings, preset = module.COMMAND_LINE.read(arguments)
         assert settings.compute.address == "auto"
         assert preset == "paper"
     else:
-        assert module.parser().parse_args(arguments).preset == "paper"
+        assert module.parser("generate").read(arguments).preset == "paper"
 
 
 @pytest.mark.parametrize(("name", "words"), [c for c in commands() if c[1][0] == "ray"], ids=lambda value: str(value))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from ray.exceptions import RayTaskError
 
 from darkclr_ray.crews.loop import Place, attempt
 from darkclr_ray.training.base import TrainingDiverged
@@ -50,6 +51,12 @@ def test_an_end_has_a_state_and_a_reason(error: Exception, state: str, words: st
     outcome = attempt(raising(error), None, place())
     assert outcome.state == state
     assert (words is None and outcome.reason is None) or (words is not None and words in str(outcome.reason))
+
+
+def test_what_a_task_raised_counts_for_what_it_is() -> None:
+    raised = RayTaskError("read", "Traceback ...", OSError(errno.ESTALE, "these jets changed", "/shards/a"))
+    outcome = attempt(raising(raised.as_instanceof_cause()), None, place())
+    assert (outcome.state, outcome.reason) == ("broken", "these jets changed: /shards/a")
 
 
 def test_what_one_of_several_runs_into_ends_all_of_them() -> None:

@@ -153,3 +153,12 @@ def test_json_files_are_replaced_whole(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(ValueError, match="cannot be read"):
         read_json(path)
+
+
+def test_a_store_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+    store = Store(tmp_path / "stages")
+    with pytest.raises(FileNotFoundError, match="the folder of the study's stages is gone"):
+        store.stage("energy", {"key": 1})
+    with pytest.raises(FileNotFoundError):
+        write_json(tmp_path / "study" / "trials" / "0001.json", {})
+    assert not any(tmp_path.iterdir())
