@@ -1,0 +1,96 @@
+"""The table's settings: words on the command line, and settings files."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from .damage import Case, file
+
+WORDS = [
+    Case("embedding_scan --encoder.dz 3", ("--encoder.dz", "did you mean --encoder.d_z?")),
+    Case("embedding_scan --d_z 3", ("--encoder.d_z or --search.d_z",)),
+    Case("embedding_scan --trails 3", ("did you mean --trials?",)),
+    Case("embedding_scan --bogus 3", ("--bogus", "--help")),
+    Case("embedding_scan 5", ("'5'", "needs its name")),
+    Case("embedding_scan --trials", ("--trials", "expected one argument")),
+    Case("embedding_scan --trials true", ("--trials", "INTEGER", "true")),
+    Case("embedding_scan --trials 1.5", ("search.trials = 1.5", "integer")),
+    Case("embedding_scan --trials 0", ("search.trials = 0", "greater than or equal to 1")),
+    Case("embedding_scan --trials -3", ("search.trials = -3",)),
+    Case("embedding_scan --trials 1e99", ("search.trials",)),
+    Case("embedding_scan --trials [3]", ("search.trials = [3]",)),
+    Case(f"embedding_scan --trials {'9' * 5000}", ("--trials", "INTEGER")),
+    Case("embedding_scan --trials !!bool", ("--trials", "INTEGER")),
+    Case("embedding_scan --trials 3 --trials 4", ("--trials: given as 3 and as 4", "say it once")),
+    Case("embedding_scan --trials 3 --search.trials 4", ("--trials 3 and --search.trials 4 contradict",)),
+    Case("embedding_scan --encoder.d_z abc", ("encoder.d_z = abc", "command line")),
+    Case("embedding_scan --encoder.d_z ''", ("encoder.d_z",)),
+    Case("embedding_scan --encoder.heads 3", ("encoder.heads = 3 does not divide encoder.d_r = 32",)),
+    Case("embedding_scan --preset lapto", ("did you mean 'laptop'", "paper")),
+    Case("embedding_scan --inputs.pt gevv", ("inputs.pt = gevv", "did you mean 'gev'")),
+    Case("embedding_scan --contrastive.loss ntxent", ("nt_xent",)),
+    Case("embedding_scan --compute.precision float64", ("float32", "bfloat16")),
+    Case("embedding_scan --contrastive.learning_rate nan", ("contrastive.learning_rate = nan", "finite")),
+    Case("embedding_scan --contrastive.learning_rate inf", ("contrastive.learning_rate = inf",)),
+    Case("embedding_scan --contrastive.learning_rate fast", ("contrastive.learning_rate = fast",)),
+    Case("embedding_scan --contrastive.learning_rate 0", ("greater than 0",)),
+    Case("embedding_scan --views.p_drop 1.5", ("views.p_drop = 1.5", "less than 1")),
+    Case("embedding_scan --views.p_drop -0.1", ("views.p_drop = -0.1",)),
+    Case("embedding_scan --views.p_drop 0.5,0.3", ("runs backwards",)),
+    Case("embedding_scan --views.p_drop 0.1,0.2,0.3", ("views.p_drop",)),
+    Case("embedding_scan --views.anomalous ''", ("views.anomalous", "anomaly_contrastive", "nt_xent")),
+    Case("embedding_scan --views.anomalous droping", ("views.anomalous = droping", "did you mean 'dropping'")),
+    Case("embedding_scan --search.p_drop 0.1,0.2", ("search.p_drop = [0.1, 0.2]", "more numbers")),
+    Case("embedding_scan --search.p_drop 0.7,0.1,0.05", ("low <= high",)),
+    Case("embedding_scan --search.step_size 0,1", ("two positive numbers",)),
+    Case("embedding_scan --search.step_size 1,1e300", ("search.step_size", "1e+06")),
+    Case("embedding_scan --search.d_z [16", ("--search.d_z [16", "LIST")),
+    Case("embedding_scan --search.d_z ''", ("search.d_z",)),
+    Case("embedding_scan --search.d_z 1,16", ("from 2 to 4096",)),
+    Case("embedding_scan --search.d_z 16,32,16", ("search.d_z", "16", "twice")),
+    Case("embedding_scan --search.prune maybe", ("search.prune = maybe",)),
+    Case("embedding_scan --search.score s_nae", ("search.score = s_nae: unknown score", "There are: s_NAE, s_CLR")),
+    Case("embedding_scan --nae.hidden 16,0", ("nae.hidden = [16, 0]", "greater than or equal to 1")),
+    Case("embedding_scan --nae.gradient_clip no", ("nae.gradient_clip",)),
+    Case("embedding_scan --name a/b", ("name = a/b",)),
+    Case("embedding_scan --name ../up", ("name = ../up",)),
+    Case("embedding_scan --name ''", ("name",)),
+    Case("embedding_scan --seed -1", ("seed = -1",)),
+    Case("embedding_scan --seed 99999999999", ("seed",)),
+    Case("embedding_scan --objective matcht", ("search.objective = matcht", "did you mean 'matched'")),
+    Case("embedding_scan --objective mine:", ("search.objective = mine:", "module:name")),
+]
+
+FILES = [
+    ("a: [1", ("not readable as YAML",)),
+    ("- 1\n- 2", ("name: value",)),
+    ("just words", ("name: value",)),
+    ("encoder:\n  dz: 3", ("encoder.dz", "did you mean encoder.d_z?")),
+    ("d_z: 3", ("encoder.d_z or search.d_z",)),
+    ("encoder: 3", ("expected some of d_r, d_h",)),
+    ("encoder: null", ("encoder", "none")),
+    ("seed: 1\nseed: 2", ("'seed' is set twice",)),
+    ("seed: yes", ("seed", "INTEGER", "true")),
+    ("encoder:\n  d_z: 1", ("encoder.d_z = 1",)),
+    ("1: 2", ("unknown setting",)),
+    ("!!python/object:os.system {}", ("not readable as YAML",)),
+    ("a: " + "[" * 5000, ("not readable as YAML",)),
+    (b"\xff\xfe\x00\x01", ("read",)),
+    (b"seed: \x00", ("not readable as YAML",)),
+    ("seed: !!bool 7", ("not readable as YAML",)),
+    ("seed: " + "9" * 5000, ("not readable as YAML",)),
+    ("name: 2026-02-31", ("not readable as YAML",)),
+    ("seed: &a [*a]", ("seed = [[[[...]]]]",)),
+    ("seed: .nan", ("seed = nan",)),
+    ("# " + "x" * 1_000_000, ("more than 1000000 bytes",)),
+    (
+        "jets: [&a [x, x, x], " + ", ".join(f"&{b} [*{a}, *{a}, *{a}]" for a, b in pairwise("abcdefghijklm")) + "]",
+        ("jets",),
+    ),
+]
+"""Content of a settings file, and what the message must say besides the file's name."""
+
+SETTINGS = [
+    *WORDS,
+    *(Case("embedding_scan --config a.yaml", ("a.yaml", *words), file("a.yaml", text)) for text, words in FILES),
+]
