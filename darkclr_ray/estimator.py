@@ -1,0 +1,104 @@
+"""Any detector as an estimator with scikit-learn's habits: fit, score_samples, predict, get_params, set_params, clone.
+
+    from darkclr_ray.estimator import JetEstimator
+
+    estimator = JetEstimator("s_NAE", preset="laptop", encoder__d_z=32).fit(background)
+    strange = estimator.predict(jets) == -1
+
+X is `Jets`, not a matrix: jets differ in length. Everything else is as scikit-learn has it for outlier detectors.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+
+from darkclr_ray.detectors import registry
+from darkclr_ray.detectors.base import Detector
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.settings import merged, preset
+from darkclr_ray.training.runner import Runner
+
+
+class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+    """A detector that is fitted on background jets alone.
+
+    Args:
+        detector: its name, or module:name.
+        preset: settings to start from.
+        contamination: share of the background that `predict` calls strange.
+        runner: where trainings run; none: this process.
+        settings: changes to the preset by scikit-learn's names, such as ``encoder__d_z=32`` or ``seed=2``; they are
+            parameters like the others, for `set_params` and searches over a grid.
+
+    Attributes:
+        detector_: the fitted detector.
+        offset_: `score_samples` below it counts as strange.
+    """
+
+    def __init__(
+        self,
+        detector: str = "s_NAE",
+        *,
+        preset: str = "laptop",
+        contamination: float = 0.1,
+        runner: Runner | None = None,
+        **settings: Any,
+    ) -> None:
+        self.detector, self.preset, self.contamination, self.runner = detector, preset, contamination, runner
+        self.settings = settings
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name; settings that were changed are among them."""
+        own = {name: getattr(self, name) for name in ("detector", "preset", "contamination", "runner")}
+        return {**own, **self.settings}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters. Raises ValueError for a setting that is none, or cannot be."""
+        own = {name for name in params if name in ("detector", "preset", "contamination", "runner")}
+        changed = JetEstimator(**{**self.get_params(), **params})
+        changed._made()
+        for name in own:
+            setattr(self, name, params[name])
+        self.settings = changed.settings
+        return self
+
+    def fit(self, X: Jets, y: Any = None) -> Self:
+        """Fit on background jets. Raises ValueError for impossible parameters, and for a detector that needs labels."""
+        made = self._made()
+        if made.sample_type() is not TrainingSample:
+            raise ValueError(f"{made.name} is supervised; this estimator is fitted on background alone")
+        if not 0.0 < self.contamination < 1.0:
+            raise ValueError(f"contamination = {self.contamination}: expected a share between 0 and 1")
+        self.detector_: Detector[Any] = made.fit(TrainingSample(X), self.runner or Runner())
+        self.offset_ = float(np.quantile(self.score_samples(X), self.contamination))
+        return self
+
+    def score_samples(self, X: Jets) -> NDArray[np.float64]:
+        """(B,), lower is stranger, as everywhere in scikit-learn: minus the detector's score."""
+        return -self._fitted().score(X)
+
+    def decision_function(self, X: Jets) -> NDArray[np.float64]:
+        """(B,), negative for jets that are called strange."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Jets) -> NDArray[np.int64]:
+        """(B,): -1 for strange jets, 1 for others."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def _fitted(self) -> Detector[Any]:
+        if not hasattr(self, "detector_"):
+            raise ValueError("JetEstimator has not been fitted; call fit(background) first")
+        return self.detector_
+
+    def _made(self) -> Detector[Any]:
+        changes: dict[str, Any] = {}
+        for name, value in self.settings.items():
+            nested = value
+            for part in reversed(name.split("__")):
+                nested = {part: nested}
+            changes = merged(changes, nested)
+        return registry.make(self.detector, preset(self.preset).updated(changes))

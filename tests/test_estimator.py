@@ -1,0 +1,75 @@
+"""The habits of scikit-learn, held against scikit-learn's own tools."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+
+from darkclr_ray.estimator import JetEstimator
+from darkclr_ray.testing import toy_jets
+from darkclr_ray.training.runner import Runner
+
+TINY = {
+    "encoder__d_r": 8,
+    "encoder__d_z": 6,
+    "encoder__layers": 1,
+    "contrastive__epochs": 1,
+    "contrastive__batch_size": 16,
+}
+
+
+def test_scores_are_minus_the_detector_s_and_a_share_is_strange() -> None:
+    background, jets = toy_jets(64, seed=1), toy_jets(30, seed=2)
+    estimator = JetEstimator("s_CLR", contamination=0.25, runner=Runner(device="cpu"), **TINY)
+    assert estimator.fit(background) is estimator
+    np.testing.assert_array_equal(estimator.score_samples(jets), -estimator.detector_.score(jets))
+    assert (estimator.predict(background) == -1).mean() == 0.25
+    np.testing.assert_array_equal(estimator.predict(jets) == -1, estimator.decision_function(jets) < 0)
+    assert (estimator.fit_predict(background) == estimator.predict(background)).all()
+    assert estimator.detector_.settings.encoder.d_z == 6
+
+
+def test_clone_and_parameters() -> None:
+    estimator = JetEstimator("isolation_forest", seed=3, encoder__d_z=32)
+    copy = clone(estimator)
+    assert copy is not estimator
+    assert copy.get_params() == estimator.get_params()
+    assert not hasattr(copy, "detector_")
+    for params in ParameterGrid({"encoder__d_z": [16, 64], "seed": [1, 2], "contamination": [0.05]}):
+        copy.set_params(**params)
+        assert copy.get_params() == {**estimator.get_params(), **params}
+    assert estimator.get_params()["seed"] == 3
+    assert "encoder__d_z=32" in repr(estimator)
+
+
+def test_clones_fit_alike() -> None:
+    background, jets = toy_jets(64, seed=1), toy_jets(30, seed=2)
+    estimator = JetEstimator("isolation_forest")
+    first, second = (clone(estimator).fit(background).score_samples(jets) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda: JetEstimator().score_samples(toy_jets(3)), "has not been fitted"),
+        (lambda: JetEstimator().set_params(encoder__d_zz=3), "d_zz"),
+        (lambda: JetEstimator().set_params(nothing=3), "nothing"),
+        (lambda: JetEstimator().set_params(encoder__d_z=1), "greater than or equal to 2"),
+        (lambda: JetEstimator("s_NEA").fit(toy_jets(3)), "did you mean 's_NAE'"),
+        (lambda: JetEstimator("supervised").fit(toy_jets(3)), "is supervised"),
+        (lambda: JetEstimator("multiplicity", contamination=1.5).fit(toy_jets(3)), "contamination = 1.5"),
+    ],
+)
+def test_what_cannot_be_is_explained(act, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        act()
+
+
+def test_a_refused_change_changes_nothing() -> None:
+    estimator = JetEstimator("multiplicity")
+    with pytest.raises(ValueError):
+        estimator.set_params(detector="jet_mass", encoder__d_z=1)
+    assert estimator.get_params()["detector"] == "multiplicity"
