@@ -9,7 +9,6 @@ import pytest
 from darkclr_ray.command_line import CommandLine, leaves, suggestion
 from darkclr_ray.settings import PRESETS, StudySettings
 
-SCRIPT = Path(__file__).parents[1] / "studies" / "embedding_scan.py"
 LINE = CommandLine(StudySettings, PRESETS, "laptop", "A study.", {"trials": "search.trials"})
 
 
