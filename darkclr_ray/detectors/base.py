@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ class Detector(ABC, Generic[Sample]):
     """Short and unique: the detector's name in ``scores.parquet`` and in lists of detectors."""
     title: ClassVar[str]
     """For legends and tables."""
+    family: ClassVar[str] = "others"
+    """Detectors of one family share what they train, such as an encoder."""
+    seeds: ClassVar[frozenset[Literal["encoder", "autoencoder"]]] = frozenset({"encoder"})
+    """Which seeds its scores depend on: that of the study, which an encoder takes, and that of the autoencoder."""
 
     @classmethod
     def from_settings(cls, settings: StudySettings) -> Self:
@@ -68,7 +72,7 @@ class Detector(ABC, Generic[Sample]):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write everything that `score` needs: weights as safetensors, settings as JSON; no code."""
+        """Write everything that `score` needs: weights as safetensors, settings as YAML; no code."""
 
     @classmethod
     @abstractmethod

@@ -30,6 +30,7 @@ class BoostedTrees(Detector[LabelledSample]):
 
     name = "boosted_trees"
     title = "boosted trees on observables"
+    family = "trees"
 
     def __init__(self, seed: int = 1, match_pt: bool = False) -> None:
         self.seed, self.match_pt = seed, match_pt

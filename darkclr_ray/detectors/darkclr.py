@@ -51,6 +51,7 @@ class RepresentationDetector(Detector[TrainingSample]):
     """Changes to a study's settings that make the detector what it is, such as JetCLR's loss and views."""
     layer: Layer = "head"
     """Which representation it looks at."""
+    family = "DarkCLR"
 
     def __init__(self, settings: StudySettings) -> None:
         self.settings = settings.updated(self.recipe)
@@ -112,6 +113,7 @@ class EncoderEnergy(RepresentationDetector):
     name = "s_NAE"
     title = "energy of the normalised autoencoder"
     product = "autoencoder"
+    seeds = frozenset({"encoder", "autoencoder"})
 
     model: EnergyModel
 

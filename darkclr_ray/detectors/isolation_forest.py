@@ -30,6 +30,7 @@ class IsolationForest(Detector[TrainingSample]):
 
     name = "isolation_forest"
     title = "isolation forest on observables"
+    family = "trees"
 
     def __init__(self, seed: int = 1) -> None:
         self.seed = seed

@@ -21,6 +21,7 @@ class JetCLRNorm(EncoderNorm):
 
     name = "JetCLR s_CLR"
     title = "JetCLR, norm of the representation"
+    family = "JetCLR"
     recipe = JETCLR
 
 
@@ -29,4 +30,5 @@ class JetCLREnergy(EncoderEnergy):
 
     name = "JetCLR s_NAE"
     title = "JetCLR, energy of the normalised autoencoder"
+    family = "JetCLR"
     recipe = JETCLR

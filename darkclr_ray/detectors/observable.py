@@ -13,6 +13,9 @@ from darkclr_ray.training.runner import Runner
 class ObservableCut(Detector[TrainingSample]):
     """A detector with nothing to train and nothing to keep; a subclass says what it looks at."""
 
+    family = "observables"
+    seeds = frozenset()
+
     def fit(self, sample: TrainingSample, runner: Runner) -> Self:
         """Nothing to train."""
         return self

@@ -30,6 +30,8 @@ class RawEnergy(Detector[TrainingSample]):
 
     name = "raw_nae"
     title = "normalised autoencoder on constituents"
+    family = "constituents"
+    seeds = frozenset({"autoencoder"})
 
     def __init__(self, settings: StudySettings) -> None:
         self.settings = settings

@@ -31,6 +31,7 @@ class Supervised(Detector[LabelledSample]):
 
     name = "supervised"
     title = "supervised transformer"
+    family = "supervised"
 
     def __init__(self, settings: StudySettings) -> None:
         self.settings = settings

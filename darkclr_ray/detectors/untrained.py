@@ -13,6 +13,7 @@ class UntrainedNorm(EncoderNorm):
 
     name = "untrained s_CLR"
     title = "untrained, norm of the representation"
+    family = "untrained"
     recipe = UNTRAINED
 
 
@@ -21,6 +22,7 @@ class UntrainedEnergy(EncoderEnergy):
 
     name = "untrained s_NAE"
     title = "untrained, energy of the normalised autoencoder"
+    family = "untrained"
     recipe = UNTRAINED
 
 
@@ -29,4 +31,5 @@ class UntrainedViewsClassifier(ViewsClassifier):
 
     name = "untrained views_classifier"
     title = "untrained, classifier of anomalous views"
+    family = "untrained"
     recipe = UNTRAINED

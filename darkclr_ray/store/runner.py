@@ -26,7 +26,7 @@ from darkclr_ray.training.base import Training
 from darkclr_ray.training.checkpoint import CHECKPOINT, read_history
 from darkclr_ray.training.loop import Progress, run_training
 from darkclr_ray.training.representing import JetEncoder, Layer
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.runner import AnyTraining, Runner
 
 PATIENCE = 0.5
 """Seconds between two looks at a stage that another trial computes."""
@@ -62,7 +62,7 @@ class StoredRunner(Runner):
         self.store, self.place, self.source, self.sample = store, place, source, sample
         self.data_cpus, self.rungs, self.judge = data_cpus, rungs, judge
         self.stages: dict[str, str] = {}
-        """Hashes of the stages that were used, by kind."""
+        """Hashes of the stages that were used, by kind, since somebody emptied it: one detector's, for a study."""
         self.seconds: dict[str, float] = {}
         """Time spent on them here."""
         self._hashes: WeakKeyDictionary[Jets, str] = WeakKeyDictionary()
@@ -74,9 +74,13 @@ class StoredRunner(Runner):
         source = self.source if self.source is not None and sample is self.sample else store(sample.jets)
         return RayViews(source, views, inputs, batch_size, seed, cpus=self.data_cpus)
 
+    def train(self, training: AnyTraining) -> AnyTraining:
+        finished = super().train(training)
+        self.stages[training.kind] = self.stage(finished).hash
+        return finished
+
     def run(self, training: Training) -> None:
         stage = self.stage(training)
-        self.stages[training.kind] = stage.hash
         started = time.monotonic()
         waited = 0.0
         with stage.lock:

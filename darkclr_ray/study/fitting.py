@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,20 +20,23 @@ from darkclr_ray.crews.loop import Place
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import Detector
 from darkclr_ray.evaluation.rejection import Evaluation, evaluate
+from darkclr_ray.jets.contamination import contaminated
+from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.store.fingerprints import code_fingerprint
 from darkclr_ray.store.runner import StoredRunner
-from darkclr_ray.store.scores import extend, read_scores, write_scores
+from darkclr_ray.store.scores import read_scores, score_table, write_scores
 from darkclr_ray.store.stages import Stage, Store
 from darkclr_ray.study import objectives
+from darkclr_ray.study.health import training_health
 from darkclr_ray.study.jobs import DetectorJob
 from darkclr_ray.study.objectives import Judgement
 from darkclr_ray.study.provisional import LinearAutoencoder, Norm
 from darkclr_ray.study.work import Work
 from darkclr_ray.training.representing import JetEncoder, represent
 
-NO_MATTER = {"name", "out", "jets", "background", "search", "compute"}
+NO_MATTER = {"name", "out", "jets", "background", "search", "comparison", "compute"}
 """Settings that no detector is made of; jets count by their content."""
 
 EPS_S = (0.2, 0.1)
@@ -55,12 +58,15 @@ class Fitting:
         """The stages' hashes, the objectives and the seconds spent; scores and evaluations are in the store."""
         scores = self.scores()
         evaluation = self.evaluation(scores)
-        noted = scores.notes()
-        content = read_json(evaluation.folder / "evaluation.json")
+        trained = scores.notes()["stages"]
+        content = read_json(self.runner.store.find("evaluation", evaluation).folder / "evaluation.json")
+        # what the judged detector is made of, and of the others what it has none of
+        stages = {kind: name for used in (*trained.values(), trained[self.judged_name]) for kind, name in used.items()}
         return {
-            "stages": {**noted["stages"], "scores": scores.hash, "evaluation": evaluation.hash},
+            "stages": {**stages, "scores": scores.hash, "evaluation": evaluation},
+            "detectors": trained,
             "objectives": content["objectives"],
-            "seconds": {**self.runner.seconds, **self.seconds},
+            "seconds": self.all_seconds,
             "precision": self.runner.precision,
         }
 
@@ -69,7 +75,7 @@ class Fitting:
         return StoredRunner(
             Store(self.work.store),
             self.place,
-            source=self.work.jets.source,
+            source=None if self.job.fraction else self.work.jets.source,
             sample=self.sample,
             precision=self.job.settings.compute.precision,
             data_cpus=self.work.data_cpus,
@@ -79,7 +85,42 @@ class Fitting:
 
     @cached_property
     def sample(self) -> TrainingSample:
-        return self.work.jets.sample()
+        background = self.work.jets.sample()
+        if not self.job.fraction:
+            return background
+        return contaminated(background.jets, self.signal, self.job.fraction, seed=self.seed)
+
+    @cached_property
+    def signal(self) -> Jets:
+        """Training jets of the signal that some detectors are taught with."""
+        name = self.job.settings.supervised.signal
+        if name not in self.work.jets.labelled:
+            raise ValueError(f"no training jets of the signal {name!r} (supervised.signal) are at hand")
+        return ray.get(self.work.jets.labelled[name])
+
+    @property
+    def seed(self) -> int:
+        """Of what is drawn to judge scores."""
+        return self.job.settings.seed if self.job.seed is None else self.job.seed
+
+    @property
+    def judged_name(self) -> str:
+        """Name of the detector that objectives judge."""
+        names = [registry.find(entry).name for entry in self.job.detectors]
+        return self.job.score if self.job.score in names else names[0]
+
+    def fit(self) -> tuple[list[Detector[Any]], dict[str, dict[str, str]]]:
+        """The detectors, fitted on what their types ask for, and the stages that each is made of."""
+        samples: dict[type[Any], Callable[[], Any]] = {
+            TrainingSample: lambda: self.sample,
+            LabelledSample: lambda: LabelledSample(self.sample.jets, self.signal),
+        }
+        fitted, stages = [], {}
+        for detector in self.detectors():
+            self.runner.stages = {}
+            fitted.append(detector.fit(samples[detector.sample_type()](), self.runner))
+            stages[detector.name] = self.runner.stages
+        return fitted, stages
 
     @cached_property
     def jets(self) -> dict[str, dict[str, Jets]]:
@@ -89,7 +130,7 @@ class Fitting:
     def blind(self) -> Jets:
         settings = self.job.settings
         background = self.jets["validation"][self.work.jets.background]
-        return blind_jets(background, settings.inputs, settings.search.blind_p_drop, settings.seed)
+        return blind_jets(background, settings.inputs, settings.search.blind_p_drop, self.seed)
 
     def detectors(self) -> list[Detector[Any]]:
         """The detectors, not fitted yet."""
@@ -102,12 +143,15 @@ class Fitting:
             split: {name: TrainingSample(jets).fingerprint for name, jets in samples.items()}
             for split, samples in self.jets.items()
         }
-        modules = {registry.find(entry).__module__ for entry in self.job.detectors}
+        classes = [registry.find(entry) for entry in self.job.detectors]
+        modules = {cls.__module__ for cls in classes}
+        labels = any(cls.sample_type() is LabelledSample for cls in classes)
         modules.update(augmentations.foreign_modules(settings.views))
         description = {
             "settings": settings.model_dump(mode="json", exclude=NO_MATTER),
             "detectors": list(self.job.detectors),
             "background": self.sample.fingerprint,
+            **({"signal": TrainingSample(self.signal).fingerprint} if labels else {}),
             "jets": fingerprints,
             "blind": TrainingSample(self.blind).fingerprint,
             "code": code_fingerprint(*sorted(modules), "darkclr_ray.training.loop"),
@@ -116,26 +160,26 @@ class Fitting:
         stage = self.runner.store.stage("scores", description, owner=self.place.job)
         if self.place.agreed(stage.finished):
             return stage
-        fitted = [detector.fit(self.sample, self.runner) for detector in self.detectors()]
+        fitted, stages = self.fit()
         started = time.monotonic()
         self.place.go_on({"stage": "scores", "epoch": 0, "epochs": 1, "part": 0.0})
-        columns: dict[str, list[Any]] = {name: [] for name in ("jet_id", "sample", "split", "detector", "score")}
+        tables = []
         for split, samples in self.jets.items():
             for name, jets in samples.items():
                 for detector in fitted:
-                    extend(columns, jets, name, split, detector.name, detector.score(jets))
+                    tables.append(score_table(jets, name, split, detector.name, detector.score(jets)))
         views = {detector.name: detector.score(self.blind) for detector in fitted}
         with stage.lock:
             if self.place.rank == 0 and (stage.lock.acquire() or not stage.finished):
                 stage.partial.mkdir(parents=True, exist_ok=True)
-                write_scores(stage.partial / "scores.parquet", columns)
+                write_scores(stage.partial / "scores.parquet", tables)
                 np.savez(stage.partial / "views.npz", **views)  # type: ignore[arg-type]
-                stage.commit({"stages": self.runner.stages})
+                stage.commit({"stages": stages})
             self.place.agreed(True)
         self.seconds["scores"] = time.monotonic() - started
         return stage
 
-    def evaluation(self, scores: Stage) -> Stage:
+    def evaluation(self, scores: Stage) -> str:
         """Rejections of all scores on validation and on test jets, and the objectives, from validation jets only."""
         settings = self.job.settings
         chosen = settings.search.objective
@@ -145,25 +189,44 @@ class Fitting:
         description = {
             "scores": scores.hash,
             "objectives": list(names),
-            "score": self.job.score,
+            "score": self.judged_name,
             "eps_s": EPS_S,
             "replicas": REPLICAS,
-            "seed": settings.seed,
-            "code": code_fingerprint("darkclr_ray.evaluation.rejection", "darkclr_ray.study.objectives", *own),
+            "seed": self.seed,
         }
-        stage = self.runner.store.stage("evaluation", description, owner=self.place.job)
-        if self.place.rank == 0 and not stage.finished:
+        modules = ("darkclr_ray.evaluation.rejection", "darkclr_ray.study.objectives", *own)
+        return self.derived("evaluation", description, lambda: self.judged(scores, names), *modules)
+
+    def derived(
+        self, kind: str, description: Mapping[str, Any], content: Callable[[], dict[str, Any]], *modules: str
+    ) -> str:
+        """Hash of the stage with a JSON file of the same name, computed by all ranks unless it is there.
+
+        Args:
+            kind: of the stage.
+            description: what determines its content, beside the code.
+            content: computes it.
+            modules: whose code does.
+        """
+        described = {**description, "code": code_fingerprint(*modules)}
+        stage = self.runner.store.stage(kind, described, owner=self.place.job)
+        if not self.place.agreed(stage.finished):
             started = time.monotonic()
-            self.place.tell({"stage": "evaluation", "epoch": 0, "epochs": 1, "part": 0.0})
-            content = self.judged(scores, names)
+            self.place.tell({"stage": kind, "epoch": 0, "epochs": 1, "part": 0.0})
+            computed = content()
             with stage.lock:
-                if stage.lock.acquire():
+                if self.place.rank == 0 and stage.lock.acquire():
                     stage.partial.mkdir(parents=True, exist_ok=True)
-                    write_json(stage.partial / "evaluation.json", content)
+                    write_json(stage.partial / f"{kind}.json", computed)
                     stage.commit()
-            self.seconds["evaluation"] = time.monotonic() - started
-        self.place.agreed(True)
-        return stage
+            self.seconds[kind] = time.monotonic() - started
+            self.place.agreed(True)
+        return stage.hash
+
+    @property
+    def all_seconds(self) -> dict[str, float]:
+        """Time spent here so far, by stage."""
+        return {**self.runner.seconds, **self.seconds}
 
     @property
     def signals(self) -> list[str]:
@@ -179,8 +242,7 @@ class Fitting:
             }
         with np.load(scores.folder / "views.npz") as views:
             blind = {name: self.blindly(table["validation"][name], views[name]) for name in views.files}
-        score = self.job.score if self.job.score in blind else next(iter(blind))
-        judgement = Judgement(found["validation"][score], blind[score])
+        judgement = Judgement(found["validation"][self.judged_name], blind[self.judged_name])
         return {
             **{
                 split: {d: {s: e.to_json() for s, e in signals.items()} for d, signals in detectors.items()}
@@ -188,6 +250,7 @@ class Fitting:
             },
             "signal_blind": {name: evaluation.to_json() for name, evaluation in blind.items()},
             "objectives": {name: number(objectives.find(name, self.signals)(judgement)) for name in names},
+            **training_health(self.runner.store, scores.notes()["stages"]),
         }
 
     def compare(
@@ -204,11 +267,11 @@ class Fitting:
                 background.events,
                 jets.events,
                 eps_s=EPS_S,
-                seed=self.job.settings.seed,
+                seed=self.seed,
                 replicas=replicas,
             )
             for name, jets in samples.items()
-            if name != self.work.jets.background
+            if name not in (self.work.jets.background, *self.work.jets.variants)
         }
 
     def blindly(

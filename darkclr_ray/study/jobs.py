@@ -34,12 +34,16 @@ class DetectorJob:
         detectors: by name or as module:name (`darkclr_ray.detectors.registry`), in the order in which they are fitted.
         score: name of the detector that objectives judge.
         rungs: epochs of the encoder after which it is judged provisionally.
+        fraction: share of the training background that is jets of the signal `supervised.signal` instead.
+        seed: of what judges the scores, where that is not the settings': what is compared shares all draws.
     """
 
     settings: StudySettings
     detectors: tuple[str, ...] = DARKCLR
     score: str = "s_NAE"
     rungs: tuple[int, ...] = ()
+    fraction: float = 0.0
+    seed: int | None = None
 
     def run(self, work: Work, place: Place) -> dict[str, Any]:
         """On every rank of a crew: hashes of the stages, objectives, seconds."""

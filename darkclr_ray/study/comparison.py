@@ -1,0 +1,234 @@
+"""Studies that compare detectors: entrants are trained and judged, then what belongs to the study as a whole."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from darkclr_ray.crews.desk import Outcome
+from darkclr_ray.store.files import read_json, write_json
+from darkclr_ray.study.jets import StudyJets, open_study_jets
+from darkclr_ray.study.plan import OVERHEAD, Estimate, duration
+from darkclr_ray.study.records import evaluation_of
+from darkclr_ray.study.run import INTERRUPTED, Study
+
+if TYPE_CHECKING:
+    from darkclr_ray.study.entrants import Entrant
+    from darkclr_ray.study.session import Session
+
+ENTRANTS, SECTIONS = "entrants", "sections"
+
+
+class Comparison(Study):
+    """A study whose jobs are entrants that are known beforehand."""
+
+    what = "entrants"
+    sections: tuple[str, ...] = ()
+    """What is computed when all entrants have ended: functions of `darkclr_ray.study.sections`."""
+
+    @abstractmethod
+    def line_up(self) -> list[Entrant]:
+        """Everybody who takes part."""
+
+    @cached_property
+    def entrants(self) -> list[Entrant]:
+        """Everybody once, those first whose encoder others wait for."""
+        from darkclr_ray.study.entrants import merged
+
+        return merged(self.line_up())
+
+    def check(self) -> None:
+        """Raises ValueError also for a detector that there is not."""
+        super().check()
+        from darkclr_ray.detectors import registry
+
+        for name in self.settings.comparison.detectors:
+            try:
+                registry.find(name)
+            except ValueError as error:
+                raise ValueError(f"comparison.detectors: {error}") from error
+
+    def open(self) -> StudyJets:
+        signal = self.settings.supervised.signal
+        needed = any(entrant.labels or entrant.fraction for entrant in self.entrants)
+        further = self.settings.comparison.further_jets
+        return open_study_jets(self.settings, labelled=(signal,) if needed else (), further=further)
+
+    @property
+    def total(self) -> int:
+        return len(self.entrants)
+
+    @property
+    def ended(self) -> int:
+        return len(self.states())
+
+    def states(self) -> dict[str, str]:
+        """How those ended that have."""
+        records = (read_json(path) for path in sorted((self.folder.path / ENTRANTS).glob("*.json")))
+        return {record["key"]: record["state"] for record in records}
+
+    def finished(self) -> bool:
+        path = self.folder.path / "study.json"
+        return path.exists() and bool(read_json(path).get("finished"))
+
+    def work(self, session: Session) -> int:
+        cost = session.calibrate()
+        ended = self.states()
+        left = [entrant for entrant in self.entrants if entrant.key not in ended]
+        session.count(ended)
+        estimate = expected(left, session, cost)
+        session.expect(estimate)
+        session.display.say(self.plan(estimate, session))
+        by_key = {entrant.key: entrant for entrant in left}
+        for key, outcome in session.each({entrant.key: entrant.job for entrant in left}):
+            record = self.record(by_key[key], outcome, session.jets)
+            write_json(self.folder.path / ENTRANTS / f"{key}.json", record)
+            ended[key] = record["state"]
+            session.count(ended)
+            session.display.say(f"{key}: {summary(record)}")
+        if not session.sound():
+            return INTERRUPTED
+        if "COMPLETE" not in ended.values():
+            session.display.say(f"no entrant was completed; {self.folder.path / ENTRANTS} says why")
+            return 1
+        if not self.conclude(session):
+            return INTERRUPTED
+        self.folder.note(finished=True)
+        self.folder.store.drop_arrays(())
+        return 0
+
+    def conclude(self, session: Session) -> bool:
+        """What belongs to the study as a whole; False where it was interrupted."""
+        from darkclr_ray.study import sections
+
+        records = [read_json(path) for path in sorted((self.folder.path / ENTRANTS).glob("*.json"))]
+        for name in self.sections:
+            path = self.folder.path / SECTIONS / f"{name}.json"
+            if path.exists():
+                continue
+            session.display.say(f"section {name}")
+            content = sections.SECTIONS[name](sections.Finished(self, session, records))
+            if not session.sound():
+                return False
+            if content is not None:
+                write_json(path, {"name": name, **content})
+        return True
+
+    def record(self, entrant: Entrant, outcome: Outcome, jets: StudyJets) -> dict[str, Any]:
+        """What is kept of an entrant."""
+        stages = outcome.result.get("stages", {})
+        judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
+        trained = outcome.result.get("detectors", {})
+        detectors = {name: {**facts, "stages": trained.get(name, {})} for name, facts in entrant.detectors.items()}
+        counts = jets.counts["train"]
+        background, signal = self.settings.background, self.settings.supervised.signal
+        mixed = round(entrant.fraction * counts[background])
+        used = {
+            "background": background,
+            "jets": counts[background],
+            "signal": signal if entrant.labels or mixed else None,
+            "signal_jets": counts[signal] if entrant.labels else mixed,
+            "labels": entrant.labels,
+            "fraction": entrant.fraction,
+        }
+        parameters = dict(entrant.parameters) | {name: judged[name] for name in ("dimension",) if name in judged}
+        return {
+            "key": entrant.key,
+            "kind": "linear_classifier" if "fold_aucs" in judged else "detectors",
+            "label": entrant.label,
+            "sections": list(entrant.sections),
+            "state": "COMPLETE" if outcome.state == "finished" else "FAIL",
+            "reason": outcome.reason,
+            "seeds": {"encoder": entrant.encoder_seed, "autoencoder": entrant.autoencoder_seed},
+            "parameters": parameters,
+            "detectors": detectors,
+            "trained_on": {**used, "words": trained_words(used)},
+            "selected_on": self.selected_on(entrant),
+            "stages": stages,
+            "seconds": outcome.result.get("seconds", {}),
+            "precision": outcome.result.get("precision"),
+            "validation": judged.get("validation", {}),
+            "test": judged.get("test", {}),
+            **{name: judged[name] for name in ("signal_blind", "objectives", "chains", "fold_aucs") if name in judged},
+            "warnings": judged.get("warnings", []),
+        }
+
+    def selected_on(self, entrant: Entrant) -> dict[str, str]:
+        """Which jets chose what, in words."""
+        epoch = (
+            "of each training the epoch of lowest loss on a tenth of its jets, held out"
+            if entrant.labels
+            else "of the encoder the epoch of lowest training loss, of the autoencoder that with the energy difference "
+            "closest to zero"
+        )
+        seen = (
+            f"those of the preset {self.preset!r}, which were chosen with a look at the starter set's validation and "
+            f"test jets"
+            if self.preset == "laptop"
+            else f"those of the preset {self.preset!r}, chosen on none of these jets"
+        )
+        return {"epoch": epoch, "settings": seen, "words": f"{epoch}; settings: {seen}"}
+
+    def plan(self, estimate: Estimate, session: Session) -> str:
+        """What is about to happen, in a few lines."""
+        counts = session.jets.counts
+        judged = sum(sum(samples.values()) for split, samples in counts.items() if split != "train")
+        trained = ", ".join(f"{number} {name}" for name, number in counts["train"].items())
+        before = f" ({self.ended} finished before)" if self.ended else ""
+        return "\n".join(
+            [
+                f"entrants   {self.total}{before}, then {', '.join(self.sections) or 'nothing'}",
+                f"jets       {trained} to train on, {judged} to judge",
+                f"resources  {session.allocation}",
+                f"time       about {duration(estimate.seconds)}",
+            ]
+        )
+
+
+def expected(entrants: list[Entrant], session: Session, cost: dict[str, float]) -> Estimate:
+    """Seconds of what is left; what entrants share, the first of them trains."""
+    settings, jets = session.settings, session.jets
+    nae, counts = settings.nae, jets.counts["train"]
+    signal = sum(number for name, number in counts.items() if name != settings.background)
+    alone = (1 + signal / counts[settings.background]) / 3  # one view instead of three
+    seconds = {
+        "representation": cost["encoder_epoch"] * settings.contrastive.epochs,
+        "supervised": cost["encoder_epoch"] * settings.supervised.epochs * alone,
+        "energy": nae.reconstruction_epochs * cost["reconstruction_epoch"]
+        + nae.divergence_epochs * cost["divergence_epoch"],
+    }
+    judged = sum(sum(samples.values()) for samples in jets.counts.values())
+    scores = cost["jet"] * judged / session.allocation.workers + OVERHEAD
+    begun: set[tuple[str, str]] = set()
+    plan = {}
+    for entrant in entrants:
+        new = {stage: name for stage, name in entrant.trains.items() if (stage, name) not in begun}
+        begun |= set(new.items())
+        plan[entrant.key] = {**{stage: seconds[stage] for stage in new}, "scores": scores}
+    return Estimate(plan, session.allocation.crews)
+
+
+def trained_words(used: dict[str, Any]) -> str:
+    """What something was trained on, for a caption.
+
+    >>> trained_words({"background": "qcd", "jets": 12000, "signal": None, "signal_jets": 0, "labels": False})
+    '12,000 qcd jets, without labels'
+    """
+    background = f"{used['jets']:,} {used['background']} jets"
+    if used["labels"]:
+        return f"{background} and {used['signal_jets']:,} {used['signal']} jets, with labels"
+    if used["signal_jets"]:
+        return f"{background}, {used['signal_jets']:,} of them replaced by {used['signal']} jets, without labels"
+    return f"{background}, without labels"
+
+
+def summary(record: dict[str, Any]) -> str:
+    """One line on an entrant that has ended."""
+    if record["state"] != "COMPLETE":
+        return f"failed: {record['reason']}"
+    parts = []
+    for name, signals in record["test"].items():
+        signal, evaluation = next(iter(signals.items()))
+        parts.append(f"{name} {evaluation['matched']['rejection']['0.2']['value']:.1f}")
+    return f"matched rejection on {signal}: {', '.join(parts)}"

@@ -1,0 +1,55 @@
+"""The linear classifier test of Appendix A (Fig. 6): what is linearly there in representations that saw no signal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from darkclr_ray.study.comparison import Comparison
+
+if TYPE_CHECKING:
+    from darkclr_ray.study.entrants import Entrant
+    from darkclr_ray.study.probes import Features
+
+
+class LinearClassifierStudy(Comparison):
+    """Head representations, those before the head, and constituents, against their dimension."""
+
+    kind = "linear_classifier_test"
+
+    def line_up(self) -> list[Entrant]:
+        comparison = self.settings.comparison
+        dimensions = comparison.d_z or (self.settings.encoder.d_z,)
+        entrants = []
+        for d_z in dimensions:
+            for number in range(comparison.encoder_seeds):
+                seed = self.settings.seed + number
+                for epochs, encoder in ((self.settings.contrastive.epochs, "DarkCLR"), (0, "untrained")):
+                    changes = {"encoder": {"d_z": d_z}, "contrastive": {"epochs": epochs}, "seed": seed}
+                    entrants += [self.entrant(encoder, layer, changes, seed) for layer in ("head", "pooled")]
+        most = self.settings.inputs.constituents
+        for count in sorted({min(most, max(1, d_z // 3)) for d_z in dimensions} | {most}):
+            entrants.append(self.entrant("none", "constituents", {}, None, count))
+        return entrants
+
+    def entrant(
+        self, encoder: str, features: Features, changes: dict[str, object], seed: int | None, constituents: int = 0
+    ) -> Entrant:
+        """One classifier test."""
+        from darkclr_ray.study.entrants import Entrant, shown, trained
+        from darkclr_ray.study.probes import LinearJob
+
+        settings = self.settings.updated(changes)
+        d_z = settings.encoder.d_z
+        name = f"{features}-{constituents}" if features == "constituents" else f"{encoder}-{features}-d_z_{d_z}-e{seed}"
+        job = LinearJob(settings, features, constituents, self.settings.seed)
+        title = {"head": "representation", "pooled": "before the head", "constituents": "constituents"}[features]
+        return Entrant(
+            key=f"linear-{name}",
+            label=encoder if seed is not None else "constituents",
+            sections=("linear",),
+            job=job,
+            detectors={job.name: {"title": f"linear classifier, {title}", "entry": None, "labels": True}},
+            encoder_seed=seed,
+            parameters={**shown(settings), "features": features, "encoder": encoder, "constituents": constituents},
+            trains=trained(["s_CLR"], settings) if encoder == "DarkCLR" else {},
+        )
