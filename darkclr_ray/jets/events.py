@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from darkclr_ray.jets.samples import DarkShower, Qcd
+from darkclr_ray.jets.samples import AnySample, DarkShower, PythiaProcess, Qcd
 
 DARK_QUARKS = (4900101, 4900102)
 DARK_MESONS = (4900111, 4900211, 4900113, 4900213)
@@ -47,7 +47,7 @@ _PROCESSES = {
 }
 
 
-def pythia_settings(sample: Qcd | DarkShower, variation: Variation = NOMINAL) -> list[str]:
+def pythia_settings(sample: AnySample, variation: Variation = NOMINAL) -> list[str]:
     """Every setting of Pythia that is not left at its default, one line each."""
     common = [
         "Print:quiet = on",
@@ -60,7 +60,9 @@ def pythia_settings(sample: Qcd | DarkShower, variation: Variation = NOMINAL) ->
         hard = [f"HardQCD:{process} = on" for process in _PROCESSES[variation.processes]]
         return [*common, *hard, "HardQCD:nQuarkNew = 3", f"PhaseSpace:pTHatMin = {sample.pt_hat_min!r}"]
     if variation.processes != "all":
-        raise ValueError(f"processes = {variation.processes!r} is a variation of qcd; a dark shower has one process")
+        raise ValueError(f"processes = {variation.processes!r} is a variation of qcd; other samples have one process")
+    if isinstance(sample, PythiaProcess):
+        return [*common, *sample.settings]
     return [*common, *_mediator(sample), *_dark_force(sample), *_dark_decays(sample)]
 
 
@@ -130,7 +132,7 @@ class Collisions:
         seed: of Pythia, 1 to 900,000,000.
     """
 
-    def __init__(self, sample: Qcd | DarkShower, variation: Variation = NOMINAL, *, seed: int) -> None:
+    def __init__(self, sample: AnySample, variation: Variation = NOMINAL, *, seed: int) -> None:
         self._start(pythia_settings(sample, variation), seed, f"{sample!r} and {variation!r}")
 
     @classmethod
@@ -156,7 +158,8 @@ class Collisions:
         self.seed = seed
         self._pythia: Any = pythia8mc.Pythia("", False)
         for line in [*settings, "Random:setSeed = on", f"Random:seed = {seed}"]:
-            assert self._pythia.readString(line), f"Pythia refuses {line!r}"
+            if not self._pythia.readString(line):
+                raise ValueError(f"Pythia knows no setting {line!r}; it was asked for by {what}")
         if hard_process is not None:
             self._pythia.settings.word("Beams:LHEF", str(hard_process))  # a line would end at a blank in the path
         if not self._pythia.init():

@@ -25,7 +25,7 @@ from darkclr_ray.jets.events import Collisions, Variation
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.presets import Counts
 from darkclr_ray.jets.progress import Progress
-from darkclr_ray.jets.samples import DarkShower, Qcd, fingerprint, parse_sample, sample_name
+from darkclr_ray.jets.samples import AnySample, Qcd, fingerprint, parse_sample, sample_name
 from darkclr_ray.jets.shards import SPLITS, read_metadata, write_shard
 from darkclr_ray.jets.systematics import SYSTEMATICS, systematic_of, variant_name
 
@@ -53,7 +53,7 @@ class Generation(BaseModel):
 class ShardTask:
     """One file to make: ``jets`` jets of a sample; ``systematic`` names the variant of the background, if it is one."""
 
-    sample: Qcd | DarkShower
+    sample: AnySample
     split: str
     shard: int
     jets: int
@@ -99,7 +99,7 @@ def plan(counts: Counts, generation: Generation) -> list[ShardTask]:
     return tasks
 
 
-def _made(name: str, generation: Generation) -> tuple[Qcd | DarkShower, Generation, str | None]:
+def _made(name: str, generation: Generation) -> tuple[AnySample, Generation, str | None]:
     """How a sample is made: its parameters, the settings, and which variant of the background it is."""
     systematic = systematic_of(name)
     if systematic is None and name.startswith(variant_name("")):

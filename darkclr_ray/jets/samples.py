@@ -1,4 +1,4 @@
-"""Samples as values: the QCD background, and a dark shower at any point of its parameter space.
+"""Samples as values: the QCD background, a dark shower at any point of its parameter space, any process of Pythia's.
 
 The named points are those of SciPost Phys. 18, 042 (2025), Sec. 2.
 """
@@ -10,6 +10,8 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from darkclr_ray import plugins
 
 
 class Qcd(BaseModel):
@@ -63,7 +65,29 @@ class DarkShower(BaseModel):
         return self
 
 
-Sample = Annotated[Qcd | DarkShower, Field(discriminator="kind")]
+class PythiaProcess(BaseModel):
+    """Any other hard process of Pythia 8, at 13 TeV, through the same detector, clustering and matching.
+
+    Attributes:
+        name: of the sample's folder.
+        settings: Pythia's lines for the process, such as ``Top:gg2ttbar = on``; jets are matched to what goes out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["pythia"] = "pythia"
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    settings: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _own_name(self) -> PythiaProcess:
+        if self.name in NAMED or _GRID_NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name} is the name of another sample; choose one of its own")
+        return self
+
+
+AnySample = Qcd | DarkShower | PythiaProcess
+Sample = Annotated[AnySample, Field(discriminator="kind")]
 
 AACHEN = DarkShower(decays="neutral_rho")
 
@@ -116,8 +140,10 @@ _WORDS = {
 }
 
 
-def parse_sample(text: str) -> Qcd | DarkShower:
+def parse_sample(text: str) -> AnySample:
     """A sample from its name, or from its numbers; masses in GeV, what is left out as in the Aachen benchmark.
+
+    One of somebody's own is a value of these types, by module:name or by entry point (`darkclr_ray.plugins`).
 
     >>> parse_sample("aachen").r_inv
     0.75
@@ -136,11 +162,17 @@ def parse_sample(text: str) -> Qcd | DarkShower:
         except ValidationError as error:
             raise ValueError(f"impossible sample {text!r}: {faults(error)}") from None
     kind, _, numbers = text.partition(":")
+    if (numbers and kind != "dark") or text in plugins.names("samples"):
+        own = plugins.find("samples", text, {})
+        if not isinstance(own, AnySample):
+            raise ValueError(f"sample {text!r}: a {type(own).__name__}; expected a Qcd, DarkShower or PythiaProcess")
+        return own
     if kind != "dark" or not numbers:
         raise ValueError(
             f"unknown sample {text!r}: give one of {', '.join(NAMED)}, a point of the grid, such as "
             "rinv_0.3_mass_12, or a dark shower by its numbers, such as "
-            "dark:rinv=0.3,pion=4,rho=5,lambda=5,zprime=2000,quark=0.5,decays=all_mesons"
+            "dark:rinv=0.3,pion=4,rho=5,lambda=5,zprime=2000,quark=0.5,decays=all_mesons; "
+            "one of your own is written as module:name"
         )
     given: dict[str, str] = {}
     for part in numbers.split(","):
@@ -161,7 +193,7 @@ def faults(error: ValidationError) -> str:
     return "; ".join(": ".join([*filter(None, [".".join(map(str, one["loc"]))]), one["msg"]]) for one in error.errors())
 
 
-def sample_name(sample: Qcd | DarkShower) -> str:
+def sample_name(sample: AnySample) -> str:
     """The folder of a sample: its name, or its numbers without characters that a file system or Hive partitions mind.
 
     >>> sample_name(grid_point(0.3, 12))
@@ -172,6 +204,8 @@ def sample_name(sample: Qcd | DarkShower) -> str:
     for name, named in NAMED.items():
         if named == sample:
             return name
+    if isinstance(sample, PythiaProcess):
+        return sample.name
     if isinstance(sample, Qcd):
         return f"qcd_pthat{sample.pt_hat_min:g}"
     if sample == grid_point(sample.r_inv, sample.pion_mass):

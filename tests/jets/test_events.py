@@ -126,5 +126,5 @@ def test_variations_reach_the_generator() -> None:
     # without further interactions an event has far fewer particles
     assert ak.mean(ak.num(quarks.batch(40).particles)) < 0.6 * ak.mean(ak.num(nominal.batch(40).particles))
     assert "TimeShower:renormMultFac = 4.0" in pythia_settings(NAMED["qcd"], Variation(final_scale=2))
-    with pytest.raises(ValueError, match="a dark shower has one process"):
+    with pytest.raises(ValueError, match="other samples have one process"):
         pythia_settings(NAMED["aachen"], Variation(processes="gluons"))

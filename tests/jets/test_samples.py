@@ -1,5 +1,9 @@
-import pytest
+from pathlib import Path
 
+import pytest
+from pydantic import TypeAdapter
+
+from darkclr_ray.jets.events import pythia_settings
 from darkclr_ray.jets.samples import (
     AACHEN,
     GRID_MASSES,
@@ -7,7 +11,9 @@ from darkclr_ray.jets.samples import (
     NAMED,
     SIGNALS,
     DarkShower,
+    PythiaProcess,
     Qcd,
+    Sample,
     fingerprint,
     grid_point,
     parse_sample,
@@ -80,3 +86,28 @@ def test_an_impossible_sample_is_refused(text: str, message: str) -> None:
 def test_fingerprints_tell_samples_apart() -> None:
     samples = [*NAMED.values(), DarkShower(), Qcd(pt_hat_min=100)]
     assert len({fingerprint(sample) for sample in samples}) == len(samples)
+
+
+def test_a_process_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_samples.py").write_text(
+        "from darkclr_ray.jets.samples import DarkShower, PythiaProcess\n"
+        "TOPS = PythiaProcess(name='tops', settings=('Top:gg2ttbar = on',))\n"
+        "LIGHT = DarkShower(pion_mass=2, rho_mass=3)\n"
+        "NONE = 3\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tops = parse_sample("own_samples:TOPS")
+    assert sample_name(tops) == "tops"
+    assert "Top:gg2ttbar = on" in pythia_settings(tops)
+    assert TypeAdapter(Sample).validate_python(tops.model_dump()) == tops
+    assert parse_sample("own_samples:LIGHT") == DarkShower(pion_mass=2, rho_mass=3)
+    for text, words in (
+        ("own_samples:NONE", "a int; expected a Qcd, DarkShower or PythiaProcess"),
+        ("own_samples:TOP", "has no attribute 'TOP'"),
+        ("nowhere:TOPS", "No module named 'nowhere'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            parse_sample(text)
+    for name in ("qcd", "rinv_0.3_mass_12", "../up"):
+        with pytest.raises(ValueError):
+            PythiaProcess(name=name, settings=("Top:gg2ttbar = on",))
