@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
+from darkclr_ray.benchmarks import interleaved
 from darkclr_ray.benchmarks.hardware import describe
 from darkclr_ray.benchmarks.row import notes, short, table
 from darkclr_ray.benchmarks.stages import QUICK, STAGES, measure
@@ -22,14 +25,19 @@ def main() -> int:
     )
     line.add_argument("--repetitions", type=int, default=3, help="rounds in which all ways take turns (%(default)s)")
     line.add_argument("--threads", type=int, help="of torch (what torch takes by itself)")
+    line.add_argument(
+        "--busy",
+        action="store_true",
+        help="for a busy machine: one thread, and seconds of processor time where one process does the work",
+    )
     line.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
     arguments = line.parse_args()
-    if arguments.threads:
-        import torch
-
-        torch.set_num_threads(arguments.threads)
+    if arguments.busy:
+        interleaved.clock = time.process_time
+    if arguments.threads or arguments.busy:
+        torch.set_num_threads(arguments.threads or 1)
     console, progress = Console(width=max(150, Console().width)), Console(stderr=True)
-    machine, rows = describe(), []
+    machine, rows = describe() | {"clock": "processor time" if arguments.busy else "wall"}, []
     try:
         for row in measure(arguments.stages.split(","), arguments.repetitions):
             rows.append(row)

@@ -56,10 +56,15 @@ def interleaved(ways: Mapping[str, Action], repetitions: int, *, least: float = 
     return Rates({name: tuple(rates) for name, rates in measured.items()})
 
 
+clock = time.perf_counter
+"""What seconds are taken from. `time.process_time` counts this process's own, whatever else the machine does; with one
+thread of torch it gives the rates of a machine at rest."""
+
+
 def seconds_of(action: Action, times: int) -> tuple[float, float]:
     """Seconds and work of doing something some times; a GPU is waited for."""
-    started = time.perf_counter()
+    started = clock()
     work = sum(action() for _ in range(times))
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - started, work
+    return clock() - started, work

@@ -68,7 +68,7 @@ def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 @cache
 def _mkl_is_slow() -> bool:
     """Whether torch would take MKL on a processor that it was not made for, and has oneDNN."""
-    both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    both = torch._C.has_mkl and torch._C._has_mkldnn
     about = Path("/proc/cpuinfo")
     there = both and hasattr(torch.ops.mkldnn, "_linear_pointwise") and about.exists()
     return there and "AuthenticAMD" in about.read_text(encoding="utf-8")
