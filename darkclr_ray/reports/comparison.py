@@ -26,18 +26,19 @@ Evaluations = Mapping[str, Mapping[str, Evaluation]]
 """Detector -> signal -> evaluation on test jets."""
 
 
-def _printed(number: published.Published) -> Value:
+def printed(number: published.Published) -> Value:
+    """A published number with its standard deviation over networks as interval."""
     spread = number.deviation or math.nan
     return Value(number.value, number.value - spread, number.value + spread)
 
 
 PAPER: Mapping[str, Mapping[str, Value]] = {
-    name: {signal: _printed(number) for signal, number in published.REJECTION[method].items()}
+    name: {signal: printed(number) for signal, number in published.REJECTION[method].items()}
     for name, method in (("paper", "DarkCLR"), ("paper supervised", "supervised"))
 }
 """Table 3 of the paper at eps_S = 0.2; intervals are its standard deviations over networks."""
 
-PAPER_AREA = _printed(published.AACHEN_AUC["DarkCLR"])
+PAPER_AREA = printed(published.AACHEN_AUC["DarkCLR"])
 """Area of the paper's DarkCLR on the Aachen benchmark (Table 2)."""
 
 
@@ -123,23 +124,31 @@ def ratios(study: Scan, scored: ScoredJets, eps_s: float) -> list[Ratio]:
 
     Of a reference with several scores only the judged one is compared: the untrained encoder's s_NAE with s_NAE.
     """
-    numerator, b = study.score, scored.of(study.background)
-    others = [*study.scores(study.best), *(f"{name} {numerator}" for name in study.references), *study.references]
-    found = []
-    for denominator in others:
-        if denominator == numerator or not comparable(scored, (numerator, denominator)):
-            continue
-        for signal in study.samples:
-            s = scored.of(signal)
-            result = paired.paired_ratio(
-                *(scored.scores[name][rows] for name in (numerator, denominator) for rows in (b, s)),
-                *(values[rows] for values in (scored.pt, scored.events) for rows in (b, s)),
-                eps_s=eps_s,
-                seed=int(study.settings["seed"]),
-            )
-            for weighting in WEIGHTINGS:
-                half = result.raw if weighting == "raw" else result.matched
-                found.append(Ratio(numerator, denominator, signal, weighting, _value(half), half.confidence))
+    others = [*study.scores(study.best), *(f"{name} {study.score}" for name in study.references), *study.references]
+    return [
+        ratio
+        for other in others
+        if other != study.score and comparable(scored, (study.score, other))
+        for ratio in ratios_of(study, scored, study.score, other, list(study.samples), eps_s)
+    ]
+
+
+def ratios_of(
+    study: Study, scored: ScoredJets, numerator: str, denominator: str, signals: Iterable[str], eps_s: float
+) -> list[Ratio]:
+    """One detector over another on the same jets, signal by signal, raw and matched."""
+    b, found = scored.of(study.background), []
+    for signal in signals:
+        s = scored.of(signal)
+        result = paired.paired_ratio(
+            *(scored.scores[name][rows] for name in (numerator, denominator) for rows in (b, s)),
+            *(values[rows] for values in (scored.pt, scored.events) for rows in (b, s)),
+            eps_s=eps_s,
+            seed=int(study.settings["seed"]),
+        )
+        for weighting in WEIGHTINGS:
+            half = result.raw if weighting == "raw" else result.matched
+            found.append(Ratio(numerator, denominator, signal, weighting, _value(half), half.confidence))
     return found
 
 

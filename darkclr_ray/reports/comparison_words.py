@@ -82,7 +82,9 @@ def headline(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> Markup
         return linear_headline(study)
     found = entries(champion, eps_s, study.main_signals)
     lead = found[study.lead, "matched"]
-    text = Markup("Without labels, {} reaches a {}-matched background rejection of {} on {}").format(
+    text = Markup(
+        "Without labels, and chosen without signals, {} reaches a {}-matched background rejection of {} on {}"
+    ).format(
         detector_words(champion.detector) if champion.detector != "s_NAE" else champion.label,
         P_T,
         _with_networks(rejection(lead), lead.deviation),

@@ -47,7 +47,7 @@ def build(study_folder: Path) -> Path:
 
 def page(study: Comparison) -> Page:
     """The whole page of a study."""
-    ratios = ensembles.ratios(study)
+    ratios = ensembles.ratios(study, EPS)
     key = key_figure(study)
     sections = [
         Section("study", "The study", [*comparison_words.summary(study), summary.samples(study, study.main_signals)]),

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from darkclr_ray.evaluation.robustness import Entry, robustness_table
 from darkclr_ray.reports import theme
-from darkclr_ray.reports.comparison import PAPER, Ratio, Weighting, ratio_value
+from darkclr_ray.reports.comparison import PAPER, Ratio, Weighting, comparable, ratio_value, ratios_of
 from darkclr_ray.reports.entrants import Comparison, Ensemble
 from darkclr_ray.reports.figures.curves import Curve
 from darkclr_ray.reports.tables import Cell
@@ -53,9 +53,23 @@ def area_curve(
     return Curve(detector, {place: Value(entry.auc) for place, entry in found.items()}, deviations, label, look)
 
 
-def ratios(study: Comparison) -> list[Ratio]:
-    """Paired comparisons that the study made, of the first network of each detector."""
-    found = []
+JUDGES = ("multiplicity", "supervised")
+"""Detectors that the champion is compared with in any case."""
+
+
+def ratios(study: Comparison, eps_s: float) -> list[Ratio]:
+    """Paired comparisons that the study made, of the first network of each detector; where the champion is not among
+    them, those of the champion first, made here."""
+    found: list[Ratio] = []
+    champion = study.champion
+    recorded = {facts["a"] for facts in study.result("pairs") or ()}
+    if champion is not None and champion.detector not in recorded:
+        others = [study.methods[name] for name in JUDGES if name in study.methods and name != champion.detector]
+        for other in others if "scores" in champion.entrants[0].stages else ():
+            mine, its = (study.jets_with_scores("test", {"": one.entrants[0].stages}) for one in (champion, other))
+            both = replace(mine, scores={**its.scores, **mine.scores})
+            if comparable(both, (champion.detector, other.detector)):
+                found += ratios_of(study, both, champion.detector, other.detector, study.main_signals, eps_s)
     for facts in study.result("pairs") or ():
         for weighting in ("raw", "matched"):
             value, confidence = ratio_value(facts[weighting])

@@ -3,12 +3,13 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from darkclr_ray.evaluation.published import REJECTION
-from darkclr_ray.reports import build, theme
+from darkclr_ray.reports import build, ensembles, theme
 from darkclr_ray.reports.entrants import is_grid, read
 
 from .make_comparison import GRID, METHODS, SEEDS, make_comparison
@@ -33,7 +34,7 @@ FIGURES = {
 }
 TABLES = {"samples", "rejections", "ratios", "areas", "rejections_tight", "dimensions_numbers", "linear_numbers"}
 TABLES |= {"signal_blind", "leave_one_out", "sculpting", "stability", "systematics", "variance", "entrants"}
-TABLES |= {"settings", "provenance", "timings"}
+TABLES |= {"settings", "provenance", "timings", "published"}
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +201,15 @@ def _cielab(linear):
 
 def test_methods_are_in_the_order_of_tables(comparison_folder):
     assert list(read(comparison_folder).methods) == theme.in_order(name for group in METHODS.values() for name in group)
+
+
+def test_a_champion_that_the_study_compared_with_nobody_is_compared_here(tmp_path, comparison_folder, comparison):
+    """Its ratios on the same jets are those that the study itself would have written."""
+    study = read(comparison_folder)
+    recorded = ensembles.ratios(study, 0.2)
+    silent = replace(study, sections={})
+    made = {(ratio.denominator, ratio.signal, ratio.weighting): ratio for ratio in ensembles.ratios(silent, 0.2)}
+    expected = [ratio for ratio in recorded if ratio.numerator == study.champion.detector]
+    assert len(expected) == len(made) == 2 * 2 * len(SHIFTS)
+    for ratio in expected:
+        assert made[ratio.denominator, ratio.signal, ratio.weighting].value.value == pytest.approx(ratio.value.value)

@@ -16,6 +16,7 @@ from darkclr_ray.reports.figures.curves import rejection
 from darkclr_ray.reports.figures.dots import Dots, dots
 from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS, detector_label
 from darkclr_ray.reports.page import Figure, Section
+from darkclr_ray.reports.sections import published
 from darkclr_ray.reports.sections.signals import effective_sizes, paper_rows
 from darkclr_ray.reports.tables import Cell, Table
 from darkclr_ray.reports.values import Value
@@ -38,6 +39,7 @@ def section(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> list[Se
         _table(study, "areas", areas, eps_s, _area, paper={"paper": {"aachen": PAPER_AREA}}),
         _table(study, "rejections_tight", tight, 0.1, _rejection),
     ]
+    blocks += published.table(study, eps_s)
     return [Section("detectors", "Every detector on every signal", blocks)]
 
 

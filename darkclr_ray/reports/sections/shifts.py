@@ -18,6 +18,9 @@ from darkclr_ray.reports.values import Value, or_nan
 Result = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Detector -> perturbation or variation -> facts."""
 
+MOST = 5
+"""Detectors beside each other in a table as wide as the page; the CSV has all."""
+
 
 def sections(study: Comparison) -> list[Section]:
     """A section for each of the two that the study looked at."""
@@ -60,7 +63,7 @@ def _stability(study: Comparison, result: Result) -> Table:
 
 def _systematics(study: Comparison, result: Result) -> Table:
     rows: list[dict[str, Cell]] = []
-    detectors = theme.in_order(result)
+    detectors = sorted(theme.in_order(result), key=lambda name: name not in theme.PROMINENT)
     for kind in dict.fromkeys(kind for found in result.values() for kind in found):
         row: dict[str, Cell] = {"variation": _words(kind)}
         for detector in detectors:
@@ -75,7 +78,7 @@ def _systematics(study: Comparison, result: Result) -> Table:
         Column("variation", "variation of the background"),
         *(
             Column(f"{detector}_{key}", heading, _label(study, detector))
-            for detector in detectors
+            for detector in detectors[:MOST]
             for key, heading in (("shift", "shift"), ("ratio", Markup("{} ratio").format(EPS_B)))
         ),
     ]
@@ -84,7 +87,7 @@ def _systematics(study: Comparison, result: Result) -> Table:
         "the nominal spread. “{} ratio”: share of background above the cut that keeps {} = 0.2 of {}, varied over "
         "nominal, matched, with its 68% interval: how wrong an estimate from simulation could be. {} {}"
     ).format(EPS_B, EPS_S, study.label(study.lead), _said(study, "systematics"), _ending(study, result))
-    return Table("systematics", caption, columns, rows)
+    return Table("systematics", caption, columns, rows, data=[{**row} for row in rows])
 
 
 def _interval(facts: Mapping[str, Any]) -> Value:

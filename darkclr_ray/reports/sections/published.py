@@ -1,0 +1,51 @@
+"""The benchmark beside published methods: the paper's Table 2."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from darkclr_ray.evaluation import published
+from darkclr_ray.reports import ensembles
+from darkclr_ray.reports.comparison import WEIGHTINGS, printed
+from darkclr_ray.reports.comparison_words import ending
+from darkclr_ray.reports.entrants import Comparison
+from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS
+from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.reports.values import Value
+
+BENCHMARK = "aachen"
+
+
+def table(study: Comparison, eps_s: float) -> list[Table]:
+    """Areas and rejections of all detectors on the Aachen benchmark, then the published ones; nothing where the study
+    did not look at it."""
+    if BENCHMARK not in study.main_signals:
+        return []
+    rows: list[dict[str, Cell]] = []
+    champion = study.champion
+    for ensemble in study.methods.values():
+        row: dict[str, Cell] = {"method": ensemble.label, "best": int(ensemble == champion), "source": "this study"}
+        row["labels"] = "yes" if ensemble.labels else "no"
+        for (_, weighting), entry in ensembles.entries(ensemble, eps_s, [BENCHMARK]).items():
+            row[f"auc_{weighting}"] = ensembles.noted(Value(entry.auc), entry.auc_deviation)
+            row[f"rejection_{weighting}"] = ensembles.noted(ensembles.rejection(entry), entry.deviation)
+        rows.append(row)
+    for name, area in published.AACHEN_AUC.items():
+        rejection = published.AACHEN_REJECTION[name]
+        numbers = {"auc_raw": printed(area), "rejection_raw": printed(rejection)}
+        rows.append({"method": name, "source": rejection.reference, "labels": "no", **numbers})
+    columns = [
+        Column("method", "method"),
+        Column("labels", "labels"),
+        *(
+            Column(f"{key}_{weighting}", heading, WEIGHTING_LABELS[weighting])
+            for weighting in WEIGHTINGS
+            for key, heading in (("auc", "AUC"), ("rejection", Markup("1/ε<sub>B</sub>")))
+        ),
+        Column("source", "whose numbers"),
+    ]
+    caption = Markup(
+        "The Aachen benchmark at {} = {:g} beside published methods (the paper’s Table 2), which used their own jets "
+        "and are not matched. {}"
+    ).format(EPS_S, eps_s, ending(study, study.methods.values()))
+    return [Table("published", caption, columns, rows)]
