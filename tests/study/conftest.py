@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +36,20 @@ TINY = {
 @pytest.fixture(scope="session")
 def jet_folder(tmp_path_factory: pytest.TempPathFactory, toy_jets: Callable[..., Jets]) -> Path:
     """Toy jets in the layout of a study's; aachen has fewer constituents."""
-    folder = tmp_path_factory.mktemp("jets")
+    return write_toys(tmp_path_factory.mktemp("jets"), toy_jets, SIZES)
+
+
+@pytest.fixture(scope="session")
+def labelled_folder(tmp_path_factory: pytest.TempPathFactory, toy_jets: Callable[..., Jets]) -> Path:
+    """The same with aachen to train on."""
+    sizes = {**SIZES, "train": {"qcd": 256, "aachen": 64}}
+    return write_toys(tmp_path_factory.mktemp("labelled"), toy_jets, sizes)
+
+
+def write_toys(folder: Path, toy_jets: Callable[..., Jets], sizes: Mapping[str, Mapping[str, int]]) -> Path:
+    """Toy jets by split and sample."""
     seed = 0
-    for split, samples in SIZES.items():
+    for split, samples in sizes.items():
         for sample, count in samples.items():
             seed += 1
             jets = toy_jets(count, seed=seed, most=20 if sample == "aachen" else 40)

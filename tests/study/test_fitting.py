@@ -122,6 +122,21 @@ def test_a_detector_without_training(crews: Crews, settings: StudySettings, jets
     np.testing.assert_array_equal(scores["test", "aachen", "multiplicity"], -jets.judged["test"]["aachen"].multiplicity)
 
 
+def test_two_energy_trainings_in_one_job(outcome: Outcome, crews: Crews, settings: StudySettings) -> None:
+    told = crews.run(DetectorJob(settings, ("raw_nae", "s_NAE")), "two energies")
+    assert told.state == "finished", told.reason
+    of_each = told.result["detectors"]
+    assert set(of_each["raw_nae"]) == {"energy"}
+    assert of_each["raw_nae"]["energy"] != of_each["s_NAE"]["energy"] == outcome.result["stages"]["energy"]
+    assert told.result["stages"]["energy"] == of_each["s_NAE"]["energy"]  # that of the score which is judged
+
+
+def test_labels_that_a_study_has_not_are_missed(crews: Crews, settings: StudySettings) -> None:
+    told = crews.run(DetectorJob(settings, ("supervised",)))
+    assert told.state == "failed"
+    assert "no training jets of the signal 'aachen' (supervised.signal)" in str(told.reason)
+
+
 def test_a_training_that_diverges_says_why(crews: Crews, settings: StudySettings) -> None:
     wild = settings.updated({"nae": {"step_size": 1e4, "steps": 40}})
     outcome = crews.run(DetectorJob(wild))

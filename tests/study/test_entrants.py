@@ -1,0 +1,66 @@
+"""Who takes part in a comparison, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+from darkclr_ray.detectors import registry
+from darkclr_ray.settings import preset
+from darkclr_ray.study.entrants import line_up, merged
+from darkclr_ray.study.jobs import DetectorJob
+from darkclr_ray.study.linear_test import LinearClassifierStudy
+from darkclr_ray.study.method_comparison import MethodComparison
+from darkclr_ray.study.robustness import Robustness
+
+SETTINGS = preset("laptop").updated({"comparison": {"encoder_seeds": 3, "autoencoder_seeds": 2, "d_z": (16, 64)}})
+
+
+def test_a_network_for_each_seed_that_matters() -> None:
+    everybody = line_up(SETTINGS, registry.names(), ["methods"], encoders=3, autoencoders=2)
+    count = {name: sum(name in entrant.detectors for entrant in everybody) for name in registry.names()}
+    assert count["multiplicity"] == count["jet_pt"] == 1
+    assert count["s_CLR"] == count["views_classifier"] == count["supervised"] == 3
+    assert count["s_NAE"] == count["JetCLR s_NAE"] == 6
+    assert count["raw_nae"] == 2
+    assert all(count.values())
+    energies = [entrant for entrant in everybody if "s_NAE" in entrant.detectors]
+    assert len({entrant.autoencoder_seed for entrant in energies}) == 6  # nested in encoders, none shared
+    for entrant in energies:
+        assert entrant.job.settings.seed == entrant.encoder_seed
+        assert entrant.job.settings.nae.seed == entrant.autoencoder_seed
+        assert isinstance(entrant.job, DetectorJob)
+        assert entrant.job.seed == SETTINGS.seed  # all are judged by the same draws
+
+
+def test_labels_keep_to_themselves() -> None:
+    for entrant in line_up(SETTINGS, registry.names(), ["methods"]):
+        assert len({detector["labels"] for detector in entrant.detectors.values()}) == 1
+    (trees,) = line_up(SETTINGS, ["boosted_trees"], ["methods"])
+    assert trees.labels
+    assert not line_up(SETTINGS, ["isolation_forest"], ["methods"])[0].labels
+
+
+def test_an_entrant_that_answers_two_questions_is_trained_once() -> None:
+    once = line_up(SETTINGS, ["s_CLR"], ["methods"])
+    again = line_up(SETTINGS, ["s_CLR"], ["dimensions"])
+    (entrant,) = merged([*once, *again])
+    assert entrant.sections == ("methods", "dimensions")
+
+
+@pytest.mark.parametrize("study", [MethodComparison, Robustness, LinearClassifierStudy])
+def test_the_studies_line_up(study: type[Robustness]) -> None:
+    entrants = study(SETTINGS, "laptop", ["run"]).entrants
+    assert len({entrant.key for entrant in entrants}) == len(entrants)
+    followers = [entrant.autoencoder_seed is not None for entrant in entrants]
+    assert followers == sorted(followers)  # whoever trains an encoder comes first
+    trained = {name for entrant in entrants for stage, name in entrant.trains.items() if stage == "representation"}
+    encoders = {MethodComparison: 2 * 2 * 3, Robustness: 3 + 4, LinearClassifierStudy: 2 * 3}
+    assert len(trained) == encoders[study]
+
+
+def test_methods_are_all_of_them() -> None:
+    entrants = MethodComparison(SETTINGS, "laptop", ["run"]).entrants
+    methods = {name for entrant in entrants if "methods" in entrant.sections for name in entrant.detectors}
+    assert methods == set(registry.names())
+    dimensions = {entrant.parameters["d_z"] for entrant in entrants if "dimensions" in entrant.sections}
+    assert dimensions == {16, 64}
