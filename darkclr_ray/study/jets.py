@@ -118,6 +118,8 @@ def open_study_jets(
     for beside in folders:
         for sample in beside.samples("test"):
             if sample in judged["test"]:
+                if _same_point(folder, beside, sample):
+                    continue  # a grid passes through the paper's points, and the first folder has those
                 raise ValueError(
                     f"{beside.path}: {sample!r} is in another folder, too, and names have to be unique; rename its "
                     f"folder, or leave it out of --comparison.further_jets"
@@ -128,3 +130,11 @@ def open_study_jets(
                 variants.append(sample)
     jets = {signal: folder.load("train", signal) for signal in labelled}
     return StudyJets(folder, training, judged, fingerprints, jets, folders, tuple(variants))
+
+
+def _same_point(first: JetFolder, second: JetFolder, name: str) -> bool:
+    """Whether a sample of two folders is the same point in the parameters of the generator."""
+    if name not in first.samples("test"):
+        return False
+    points = [folder.metadata("test", name).get("sample") for folder in (first, second)]
+    return points[0] is not None and points[0] == points[1]
