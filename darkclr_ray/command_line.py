@@ -106,9 +106,11 @@ class CommandLine(Generic[Model]):
         if fault["type"] == "missing":
             message = f"expected {kind_of(settings[name])} of more numbers"
         if fault["type"] == "value_error" and name not in settings:
-            return name, str(message)
-        setters = [(source, _lookup(change, path)) for source, change in changes if _lookup(change, path) is not None]
-        source, value = setters[-1] if setters else ("the default", None)
+            sources = [source for source, change in changes if _lookup(change, path)]
+            return name, f"{message} (from {' and '.join(sources) or 'the default'})"
+        setters = [source for source, change in changes if _lookup(change, path, _UNSET) is not _UNSET]
+        source = setters[-1] if setters else "the default"
+        value = _lookup(dict(changes).get(source), path)
         text = f"{name} = {shown(value)} (from {source}): {message[0].lower() + message[1:]}"
         choices = choices_of(settings[name]) if name in settings else ()
         return name, text + (nearest(str(value), choices) if choices else "")
@@ -126,7 +128,7 @@ class CommandLine(Generic[Model]):
             epilog="Each setting is taken from the command line if it is there, else from the YAML file, the preset, "
             "the default. Lists are written [16, 32, 64] or 16,32,64; nothing is written none.",
         )
-        defaults = self.model.model_validate(dict(self.presets[self.default])).model_dump()
+        values = {name: self.model.model_validate(dict(of)).model_dump() for name, of in self.presets.items()}
         first = parser.add_argument_group("what to start from")
         first.add_argument(
             "--preset", action="append", metavar="NAME", help=f"{', '.join(self.presets)} (default: {self.default})"
@@ -150,19 +152,19 @@ class CommandLine(Generic[Model]):
                     above, (model.__doc__ or "").split("\n\n")[0].replace("\n", " ")
                 )
             text = " ".join((field.description or "").split()).replace("`", "")
-            value = _lookup(defaults, name.split("."))
             groups[above].add_argument(
                 f"--{name}",
                 action="append",
                 metavar=kind_of(field),
-                help=f"{text} [{self._default(name, value)}]".replace("%", "%%"),
+                help=f"{text} [{self._default(name, values)}]".replace("%", "%%"),
             )
         return parser
 
-    def _default(self, name: str, value: Any) -> str:
+    def _default(self, name: str, values: Mapping[str, Any]) -> str:
+        value = _lookup(values[self.default], name.split("."))
         others = []
-        for preset, changes in self.presets.items():
-            other = _lookup(self.model.model_validate(dict(changes)).model_dump(), name.split("."))
+        for preset in self.presets:
+            other = _lookup(values[preset], name.split("."))
             if other != value:
                 others.append(f"{preset}: {shown(other)}")
         return "; ".join([f"default: {shown(value)}", *others])
@@ -386,10 +388,13 @@ def _only(name: str, texts: Sequence[str]) -> str:
     return texts[0]
 
 
-def _lookup(values: Any, path: Sequence[str]) -> Any:
+_UNSET = object()
+
+
+def _lookup(values: Any, path: Sequence[str], unset: Any = None) -> Any:
     for part in path:
         if not isinstance(values, Mapping) or part not in values:
-            return None
+            return unset
         values = values[part]
     return values
 
