@@ -189,13 +189,13 @@ class Maker:
         yield "sculpting", {"s_NAE": cut, "views_classifier": cut}
         ratio = {"ratio": 0.9, "low": 0.8, "high": 1.1, "confidence": 0.2, "bound": None}
         pair = {"raw": ratio, "matched": ratio}
-        shift = {"mean_shift": 0.01, "rms_shift": 0.12, "median_abs_shift": 0.05, "correlation": 0.99}
+        shift = {"mean": 0.01, "rms": 0.12, "median_abs": 0.05, "correlation": 0.99}
         signals = {"aachen": {"shift": shift, "nominal": 30.0, "perturbed": 29.0, "ratio": pair}}
         kinds = ("soft_emission", "collinear_splitting", "scale_up", "scale_down", "smearing")
         stable = {kind: {"spread": 1.0, "background": shift, "signals": signals} for kind in kinds}
         yield "stability", dict.fromkeys(("s_NAE", "views_classifier", "supervised"), stable)
-        sides = {side: {"nominal": 30.0, "varied": 28.0, **ratio} for side in ("raw", "matched")}
-        other = {"mean_shift": 0.03, "mean_shift_error": 0.01, "signals": {"aachen": sides}}
+        sides = {side: {"nominal": 30.0, "varied": 28.0, "ratio": ratio} for side in ("raw", "matched")}
+        other = {"mean_shift": 0.03, "mean_shift_low": 0.02, "mean_shift_high": 0.04, "signals": {"aachen": sides}}
         yield "systematics", {name: {"quarks": other, "no_mpi": other} for name in ("s_NAE", "views_classifier")}
         parts = variance_components(self.random.normal(3.5, 0.2, (3, 2, 4))).to_json()
         yield "variance", {"s_NAE": {signal: {"raw": parts, "matched": parts} for signal in SHIFTS}}

@@ -40,7 +40,7 @@ def _stability(study: Comparison, result: Result) -> Table:
     for detector in theme.in_order(result):
         row: dict[str, Cell] = {"detector": _label(study, detector)}
         for kind, facts in result[detector].items():
-            row[f"{kind}_shift"] = facts["background"]["rms_shift"]
+            row[f"{kind}_shift"] = facts["background"]["rms"]
             ratio = (facts.get("signals") or {}).get(study.lead, {}).get("ratio")
             if ratio:
                 row[f"{kind}_ratio"] = _interval(ratio["matched"])
@@ -72,7 +72,7 @@ def _systematics(study: Comparison, result: Result) -> Table:
                 row[f"{detector}_shift"] = facts["mean_shift"]
                 here = (facts.get("signals") or {}).get(study.lead)
                 if here:
-                    row[f"{detector}_ratio"] = _interval(here["matched"])
+                    row[f"{detector}_ratio"] = _interval(here["matched"]["ratio"])
         rows.append(row)
     columns = [
         Column("variation", "variation of the background"),
