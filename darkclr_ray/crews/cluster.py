@@ -68,12 +68,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if address:
-            check_reachable(address)
-            with unheard() as muttered:
-                try:
-                    context = ray.init(address=address, **common)
-                except Exception as error:
-                    raise ValueError(f"--address {address}: {reason(str(error), muttered())}") from error
+            context = join(address, **common)
         else:
             temporary = temporary_folder(logs.with_name("ray_folder"))
             context = ray.init(
@@ -96,6 +91,21 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             keep_logs(temporary, logs)
             shutil.rmtree(temporary, ignore_errors=True)
             logs.with_name("ray_folder").unlink(missing_ok=True)
+
+
+def join(address: str, **options: Any) -> Any:
+    """Join a cluster that somebody else started: `ray.init`, with one sentence where that is not possible.
+
+    Raises ValueError: nobody is there; it wants another token; its Ray or Python is another.
+    """
+    import ray
+
+    check_reachable(address)
+    with unheard() as muttered:
+        try:
+            return ray.init(address=address, **options)
+        except Exception as error:
+            raise ValueError(f"--address {address}: {reason(str(error), muttered())}") from error
 
 
 @contextlib.contextmanager
@@ -203,7 +213,14 @@ def check_shared(folder: Path) -> None:
             for node in nodes
         ]
         for node, answer in zip(nodes, answers, strict=True):
-            if not ray.get(answer, timeout=60):
+            try:
+                seen = ray.get(answer, timeout=60)
+            except ray.exceptions.RayError as error:
+                raise ValueError(
+                    f"node {node['NodeManagerAddress']} does not answer ({type(error).__name__}); take it out of the "
+                    f"cluster, or wait until it is back"
+                ) from error
+            if not seen:
                 raise ValueError(
                     f"{folder}: node {node['NodeManagerAddress']} does not see this folder; point --out at storage "
                     f"that all {len(nodes)} nodes share (NFS, for example)"

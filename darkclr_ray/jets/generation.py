@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from darkclr_ray.crews.cluster import join
 from darkclr_ray.jets.clustering import Selection, cluster, near, select, wrap
 from darkclr_ray.jets.counts import COUNTED, fractions
 from darkclr_ray.jets.detector import Detector, energy_flow
@@ -267,8 +268,11 @@ def _on_ray(tasks: Sequence[ShardTask], out: Path, workers: int | None, address:
 
     started = not ray.is_initialized()
     if started:
-        local: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **local)
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        if address:
+            join(address, **quiet)
+        else:
+            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
     try:
         remote = ray.remote(num_cpus=1, max_retries=3)(make_shard)
         out = out.resolve()
