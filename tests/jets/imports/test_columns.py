@@ -168,3 +168,11 @@ def test_truncated_root(truth, run: Callable, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(CannotImport, match=r"a.root: damaged or truncated"):
         run(path)
+
+
+def test_truncated_feather(truth, run: Callable, tmp_path: Path) -> None:
+    path = tmp_path / "a.feather"
+    pyarrow.feather.write_feather(pa.table(ragged(truth, ("px", "py", "pz", "E"))), path)
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(CannotImport, match=r"a.feather: damaged or truncated"):
+        run(path, columns=CARTESIAN)

@@ -147,3 +147,11 @@ def test_missing_branches_and_weights(far_apart, run: Callable, tmp_path: Path) 
     del arrays["EFlowPhoton"]
     with pytest.raises(CannotImport, match=r"lacks EFlowPhoton.ET, EFlowPhoton.Eta, EFlowPhoton.Phi"):
         run(write(tmp_path / "a.root", arrays))
+
+
+def test_truncated(far_apart, run: Callable, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.root", tree(far_apart))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(CannotImport, match=r"a.root: damaged or truncated"):
+        run(path)
+    assert not list((tmp_path / "jets").glob("*"))

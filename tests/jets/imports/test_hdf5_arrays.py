@@ -126,3 +126,11 @@ def test_stretches_do_not_matter(
     path = write(tmp_path / "a.h5", array=block(truth, ("px", "py", "pz", "E")))
     assert [len(raw) for raw in recognise(path, ImportOptions()).stream("")] == [9, 9, 9, 9, 4]
     compare(run(path)[0], truth)
+
+
+def test_truncated(truth, run: Callable, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", constituents=block(truth, ("px", "py", "pz", "E")))
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(CannotImport, match=r"a.h5: damaged or truncated"):
+        run(path)
+    assert not list((tmp_path / "jets").glob("*"))
