@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkclr_ray.crews.desk import Outcome
@@ -39,8 +40,11 @@ class Comparison(Study):
         return merged(self.line_up())
 
     def check(self) -> None:
-        """Raises ValueError also for a detector that there is not."""
+        """Raises ValueError also for a detector or an embedding scan that there is not."""
         super().check()
+        scan = self.settings.comparison.scan
+        if scan is not None and not any((Path(scan) / "trials").glob("*.json")):
+            raise ValueError(f"comparison.scan = {scan}: no embedding scan with trials in this folder")
         from darkclr_ray.detectors import registry
 
         for name in self.settings.comparison.detectors:
@@ -87,6 +91,7 @@ class Comparison(Study):
             ended[key] = record["state"]
             session.count(ended)
             session.display.say(f"{key}: {summary(record)}")
+            self.drop_arrays([entrant for entrant in left if entrant.key not in ended])
         if not session.sound():
             return INTERRUPTED
         if "COMPLETE" not in ended.values():
@@ -98,6 +103,15 @@ class Comparison(Study):
         self.folder.store.drop_arrays(())
         return 0
 
+    def drop_arrays(self, left: list[Entrant]) -> None:
+        """Free the disk of representations that none of those who are left will ask for."""
+        wanted = {entrant.trains.get("representation") for entrant in left}
+        names = {e.key: e.trains.get("representation") for e in self.entrants}
+        records = (read_json(path) for path in (self.folder.path / ENTRANTS).glob("*.json"))
+        idle = {r["stages"].get("representation") for r in records if names.get(r["key"]) not in wanted}
+        everything = {path.name for path in (self.folder.store.folder / "representation").glob("*")}
+        self.folder.store.drop_arrays(everything - idle)
+
     def conclude(self, session: Session) -> bool:
         """What belongs to the study as a whole; False where it was interrupted."""
         from darkclr_ray.study import sections
@@ -108,7 +122,11 @@ class Comparison(Study):
             if path.exists():
                 continue
             session.display.say(f"section {name}")
-            content = sections.SECTIONS[name](sections.Finished(self, session, records))
+            try:
+                content = sections.SECTIONS[name](sections.Finished(self, session, records))
+            except ValueError as error:  # too few jets for it, for example: the rest of the study is none the worse
+                session.display.say(f"section {name} is left out: {error}")
+                continue
             if not session.sound():
                 return False
             if content is not None:
