@@ -19,6 +19,7 @@ from darkclr_ray.reports.words import (
     rejection_words,
     standing,
     sure_verdict,
+    training_jets,
 )
 
 _KINDS = {
@@ -56,15 +57,13 @@ def trained(ensembles: Iterable[Ensemble]) -> Markup:
 
 def selected(ensembles: Iterable[Ensemble]) -> Markup:
     """What chose epochs and settings, for captions."""
-    words = dict.fromkeys(
-        str(entrant.selected_on["words"])
-        for ensemble in ensembles
-        for entrant in ensemble.entrants
-        if entrant.selected_on.get("words")
-    )
-    if not words:
-        return Markup("What selected epochs and settings was not recorded.")
-    return Markup("Selected on: {}.").format("; ".join(one.rstrip(".") for one in words))
+    found = [entrant.selected_on for ensemble in ensembles for entrant in ensemble.entrants]
+    parts = [
+        Markup("{}: {}.").format(title, "; ".join(words))
+        for title, key in (("Epochs", "epoch"), ("Settings", "settings"))
+        if (words := list(dict.fromkeys(str(facts[key]).rstrip(".") for facts in found if facts.get(key))))
+    ]
+    return Markup(" ").join(parts) or Markup("What selected epochs and settings was not recorded.")
 
 
 def ending(study: Comparison, ensembles: Iterable[Ensemble]) -> Markup:
@@ -73,6 +72,14 @@ def ending(study: Comparison, ensembles: Iterable[Ensemble]) -> Markup:
     return Markup("{} {} Numbers from the test split ({}).").format(
         trained(chosen), selected(chosen), counted(study, "test", study.main_signals)
     )
+
+
+def folds(study: Comparison) -> Markup:
+    """What was trained on what for a linear classifier test."""
+    return Markup(
+        "Encoders were trained on {} jets without labels; the classifiers use labels and were fitted to test jets, "
+        "each judged on the fold that it was not fitted to ({})."
+    ).format(training_jets(study), counted(study, "test", [study.lead]))
 
 
 def headline(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> Markup:
@@ -162,8 +169,10 @@ def linear_headline(study: Comparison) -> Markup:
 def summary(study: Comparison) -> list[Markup]:
     """The study in a few paragraphs: what the numbers and their errors mean."""
     first = next(one for entrant in study.complete for signals in entrant.test.values() for one in signals.values())
-    ensembles = list(study.methods.values()) or study.ensembles("linear") or study.ensembles("dimensions")
-    told = Markup("<strong>What was trained on what.</strong> {} {}").format(trained(ensembles), selected(ensembles))
+    ensembles = list(study.methods.values()) or study.ensembles("dimensions")
+    told = Markup("<strong>What was trained on what.</strong> {}").format(
+        Markup("{} {}").format(trained(ensembles), selected(ensembles)) if ensembles else folds(study)
+    )
     thresholds = Markup(
         "<strong>What the numbers mean.</strong> A rejection 1/ε<sub>B</sub> is quoted at the threshold that keeps {} "
         "of the <em>test signal itself</em>: the paper’s convention. A search that does not know its signal could not "

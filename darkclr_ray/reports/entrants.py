@@ -79,6 +79,11 @@ class Ensemble:
         """Whether it was told which jets are signal."""
         return bool(self.entrants[0].detectors.get(self.detector, {}).get("labels"))
 
+    @property
+    def has_seed(self) -> bool:
+        """Whether it is a network that depends on a seed, unlike a cut."""
+        return any(seed is not None for seed in self.entrants[0].seeds.values())
+
     @cached_property
     def evaluations(self) -> dict[str, list[Evaluation]]:
         """Signal -> one evaluation on test jets for each network."""
@@ -155,9 +160,12 @@ class Comparison(Study):
 
     @cached_property
     def champion(self) -> Ensemble | None:
-        """The label-free ensemble that somebody who knows no signal would choose: that which tells background best from
-        its own anomalous views; None where methods are not compared."""
+        """The ensemble that somebody who knows no signal would choose among networks that were trained without labels:
+        that which tells background best from its own anomalous views. Simple cuts stand aside, since views that lack
+        constituents are no test of them. Without any network, the best of the rest; None where methods are not
+        compared."""
         free = [ensemble for ensemble in self.methods.values() if not ensemble.labels]
+        free = [ensemble for ensemble in free if ensemble.has_seed] or free or list(self.methods.values())
         return max(free, key=lambda one: (one.blind_merit, one.detector == "s_NAE"), default=None)
 
     def result(self, section: str) -> Any:

@@ -74,10 +74,11 @@ def trained_and_selected(study: Scan) -> Markup:
     return Markup(
         "Trained on {} jets without labels; hyperparameters selected by the objective “{}” on the validation split "
         "({}); numbers from the test split ({})."
-    ).format(_training_jets(study), study.objective, selecting_jets(study), counted(study, "test"))
+    ).format(training_jets(study), study.objective, selecting_jets(study), counted(study, "test"))
 
 
-def _training_jets(study: Study) -> Markup:
+def training_jets(study: Study) -> Markup:
+    """What detectors without labels are trained on: "10,000 QCD"."""
     count = ((study.about.get("counts") or {}).get("train") or {}).get(study.background)
     number = Markup("{:,} ").format(count) if count else Markup("")
     return number + background_label(study)
@@ -175,7 +176,7 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
         "encoder’s representations of the same jets. No signal jet and no label enters a training; constituents’ {} "
         "enters {}."
     ).format(
-        _training_jets(study),
+        training_jets(study),
         P_T,
         "as a fraction of the jet’s"
         if settings["inputs"]["pt"] == "fraction"

@@ -33,7 +33,7 @@ METHODS = {
 }
 """Label -> detector -> how well it separates (see SHIFTS)."""
 SEEDS = {"DarkCLR": (1, 2, 3), "JetCLR": (1, 2), "untrained": (1,), "cuts": (None,), "supervised": (1, 2)}
-HOW = {"epoch": "lowest training loss", "words": "epochs by the lowest training loss; settings by the preset"}
+HOW = {"epoch": "that of the lowest training loss", "settings": "those of the preset"}
 
 Arrays = dict[str, np.ndarray]
 
@@ -142,8 +142,10 @@ class Maker:
                     facts = {"sections": ["linear"], "parameters": parameters}
                     power *= 1.0 if encoder == "DarkCLR" else 0.6
                     self.entrant(f"{features}-{encoder}-{d_z}", "linear", {f"linear {features}": power}, **facts)
-        parameters = {"dimension": 150, "features": "constituents", "encoder": "none"}
-        self.entrant("const", "linear", {"linear constituents": 0.3}, sections=["linear"], parameters=parameters)
+        for count in (5, 50):
+            parameters = {"d_z": 64, "dimension": 3 * count, "features": "constituents", "encoder": "none"}
+            facts = {"sections": ["linear"], "parameters": parameters}
+            self.entrant(f"constituents-{count}", "linear", {"linear constituents": 0.3}, **facts)
 
     def contamination(self) -> None:
         for fraction in (0.0, 0.001, 0.01, 0.03, 0.1):

@@ -89,7 +89,7 @@ def test_page_says_what_was_trained_on_what_and_where_thresholds_come_from(text)
     said = str(text)
     assert "Trained on 10,000 QCD jets without labels, except supervised" in said
     assert "10,000 QCD and 3,000 Aachen jets with labels" in said
-    assert "Selected on: epochs by the lowest training loss; settings by the preset." in said
+    assert "Epochs: that of the lowest training loss. Settings: those of the preset." in said
     assert "test signal itself" in said
     assert "only about 55%" in said
 

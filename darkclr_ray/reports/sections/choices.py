@@ -41,7 +41,8 @@ def _blind(study: Comparison, judged: list[Ensemble], eps_s: float) -> Table:
         "What somebody sees who knows no signal: rejection of background against its own anomalous views on validation "
         "jets ({}-matched, {} = 0.2, geometric mean over networks), and beside it the geometric mean over the {} "
         "signals of the {}-matched test rejection at {} = {:g}, which chose nothing. The marked detector is the one "
-        "that this choice takes among those without labels. {}"
+        "that this choice takes among networks without labels; cuts stand aside, as views that lack constituents are "
+        "no test of them. {}"
     ).format(P_T, EPS_S, len(study.main_signals), P_T, EPS_S, eps_s, ending(study, judged))
     rows = [_blind_row(study, one, eps_s, one.label, one == study.champion) for one in judged]
     columns = [Column("form", "detector"), Column("blind", "anomalous views"), Column("signals", "signals (test)")]

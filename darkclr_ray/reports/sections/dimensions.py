@@ -11,7 +11,7 @@ from markupsafe import Markup
 from darkclr_ray.evaluation.robustness import Entry
 from darkclr_ray.reports import ensembles, theme
 from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
-from darkclr_ray.reports.comparison_words import ending
+from darkclr_ray.reports.comparison_words import ending, folds
 from darkclr_ray.reports.entrants import Comparison, Ensemble
 from darkclr_ray.reports.figures.curves import AUC, Curve, against, rejection
 from darkclr_ray.reports.labels import D_Z, EPS_S, WEIGHTING_LABELS, Axis
@@ -44,14 +44,15 @@ def _ordered(study: Comparison, name: str) -> list[Ensemble]:
     """The ensembles of a section, those of one curve after one another, in the order of the dimension."""
     found = study.ensembles(name)
     known = {name: at for at, name in enumerate(dict.fromkeys(one.detector for one in found))}
-    return sorted(found, key=lambda one: (known[one.detector], _encoder(one), one.parameters.get("d_z") or 0))
+    return sorted(found, key=lambda one: (known[one.detector], _encoder(one), _place(one)))
 
 
 def _table(study: Comparison, name: str, found: Sequence[Ensemble], eps_s: float) -> Table:
     """What the figure shows, as numbers."""
     rows: list[dict[str, Cell]] = []
     for one in found:
-        row: dict[str, Cell] = {"what": _name(one), "d_z": str(one.parameters.get("d_z") or "")}
+        no_encoder = one.parameters.get("encoder") == "none"
+        row: dict[str, Cell] = {"what": _name(one), "d_z": "" if no_encoder else str(one.parameters["d_z"])}
         row["dimension"] = str(one.parameters.get("dimension") or "")
         for (_, weighting), entry in ensembles.entries(one, eps_s, [study.lead]).items():
             row[f"rejection_{weighting}"] = ensembles.noted(ensembles.rejection(entry), entry.deviation)
@@ -68,7 +69,7 @@ def _table(study: Comparison, name: str, found: Sequence[Ensemble], eps_s: float
         ),
     ]
     caption = Markup("{} against background, rejection at {} = {:g}; errors as in the figure. {}").format(
-        study.label(study.lead), EPS_S, eps_s, ending(study, found)
+        study.label(study.lead), EPS_S, eps_s, folds(study) if name == LINEAR else ending(study, found)
     )
     return Table(f"{name}_numbers", caption, columns, rows)
 
@@ -87,22 +88,22 @@ def linear(study: Comparison, eps_s: float) -> Figure:
     """Rejection and AUC of linear classifiers on the leading signal against the embedding dimension."""
     found = _ordered(study, LINEAR)
     caption = Markup(
-        "Linear classifiers of {} against background (the paper’s Fig. 6; logistic regression, labels used, judged on "
-        "folds that they were not fitted on) on the head’s representation, on the representation before the head, and "
-        "on the constituents themselves, which have no {} and are drawn as a level. Encoders: DarkCLR unless stated. "
-        "Bands: standard deviation over encoder seeds, and for rejections the test sample; dotted: chance. {}"
-    ).format(study.label(study.lead), D_Z, ending(study, found))
+        "Linear classifiers of {} against background (the paper’s Fig. 6) on the head’s representation, on the "
+        "representation before the head (each against the {} of its encoder), and on the constituents themselves "
+        "(against three times their number). Encoders: DarkCLR unless stated. Dark bands: standard deviation over "
+        "encoder seeds; light ones: test sample; dotted: chance. {}"
+    ).format(study.label(study.lead), D_Z, folds(study))
     return _figure(LINEAR, study, found, eps_s, caption)
 
 
 def _figure(name: str, study: Comparison, found: Sequence[Ensemble], eps_s: float, caption: Markup) -> Figure:
-    places = sorted({int(one.parameters["d_z"]) for one in found if one.parameters.get("d_z") is not None}) or [1]
+    places = sorted({_place(one) for one in found})
     axis = Axis(AXIS_TITLE, {str(at): float(at) for at in places}, log=True)
     panels = {str(WEIGHTING_LABELS[weighting]): weighting for weighting in WEIGHTINGS}
     rows = [
         (
             quantity,
-            {title: _curves(study, found, weighting, eps_s, places, area=area) for title, weighting in panels.items()},
+            {title: _curves(study, found, weighting, eps_s, area=area) for title, weighting in panels.items()},
         )
         for quantity, area in ((rejection(eps_s), False), (AUC, True))
     ]
@@ -116,11 +117,10 @@ def _curves(
     found: Sequence[Ensemble],
     weighting: Weighting,
     eps_s: float,
-    places: Sequence[int],
     *,
     area: bool,
 ) -> list[Curve]:
-    """A curve for each detector and encoder; what has no dimension is drawn at all of them."""
+    """A curve for each detector and encoder."""
     result = []
     for (detector, encoder), members in groupby(found, key=lambda one: (one.detector, _encoder(one))):
         entries: dict[str, Entry] = {}
@@ -128,8 +128,7 @@ def _curves(
         for one in members:
             here = ensembles.entries(one, eps_s, [study.lead]).get((study.lead, weighting))
             if here is not None:
-                known = one.parameters.get("d_z")
-                entries |= {str(at): here for at in (places if known is None else [int(known)])}
+                entries[str(_place(one))] = here
                 label = _name(one)
         if entries:
             result.append(_curve(entries, detector, encoder, label, study.looks[detector], area=area))
@@ -140,6 +139,11 @@ def _name(ensemble: Ensemble) -> Markup:
     """The detector, or the features of a linear classifier, with the encoder where it is not DarkCLR's."""
     encoder = _encoder(ensemble)
     return Markup("{}, {}").format(ensemble.label, encoder) if encoder else ensemble.label
+
+
+def _place(ensemble: Ensemble) -> int:
+    """Where an ensemble stands on the axis: the dimension of its encoder, or the number of features without one."""
+    return int(ensemble.parameters["dimension" if ensemble.parameters.get("encoder") == "none" else "d_z"])
 
 
 def _encoder(ensemble: Ensemble) -> str:

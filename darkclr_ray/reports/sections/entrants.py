@@ -55,7 +55,11 @@ def _chains(entrant: Entrant) -> dict[str, dict[str, Cell]]:
 
 def _rows(entrant: Entrant) -> list[dict[str, Cell]]:
     words = Markup("<br>").join(Counter([*([entrant.reason] if entrant.reason else []), *entrant.warnings]))
-    first: dict[str, Cell] = {"entrant": entrant.key, "state": entrant.state.lower(), "words": words}
+    first: dict[str, Cell] = {
+        "entrant": entrant.key,
+        "state": {"FAIL": "failed"}.get(entrant.state, entrant.state.lower()),
+        "words": words,
+    }
     chains = _chains(entrant)
     if not chains:
         return [first] if words else []

@@ -93,8 +93,8 @@ def _ratios(study: Comparison, found: Mapping[str, Numbers], marks: Mapping[str,
             panels[f"{study.methods[name].label},<br>{WEIGHTING_LABELS[weighting]}"] = cells
             data += [_row(name, told, weighting, at, ratio) for at, ratio in cells.items()]
     caption = Markup(
-        "Rejection of detectors without labels over that of {} ({}). Above 1 the former is ahead; whether it is so "
-        "beyond chance the paired comparisons say. {}"
+        "Rejection of detectors without labels over that of {} ({}). Above 1 the former has the larger number on "
+        "these jets; points of the grid were not compared in pairs, their errors stand in the CSV of the maps. {}"
     ).format(
         study.methods[told].label,
         study.methods[told].trained_on.get("words", "its training jets were not recorded"),
