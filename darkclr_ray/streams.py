@@ -28,7 +28,7 @@ from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
-from darkclr_ray.augmentations.views import ViewBatch, check, log_left_out, make_views
+from darkclr_ray.augmentations.views import ViewBatch, check, log_left_out, views_of_batches
 from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
 from darkclr_ray.jets.folder import JetFolder
 from darkclr_ray.jets.packed import Jets
@@ -248,9 +248,9 @@ def _augmented(tasks: pa.Table, recipe: RayViews, part: slice) -> Iterator[pa.Ta
         pool = recipe.plan.pools(task["epoch"])[task["pool"]]
         rows = pool.rows()
         jets, places = recipe.source.read(rows)
-        for step, wanted in enumerate(pool.batches()[:, part], pool.first_step):
-            batch = jets.take(places[np.searchsorted(rows, wanted)])
-            yield _packed(make_views(batch, recipe.views, recipe.inputs, seed=recipe.seed, epoch=pool.epoch, step=step))
+        batches = places[np.searchsorted(rows, pool.batches()[:, part])]
+        how = {"seed": recipe.seed, "epoch": pool.epoch, "first_step": pool.first_step}
+        yield from map(_packed, views_of_batches(jets, batches, recipe.views, recipe.inputs, **how))
 
 
 _ARRAYS = ("constituents", "offsets", "ids")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ _GOLDEN = 0x9E3779B97F4A7C15  # SplitMix64's step: 2**64 over the golden ratio, 
 _STREAMS = np.uint64(_GOLDEN)
 
 
+@lru_cache(maxsize=1024)
 def digest(*key: int | str) -> int:
     """64 well mixed bits of a tuple of integers and strings (blake2b).
 

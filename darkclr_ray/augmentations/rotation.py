@@ -36,6 +36,8 @@ class Rotation:
         pt, eta, phi = constituents.T
         rotated = np.empty((3, len(pt)), dtype=np.float32)
         rotated[0] = pt
-        np.subtract(cosine * eta, sine * phi, out=rotated[1])
-        np.add(sine * eta, cosine * phi, out=rotated[2])
+        np.multiply(cosine, eta, out=rotated[1])
+        rotated[1] -= sine * phi
+        np.multiply(sine, eta, out=rotated[2])
+        rotated[2] += np.multiply(cosine, phi, out=cosine)
         return rotated.T, offsets

@@ -26,6 +26,9 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 
 logger = logging.getLogger(__name__)
 
+AT_ONCE = 2048
+"""Jets that views are made of at a time, about: beyond, the arrays leave the cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class ViewBatch:
@@ -106,9 +109,10 @@ class MemoryViews:
         log_left_out(self.plan)
         for epoch in range(first_epoch, last_epoch):
             for pool in self.plan.pools(epoch):
-                for step, rows in enumerate(pool.batches()[:, part], pool.first_step):
-                    jets = self.sample.jets.take(rows)
-                    yield make_views(jets, self.views, self.inputs, seed=self.seed, epoch=epoch, step=step)
+                batches, first = pool.batches()[:, part], pool.first_step
+                yield from views_of_batches(
+                    self.sample.jets, batches, self.views, self.inputs, seed=self.seed, epoch=epoch, first_step=first
+                )
 
 
 def log_left_out(plan: BatchPlan) -> None:
@@ -145,6 +149,42 @@ def make_views(
         parts.append(packed)
     constituents, offsets = _scaled(parts, jets, inputs)
     return ViewBatch(constituents, offsets, jets.ids, len(parts), epoch, step)
+
+
+def views_of_batches(
+    jets: Jets,
+    batches: NDArray[np.int64],
+    views: ViewSettings,
+    inputs: InputSettings,
+    *,
+    seed: int,
+    epoch: int,
+    first_step: int,
+) -> Iterator[ViewBatch]:
+    """The views of batches of these jets, given by their places (steps, jets a batch), as `make_views` makes them.
+
+    Small batches are made some at a time: on few jets numpy's calls take longer than their work.
+    """
+    steps, size = batches.shape
+    together = max(1, AT_ONCE // size)
+    for start in range(0, steps, together):
+        places = batches[start : start + together]
+        some = jets.take(places.ravel(), hardest=inputs.constituents)
+        made = make_views(some, views, inputs, seed=seed, epoch=epoch, step=first_step + start)
+        if len(places) == 1:
+            yield made
+            continue
+        for batch in range(len(places)):
+            yield _part(made, slice(batch * size, (batch + 1) * size), first_step + start + batch)
+
+
+def _part(made: ViewBatch, jets: slice, step: int) -> ViewBatch:
+    """The batch of some jets of a larger one, which is left alone."""
+    offsets = [made.offsets[view * len(made) :][jets.start : jets.stop + 1] for view in range(made.views)]
+    constituents = np.concatenate([made.constituents[part[0] : part[-1]] for part in offsets])
+    sizes = np.concatenate([np.diff(part) for part in offsets])
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    return ViewBatch(constituents, ends, made.ids[jets], made.views, made.epoch, step)
 
 
 def check(views: ViewSettings, inputs: InputSettings) -> None:

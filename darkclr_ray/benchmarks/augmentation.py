@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from darkclr_ray.augmentations.views import make_views
+from darkclr_ray.augmentations.views import views_of_batches
 from darkclr_ray.benchmarks.hardware import copy_rate
 from darkclr_ray.benchmarks.inputs import starter_background
 from darkclr_ray.benchmarks.interleaved import interleaved
@@ -15,6 +15,9 @@ from darkclr_ray.benchmarks.plain import three_views
 from darkclr_ray.benchmarks.row import OURS, PLAIN, Row
 from darkclr_ray.networks.padded import pad
 from darkclr_ray.settings import preset
+
+BATCHES = 16
+"""Batches that are made at a time."""
 
 
 def rows(repetitions: int) -> Iterator[Row]:
@@ -30,9 +33,9 @@ def rows(repetitions: int) -> Iterator[Row]:
     for batch_size in (256, 2048):
 
         def ours(size: int = batch_size) -> float:
-            batch = jets.take(random.integers(0, len(jets), size))
-            make_views(batch, settings.views, settings.inputs, seed=1, epoch=0)
-            return size
+            batches = random.integers(0, len(jets), (BATCHES, size))
+            made = views_of_batches(jets, batches, settings.views, settings.inputs, seed=1, epoch=0, first_step=0)
+            return sum(len(batch) for batch in made)
 
         def plain(size: int = batch_size) -> float:
             three_views(padded[torch.from_numpy(random.integers(0, len(jets), size))], 0.5)

@@ -58,15 +58,18 @@ class Jets:
         """Number of constituents of each jet, (B,)."""
         return np.diff(self.offsets)
 
-    def take(self, indices: NDArray[np.int64]) -> Jets:
-        """Jets at the given positions, in the given order.
+    def take(self, indices: NDArray[np.int64], *, hardest: int | None = None) -> Jets:
+        """Jets at the given positions, in the given order, with at most the ``hardest`` constituents of each.
 
         >>> jets = Jets.from_lists([[[9.0, 0.0, 0.0], [1.0, 0.1, 0.0]], [[5.0, 0.0, 0.0]]])
         >>> jets.take(np.array([1])).constituents.tolist()
         [[5.0, 0.0, 0.0]]
         """
         indices = np.asarray(indices, dtype=np.int64)
-        rows, offsets = gather_rows(self.offsets, indices)
+        starts = self.offsets[:-1][indices]
+        sizes = self.offsets[1:][indices] - starts
+        kept = sizes if hardest is None else np.minimum(sizes, hardest)
+        rows, offsets = ragged_arange(starts, kept)
         constituents = np.take(self.constituents, rows, axis=0)  # a third of the time of constituents[rows]
         return Jets(constituents, offsets, self.ids[indices], self.events[indices], self.kinematics[indices])
 
@@ -133,11 +136,6 @@ def ragged_arange(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[
     np.cumsum(sizes, out=offsets[1:])
     rows = np.arange(offsets[-1], dtype=np.int64) + np.repeat(starts - offsets[:-1], sizes)
     return rows, offsets
-
-
-def gather_rows(offsets: NDArray[np.int64], indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Constituent rows of the jets at ``indices``, and the offsets of the gathered batch."""
-    return ragged_arange(offsets[:-1][indices], np.diff(offsets)[indices])
 
 
 def vector_pt(constituents: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
