@@ -22,16 +22,20 @@ def main(arguments: Sequence[str], program: str) -> int:
     line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
     line.add_argument("model", help='folder of a model, such as best/ of a study, or "pretrained"')
     line.add_argument("--out", type=Path, required=True, help="file to write: NAME.onnx or NAME.pt2")
-    line.add_argument("--detectors", metavar="NAME,...", help="only these of the model (all of them)")
+    line.add_argument(
+        "--detectors",
+        metavar="NAME,...",
+        help="only these of the model (all but those that are code of somebody's own)",
+    )
     words = line.read(arguments)
     if words.out.suffix not in ENDINGS or words.out.is_dir():
         raise ValueError(f"{words.out}: --out wants a file that ends in {' or '.join(ENDINGS)}")
     check_writable(words.out.parent, "--out")
     from darkclr_ray.detectors.exporting import export_onnx, export_torch
-    from darkclr_ray.detectors.models import describe, load_model
+    from darkclr_ray.detectors.models import load_model, trusted
     from darkclr_ray.training.runner import Runner
 
-    names = words.detectors.split(",") if words.detectors else describe(words.model)["detectors"]
+    names = words.detectors.split(",") if words.detectors else trusted(words.model)
     runner = Runner(device="cpu")
     detectors = [load_model(words.model, name, runner) for name in names]
     words.out.parent.mkdir(parents=True, exist_ok=True)

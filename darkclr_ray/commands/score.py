@@ -31,10 +31,10 @@ def main(arguments: Sequence[str], program: str) -> int:
     if words.out.is_dir():
         raise ValueError(f"{words.out}: is a folder; --out wants a file, such as scores.parquet")
     check_writable(words.out.parent, "--out")
-    from darkclr_ray.detectors.models import describe, load_model
+    from darkclr_ray.detectors.models import describe, load_model, trusted
     from darkclr_ray.training.runner import Runner
 
-    entries = words.detectors.split(",") if words.detectors else describe(words.model)["detectors"]
+    entries = words.detectors.split(",") if words.detectors else trusted(words.model)
     runner = Runner(device=words.device)
     detectors = [load_model(words.model, entry, runner) for entry in entries]
     jets = write_scores(words.out, shards, detectors, {"model": str(words.model), **describe(words.model)})
@@ -53,7 +53,11 @@ def parser(program: str) -> Parser:
         required=True,
         help='folder of a model, such as best/ of a study, or "pretrained", which ships with the package',
     )
-    line.add_argument("--detectors", metavar="NAME,...", help="only these of the model (all of them)")
+    line.add_argument(
+        "--detectors",
+        metavar="NAME,...",
+        help="only these of the model (all but those that are code of somebody's own)",
+    )
     line.add_argument("--out", type=Path, default=Path("scores.parquet"), help="file of the scores (%(default)s)")
     line.add_argument("--device", help="cpu, cuda, ... (a GPU where there is one)")
     return line

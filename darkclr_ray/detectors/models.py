@@ -140,12 +140,19 @@ def load_model(folder: str | Path, name: str | None = None, runner: Runner | Non
         ValueError: no model, no such detector in it, or damaged weights.
     """
     there = describe(folder)["detectors"]
-    if name is None and ":" in there[0]:
-        raise ValueError(f"{folder}: holds {there[0]}, which is not part of this package; ask for it by that name")
-    chosen = there[0] if name is None else name
+    chosen = trusted(folder)[0] if name is None else name
     if chosen not in there:
         raise ValueError(f"{folder}: has no detector {chosen!r}; it has {', '.join(there)}")
     return registry.find(chosen).load(located(folder), runner)
+
+
+def trusted(folder: str | Path) -> list[str]:
+    """A model's detectors but for those that are other people's code. Raises ValueError where there are no others."""
+    there = describe(folder)["detectors"]
+    known = [name for name in there if ":" not in name]
+    if not known:
+        raise ValueError(f"{folder}: holds {', '.join(there)}, which is not part of this package; ask for it by name")
+    return known
 
 
 def located(folder: str | Path) -> Path:

@@ -46,7 +46,7 @@ def test_a_model_runs_no_code_that_was_not_asked_for(fitted, tmp_path: Path) -> 
     save_model(tmp_path / "model", [fitted["s_CLR"]], jets={})
     description = describe(tmp_path / "model") | {"detectors": ["antigravity:Detector"]}
     (tmp_path / "model" / "model.json").write_text(json.dumps(description))
-    with pytest.raises(ValueError, match="not part of this package; ask for it by that name"):
+    with pytest.raises(ValueError, match="not part of this package; ask for it by name"):
         load_model(tmp_path / "model")
 
 
