@@ -170,7 +170,7 @@ def _signal(
             replica.append(efficiencies(drawn, signals))
 
     def one_cut(side: int, weights: list[Floats]) -> OneCut:
-        rejections = [rejection_or_bound(eps_b, w)[0] for eps_b, w in zip(observed[side], weights, strict=True)]
+        rejections = [float(rejection_or_bound(eps_b, w)[0]) for eps_b, w in zip(observed[side], weights, strict=True)]
         floor = np.array([w.max() for w in weights]) / sizes
         ratio = ratio_of(observed[side], np.array(replica)[:, side], sizes, floor, level)
         return OneCut(rejections[0], rejections[1], ratio)
