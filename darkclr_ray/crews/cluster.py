@@ -71,15 +71,23 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             context = join(address, **common)
         else:
             temporary = temporary_folder(logs.with_name("ray_folder"))
-            context = ray.init(
-                address="local",
-                num_cpus=max(2, len(os.sched_getaffinity(0))),
-                object_store_memory=object_store,
-                include_dashboard=True,
-                dashboard_host="127.0.0.1",
-                _temp_dir=str(temporary),
-                **common,
-            )
+            try:
+                context = ray.init(
+                    address="local",
+                    num_cpus=max(2, len(os.sched_getaffinity(0))),
+                    object_store_memory=object_store,
+                    include_dashboard=True,
+                    dashboard_host="127.0.0.1",
+                    _temp_dir=str(temporary),
+                    **common,
+                )
+            except Exception as error:
+                ray.shutdown()
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise ValueError(
+                    f"Ray does not start on this machine: {' '.join(str(error).split())} Where the machine is only "
+                    f"very busy, the same command works later"
+                ) from error
     try:
         with quiet(logs.parent / "study.log"):
             try:

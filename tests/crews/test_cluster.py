@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from darkclr_ray.crews.cluster import PREFIX, check_reachable, quiet, reason, sees, temporary_folder, unheard
+from darkclr_ray.crews.cluster import (
+    PREFIX,
+    check_reachable,
+    quiet,
+    reason,
+    running_ray,
+    sees,
+    temporary_folder,
+    unheard,
+)
+from darkclr_ray.settings import ComputeSettings
 
 
 def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -92,3 +102,16 @@ def test_a_node_that_does_not_see_the_folder() -> None:
         token.flush()
         assert sees(token.name)
     assert not sees(token.name)
+
+
+@pytest.mark.slow
+def test_where_ray_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "logs").mkdir()
+    too_small = 1
+    with (
+        pytest.raises(ValueError, match=r"Ray does not start on this machine: .*the same command works later"),
+        running_ray(ComputeSettings(), tmp_path / "logs" / "ray", too_small),
+    ):
+        pass
+    assert not any(tmp_path.glob(f"{PREFIX}*"))

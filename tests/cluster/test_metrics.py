@@ -1,0 +1,71 @@
+"""What a running study tells, and whom: scraped while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..nodes.study_run import ROOT, StudyRun, listening
+
+pytestmark = pytest.mark.slow
+
+GPU_ONLY = {"ray_node_gpus_utilization", "ray_node_gram_used"}
+TOKEN = secrets.token_hex(32)
+
+
+def shown() -> set[str]:
+    """Metrics on the panels of our board."""
+    board = json.loads((ROOT / "cluster" / "monitoring" / "grafana-darkclr.json").read_text(encoding="utf-8"))
+    targets = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    return {name for expression in targets for name in re.findall(r"\bray_\w+", expression)}
+
+
+def scraped(run: StudyRun) -> set[str]:
+    """Names of all samples that the study's nodes tell right now, as Prometheus would find and read them."""
+    try:
+        ray = Path((run.folder / "logs" / "ray_folder").read_text())
+        groups = json.loads((ray / "prom_metrics_service_discovery.json").read_text())
+    except (OSError, ValueError):
+        return set()
+    names: set[str] = set()
+    for target in {target for group in groups for target in group["targets"]}:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{target}/metrics", timeout=5) as answer:
+            names |= set(re.findall(r"^(ray_\w+)", answer.read().decode(), flags=re.MULTILINE))
+    return names
+
+
+@pytest.fixture
+def run(tmp_path: Path, jet_folder: Path, tiny_options: list[str]) -> Iterator[StudyRun]:
+    run = StudyRun(tmp_path / "results", jet_folder, tiny_options)
+    run.options |= {"--contrastive.epochs": "100"}
+    run.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_metrics_report_interval_ms": "1000"}
+    yield run
+    run.end()
+
+
+def test_a_study_exports_what_the_board_shows_and_keeps_the_rest_to_itself(run: StudyRun) -> None:
+    names: set[str] = set()
+    run.start()
+    assert run.process is not None
+    dashboard: set[str] = set()
+    while run.process.poll() is None:
+        names |= scraped(run)
+        found = re.search(r"dashboard +http://127\.0\.0\.1:(\d+)", run.screen())
+        if found:
+            dashboard |= listening(int(found[1]))
+        time.sleep(0.5)
+    run.finish()
+    assert shown() - names <= GPU_ONLY
+    print(sorted(name for name in names if name.startswith("ray_darkclr")))
+    assert dashboard == {"0100007F"}  # loopback
+    for path in (path for path in run.folder.rglob("*") if path.is_file()):  # Ray's logs are among them
+        assert TOKEN.encode() not in path.read_bytes(), path
+    assert TOKEN not in run.screen()
