@@ -110,13 +110,13 @@ def of_trial(trial: Trial, score: str, signal: str) -> Evaluation | None:
 
 
 def roc_of(
-    study: Study, scored: ScoredJets, detector: str, signal: str, eps_s: NDArray[np.float64]
+    study: Study, scored: ScoredJets, detector: str, signal: str, eps_s: NDArray[np.float64], replicas: int = 200
 ) -> tuple[Band, Band]:
     """ROC curve of one detector with its bands, raw and matched."""
     samples = scored.of(study.background), scored.of(signal)
     columns = scored.scores[detector], scored.pt, scored.events
     parts = (column[rows] for column in columns for rows in samples)
-    return roc_bands(*parts, eps_s=eps_s, seed=int(study.settings["seed"]))
+    return roc_bands(*parts, eps_s=eps_s, seed=int(study.settings["seed"]), replicas=replicas)
 
 
 def ratios(study: Scan, scored: ScoredJets, eps_s: float) -> list[Ratio]:

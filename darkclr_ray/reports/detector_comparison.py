@@ -28,6 +28,7 @@ from darkclr_ray.reports.sections import (
     summary,
     training,
 )
+from darkclr_ray.reports.values import Value
 
 EPS = 0.2
 """Signal efficiency at which rejections are shown, as in the paper."""
@@ -89,7 +90,14 @@ def key_figure(study: Comparison) -> Figure:
             places = {signal: entry for (signal, side), entry in found.items() if side == weighting}
             curves.append(ensembles.rejection_curve(places, one.detector, label=one.label))
         if weighting == "raw":
-            curves += [Curve(name, numbers) for name, numbers in PAPER.items()]
+            curves += [
+                Curve(
+                    name,
+                    {at: Value(one.value) for at, one in numbers.items()},
+                    {at: one.up for at, one in numbers.items()},
+                )
+                for name, numbers in PAPER.items()
+            ]
         panels[str(WEIGHTING_LABELS[weighting])] = curves
     samples = {name: study.samples[name] for name in study.main_signals}
     caption = Markup(

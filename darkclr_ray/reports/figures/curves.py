@@ -107,7 +107,7 @@ def against(
                 figure.update_xaxes(title_text=str(axis.title), row=row, col=column)
         figure.update_yaxes(_y_axis(quantity, _values(panels)), row=row)
         figure.update_yaxes(title_text=str(quantity.title), row=row, col=1)
-    lines = math.ceil(sum(len(re.sub("<.*?>", "", name)) + 8 for name in named) / 115)  # of the legend
+    lines = math.ceil(sum(len(re.sub("<.*?>", "", name)) + 8 for name in named) / 130)  # of the legend
     more = 24 * max(lines - 1, 0)
     return theme.dress(figure, height + more).update_layout(margin={"t": 62 + more})
 

@@ -22,6 +22,9 @@ from darkclr_ray.reports.values import Value
 
 Data = list[dict[str, Cell]]
 
+REPLICAS = 60
+"""Of the bootstrap of each band: enough for bands of 68%, and a page with 20 curves is built within a minute."""
+
 
 def section(study: Comparison, eps_s: float) -> list[Section]:
     """The two figures; nothing where the study kept no scores of the detectors that would be shown."""
@@ -49,7 +52,7 @@ def _methods(
     panels: dict[str, list[roc.Roc]] = {str(WEIGHTING_LABELS[weighting]): [] for weighting in WEIGHTINGS}
     data: Data = []
     for one in shown:
-        bands = comparison.roc_of(study, scored[one.detector], one.detector, study.lead, GRID)
+        bands = comparison.roc_of(study, scored[one.detector], one.detector, study.lead, GRID, REPLICAS)
         for weighting, band in zip(WEIGHTINGS, bands, strict=True):
             panels[str(WEIGHTING_LABELS[weighting])].append(_curve(str(one.label), study.looks[one.detector], band))
             data += _rows(band, detector=one.detector, signal=study.lead, weighting=weighting)
@@ -74,7 +77,7 @@ def _signals(
     for one in [*free, *told][:3]:
         curves = panels.setdefault(f"{one.label}, {WEIGHTING_LABELS['matched']}", [])
         for signal in study.main_signals:
-            band = comparison.roc_of(study, scored[one.detector], one.detector, signal, GRID)[1]
+            band = comparison.roc_of(study, scored[one.detector], one.detector, signal, GRID, REPLICAS)[1]
             curves.append(_curve(str(study.label(signal)), looks[signal], band))
             data += _rows(band, detector=one.detector, signal=signal, weighting="matched")
     if not panels:
