@@ -2,7 +2,7 @@
 
 Elsewhere: HTML that came from a file or a user (tests/reports/test_page.py), names on the command line
 (tests/test_bad_input.py), HDF5 (tests/jets/imports/test_hdf5_tables.py), models (tests/detectors/test_models.py);
-tokens, and where dashboards listen (tests/cluster/test_metrics.py and tests/nodes/test_joining.py, slow).
+tokens, and where dashboards listen (tests/cluster/test_metrics.py, slow).
 """
 
 from __future__ import annotations
