@@ -139,7 +139,7 @@ class StoredRunner(Runner):
             return kept
         z = super().represent(encoder, jets, layer)
         if path is not None and self.rank == 0:
-            partial_path = path.with_suffix(".partial")
+            partial_path = path.with_name(f"{path.name}.{self.place.job}.partial")  # others may be at it, too
             with open(partial_path, "wb") as file:
                 np.save(file, z)
             partial_path.replace(path)
