@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from darkclr_ray.augmentations.views import MemoryViews
+from darkclr_ray.benchmarks.hardware import automatic
 from darkclr_ray.benchmarks.inputs import repeated, settings_of, starter_background, synthetic, training_on
 from darkclr_ray.benchmarks.interleaved import Action, interleaved
 from darkclr_ray.benchmarks.row import Row
@@ -70,7 +71,8 @@ def epoch(count: int) -> Action:
 def step(settings: StudySettings, jets: Jets, work: int = 1) -> Action:
     """A step of the encoder's training, that counts as so much work a jet."""
     training = training_on(jets, settings)
-    training.to(torch.device("cpu"), "bfloat16" if settings.compute.precision == "auto" else settings.compute.precision)
+    precision = settings.compute.precision
+    training.to(torch.device("cpu"), str(automatic()).removeprefix("torch.") if precision == "auto" else precision)
     training.begin_epoch(0)
     turn = cycle(list(training.stream(0, 0, 1)))
 

@@ -14,16 +14,13 @@ STAGES = (
     "contrastive",
     "autoencoder",
     "scoring",
-    "stream",
-    "trial",
     "generation",
-    "memory",
     "scaling",
     "gpu",
 )
 """Modules of this room, each with a function ``rows(repetitions)``."""
 
-QUICK = ("augmentation", "contrastive", "autoencoder", "scoring", "stream", "trial", "gpu")
+QUICK = ("augmentation", "contrastive", "autoencoder", "scoring", "gpu")
 """What is measured unless other stages are asked for: some minutes."""
 
 
