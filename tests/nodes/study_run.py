@@ -61,7 +61,7 @@ class StudyRun:
         assert self.process is not None
         end = time.monotonic() + limit
         while not what():
-            assert self.process.poll() is None, self.screen()
+            assert self.process.poll() is None or what(), self.screen()
             assert time.monotonic() < end, self.screen()
             time.sleep(0.02)
 
