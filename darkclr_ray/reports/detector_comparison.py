@@ -110,11 +110,13 @@ def key_figure(study: Comparison) -> Figure:
 
 
 def training_of_first(study: Comparison) -> list[Section]:
-    """How the first network of the paper's score was trained, where the study has one."""
+    """How the first network of the paper's score was trained, where the study has one and kept its history."""
     ensemble = study.methods.get("s_NAE")
     if ensemble is None:
         return []
     facts = ensemble.entrants[0].detectors.get("s_NAE", {})
     stages = facts.get("stages") or ensemble.entrants[0].stages
+    if not any(study.history(stages, kind) for kind in ("representation", "energy")):
+        return []
     ending = comparison_words.ending(study, [ensemble])
     return [training.section(study, stages, "the first network of DarkCLR", ending)]
