@@ -195,34 +195,3 @@ def test_a_killed_import_leaves_no_half_and_the_next_one_is_whole(
     for split in ("train", "validation", "test"):
         prints = [open_jets(folder).fingerprint(split, "mine") for folder in (out, tmp_path / "undisturbed")]
         assert prints[0] == prints[1]
-
-
-STREAMED = """
-import resource, sys
-import h5py, numpy as np
-from pathlib import Path
-from rich.console import Console
-from darkclr_ray.jets.imports import ImportOptions, import_jets
-
-import_jets([Path(sys.argv[1])], Path(sys.argv[2]), ImportOptions(sample="mine"), console=Console(quiet=True))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-"""
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    random = np.random.default_rng(3)
-    peaks, sizes = [], []
-    for jets in (20_000, 120_000):
-        path = tmp_path / f"{jets}.h5"
-        with h5py.File(path, "w") as file:
-            data = file.create_dataset("jets", (jets, 60, 4), "f8")
-            for start in range(0, jets, 10_000):
-                eta, phi = (random.normal(0, 0.1, (10_000, 60)) + random.uniform(-1, 1, (10_000, 1)) for _ in range(2))
-                pt = 200 * random.dirichlet(np.ones(60), 10_000) + 0.1
-                momenta = (pt * np.cosh(eta), pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta))
-                data[start : start + 10_000] = np.stack(momenta, axis=2)
-        command = [sys.executable, "-c", STREAMED, str(path), str(tmp_path / f"out-{jets}")]
-        peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-        sizes.append(path.stat().st_size)
-    assert peaks[1] - peaks[0] < 0.2 * (sizes[1] - sizes[0])
