@@ -17,6 +17,7 @@ from darkclr_ray.study.work import Work
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.nae import NAETraining
 from darkclr_ray.training.representing import represent
+from darkclr_ray.training.runner import Runner
 
 ENOUGH = 1.0
 """Seconds that a measurement takes, about."""
@@ -38,7 +39,8 @@ def calibrate(settings: StudySettings, work: Work, place: Place) -> dict[str, An
         inputs=settings.inputs,
         seed=settings.seed,
     )
-    encoder.to(place.device, settings.compute.precision)
+    runner = Runner(device=place.device, precision=settings.compute.precision)
+    encoder.to(runner.device, runner.precision)
     encoder.begin_epoch(0)
     batches = encoder.stream(0, 0, 1)
     first = next(batches)
@@ -46,24 +48,25 @@ def calibrate(settings: StudySettings, work: Work, place: Place) -> dict[str, An
     step = seconds_of(lambda: encoder.step(first))
     scored = few.jets.take(np.arange(min(len(few), 1000)))
     forward = seconds_of(lambda: represent(encoder.encoder, settings.inputs, scored)) / len(scored)
+    jets, ranks = len(sample), place.world_size
     return {
-        "encoder_epoch": step * (len(sample) // settings.contrastive.batch_size),
-        "reconstruction_epoch": energy_epoch(settings, place, len(sample), {"divergence_epochs": 0}),
-        "divergence_epoch": energy_epoch(settings, place, len(sample), {"reconstruction_epochs": 0}),
+        "encoder_epoch": step * (jets // settings.contrastive.batch_size),
+        "reconstruction_epoch": energy_epoch(settings, runner, jets, {"divergence_epochs": 0}) / ranks,
+        "divergence_epoch": energy_epoch(settings, runner, jets, {"reconstruction_epochs": 0}) / ranks,
         "jet": forward,
     }
 
 
-def energy_epoch(settings: StudySettings, place: Place, jets: int, changes: dict[str, int]) -> float:
+def energy_epoch(settings: StudySettings, runner: Runner, jets: int, changes: dict[str, int]) -> float:
     """Seconds of an autoencoder's epoch in one of its phases, on noise."""
     nae = settings.nae.model_copy(update={"reconstruction_epochs": 1, "divergence_epochs": 1, **changes})
     z = np.random.default_rng(1).normal(size=(nae.batch_size, settings.encoder.d_z)).astype(np.float32)
     training = NAETraining(z, nae, seed=settings.seed, source={})
-    training.to(place.device, settings.compute.precision)
+    training.to(runner.device, runner.precision)
     training.begin_epoch(0)
     rows = next(training.stream(0, 0, 1))
     training.step(rows)
-    return seconds_of(lambda: training.step(rows)) * max(1, jets // nae.batch_size) / place.world_size
+    return seconds_of(lambda: training.step(rows)) * max(1, jets // nae.batch_size)
 
 
 def seconds_of(action: Callable[[], Any]) -> float:
