@@ -46,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def crews(ray_session: None, settings: StudySettings, jets: StudyJets, folder: Path) -> Iterator[Crews]:
     places = JetPlaces(materialise(jets.folder, "train", "qcd", limit=1.0), ray.put(jets.judged), "qcd")
     allocation = allocate(settings.compute.model_copy(update={"concurrent_trials": 1}), 6, [Node(2)])
+    (folder / "stages").mkdir()
     work = Work(folder / "stages", places, folder / "logs", allocation.data_cpus)
     crews = Crews(allocation, work, folder / "train", failures=0)
     yield crews
@@ -164,6 +165,7 @@ def test_two_workers_agree_with_one(
 ) -> None:
     """The same loss curve; weights differ by the order of sums and by dropout, which is keyed on the rank."""
     compute = settings.compute.model_copy(update={"workers": 2, "concurrent_trials": 1})
+    (tmp_path / "stages").mkdir()
     work = Work(tmp_path / "stages", crews.work.jets, tmp_path / "logs", 0.5)
     crews.close()  # two CPUs do not hold both
     pair = Crews(allocate(compute, 6, [Node(2)]), work, tmp_path / "train", failures=0)
