@@ -12,9 +12,12 @@ from darkclr_ray.benchmarks.row import Row
 STAGES = (
     "augmentation",
     "contrastive",
+    "stream",
+    "trial",
     "autoencoder",
     "scoring",
     "generation",
+    "memory",
     "scaling",
     "gpu",
 )
