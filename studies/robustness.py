@@ -1,6 +1,6 @@
 """How does each detector fare as the dark sector changes?"""
 
-from darkclr_ray.command_line import run_script
+from darkclr_ray.command_line.program import run_script
 from darkclr_ray.commands.robustness import main
 
 if __name__ == "__main__":

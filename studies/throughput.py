@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,11 +14,12 @@ from darkclr_ray.benchmarks import interleaved
 from darkclr_ray.benchmarks.hardware import describe
 from darkclr_ray.benchmarks.row import notes, short, table
 from darkclr_ray.benchmarks.stages import QUICK, STAGES, measure
+from darkclr_ray.command_line.program import Parser, run_script
 
 
-def main() -> int:
-    """Measure what the command line asks for."""
-    line = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str], program: str) -> int:
+    """Measure what the command line asks for; 0. Raises ValueError for an unknown stage or option."""
+    line = Parser(prog=program, description=__doc__)
     line.add_argument(
         "--stages", default=",".join(QUICK), help=f"some of {', '.join(STAGES)}, with commas (%(default)s)"
     )
@@ -31,20 +31,16 @@ def main() -> int:
         help="for a busy machine: one thread, and seconds of processor time where one process does the work",
     )
     line.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
-    arguments = line.parse_args()
+    arguments = line.read(words)
     if arguments.busy:
         interleaved.clock = time.process_time
     if arguments.threads or arguments.busy:
         torch.set_num_threads(arguments.threads or 1)
     console, progress = Console(width=max(150, Console().width)), Console(stderr=True)
     machine, rows = describe() | {"clock": "processor time" if arguments.busy else "wall"}, []
-    try:
-        for row in measure(arguments.stages.split(","), arguments.repetitions):
-            rows.append(row)
-            progress.print(f"{row.stage}: {row.case}: {short(row.ours)} {row.unit}", highlight=False)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    for row in measure(arguments.stages.split(","), arguments.repetitions):
+        rows.append(row)
+        progress.print(f"{row.stage}: {row.case}: {short(row.ours)} {row.unit}", highlight=False)
     console.print(table(rows))
     for number, note in enumerate(notes(rows), 1):
         console.print(f"{number}  {note}", highlight=False)
@@ -57,4 +53,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -3,7 +3,7 @@
 `python studies/train_model.py --threads 1 --out darkclr_ray/pretrained` makes the model that ships with the package.
 """
 
-from darkclr_ray.command_line import run_script
+from darkclr_ray.command_line.program import run_script
 from darkclr_ray.commands.train import main
 
 if __name__ == "__main__":

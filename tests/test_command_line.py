@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from darkclr_ray.command_line import CommandLine, leaves, suggestion
+from darkclr_ray.command_line.kinds import leaves
+from darkclr_ray.command_line.options import CommandLine
+from darkclr_ray.command_line.words import suggestion
 from darkclr_ray.settings import PRESETS, StudySettings
 
 LINE = CommandLine(StudySettings, PRESETS, "laptop", "A study.", {"trials": "search.trials"})

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkclr_ray.command_line import leaves
+from darkclr_ray.command_line.kinds import leaves
 from darkclr_ray.commands.embedding_scan import COMMAND_LINE
 from darkclr_ray.settings import StudySettings
 

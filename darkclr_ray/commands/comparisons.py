@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from darkclr_ray.command_line import CommandLine
+from darkclr_ray.command_line.options import CommandLine
 from darkclr_ray.settings import PRESETS, StudySettings, merged
 
 AGAIN = " Leaves a report whose path is printed last. The same command again continues a study."

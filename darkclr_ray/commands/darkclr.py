@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from darkclr_ray.command_line import nearest, plain_warnings, refusals
+from darkclr_ray.command_line.program import plain_warnings, refusals
+from darkclr_ray.command_line.words import nearest
 
 COMMANDS = {
     "generate": ("darkclr_ray.commands.generate", "make jets with Pythia and FastJet"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from darkclr_ray.command_line import CommandLine
+from darkclr_ray.command_line.options import CommandLine
 from darkclr_ray.settings import PRESETS, StudySettings
 
 COMMAND_LINE = CommandLine(

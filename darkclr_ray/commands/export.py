@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from darkclr_ray.command_line import Parser
+from darkclr_ray.command_line.program import Parser
 from darkclr_ray.writable import check_writable
 
 ENDINGS = (".pt2", ".onnx")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from darkclr_ray.command_line import Parser
+from darkclr_ray.command_line.program import Parser
 from darkclr_ray.crews.cluster import check_reachable
 from darkclr_ray.jets.generation import Generation, generate, plan
 from darkclr_ray.jets.presets import PRESETS, counts_for

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from darkclr_ray.command_line import Parser
+from darkclr_ray.command_line.program import Parser
 from darkclr_ray.jets.imports.importing import import_jets
 from darkclr_ray.jets.imports.options import ImportOptions
 from darkclr_ray.jets.imports.recognise import FORMATS

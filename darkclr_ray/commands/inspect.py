@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from darkclr_ray.command_line import Parser
+from darkclr_ray.command_line.program import Parser
 
 
 def main(arguments: Sequence[str], program: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from darkclr_ray.command_line import Parser
+from darkclr_ray.command_line.program import Parser
 
 
 def main(arguments: Sequence[str], program: str) -> int:

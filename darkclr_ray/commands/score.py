@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkclr_ray.command_line import Parser
+from darkclr_ray.command_line.program import Parser
 from darkclr_ray.writable import check_writable
 
 if TYPE_CHECKING:

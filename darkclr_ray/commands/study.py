@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
-from darkclr_ray.command_line import nearest, refusals
+from darkclr_ray.command_line.program import refusals
+from darkclr_ray.command_line.words import nearest
 
 STUDIES = {
     "embedding_scan": "darkclr_ray.commands.embedding_scan",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 from rich.console import Console
 
-from darkclr_ray.command_line import CommandLine
+from darkclr_ray.command_line.options import CommandLine
 from darkclr_ray.commands.inspect import show_reached
 from darkclr_ray.settings import PRESETS, StudySettings
 from darkclr_ray.writable import check_writable

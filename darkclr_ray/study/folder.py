@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from darkclr_ray.command_line import leaves, read_yaml, shown
+from darkclr_ray.command_line.files import read_yaml
+from darkclr_ray.command_line.kinds import leaves
+from darkclr_ray.command_line.words import shown
 from darkclr_ray.jets.samples import faults
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json, write_text

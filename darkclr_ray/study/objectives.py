@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from darkclr_ray import plugins
-from darkclr_ray.command_line import nearest
+from darkclr_ray.command_line.words import nearest
 from darkclr_ray.evaluation.rejection import Evaluation, Performance
 
 EPS_S = 0.2

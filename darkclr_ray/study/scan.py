@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from darkclr_ray.command_line import nearest
+from darkclr_ray.command_line.words import nearest
 from darkclr_ray.study import objectives
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.run import INTERRUPTED, Study

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from darkclr_ray.command_line import refusals
+from darkclr_ray.command_line.program import refusals
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.rejection import evaluate
 

@@ -13,7 +13,7 @@ import pytest
 import ray
 
 from darkclr_ray.augmentations.views import MemoryViews
-from darkclr_ray.command_line import CommandLine
+from darkclr_ray.command_line.options import CommandLine
 from darkclr_ray.crews.crews import Crews
 from darkclr_ray.crews.desk import Outcome
 from darkclr_ray.crews.resources import Node, allocate

@@ -1,0 +1,1 @@
+"""The command line of every program here: words in, checked settings out, refusals for people."""

@@ -1,0 +1,49 @@
+"""Words for messages: the nearest known name, and values as they are typed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def suggestion(name: str, known: Sequence[str], prefix: str = "") -> str:
+    """The nearest known setting: one whose last part is the same comes first.
+
+    >>> suggestion("d_z", ["encoder.d_z", "search.d_z", "seed"], "--")
+    '; did you mean --encoder.d_z or --search.d_z?'
+    """
+    last = name.rpartition(".")[2]
+    same = [other for other in known if other.rpartition(".")[2] == last]
+    near = same or difflib.get_close_matches(name, known, 1, 0.6)
+    if not near:
+        lasts = {other.rpartition(".")[2]: other for other in reversed(known)}
+        near = [lasts[other] for other in difflib.get_close_matches(last, lasts, 1, 0.6)]
+    if not near:
+        return "; --help lists them all"
+    return f"; did you mean {' or '.join(prefix + other for other in near[:3])}?"
+
+
+def nearest(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+    """The nearest of a few known words, and all of them."""
+    near = difflib.get_close_matches(word, list(known), 1, 0.5)
+    return (f"; did you mean {near[0]!r}?" if near else ";") + f" There are: {', '.join(known)}"
+
+
+def shown(value: Any, depth: int = 3) -> str:
+    """A value as it is written on the command line, cut short where it is long or deep.
+
+    >>> shown((16, 32)), shown(None)
+    ('[16, 32]', 'none')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple | set | dict):
+        parts = [shown(part, depth - 1) for part in list(value)[:20]] if depth else ["..."]
+        return f"[{', '.join(parts + ['...'] * (len(value) > 20))}]"
+    text = str(value) if not isinstance(value, int) or abs(value) < 10**80 else "a number of more than 80 digits"
+    return text if len(text) <= 80 else text[:77] + "..."
