@@ -65,7 +65,6 @@ def langevin_chain(
         generator: of the noise, on the device of the start, keyed by the caller.
         gradient_clip: largest norm of a chain's gradient in one step, or none.
     """
-    keep_freed_memory()
     z = start.detach().clone()
     for step in range(steps):
         value, gradient = potential(z)
@@ -120,15 +119,6 @@ def clipped(gradient: Tensor, largest: float | None) -> Tensor:
 def mean_where(condition: Tensor, values: Tensor) -> Tensor:
     """Mean of the values where the condition holds; 0 / 0 = nan where it nowhere does."""
     return torch.where(condition, values, torch.zeros_like(values)).sum() / condition.sum()
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Has glibc keep up to 62 MB of freed memory: else a step gives back what the next asks for, a quarter of its time.
-
-    Its threshold for giving memory back is twice the largest block (up to 32 MB) that was freed so far.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def normal_like(values: Tensor, generator: torch.Generator) -> Tensor:

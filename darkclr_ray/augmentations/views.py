@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from darkclr_ray.allocation import keep_freed_memory
 from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.augmentations.registry import Augmentation, Packed
@@ -165,6 +166,7 @@ def views_of_batches(
 
     Small batches are made some at a time: on few jets numpy's calls take longer than their work.
     """
+    keep_freed_memory()
     steps, size = batches.shape
     together = max(1, AT_ONCE // size)
     for start in range(0, steps, together):

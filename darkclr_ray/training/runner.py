@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from darkclr_ray.allocation import keep_freed_memory
 from darkclr_ray.augmentations.views import MemoryViews, ViewSource
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.networks.precision import Precision, products_dtype
@@ -55,6 +56,7 @@ class Runner:
         world_size: int = 1,
         report: Report | None = None,
     ) -> None:
+        keep_freed_memory()
         if threads is not None:
             torch.set_num_threads(threads)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
