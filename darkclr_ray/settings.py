@@ -244,7 +244,8 @@ class ComparisonSettings(Settings):
     further_jets: tuple[str, ...] = ()
     """Folders of jets whose test split is judged beside the study's own: a grid of signals, variants of background."""
     scan: str | None = None
-    """Folder of a finished embedding scan: what its choice costs on a signal that it was made without."""
+    """Folder of an embedding scan, to see what its choice costs on a signal that it was made without; none takes the
+    one beside this study's folder, if there is one."""
     stability_jets: int = Field(3000, ge=10)
     """Test jets of a sample, at most, that are scored again after each small change."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,3 +166,25 @@ def toy_table(path: Path) -> None:
     columns = {f"{name}_{i}": values[:, i] for i in range(12) for name, values in parts.items()}
     table = pd.DataFrame({**columns, "is_signal_new": np.arange(60) % 2})
     table.to_hdf(path, key="table", format="table")
+
+
+@pytest.mark.slow
+def test_a_study_of_one_s_own_ideas_runs_on_ray(folder: Path) -> None:
+    (command,) = (command for command in COMMANDS if "my_objectives" in command)
+    program = "import sys; from darkclr_ray.commands.darkclr import main; sys.exit(main())"
+    small = f"{TINY} --trials 2 --views.p_drop 0.4,0.6 --search.d_z 6 --contrastive.batch_size 500".replace(
+        "--threads 1", ""
+    )
+    words = [*shlex.split(command)[1:], *small.split()]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    study = folder / "results" / "embedding_scan"
+    trials = [json.loads(path.read_text()) for path in sorted((study / "trials").glob("*.json"))]
+    assert [trial["state"] for trial in trials] == ["COMPLETE", "COMPLETE"]
+    for trial in trials:
+        signals = trial["validation"]["s_NAE"].values()
+        median = statistics.median(signal["matched"]["rejection"]["0.2"]["value"] for signal in signals)
+        assert trial["objective"] == pytest.approx(median)
+    settings = yaml.safe_load((study / "best" / "settings.yaml").read_text())
+    assert settings["views"]["p_drop"][1] - settings["views"]["p_drop"][0] == pytest.approx(0.2)
+    assert darkclr(["score", "starter", "--with", str(study / "best"), "--detectors", "s_CLR"]) == 0

@@ -43,7 +43,7 @@ class Comparison(Study):
         """Raises ValueError also for a detector or an embedding scan that there is not."""
         super().check()
         scan = self.settings.comparison.scan
-        if scan is not None and not any((Path(scan) / "trials").glob("*.json")):
+        if scan is not None and not has_trials(Path(scan)):
             raise ValueError(f"comparison.scan = {scan}: no embedding scan with trials in this folder")
         from darkclr_ray.detectors import registry
 
@@ -52,6 +52,13 @@ class Comparison(Study):
                 registry.find(name)
             except ValueError as error:
                 raise ValueError(f"comparison.detectors: {error}") from error
+
+    @property
+    def scan(self) -> Path | None:
+        """The embedding scan whose choices are looked at."""
+        named = self.settings.comparison.scan
+        beside = self.folder.path.parent / "embedding_scan"
+        return Path(named) if named else beside if has_trials(beside) else None
 
     def open(self) -> StudyJets:
         signal = self.settings.supervised.signal
@@ -202,6 +209,11 @@ class Comparison(Study):
                 f"time       about {duration(estimate.seconds)}",
             ]
         )
+
+
+def has_trials(scan: Path) -> bool:
+    """Whether a folder is that of an embedding scan with trials."""
+    return any((scan / "trials").glob("*.json"))
 
 
 def expected(entrants: list[Entrant], session: Session, cost: dict[str, float]) -> Estimate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -214,12 +213,12 @@ def variance(done: Finished) -> dict[str, Any] | None:
 
 def leave_out(done: Finished) -> dict[str, Any] | None:
     """What a search loses on a signal that it was made without."""
-    scan = done.study.settings.comparison.scan
+    scan = done.study.scan
     if scan is None:
         return None
-    trials = [read_json(path) for path in sorted((Path(scan) / "trials").glob("*.json"))]
+    trials = [read_json(path) for path in sorted((scan / "trials").glob("*.json"))]
     result = [left.to_json() for left in leave_one_out(trials)]
-    words = f"{len(trials)} trials of the embedding scan {Path(scan).name}"
+    words = f"{len(trials)} trials of the embedding scan {scan.name}"
     return {"of": {"s_NAE": str(scan)}, "result": result, "words": words}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from darkclr_ray.detectors import registry
@@ -64,3 +66,16 @@ def test_methods_are_all_of_them() -> None:
     assert methods == set(registry.names())
     dimensions = {entrant.parameters["d_z"] for entrant in entrants if "dimensions" in entrant.sections}
     assert dimensions == {16, 64}
+
+
+def test_the_scan_beside_a_comparison_is_looked_at(tmp_path: Path) -> None:
+    def scan(**comparison: str) -> Path | None:
+        changes = {"out": str(tmp_path), "name": "robustness", "comparison": comparison}
+        return Robustness(SETTINGS.updated(changes), "laptop", ["run"]).scan
+
+    assert scan() is None
+    (tmp_path / "embedding_scan" / "trials").mkdir(parents=True)
+    assert scan() is None
+    (tmp_path / "embedding_scan" / "trials" / "0000.json").touch()
+    assert scan() == tmp_path / "embedding_scan"
+    assert scan(scan="elsewhere") == Path("elsewhere")
