@@ -149,21 +149,23 @@ def _papers_score(study: Comparison, eps_s: float) -> Markup:
 
 
 def linear_headline(study: Comparison) -> Markup:
-    """The outcome of a linear classifier test: the largest area of each kind of features."""
-    best: dict[tuple[Markup, str], float] = {}
+    """The outcome of a linear classifier test: the largest area of each kind of features, and without matching."""
+    best: dict[tuple[Markup, str], tuple[float, float]] = {}
     for ensemble in study.ensembles("linear"):
         kind = ensemble.label, _ENCODERS.get(str(ensemble.parameters.get("encoder")), "")
-        area = entries(ensemble, 0.2, [study.lead])[study.lead, "raw"].auc
-        best[kind] = max(best.get(kind, 0.0), area)
+        found = entries(ensemble, 0.2, [study.lead])
+        areas = found[study.lead, "matched"].auc, found[study.lead, "raw"].auc
+        best[kind] = max(best.get(kind, areas), areas)
     parts = [
-        Markup("{:.3f} on the {}{}").format(area, label, encoder)
-        for (label, encoder), area in sorted(best.items(), key=lambda one: -one[1])
+        Markup("{:.3f} (raw {:.3f}) on the {}{}").format(*areas, label, encoder)
+        for (label, encoder), areas in sorted(best.items(), key=lambda one: one[1], reverse=True)
     ]
     if not parts:
         return Markup("No detector was compared in this study.")
     return Markup(
-        "A linear classifier of {} against {} jets reaches, at its best {}, an area under the ROC curve of {}."
-    ).format(study.label(study.lead), background_label(study), D_Z, Markup(", ").join(parts))
+        "A linear classifier of {} against {} jets reaches, {}-matched and at its best {}, an area under the ROC curve "
+        "of {}."
+    ).format(study.label(study.lead), background_label(study), P_T, D_Z, Markup(", ").join(parts))
 
 
 def summary(study: Comparison) -> list[Markup]:

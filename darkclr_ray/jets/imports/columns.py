@@ -20,7 +20,7 @@ from darkclr_ray.jets.imports.options import ImportOptions
 from darkclr_ray.jets.imports.raw import CannotImport, Floats, Integers, RawJets, Source, read_each, reading, require
 
 FORMAT = "columns"
-ROWS = 10_000
+ROWS = 2_000
 
 Container = Literal["root", "parquet", "arrow"]
 
@@ -144,7 +144,8 @@ def _open_parquet(path: Path, rows: int) -> Store:
     import pyarrow.parquet as pq
 
     with reading(path):
-        file = pq.ParquetFile(path)
+        # not ahead: pyarrow would have all row groups in memory at once, and of a long one all that is on the disk
+        file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
     columns = {field.name: str(field.type) for field in file.schema_arrow}
 
     def batches(names: list[str]) -> Iterator[Any]:

@@ -21,7 +21,7 @@ from darkclr_ray.jets.imports.options import ImportOptions
 from darkclr_ray.jets.imports.raw import CannotImport, Floats, RawJets, Source, pick, reading
 
 FORMAT = "hdf5_arrays"
-ROWS = 10_000
+ROWS = 2_000
 SKIPPED = "_"
 
 
@@ -51,6 +51,7 @@ def open_source(path: Path, options: ImportOptions) -> Source:
         else:
             cubes = [name for name, shape in shapes.items() if len(shape) == 3]
             layout = _Together(path, file, pick(path, "array of constituents", cubes, options.dataset), options.order)
+        stretch = _stretch(file, layout.arrays)
     check_columns(path, [*layout.roles, *others])
     rows = layout.rows
     for role, place in others.items():
@@ -58,8 +59,8 @@ def open_source(path: Path, options: ImportOptions) -> Source:
 
     def stream(_: str) -> Iterator[RawJets]:
         with opened(path) as file:
-            for start in range(0, rows, ROWS):
-                stop = min(start + ROWS, rows)
+            for start in range(0, rows, stretch):
+                stop = min(start + stretch, rows)
                 with reading(path, f"jets {start} to {stop}"):
                     flat, width = layout.read(file, start, stop)
                     own = {role: _column(file, place, start, stop) for role, place in others.items()}
@@ -70,11 +71,17 @@ def open_source(path: Path, options: ImportOptions) -> Source:
     return Source(FORMAT, "jets", rows, stream, understood)
 
 
+def _stretch(file: Any, arrays: list[str]) -> int:
+    """How many jets are read at once: whole chunks, which are stored as one, unless these are very long."""
+    chunks = max((file[name].chunks or (0,))[0] for name in arrays)
+    return min(max(ROWS, chunks), 10 * ROWS)
+
+
 class _Together:
     """One array (B, N, F) or (B, F, N) of all quantities."""
 
     def __init__(self, path: Path, file: Any, name: str, order: tuple[str, ...] | None) -> None:
-        self.name, self.rows = name, file[name].shape[0]
+        self.name, self.arrays, self.rows = name, [name], file[name].shape[0]
         shape = file[name].shape[1:]
         numbers = (len(order),) if order else (3, 4)
         if shape[1] not in numbers and shape[0] not in numbers:
@@ -115,7 +122,7 @@ class _Apart:
     """One array (B, N) for each quantity."""
 
     def __init__(self, path: Path, names: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> None:
-        self.names, self.roles = names, list(names)
+        self.names, self.arrays, self.roles = names, list(names.values()), list(names)
         for role, name in names.items():
             if len(shapes.get(name, ())) != 2:
                 raise CannotImport(

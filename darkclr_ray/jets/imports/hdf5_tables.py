@@ -26,7 +26,7 @@ from darkclr_ray.jets.imports.raw import CannotImport, Floats, RawJets, Source, 
 FORMAT = "hdf5_tables"
 LABEL = "is_signal_new"
 PREFIXES = {"E": "E", "px": "PX", "py": "PY", "pz": "PZ"}
-ROWS = 5_000
+ROWS = 2_000
 
 
 class Table:

@@ -211,6 +211,9 @@ def _x_axis(axis: Axis) -> dict[str, object]:
     margin = 0.12 * (places[-1] - places[0]) or 0.5
     look: dict[str, object] = {"tickvals": places, "ticktext": labels}
     if axis.log:
+        # numbers that would be printed over each other: the last of them stands for all
+        apart = [at for at, after in zip(places, [*places[1:], math.inf], strict=True) if after > 1.1 * at]
+        look |= {} if axis.names else {"tickvals": apart, "ticktext": [f"{at:g}" for at in apart]}
         return look | {"type": "log", "range": [math.log10(places[0] / 1.2), math.log10(places[-1] * 1.2)]}
     return look | {"range": [places[0] - margin, places[-1] + margin]}
 
