@@ -9,13 +9,13 @@ from functools import cache
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 LARGEST_BLOCK = 2**25
 """The largest block that glibc lets come from its heap, 32 MB."""
-KEPT = 2**30
+KEPT = 2**28
 """Freed memory that a process keeps for itself, at most, in bytes."""
 
 
 @cache
 def keep_freed_memory() -> None:
-    """Has glibc keep freed memory, up to 1 GB a process; elsewhere nothing is done.
+    """Has glibc keep freed memory, up to 256 MB a process; elsewhere nothing is done.
 
     By default each large array is new pages from the kernel, zeroed one by one, and goes back when it is freed: a tenth
     of a training step and a quarter of an augmentation. Both want the same sizes again at once.

@@ -20,7 +20,7 @@ def with_nae(toy, **changes):
 def test_energy_is_the_mean_squared_error_of_the_scaled_representation(toy):
     training = run_training(toy.energy_training())
     z = training.z[:5]
-    scaled = (z - training.z.mean(0)) / training.z.std(0)
+    scaled = (z - training.z.mean(0)) / np.sqrt(training.z.var(0).mean())
     with torch.no_grad():
         reconstruction = training.model.autoencoder(torch.from_numpy(scaled)).numpy()
         energy = training.model(torch.from_numpy(z.copy())).numpy()
@@ -45,7 +45,7 @@ def test_two_phases_and_their_records(toy):
     assert [record["phase"] for record in training.history] == ["reconstruction"] * 2 + ["contrastive_divergence"] * 4
     for record in training.history[2:]:
         assert record["energy_difference"] == record["energy_data"] - record["energy_chain"]
-        assert record["sigma2_over_2lambda"] == pytest.approx(0.02**2 / (2 * 0.05))
+        assert record["sigma2_over_2lambda"] == pytest.approx(0.005**2 / (2 * 0.05))
         assert 0.0 <= record["acceptance"] <= 1.0
         assert record["nonfinite"] == 0
         assert record["displacement"] > 0.01
