@@ -133,6 +133,13 @@ class ShardJets:
         """All row groups."""
         return self._read(self.chunks)
 
+    def intact(self) -> bool:
+        """Whether the files are here, as they were when this was made."""
+        try:
+            return all(stamp(path) == known for path, known in self.stamps.items())
+        except OSError:
+            return False
+
     def _read(self, chunks: Sequence[Chunk]) -> Jets:
         """Some row groups. Raises OSError where a file is no longer the one that was checked."""
         for path in dict.fromkeys(chunk.path for chunk in chunks):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import shutil
@@ -51,7 +52,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     """Ray while a study lasts.
 
     Args:
-        compute: names the cluster; without an address (nor `RAY_ADDRESS`) Ray is started here.
+        compute: names the cluster; without an address (nor `RAY_ADDRESS`), or with "local", Ray is started here.
         logs: receives what Ray wrote, if it is our own.
         object_store: bytes of shared memory for jets and batches, if it is our own.
 
@@ -67,7 +68,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     temporary: Path | None = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if address:
+        if address and address != "local":
             context = join(address, **common)
         else:
             temporary = temporary_folder(logs.with_name("ray_folder"))
@@ -98,7 +99,8 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
         if temporary is not None:
             keep_logs(temporary, logs)
             shutil.rmtree(temporary, ignore_errors=True)
-            logs.with_name("ray_folder").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                logs.with_name("ray_folder").unlink(missing_ok=True)
 
 
 def join(address: str, **options: Any) -> Any:
@@ -135,13 +137,21 @@ def unheard() -> Iterator[Callable[[], str]]:
 
 
 def check_reachable(address: str) -> None:
-    """Raise ValueError where nobody answers at an address; Ray would try for ten minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    """Raise ValueError where nobody answers at an address, for Ray would try for ten minutes; and for one of another
+    kind: the search runs in the study's own process, which Ray's client (``ray://``) would move elsewhere.
+    """
+    if "://" in address:
+        raise ValueError(
+            f"--address {address}: give host:port of the cluster's head (its port is 6379 unless told otherwise), or "
+            f"auto on one of its machines; from elsewhere, hand the whole command to "
+            f"ray job submit --address http://HEAD:8265 -- with --address auto"
+        )
+    host, colon, port = address.rpartition(":")
     if not colon:
-        return  # "auto", "local": Ray knows
+        return  # "auto": Ray knows
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise ValueError(
             f"--address {address}: {error}; is the head running, and can it be reached from here?"
         ) from None
@@ -169,10 +179,19 @@ def temporary_folder(note: Path) -> Path:
     return folder
 
 
+class Journal(io.TextIOWrapper):
+    """A log that takes what its disk takes: where that is full or gone, nobody who logs is to blame."""
+
+    def write(self, text: str, /) -> int:
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+
 @contextlib.contextmanager
 def quiet(path: Path) -> Iterator[None]:
-    """Let what libraries print, warn and log in this process go to a file, and not to the screen."""
-    with open(path, "a", encoding="utf-8", buffering=1) as file:
+    """Let what libraries print, warn and log in this process go to a file, and not to the screen; how it ends, too."""
+    with Journal(open(path, "ab", buffering=0), encoding="utf-8", write_through=True) as file:
         handler = logging.StreamHandler(file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.captureWarnings(True)
@@ -186,6 +205,9 @@ def quiet(path: Path) -> Iterator[None]:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield
+        except Exception:
+            own.exception("ended by an error")
+            raise
         finally:
             own.removeHandler(handler)
             for logger, handlers, propagate in before:
@@ -203,38 +225,44 @@ def keep_logs(temporary: Path, logs: Path) -> None:
 
 def check_shared(folder: Path) -> None:
     """Raise ValueError unless every node of the cluster sees the same folder."""
+    folder = folder.resolve()
+    token = folder / f".shared-{uuid.uuid4().hex}"
+    token.write_text("seen")
+    try:
+        for node in nodes_that_deny(sees, str(token)):
+            raise ValueError(
+                f"{folder}: node {node} does not see this folder; point --out at storage that all nodes share (NFS, "
+                f"for example)"
+            )
+    finally:
+        token.unlink(missing_ok=True)
+
+
+def nodes_that_deny(question: Callable[..., bool], *arguments: Any) -> list[str]:
+    """Ask every node of a cluster of several; the addresses of those where the answer is no.
+
+    Raises ValueError where a node does not answer.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     if len(nodes) < 2:
-        return
-    folder = folder.resolve()
-    token = folder / f".shared-{uuid.uuid4().hex}"
-    token.write_text("seen")
-    try:
-        here = ray.remote(num_cpus=0)(sees)
-        answers = [
-            here.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-                str(token)
-            )
-            for node in nodes
-        ]
-        for node, answer in zip(nodes, answers, strict=True):
-            try:
-                seen = ray.get(answer, timeout=60)
-            except ray.exceptions.RayError as error:
-                raise ValueError(
-                    f"node {node['NodeManagerAddress']} does not answer ({type(error).__name__}); take it out of the "
-                    f"cluster, or wait until it is back"
-                ) from error
-            if not seen:
-                raise ValueError(
-                    f"{folder}: node {node['NodeManagerAddress']} does not see this folder; point --out at storage "
-                    f"that all {len(nodes)} nodes share (NFS, for example)"
-                )
-    finally:
-        token.unlink(missing_ok=True)
+        return []
+    there = ray.remote(num_cpus=0)(question)
+    places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    answers = [there.options(scheduling_strategy=place).remote(*arguments) for place in places]
+    denying = []
+    for node, answer in zip(nodes, answers, strict=True):
+        try:
+            if not ray.get(answer, timeout=60):
+                denying.append(node["NodeManagerAddress"])
+        except ray.exceptions.RayError as error:
+            raise ValueError(
+                f"node {node['NodeManagerAddress']} does not answer ({type(error).__name__}); take it out of the "
+                f"cluster, or wait until it is back"
+            ) from error
+    return denying
 
 
 def sees(path: str) -> bool:

@@ -40,7 +40,7 @@ class Crews:
         place: dict[str, Any] = {"max_concurrency": 1000, "resources": {"node:__internal_head__": 0.001}}
         self.desk: Any = ray.remote(num_cpus=0, **place)(Desk).remote(failures + 1)
         self.trouble: str | None = None
-        self._closing = False
+        self._closing = threading.Event()
         self._numbers = itertools.count()
         self._threads = [
             threading.Thread(target=self._keep, args=(crew,), daemon=True, name=f"crew-{crew}")
@@ -68,10 +68,14 @@ class Crews:
 
     def close(self, patience: float = 10.0) -> None:
         """Send the workers home."""
-        self._closing = True
+        self._closing.set()
         ray.get(self.desk.close.remote())
         for thread in self._threads:
             thread.join(patience / len(self._threads))
+
+    def abandon(self) -> None:
+        """Leave the workers to the end of Ray, which comes at once: whoever keeps them must not call it any more."""
+        self._closing.set()
 
     def _keep(self, crew: int) -> None:
         """Keep one crew at work as long as the study lasts."""
@@ -80,7 +84,7 @@ class Crews:
         from darkclr_ray.crews.loop import serve
 
         in_vain = 0
-        while not self._closing:
+        while not self._closing.is_set():
             before = ray.get(self.desk.taken.remote())
             trainer = TorchTrainer(
                 serve,
@@ -104,6 +108,8 @@ class Crews:
             try:
                 trainer.fit()
             except Exception as error:
+                if self._closing.is_set():
+                    return
                 logger.warning("crew %d: %s", crew, error)
                 in_vain = 0 if ray.get(self.desk.taken.remote()) > before else in_vain + 1
                 if in_vain >= HOPELESS:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from darkclr_ray.crews.cluster import join
+from darkclr_ray.crews.cluster import check_shared, join
 from darkclr_ray.jets.clustering import Selection, cluster, near, select, wrap
 from darkclr_ray.jets.counts import COUNTED, fractions
 from darkclr_ray.jets.detector import Detector, energy_flow
@@ -269,13 +269,15 @@ def _on_ray(tasks: Sequence[ShardTask], out: Path, workers: int | None, address:
     started = not ray.is_initialized()
     if started:
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        if address:
+        if address and address != "local":
             join(address, **quiet)
         else:
             ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
     try:
-        remote = ray.remote(num_cpus=1, max_retries=3)(make_shard)
         out = out.resolve()
+        out.mkdir(parents=True, exist_ok=True)
+        check_shared(out)
+        remote = ray.remote(num_cpus=1, max_retries=3)(make_shard)
         running = {remote.remote(task, out): task for task in tasks}
         while running:
             (ready,), _ = ray.wait(list(running), num_returns=1)

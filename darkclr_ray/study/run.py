@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import sys
 from abc import ABC, abstractmethod
@@ -22,8 +21,6 @@ from darkclr_ray.study.records import write_examples, write_jets
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
-
-logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 """Exit status of a study that was stopped and can be continued."""
@@ -118,7 +115,6 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
         say(f"the study cannot go on: {error}")
         status = 1
     except OSError as error:
-        logger.exception("the study cannot go on")
         say(f"the study cannot go on: {error}")
         status = 1
     if status:

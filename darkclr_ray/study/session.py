@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
+from darkclr_ray.crews.cluster import nodes_that_deny
 from darkclr_ray.crews.crews import Broken, Crews
 from darkclr_ray.crews.desk import Outcome
 from darkclr_ray.crews.resources import Allocation
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.streams import materialise
+from darkclr_ray.streams import ShardJets, materialise
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.jobs import CalibrationJob
@@ -38,9 +39,19 @@ TICK = 0.5
 
 
 def muster(settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: Allocation) -> Crews:
-    """Crews that fit detectors on a study's jets: `Crews.run` of a `DetectorJob` is all that a study needs of Ray."""
+    """Crews that fit detectors on a study's jets: `Crews.run` of a `DetectorJob` is all that a study needs of Ray.
+
+    Raises ValueError where a node does not see shards that are to be streamed.
+    """
+    source = materialise(jets.folder, "train", settings.background, limit=settings.compute.materialise_limit)
+    if isinstance(source, ShardJets):
+        for node in nodes_that_deny(ShardJets.intact, source):
+            raise ValueError(
+                f"{jets.folder.path}: node {node} does not see these jets; point --jets at storage that all nodes "
+                f"share, or raise compute.materialise_limit so that they are held in memory"
+            )
     places = JetPlaces(
-        source=materialise(jets.folder, "train", settings.background, limit=settings.compute.materialise_limit),
+        source=source,
         evaluation=ray.put(jets.judged),
         background=settings.background,
         labelled={name: ray.put(signal) for name, signal in jets.labelled.items()},
@@ -80,10 +91,12 @@ class Session:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.watching.set()
-        if kind is None:  # else Ray's end is theirs
-            self.watcher.join(5)
+        self.watcher.join(5)
+        if kind is None:
             with suppress(Exception):
                 self.crews.close()
+        else:
+            self.crews.abandon()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 

@@ -40,6 +40,16 @@ def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.Captur
         assert word in text
     logging.getLogger("darkclr_ray.study").warning("after")
     assert "after" not in path.read_text()
+    with pytest.raises(OSError, match="broken"), quiet(path):
+        raise OSError("broken")
+    assert "broken" in path.read_text()
+
+
+def test_a_log_on_a_full_disk_is_no_fault(capfd: pytest.CaptureFixture[str]) -> None:
+    with quiet(Path("/dev/full")):
+        print("printed")
+        logging.getLogger("darkclr_ray.study").info("studied")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
@@ -84,9 +94,15 @@ def test_why_a_cluster_cannot_be_joined(error: str, muttered: str, words: str) -
     assert "\n" not in reason(error, muttered)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "no.such.host.invalid:6379", "127.0.0.1:port"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:99999", "no.such.host.invalid:6379", "127.0.0.1:port"])
 def test_nobody_at_the_address(address: str) -> None:
     with pytest.raises(ValueError, match=f"--address {address}: .*; is the head running"):
+        check_reachable(address)
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://127.0.0.1:8265"])
+def test_an_address_of_another_kind(address: str) -> None:
+    with pytest.raises(ValueError, match=f"--address {address}: give host:port .* ray job submit"):
         check_reachable(address)
 
 

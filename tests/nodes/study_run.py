@@ -55,7 +55,8 @@ class StudyRun:
         return self.process.wait(limit)
 
     def finish(self, status: int = 0) -> None:
-        assert self.wait() == status, self.screen()
+        ended = self.wait()
+        assert ended == status, f"exit status {ended}\n{self.screen()}"
 
     def until(self, what: Callable[[], object], limit: float = 240.0) -> None:
         assert self.process is not None
