@@ -125,6 +125,10 @@ class NAESettings(Settings):
     """Representations a step, over all workers (same group's jet-image NAE; the paper is silent)."""
     reconstruction_epochs: int = Field(200, ge=0, le=100000)
     """Epochs of pre-training by reconstruction (Sec. 4)."""
+    views_p_drop: tuple[Probability, ...] = (0.3, 0.5, 0.7)
+    """Which epoch of pre-training is kept: the one whose energy best tells background from its own views at a mix of
+    these drop probabilities (rejection at a view efficiency of 0.2), so no signal chooses; none keeps the last epoch.
+    The paper is silent."""
     reconstruction_learning_rate: float = Field(1e-4, gt=0.0, le=1.0)
     """Adam's learning rate in pre-training (same group's low-dimensional set-up; 1e-3 in their jet-image NAE). An
     autoencoder that learns for longer forgets the norm, by which the representations tell anomalies."""
@@ -355,6 +359,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "batch_size": 512,
             "reconstruction_learning_rate": 1e-3,
             "reconstruction_epochs": 30,
+            "views_p_drop": (),  # so few epochs learn too little to stop early
             "divergence_epochs": 6,
             "divergence_learning_rate": 1e-4,
             "steps": 20,

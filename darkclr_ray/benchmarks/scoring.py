@@ -14,7 +14,6 @@ from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.benchmarks.inputs import SIZES, repeated, settings_of, starter_background
 from darkclr_ray.benchmarks.interleaved import Action, interleaved
 from darkclr_ray.benchmarks.row import OURS, PLAIN, Row
-from darkclr_ray.detectors.darkclr import energies
 from darkclr_ray.jets.folder import JetFolder, open_jets
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.shards import write_shard
@@ -23,7 +22,7 @@ from darkclr_ray.networks.precision import products_dtype
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.store.scores import score_table, write_scores
 from darkclr_ray.training.base import place
-from darkclr_ray.training.nae import EnergyModel
+from darkclr_ray.training.nae import EnergyModel, energies
 from darkclr_ray.training.representing import represent, together
 
 JETS = {"Table 1": 2_000, "small": 20_000}

@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from darkclr_ray.augmentations.anomalous import blind_jets
 from darkclr_ray.detectors.base import Detector
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import InputSettings, StudySettings
-from darkclr_ray.training.base import load_weights, place, save_weights, to_tensor
+from darkclr_ray.training.base import load_weights, place, save_weights
 from darkclr_ray.training.contrastive import ContrastiveTraining
-from darkclr_ray.training.nae import EnergyModel, NAETraining
+from darkclr_ray.training.nae import EnergyModel, NAETraining, energies
 from darkclr_ray.training.representing import JetEncoder, Layer
 from darkclr_ray.training.runner import Runner
 
 Module = TypeVar("Module", bound=nn.Module)
+
+JUDGED = 10_000
+"""Training jets whose views choose the epoch of an autoencoder's pre-training."""
 
 
 class LoadedEncoder:
@@ -162,16 +165,13 @@ def contrastive_training(settings: StudySettings, sample: TrainingSample, runner
 
 def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingSample, runner: Runner) -> NAETraining:
     """The normalised autoencoder's training on the sample's representations."""
-    source = {"encoder": runner.identity(encoder), "sample": sample.fingerprint}
-    return NAETraining(runner.represent(encoder, sample.jets), settings.nae, seed=settings.seed, source=source)
-
-
-def energies(model: EnergyModel, z: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Energies (B,) of unscaled representations z (B, d_z), some at a time."""
-    device = model.mean.device
-    with torch.inference_mode():
-        parts = [model(to_tensor(part, device)) for part in np.array_split(z, len(z) // 65536 + 1)]
-        return torch.cat(parts).double().cpu().numpy()
+    nae, jets, views = settings.nae, sample.jets, None
+    source: dict[str, Any] = {"encoder": runner.identity(encoder), "sample": sample.fingerprint}
+    if nae.views_p_drop:
+        some = jets.take(np.arange(min(len(jets), JUDGED)))
+        views = runner.represent(encoder, blind_jets(some, settings.inputs, nae.views_p_drop, settings.seed))
+        source["views_seed"] = settings.seed
+    return NAETraining(runner.represent(encoder, jets), nae, seed=settings.seed, source=source, views=views)
 
 
 def loaded(module: Module, path: Path, runner: Runner) -> Module:

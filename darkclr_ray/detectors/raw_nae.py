@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.detectors.base import Detector
-from darkclr_ray.detectors.darkclr import energies, loaded
+from darkclr_ray.detectors.darkclr import loaded
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample, ragged_arange
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import save_weights
-from darkclr_ray.training.nae import EnergyModel, NAETraining
+from darkclr_ray.training.nae import EnergyModel, NAETraining, energies
 from darkclr_ray.training.runner import Runner
 
 FILE = "autoencoder.safetensors"

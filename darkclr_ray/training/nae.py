@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from darkclr_ray.augmentations.randomness import digest, keyed_generator, keyed_torch_generator
+from darkclr_ray.evaluation.roc import rejection_at
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
 from darkclr_ray.networks.autoencoder import Autoencoder
@@ -31,6 +32,7 @@ DEAD_DIMENSION = 0.01
 """A dimension that varies less than this share of the others' root mean square is not blown up any further."""
 
 RECONSTRUCTION, CONTRASTIVE_DIVERGENCE = "reconstruction", "contrastive_divergence"
+VIEWS_REJECTION = "views_rejection"
 
 
 class EnergyModel(nn.Module):
@@ -77,14 +79,24 @@ def fitted_scale(z: NDArray[np.float32], how: str) -> tuple[NDArray[np.float32],
     return shift.astype(np.float32), scale.astype(np.float32)
 
 
+def energies(model: EnergyModel, z: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Energies (B,) of unscaled representations z (B, d_z), some at a time."""
+    device = model.mean.device
+    with torch.inference_mode():
+        parts = [model(to_tensor(part, device)) for part in np.array_split(z, len(z) // 65536 + 1)]
+        return torch.cat(parts).double().cpu().numpy()
+
+
 class NAETraining(Training):
     """Trains an autoencoder on background representations, then normalises it by contrastive divergence (Eq. 12).
 
     Kept is the epoch of contrastive divergence whose energy difference E+ - E- is closest to zero (Sec. 4), and beside
-    it the plain autoencoder at the end of pre-training. Chains start at the data of the batch. Where they stand still
-    (root mean square displacement below 1% of the data's spread) the energy difference is zero for no good reason: such
-    an epoch's record says ``standing_still`` and carries a warning. Where they end higher in energy
-    than the data, by more than a tenth, noise dominates the descent: ``above_data``, with a warning.
+    it the plain autoencoder that it started from: the last of pre-training or, with ``views``, the one whose energy
+    best tells background from its own anomalous views, since one that learns for long reconstructs them, too.
+    Chains start at the data of the batch. Where they stand still (root mean square displacement below 1% of the data's
+    spread) the energy difference is zero for no good reason: such an epoch's record says ``standing_still`` and carries
+    a warning. Where they end higher in energy than the data, by more than a tenth, noise dominates the descent:
+    ``above_data``, with a warning.
 
     Energies are squared errors per dimension; step size and noise act on the squared error summed over dimensions and
     on scaled representations, so that they mean the same at every d_z.
@@ -93,17 +105,24 @@ class NAETraining(Training):
         z: background representations, float32 (B, d_z).
         settings: see `NAESettings`.
         seed: of the initial weights, the batches and the chains' noise, unless the settings have one.
-        source: what ``z`` is a function of, as JSON-able values; without it the key holds a hash of ``z`` itself.
+        source: what ``z`` and ``views`` are a function of, as JSON-able values; without it the key holds their hash.
+        views: representations of anomalous views of the first jets of ``z``, float32 (V, d_z), V <= B.
 
     Attributes:
         model: the normalised autoencoder with its scale.
-        plain: the same after pre-training.
+        plain: the same before contrastive divergence.
     """
 
     kind = "energy"
 
     def __init__(
-        self, z: NDArray[np.float32], settings: NAESettings, *, seed: int, source: dict[str, Any] | None = None
+        self,
+        z: NDArray[np.float32],
+        settings: NAESettings,
+        *,
+        seed: int,
+        source: dict[str, Any] | None = None,
+        views: NDArray[np.float32] | None = None,
     ) -> None:
         super().__init__()
         if len(z) < 2 or not np.isfinite(z).all():
@@ -112,9 +131,8 @@ class NAETraining(Training):
             )
         self.settings = settings
         self.seed = seed = seed if settings.seed is None else settings.seed
-        self.source = (
-            {"content": hashlib.blake2b(z.tobytes(), digest_size=16).hexdigest()} if source is None else source
-        )
+        content = z.tobytes() + (b"" if views is None else views.tobytes())
+        self.source = {"content": hashlib.blake2b(content, digest_size=16).hexdigest()} if source is None else source
         d_z = z.shape[1]
         self.model = EnergyModel(d_z, settings, seed=digest("autoencoder", seed) >> 1)
         mean, scale = fitted_scale(z, settings.scale)
@@ -122,7 +140,7 @@ class NAETraining(Training):
         self.model.scale.copy_(torch.from_numpy(scale))
         self.plain = EnergyModel(d_z, settings)
         self.plain.load_state_dict(self.model.state_dict())
-        self.z = z
+        self.z, self.views = z, views
         self.spread = math.sqrt(np.square(z.std(0, dtype=np.float64) / scale).mean())
         self.modules = {"autoencoder": self.model}
         self.optimizer = adam(self.modules, settings.reconstruction_learning_rate)
@@ -160,6 +178,7 @@ class NAETraining(Training):
     def begin_epoch(self, epoch: int) -> None:
         super().begin_epoch(epoch)
         if epoch == self.settings.reconstruction_epochs:
+            self.model.load_state_dict(self.plain.state_dict())
             self.optimizer = adam(self.modules, self.settings.divergence_learning_rate)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
@@ -198,7 +217,8 @@ class NAETraining(Training):
     def record(self, means: dict[str, float]) -> dict[str, Any]:
         record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
         if self.phase(self.epoch) == RECONSTRUCTION:
-            return {**record, "energy_data": means["loss"]}
+            judged = {} if self.views is None else {VIEWS_REJECTION: self.views_rejection(self.views)}
+            return {**record, "energy_data": means["loss"], **judged}
         record["energy_difference"] = means["energy_data"] - means["energy_chain"]
         record["nonfinite"] = round(means["nonfinite"] * self.batch_size * self.steps_per_epoch)
         record["sigma2_over_2lambda"] = self.settings.noise**2 / (2 * self.settings.step_size)
@@ -218,10 +238,23 @@ class NAETraining(Training):
             )
         return record
 
+    def views_rejection(self, views: NDArray[np.float32]) -> float:
+        """Background rejection at which a fifth of the anomalous views is found; at most the number of jets."""
+        background, anomalous = energies(self.model, self.z[: len(views)]), energies(self.model, views)
+        return min(rejection_at(background, anomalous), float(len(views)))
+
     def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
+        record = super().end_epoch(means)
         if self.phase(self.epoch) == RECONSTRUCTION:
-            self.plain.load_state_dict(self.model.state_dict())
-        return super().end_epoch(means)
+            before = max((past[VIEWS_REJECTION] for past in self.history if VIEWS_REJECTION in past), default=0.0)
+            if record.get(VIEWS_REJECTION, math.inf) >= before:
+                self.plain.load_state_dict(self.model.state_dict())
+        return record
+
+    def finish(self) -> None:
+        super().finish()
+        if not self.settings.divergence_epochs:
+            self.model.load_state_dict(self.plain.state_dict())
 
     def selection(self, record: Mapping[str, Any]) -> float | None:
         return abs(record["energy_difference"]) if record["phase"] == CONTRASTIVE_DIVERGENCE else None

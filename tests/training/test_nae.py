@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
 import pytest
 import torch
 
+from darkclr_ray.evaluation.roc import rejection_at
 from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.loop import run_training
 from darkclr_ray.training.nae import NAETraining, fitted_scale
@@ -58,6 +60,36 @@ def test_plain_autoencoder_is_the_end_of_pre_training(toy):
     for (name, value), other in zip(both.plain.state_dict().items(), only.model.state_dict().values(), strict=True):
         assert torch.equal(value, other), name
     assert not torch.equal(both.model(torch.from_numpy(both.z)), both.plain(torch.from_numpy(both.z)))
+
+
+def test_views_choose_the_epoch_of_pre_training(toy):
+    """The plain autoencoder is that of the best epoch; contrastive divergence starts from it."""
+    settings = toy.SETTINGS.updated({"nae": {"reconstruction_epochs": 6, "divergence_epochs": 0}}).nae
+    z = toy.energy_training().z
+    views = z + np.random.default_rng(1).normal(0.0, 0.5, z.shape).astype(np.float32)
+    epochs, judge = [], NAETraining(z, settings, seed=1, views=views)
+    end = judge.end_epoch
+    judge.end_epoch = lambda means: (end(means), epochs.append(copy.deepcopy(judge.model.state_dict())))[0]
+    run_training(judge)
+    models = [model_of(judge, state) for state in epochs]
+    by_hand = [rejection_at(model(torch.tensor(z)).numpy(), model(torch.tensor(views)).numpy()) for model in models]
+    assert [record["views_rejection"] for record in judge.history] == pytest.approx(by_hand)
+    best = max(range(len(by_hand)), key=lambda epoch: (by_hand[epoch], epoch))
+    for name, value in judge.model.state_dict().items():
+        assert torch.equal(value, epochs[best][name]), name
+        assert torch.equal(value, judge.plain.state_dict()[name]), name
+    longer = NAETraining(z, settings.model_copy(update={"divergence_epochs": 1}), seed=1, views=views)
+    longer.history = judge.history
+    longer.plain.load_state_dict(judge.plain.state_dict())
+    longer.begin_epoch(6)
+    for name, value in longer.model.state_dict().items():
+        assert torch.equal(value, epochs[best][name]), name
+
+
+def model_of(training, state):
+    model = copy.deepcopy(training.model)
+    model.load_state_dict(state)
+    return model.requires_grad_(False)
 
 
 def test_chains_that_stand_still_are_flagged(toy):
