@@ -1,8 +1,8 @@
 """Bad input of every kind, through the scripts as a user runs them; the table is bad_input/cases.py.
 
 Each is refused with exit status 2 and one message that says what, where and how to mend it; nothing is written or
-damaged, and neither torch nor Ray is imported to find out. All cases run one after the other in one process of their
-own, since starting Python takes longer than refusing.
+damaged, and neither torch nor Ray is imported to find out, but torch for what only torch can tell. Cases run one after
+the other in one process of their own, since starting Python takes longer than refusing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pytest
 
 from darkclr_ray.jets.shards import write_shard
 
-from .bad_input.cases import CASES, GENERATION, IMPORT, JETS, SETTINGS
+from .bad_input.cases import CASES, GENERATION, HEAVY, IMPORT, JETS, SETTINGS
 from .bad_input.damage import LOCKS, Case, good
 
 STUDIES = Path(__file__).parents[1] / "studies"
@@ -56,21 +56,26 @@ import contextlib, io, json, os, runpy, shlex, sys, traceback
 
 class NothingHeavy:
     def find_spec(self, name, *_):
-        assert name not in ("torch", "ray"), f"{name} was imported"
+        assert name not in banned, f"{name} was imported"
 
 sys.meta_path.insert(0, NothingHeavy())
-studies, cases = json.load(sys.stdin)
+studies, banned, cases = json.load(sys.stdin)
 answers = []
 for here, command in cases:
     os.chdir(here)
     name, *arguments = shlex.split(command)
-    sys.argv = [f"{studies}/{name}.py", *arguments]
+    sys.argv = ["darkclr" if name == "darkclr" else f"{studies}/{name}.py", *arguments]
     sys.path[0] = here
     sys.modules.pop("mine", None)
     out, err, status = io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            runpy.run_path(sys.argv[0], run_name="__main__")
+            if name == "darkclr":
+                from darkclr_ray.commands.darkclr import main
+
+                status = main()
+            else:
+                runpy.run_path(sys.argv[0], run_name="__main__")
         except SystemExit as end:
             status = end.code
         except BaseException:
@@ -90,33 +95,46 @@ def without_privileges() -> None:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Answer]]:
-    """What the scripts say to all cases."""
+    """What the programs say to all cases, those that need torch last."""
     jets = tmp_path_factory.mktemp("good")
     for seed, part in enumerate(("train/qcd", "validation/qcd", "validation/aachen", "test/qcd", "test/aachen")):
         write_shard(jets / part / "shard-00000.parquet", good(seed), part.split("/")[1], {})
-    folders = []
-    for number, case in enumerate(CASES):
-        here = tmp_path_factory.mktemp(f"case{number}")
+
+    def folder(case: Case) -> Path:
+        here = tmp_path_factory.mktemp("case")
         shutil.copytree(jets, here / "jets")
         if case.change is not None:
             case.change(here)
-        folders.append(here)
-    before = [listing(here) for here in folders]
-    asked = json.dumps([str(STUDIES), [(str(here), case.command) for here, case in zip(folders, CASES, strict=True)]])
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD], input=asked, capture_output=True, text=True, preexec_fn=without_privileges
-    )
-    assert done.returncode == 0, done.stderr
-    after = [listing(here) for here in folders]
-    said = json.loads(done.stdout)
-    yield [Answer(here, *words, *lists) for here, words, *lists in zip(folders, said, before, after, strict=True)]
-    for folder in LOCKS:
-        folder.release()
+        return here
+
+    found = []
+    for cases, banned in ((CASES, ("torch", "ray")), (HEAVY, ("ray",))):
+        folders = [folder(case) for case in cases]
+        before = [listing(here) for here in folders]
+        asked = [str(STUDIES), banned, [(str(here), case.command) for here, case in zip(folders, cases, strict=True)]]
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            preexec_fn=without_privileges,
+        )
+        assert done.returncode == 0, done.stderr
+        after, said = [listing(here) for here in folders], json.loads(done.stdout)
+        found += [
+            Answer(here, *words, *lists) for here, words, *lists in zip(folders, said, before, after, strict=True)
+        ]
+    yield found
+    for locked in LOCKS:
+        locked.release()
 
 
-@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda n: f"{n} {CASES[n].command} {CASES[n].words}"[:80])
+ALL = [*CASES, *HEAVY]
+
+
+@pytest.mark.parametrize("number", range(len(ALL)), ids=lambda n: f"{n} {ALL[n].command} {ALL[n].words}"[:80])
 def test_bad_input_is_refused(number: int, answers: list[Answer]) -> None:
-    case, answer = CASES[number], answers[number]
+    case, answer = ALL[number], answers[number]
     assert answer.status == 2, answer.err
     assert "Traceback" not in answer.err
     for word in case.words:
@@ -133,9 +151,19 @@ def test_a_process_of_its_own_says_the_same(case: Case, answers: list[Answer]) -
     assert (done.returncode, done.stdout, done.stderr) == (answer.status, answer.out, answer.err)
 
 
+def program(case: Case) -> str:
+    """How a message begins."""
+    first, second, *rest = [*case.command.split(), ""]
+    if first != "darkclr":
+        return f"{first}.py: "
+    if second == "scroe":
+        return "darkclr: "
+    return f"darkclr study {rest[0]}: " if second == "study" and rest[0] != "robustnes" else f"darkclr {second}: "
+
+
 def test_the_message_is_one(answers: list[Answer]) -> None:
-    for case, answer in zip(CASES, answers, strict=True):
-        name = f"{case.command.split()[0]}.py: "
+    for case, answer in zip(ALL, answers, strict=True):
+        name = program(case)
         lines = [line for line in answer.err.splitlines() if not line.startswith(f"{name}warning: ")]
         assert len(lines) == 1, answer.err
         assert lines[0].startswith(name), answer.err

@@ -92,6 +92,16 @@ def find(name: str) -> type[Augmentation]:
     return found
 
 
+def check(views: ViewSettings) -> None:
+    """Raise ValueError, with the setting, for a name in the views that means nothing."""
+    for view in ("anchor", "positive", "anomalous"):
+        for name in getattr(views, view):
+            try:
+                find(name)
+            except ValueError as error:
+                raise ValueError(f"views.{view} = {name}: {error}") from error
+
+
 def foreign_modules(views: ViewSettings) -> tuple[str, ...]:
     """Modules outside this package that make the views: their code counts when a training is looked up in a store.
 

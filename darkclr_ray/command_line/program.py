@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import shlex
 import sys
 import warnings
@@ -28,7 +29,20 @@ def refusals(program: str = "") -> Iterator[None]:
     except (ValueError, OSError, ImportError) as error:
         if isinstance(error, ImportError) and error.name is not None:
             raise  # a module that should be there is not: a fault of ours
-        refuse(str(error), program)
+        refuse(in_words(error) if isinstance(error, OSError) else str(error), program)
+
+
+def in_words(error: OSError) -> str:
+    """A fault of the file system: which file, what is wrong, and what to do.
+
+    >>> in_words(PermissionError(errno.EACCES, "Permission denied", "jets/model.json"))
+    'jets/model.json: permission denied; ask for permission, or name another file or folder'
+    """
+    if error.filename is None or not error.strerror:
+        return str(error)
+    mend = {errno.EACCES: "ask for permission, or name another file or folder", errno.ENOSPC: "make room"}
+    what = error.strerror[0].lower() + error.strerror[1:]
+    return f"{error.filename}: {what}; {mend.get(error.errno or 0, 'restore it, or name another file or folder')}"
 
 
 def refuse(message: str, program: str = "") -> NoReturn:

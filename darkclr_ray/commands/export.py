@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darkclr_ray.command_line.program import Parser
+from darkclr_ray.detectors.description import chosen
 from darkclr_ray.writable import check_writable
 
 ENDINGS = (".pt2", ".onnx")
@@ -31,14 +32,13 @@ def main(arguments: Sequence[str], program: str) -> int:
     if words.out.suffix not in ENDINGS or words.out.is_dir():
         raise ValueError(f"{words.out}: --out wants a file that ends in {' or '.join(ENDINGS)}")
     check_writable(words.out.parent, "--out")
+    names = chosen(words.model, words.detectors.split(",") if words.detectors else ())
     from darkclr_ray.detectors.exporting import export_onnx, export_torch
-    from darkclr_ray.detectors.models import load_model, trusted
+    from darkclr_ray.detectors.models import load_model
     from darkclr_ray.training.runner import Runner
 
-    names = words.detectors.split(",") if words.detectors else trusted(words.model)
     runner = Runner(device="cpu")
     detectors = [load_model(words.model, name, runner) for name in names]
-    words.out.parent.mkdir(parents=True, exist_ok=True)
     (export_onnx if words.out.suffix == ".onnx" else export_torch)(detectors, words.out)
     print(f"{', '.join(names)} of {words.model}; written to {words.out}")
     return 0

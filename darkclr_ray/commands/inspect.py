@@ -105,6 +105,8 @@ def show_study(path: Path, console: Console) -> None:
     from darkclr_ray.store.files import read_json
 
     study = read_json(path / "study.json")
+    if "name" not in study:
+        raise ValueError(f"{path / 'study.json'}: damaged, it does not say which study this is; restore it")
     kind = study.get("kind", "embedding_scan")
     say(
         console, f"{path}: the study {study.get('name')!r} ({kind}), begun {study.get('created', 'at an unknown time')}"
@@ -125,18 +127,24 @@ def show_model(path: Path, console: Console) -> None:
     """A model: its detectors, what they are made of and were fitted on, and what they reach."""
     import yaml
 
+    from darkclr_ray.detectors.description import describe
+    from darkclr_ray.detectors.saving import load_settings
     from darkclr_ray.store.files import read_json
 
-    model = read_json(path / "model.json")
+    model = describe(path)
     size = sum(file.stat().st_size for file in path.iterdir())
     say(console, f"{path}: a model of {', '.join(model['detectors'])}, {size / 1e6:.2f} MB")
     say(console, "  fitted on " + ", ".join(f"{name} ({hash})" for name, hash in model["jets"].items()))
     say(console, "  made by " + ", ".join(f"{name} {version}" for name, version in model["versions"].items()))
     if (path / "settings.yaml").is_file():
+        load_settings(path)  # what is shown can be used
         for group, values in yaml.safe_load((path / "settings.yaml").read_text(encoding="utf-8")).items():
             say(console, f"  {group}: {json.dumps(values)}")
     if (path / "metrics.json").is_file():
-        show_reached(read_json(path / "metrics.json").get("test") or {}, console)
+        try:
+            show_reached(read_json(path / "metrics.json").get("test") or {}, console)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path / 'metrics.json'}: damaged ({error!r}); copy the model again") from None
 
 
 def show_reached(test: dict[str, Any], console: Console) -> None:

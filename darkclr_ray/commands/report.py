@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darkclr_ray.command_line.program import Parser
+from darkclr_ray.writable import check_writable
 
 
 def main(arguments: Sequence[str], program: str) -> int:
@@ -13,8 +14,12 @@ def main(arguments: Sequence[str], program: str) -> int:
     line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
     line.add_argument("study", type=Path, help="folder of a study, finished or not")
     folder = line.read(arguments).study
+    if not folder.is_dir():
+        what = "a file; a study is a folder" if folder.exists() else "no such folder"
+        raise ValueError(f"{folder}: {what}; studies are in results/, or where --out said")
     if not (folder / "study.json").is_file():
         raise ValueError(f"{folder}: no study, it has no study.json; studies are in results/, or where --out said")
+    check_writable(folder / "report", "copy of the study")
     from darkclr_ray.reports import build
 
     print(build(folder))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkclr_ray.command_line.program import Parser
+from darkclr_ray.detectors.description import chosen, describe
 from darkclr_ray.writable import check_writable
 
 if TYPE_CHECKING:
@@ -31,13 +32,16 @@ def main(arguments: Sequence[str], program: str) -> int:
     if words.out.is_dir():
         raise ValueError(f"{words.out}: is a folder; --out wants a file, such as scores.parquet")
     check_writable(words.out.parent, "--out")
-    from darkclr_ray.detectors.models import describe, load_model, trusted
+    entries = chosen(words.model, words.detectors.split(",") if words.detectors else ())
+    total = sum(rows_of(shard) for shard, _ in shards)
+    from darkclr_ray.detectors.models import load_model
     from darkclr_ray.training.runner import Runner
 
-    entries = words.detectors.split(",") if words.detectors else trusted(words.model)
+    check_device(words.device)
     runner = Runner(device=words.device)
     detectors = [load_model(words.model, entry, runner) for entry in entries]
-    jets = write_scores(words.out, shards, detectors, {"model": str(words.model), **describe(words.model)})
+    notes = {"model": str(words.model), **describe(words.model)}
+    jets = write_scores(words.out, shards, detectors, notes, total)
     print(f"{jets} jets scored by {', '.join(d.name for d in detectors)}; the scores are in {words.out}")
     return 0
 
@@ -84,21 +88,44 @@ def shards_of(path: Path) -> list[tuple[Path, str]]:
     return [(shard, split if split in SPLITS else "") for shard, split in zip(found, splits, strict=True)]
 
 
+def rows_of(shard: Path) -> int:
+    """How many jets a shard holds. Raises ValueError where it is none; its values are looked at as it is scored."""
+    from darkclr_ray.jets.schema import schema_fault
+    from darkclr_ray.jets.shards import opened
+
+    with opened(shard) as file:
+        fault = schema_fault(file.schema_arrow)
+        if fault:
+            raise ValueError(f"{shard}: no shard of jets: {fault}; make shards of it: darkclr import {shard}")
+        return int(file.metadata.num_rows)
+
+
+def check_device(device: str | None) -> None:
+    """Raise ValueError for a device that torch does not have here."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        what = str(error).splitlines()[0]
+        raise ValueError(f"--device {device}: cannot be used here ({what}); say cpu, or leave it out") from None
+
+
 def write_scores(
-    path: Path, shards: Sequence[tuple[Path, str]], detectors: Sequence[Detector[Any]], notes: dict[str, Any]
+    path: Path,
+    shards: Sequence[tuple[Path, str]],
+    detectors: Sequence[Detector[Any]],
+    notes: dict[str, Any],
+    total: int,
 ) -> int:
     """Write all scores, whole or not at all; the number of jets. Raises BrokenShard for a shard that is none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from darkclr_ray.jets.progress import Progress
-    from darkclr_ray.jets.shards import METADATA_KEY, opened
+    from darkclr_ray.jets.shards import METADATA_KEY
     from darkclr_ray.store.scores import SCHEMA, score_table
 
-    total = 0
-    for shard, _ in shards:
-        with opened(shard) as file:
-            total += file.metadata.num_rows
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, scored = path.with_name(f".{path.name}.partial"), 0
     try:

@@ -6,6 +6,7 @@ was made by ``darkclr train --threads 1 --out darkclr_ray/pretrained``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,15 +51,14 @@ COMMAND_LINE = CommandLine(
 def main(arguments: Sequence[str], program: str) -> int:
     """Train the model that the arguments ask for; 0. Raises ValueError where that is not possible."""
     settings, _ = COMMAND_LINE.read(arguments, program)
-    check_writable(Path(settings.out), "--out")
+    jets = check(settings)
     from darkclr_ray.detectors import registry
     from darkclr_ray.detectors.models import save_model
-    from darkclr_ray.jets.folder import open_jets, starter_jets
     from darkclr_ray.training.runner import Runner
 
     study = StudySettings.model_validate(settings.model_dump(exclude=set(ModelSettings.model_fields) - STUDY))
     detectors = [registry.make(entry, study) for entry in settings.detectors]
-    jets = open_jets(starter_jets() if settings.jets == "starter" else settings.jets)
+    check_signal(detectors, jets, settings)
     device = "cpu" if settings.threads else None
     runner = Runner(
         device=device, precision=settings.compute.precision, threads=settings.threads or None, report=tell_epochs()
@@ -71,6 +71,40 @@ def main(arguments: Sequence[str], program: str) -> int:
     show_reached(metrics.get("test", {}), Console())
     print(f"a model of {', '.join(d.name for d in detectors)}; it is in {settings.out}")
     return 0
+
+
+def check(settings: ModelSettings) -> JetFolder:
+    """The jets. Raises ValueError for what cannot be, as far as can be told without torch."""
+    from darkclr_ray.augmentations import registry
+    from darkclr_ray.detectors.description import check_replaceable
+    from darkclr_ray.jets.folder import open_jets, starter_jets
+
+    check_writable(Path(settings.out), "--out")
+    check_replaceable(Path(settings.out))
+    twice = [name for name, times in Counter(settings.detectors).items() if times > 1]
+    if twice:
+        raise ValueError(f"detectors: {twice[0]} is named twice; name it once")
+    registry.check(settings.views)
+    jets = open_jets(starter_jets() if settings.jets == "starter" else settings.jets)
+    there = jets.samples("train") if "train" in jets.splits() else ()
+    if settings.background not in there:
+        names = ", ".join(there) or "nothing"
+        raise ValueError(f"{jets.path}: no background {settings.background!r} (--background) in train; it has {names}")
+    return jets
+
+
+def check_signal(detectors: Sequence[Detector[Any]], jets: JetFolder, settings: ModelSettings) -> None:
+    """Raise ValueError where a detector needs labels, and there are no training jets of the signal."""
+    from darkclr_ray.jets.labelled import LabelledSample
+
+    signal = settings.supervised.signal
+    needs = [detector.name for detector in detectors if detector.sample_type() is LabelledSample]
+    if needs and (signal == settings.background or signal not in jets.samples("train")):
+        names = ", ".join(name for name in jets.samples("train") if name != settings.background) or "none"
+        raise ValueError(
+            f"{jets.path}: no training jets of the signal {signal!r} (--supervised.signal), and {', '.join(needs)} "
+            f"needs labels; signals in train: {names}"
+        )
 
 
 def fit(detector: Detector[Any], jets: JetFolder, settings: StudySettings, runner: Runner) -> dict[str, str]:

@@ -108,6 +108,7 @@ def padded(jets: Jets) -> dict[str, Tensor]:
 def export_torch(detectors: Sequence[Detector[Any]], path: Path) -> None:
     """Write a ``.pt2`` for ``torch.export.load(path).module()``."""
     module = Portable(detectors)
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial.pt2")
     with _quiet():
         torch.export.save(torch.export.export(module, _example(), dynamic_shapes=_shapes()), partial)
@@ -122,6 +123,7 @@ def export_onnx(detectors: Sequence[Detector[Any]], path: Path) -> None:
         except ImportError:
             raise ImportError(f"ONNX needs {name}: pip install 'darkclr_ray[export]'") from None
     module = Portable(detectors)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with _quiet():
         program = torch.onnx.export(
             module,

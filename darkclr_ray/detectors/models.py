@@ -16,8 +16,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
-import json
 import platform
 import shutil
 import tempfile
@@ -30,22 +28,21 @@ import yaml
 
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.description import (
+    FORMAT,
+    METRICS,
+    MODEL,
+    check_replaceable,
+    describe,
+    located,
+    pretrained,
+    trusted,
+)
 from darkclr_ray.detectors.saving import SETTINGS
 from darkclr_ray.store.files import write_json
 from darkclr_ray.training.runner import Runner
 
-MODEL, METRICS = "model.json", "metrics.json"
-FORMAT = 1
-PRETRAINED = "pretrained"
-
-
-def pretrained() -> Path:
-    """Folder of the model that ships with the package, trained by ``python studies/train_model.py`` on the starter set.
-
-    >>> sorted(describe(pretrained())["detectors"])
-    ['s_CLR', 's_NAE']
-    """
-    return Path(str(importlib.resources.files("darkclr_ray") / PRETRAINED))
+__all__ = ["describe", "entry_of", "load_model", "pretrained", "save_model", "trusted", "write_description"]
 
 
 def save_model(
@@ -67,8 +64,7 @@ def save_model(
         ValueError: two detectors disagree on a file, or ``folder`` is there and holds something else.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / MODEL).exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder}: is there already, and is no model; choose another folder, or remove it")
+    check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
         whole = Path(place) / "model"
@@ -112,21 +108,6 @@ def write_description(folder: Path, detectors: Sequence[str], jets: Mapping[str,
     write_json(folder / MODEL, content)
 
 
-def describe(folder: str | Path) -> dict[str, Any]:
-    """What model.json says. Raises ValueError where ``folder`` is no model, or one of another version."""
-    path = located(folder) / MODEL
-    if not path.is_file():
-        raise ValueError(f"{folder}: no model, it has no {MODEL}; a study leaves one in best/, `darkclr train` another")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        fine = content["format"] == FORMAT and isinstance(content["detectors"], list)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: damaged ({error}); copy the model again, or train it again") from None
-    if not fine:
-        raise ValueError(f"{path}: a model of format {content['format']}; this version reads format {FORMAT}")
-    return dict(content)
-
-
 def load_model(folder: str | Path, name: str | None = None, runner: Runner | None = None) -> Detector[Any]:
     """A detector of a model, ready to score.
 
@@ -140,24 +121,10 @@ def load_model(folder: str | Path, name: str | None = None, runner: Runner | Non
         ValueError: no model, no such detector in it, or damaged weights.
     """
     there = describe(folder)["detectors"]
-    chosen = trusted(folder)[0] if name is None else name
-    if chosen not in there:
-        raise ValueError(f"{folder}: has no detector {chosen!r}; it has {', '.join(there)}")
-    return registry.find(chosen).load(located(folder), runner)
-
-
-def trusted(folder: str | Path) -> list[str]:
-    """A model's detectors but for those that are other people's code. Raises ValueError where there are no others."""
-    there = describe(folder)["detectors"]
-    known = [name for name in there if ":" not in name]
-    if not known:
-        raise ValueError(f"{folder}: holds {', '.join(there)}, which is not part of this package; ask for it by name")
-    return known
-
-
-def located(folder: str | Path) -> Path:
-    """A model's folder by its path, or by the name of the one that ships."""
-    return pretrained() if str(folder) == PRETRAINED and not Path(folder).exists() else Path(folder)
+    wanted = trusted(folder)[0] if name is None else name
+    if wanted not in there:
+        raise ValueError(f"{folder}: has no detector {wanted!r}; it has {', '.join(there)}")
+    return registry.find(wanted).load(located(folder), runner)
 
 
 def entry_of(detector: Detector[Any]) -> str:

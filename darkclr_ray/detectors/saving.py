@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from darkclr_ray.jets.samples import faults
 from darkclr_ray.settings import StudySettings
 
 SETTINGS = "settings.yaml"
@@ -33,7 +35,11 @@ def load_settings(folder: Path) -> StudySettings:
     try:
         return StudySettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path}: these settings cannot be read ({' '.join(str(error).split())})") from None
+        what = faults(error) if isinstance(error, ValidationError) else str(error)
+        raise ValueError(
+            f"{path}: these settings cannot be read ({' '.join(what.split())}); copy the model again, or use the "
+            f"version that wrote it"
+        ) from None
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -46,6 +52,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """What `save_arrays` wrote. Raises ValueError where there is no such file, or a damaged one."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file; a detector is loaded from the folder that its save(folder) wrote")
+    path.open("rb").close()  # where that is not permitted, safetensors would say that there is no such file
     try:
         return dict(load_file(path))
     except SafetensorError as error:

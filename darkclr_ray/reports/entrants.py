@@ -17,7 +17,7 @@ from markupsafe import Markup
 from darkclr_ray.evaluation.rejection import Evaluation
 from darkclr_ray.reports import theme
 from darkclr_ray.reports.labels import detector_label
-from darkclr_ray.reports.record import Study, settings_yaml, study_json
+from darkclr_ray.reports.record import Study, json_file, reading, settings_yaml, study_json
 
 
 @dataclass(frozen=True)
@@ -190,9 +190,7 @@ def read(folder: Path) -> Comparison:
     """
     about, settings = study_json(folder), settings_yaml(folder)
     entrants = tuple(_entrant(path) for path in sorted((folder / "entrants").glob("*.json")))
-    sections = {
-        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "sections").glob("*.json"))
-    }
+    sections = {path.stem: json_file(path) for path in sorted((folder / "sections").glob("*.json"))}
     comparison = Comparison(folder, about, settings, entrants, sections)
     if not any(entrant.test for entrant in comparison.complete):
         states = ", ".join(f"{entrant.key}: {entrant.state}" for entrant in entrants) or "no entrant at all"
@@ -201,7 +199,12 @@ def read(folder: Path) -> Comparison:
 
 
 def _entrant(path: Path) -> Entrant:
-    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts = json_file(path)
+    with reading(path):
+        return _of_facts(facts)
+
+
+def _of_facts(facts: Mapping[str, Any]) -> Entrant:
     return Entrant(
         key=str(facts["key"]),
         state=str(facts["state"]),

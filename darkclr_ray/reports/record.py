@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.reports.labels import signal_label
 
+_DAMAGED = (yaml.YAMLError, zipfile.BadZipFile, EOFError, pa.ArrowException)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -96,7 +99,8 @@ class Study:
         path = self.stage(kind, stages[kind]) / "history.jsonl" if kind in stages else None
         if path is None or not path.exists():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        with reading(path):
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
     def jets_with_scores(self, split: str, stages: Mapping[str, Mapping[str, str]]) -> ScoredJets:
         """Jets of a split with the scores of some ``stages`` (named "<key> <score>"; see `detector_name`) and the
@@ -146,7 +150,7 @@ class Study:
         path = self.folder / "examples.npz"
         if not path.exists():
             return {}
-        with np.load(path, allow_pickle=False) as arrays:
+        with reading(path), np.load(path, allow_pickle=False) as arrays:
             views = {name: arrays[name] for name in arrays.files}
         for name, view in views.items():
             if view.ndim != 2 or view.shape[1] != 3 or len(view) == 0:
@@ -172,18 +176,42 @@ def study_json(folder: Path) -> Mapping[str, Any]:
     path = folder / "study.json"
     if not path.is_file():
         raise ValueError(f"{folder}: no study.json, so this is not a study's folder")
-    about: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    about = json_file(path)
+    with reading(path):
+        about["name"]
     return about
 
 
 def settings_yaml(folder: Path) -> Mapping[str, Any]:
-    """Content of a study's ``settings.yaml``."""
-    settings: Mapping[str, Any] = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
+    """Content of a study's ``settings.yaml``. Raises ValueError where it is missing or damaged."""
+    path = folder / "settings.yaml"
+    with reading(path):
+        settings = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+        settings["background"]
     return settings
 
 
+def json_file(path: Path) -> dict[str, Any]:
+    """Content of a JSON file of a study. Raises ValueError where it is missing or damaged."""
+    with reading(path):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a file of a study, or missing in it, into a ValueError that names the file."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; restore it from a copy of the study") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, *_DAMAGED) as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise ValueError(f"{path} cannot be read ({what}); restore it from a copy of the study") from error
+
+
 def _columns(path: Path) -> dict[str, NDArray[Any]]:
-    table = pq.read_table(path)
+    with reading(path):
+        table = pq.read_table(path)
     plain = dict(zip(table.column_names, table.columns, strict=True))
     for name, column in plain.items():
         if pa.types.is_dictionary(column.type):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from darkclr_ray.reports.record import ScoredJets, Study, settings_yaml, study_json
+from darkclr_ray.reports.record import ScoredJets, Study, json_file, reading, settings_yaml, study_json
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,11 @@ def read(folder: Path) -> Scan:
         ValueError: no study there, or no trial of it is complete yet.
     """
     about, settings = study_json(folder), settings_yaml(folder)
+    with reading(folder / "settings.yaml"):
+        settings["search"]["objective"], settings["search"]["score"]
     trials = [_trial(path) for path in sorted((folder / "trials").glob("*.json"))]
     path = folder / "references.json"
-    references = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    references = json_file(path) if path.is_file() else {}
     scan = Scan(folder, about, settings, tuple(sorted(trials, key=lambda trial: trial.number)), references)
     if not scan.complete:
         states = ", ".join(f"trial {trial.number}: {trial.state}" for trial in scan.trials) or "no trial at all"
@@ -91,7 +92,12 @@ def read(folder: Path) -> Scan:
 
 
 def _trial(path: Path) -> Trial:
-    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts = json_file(path)
+    with reading(path):
+        return _of_facts(facts)
+
+
+def _of_facts(facts: Mapping[str, Any]) -> Trial:
     return Trial(
         number=int(facts["number"]),
         state=str(facts["state"]),

@@ -7,14 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkclr_ray.crews.desk import Outcome
 from darkclr_ray.store.files import read_json, write_json
-from darkclr_ray.study.jets import StudyJets, open_study_jets
+from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.jets import StudyJets, open_study_jets, with_labelled
 from darkclr_ray.study.plan import OVERHEAD, Estimate, duration
 from darkclr_ray.study.records import evaluation_of
 from darkclr_ray.study.run import INTERRUPTED, Study
 
 if TYPE_CHECKING:
+    from darkclr_ray.crews.desk import Outcome
     from darkclr_ray.study.entrants import Entrant
     from darkclr_ray.study.session import Session
 
@@ -45,6 +46,10 @@ class Comparison(Study):
         scan = self.settings.comparison.scan
         if scan is not None and not has_trials(Path(scan)):
             raise ValueError(f"comparison.scan = {scan}: no embedding scan with trials in this folder")
+        if scan is not None:
+            StudyFolder(Path(scan)).endings()
+        if not self.settings.comparison.detectors:
+            return  # torch, which a refusal of jets does not wait for
         from darkclr_ray.detectors import registry
 
         for name in self.settings.comparison.detectors:
@@ -61,10 +66,9 @@ class Comparison(Study):
         return Path(named) if named else beside if has_trials(beside) else None
 
     def open(self) -> StudyJets:
-        signal = self.settings.supervised.signal
+        jets = open_study_jets(self.settings, further=self.settings.comparison.further_jets)
         needed = any(entrant.labels or entrant.fraction for entrant in self.entrants)
-        further = self.settings.comparison.further_jets
-        return open_study_jets(self.settings, labelled=(signal,) if needed else (), further=further)
+        return with_labelled(jets, self.settings.supervised.signal) if needed else jets
 
     @property
     def total(self) -> int:

@@ -75,13 +75,9 @@ class StudyFolder:
 
     def check(self, settings: StudySettings, fingerprints: Mapping[str, Any]) -> None:
         """Raise ValueError where the folder holds another study than the one asked for; nothing is written."""
-        check_writable(self.path.parent, "--out")
-        if settings.jets != "starter" and self.path.resolve().is_relative_to(Path(settings.jets).resolve()):
-            raise ValueError(f"{self.path}: would be among the jets of {settings.jets}; choose another --out")
-        self._refuse_strangers()
+        self.check_place(settings)
         if not (self.path / "study.json").exists():
             return
-        check_writable(self.path, "--out")
         known = read_json(self.path / "study.json")
         if known.get("format") != FORMAT:
             raise ValueError(
@@ -124,6 +120,22 @@ class StudyFolder:
             )
 
         self.endings()
+
+    def check_place(self, settings: StudySettings) -> None:
+        """Raise ValueError where the folder cannot be a study's, or cannot be written; nothing is read of a study."""
+        check_writable(self.path.parent, "--out")
+        folders = () if settings.jets == "starter" else (settings.jets,)
+        for folder in (*folders, *settings.comparison.further_jets):
+            if "\0" not in folder and self.path.resolve().is_relative_to(Path(folder).resolve()):
+                raise ValueError(f"{self.path}: would be among the jets of {folder}; choose another --out")
+        self._refuse_strangers()
+        if (self.path / "study.json").exists():
+            check_writable(self.path, "--out")
+
+    def kind(self) -> str | None:
+        """Which question the study in the folder is about; None where there is none, or it does not say."""
+        path = self.path / "study.json"
+        return read_json(path).get("kind") if path.exists() else None
 
     def describe(self, settings: StudySettings, preset: str, command: Sequence[str], facts: Mapping[str, Any]) -> None:
         """Write study.json and settings.yaml; what a study began with stays."""

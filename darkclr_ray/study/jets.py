@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,18 +68,15 @@ class StudyJets:
         return {"jets": where, "samples": samples, "counts": self.counts}
 
 
-def open_study_jets(
-    settings: StudySettings, *, labelled: Collection[str] = (), further: Sequence[str] = ()
-) -> StudyJets:
+def open_study_jets(settings: StudySettings, *, further: Sequence[str] = ()) -> StudyJets:
     """Open and check the jets that a study needs.
 
     Args:
         settings: of the study.
-        labelled: signals whose training jets are needed.
         further: folders whose test jets are judged beside the study's own.
 
-    Raises ValueError: broken shards; a split or the background missing; no signal, or none to train on; too few jets
-    for a batch; a name that two folders have.
+    Raises ValueError: broken shards; a split or the background missing; no signal; too few jets for a batch; a name
+    that two folders have; a further folder without test jets.
     """
     path = starter_jets() if settings.jets == "starter" else Path(settings.jets)
     folder = open_jets(path)
@@ -95,14 +92,6 @@ def open_study_jets(
             f"{path}: a study needs the same signals in validation and test; found {', '.join(signals) or 'none'} and "
             f"{', '.join(others) or 'none'}"
         )
-    for signal in labelled:
-        if signal == name or signal not in folder.samples("train"):
-            there = ", ".join(sample for sample in folder.samples("train") if sample != name) or "none"
-            raise ValueError(
-                f"{path}: no training jets of the signal {signal!r} (--supervised.signal), and some of the detectors "
-                f"need labels; signals in train: {there}. Generate or import some, name another signal, or take other "
-                f"--jets"
-            )
     training = TrainingSample(folder.load("train", name))
     for batch, group in ((settings.contrastive.batch_size, "contrastive"), (settings.nae.batch_size, "nae")):
         if batch > len(training):
@@ -110,12 +99,14 @@ def open_study_jets(
                 f"{group}.batch_size = {batch}: more than the {len(training)} jets in {path / 'train' / name}; lower it"
             )
     judged = {split: {s: folder.load(split, s) for s in (name, *signals)} for split in ("validation", "test")}
-    fingerprints = {"train": {sample: folder.fingerprint("train", sample) for sample in (name, *labelled)}} | {
+    fingerprints = {"train": {name: folder.fingerprint("train", name)}} | {
         split: {sample: folder.fingerprint(split, sample) for sample in samples} for split, samples in judged.items()
     }
     folders = tuple(open_jets(Path(other)) for other in further)
     variants = []
     for beside in folders:
+        if "test" not in beside.splits():
+            raise ValueError(f"{beside.path}: no test split in it (--comparison.further_jets); name another folder")
         for sample in beside.samples("test"):
             if sample in judged["test"]:
                 if _same_point(folder, beside, sample):
@@ -128,8 +119,26 @@ def open_study_jets(
             fingerprints["test"][sample] = beside.fingerprint("test", sample)
             if beside.metadata("test", sample).get("variation"):
                 variants.append(sample)
-    jets = {signal: folder.load("train", signal) for signal in labelled}
-    return StudyJets(folder, training, judged, fingerprints, jets, folders, tuple(variants))
+    return StudyJets(folder, training, judged, fingerprints, further=folders, variants=tuple(variants))
+
+
+def with_labelled(jets: StudyJets, signal: str) -> StudyJets:
+    """The same jets and training jets of a signal. Raises ValueError where there are none."""
+    folder = jets.folder
+    (name,) = jets.fingerprints["train"]
+    if signal == name or signal not in folder.samples("train"):
+        there = ", ".join(sample for sample in folder.samples("train") if sample != name) or "none"
+        raise ValueError(
+            f"{folder.path}: no training jets of the signal {signal!r} (--supervised.signal), and some of the "
+            f"detectors need labels; signals in train: {there}. Generate or import some, name another signal, or take "
+            f"other --jets"
+        )
+    train = jets.fingerprints["train"] | {signal: folder.fingerprint("train", signal)}
+    return replace(
+        jets,
+        labelled={**jets.labelled, signal: folder.load("train", signal)},
+        fingerprints={**jets.fingerprints, "train": train},
+    )
 
 
 def _same_point(first: JetFolder, second: JetFolder, name: str) -> bool:

@@ -48,12 +48,13 @@ class Study(ABC):
 
     def check(self) -> None:
         """Raise ValueError for names in the settings that mean nothing, before any jet is read."""
-        for view in ("anchor", "positive", "anomalous"):
-            for name in getattr(self.settings.views, view):
-                try:
-                    registry.find(name)
-                except ValueError as error:
-                    raise ValueError(f"views.{view} = {name}: {error}") from error
+        registry.check(self.settings.views)
+        self.folder.check_place(self.settings)
+        kind = self.folder.kind()
+        if kind not in (None, self.kind):
+            raise ValueError(
+                f"{self.folder.path}: holds a study of another kind ({kind}); choose another --name or --out"
+            )
 
     def open(self) -> StudyJets:
         """The jets that it needs. Raises ValueError where they are not there."""

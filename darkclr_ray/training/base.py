@@ -221,7 +221,10 @@ def load_weights(module: nn.Module, path: Path) -> None:
     try:
         module.load_state_dict(load_file(path))
     except (RuntimeError, OSError, SafetensorError) as error:
-        raise ValueError(f"{path} does not hold the weights of this {type(module).__name__}: {error}") from error
+        words = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{path} does not hold the weights of this {type(module).__name__}: {words}; copy the model again"
+        ) from error
 
 
 def to_tensor(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from darkclr_ray.jets.shards import METADATA_KEY
 
+from . import comparisons, models
 from .damage import (
     Case,
     both,
@@ -286,4 +287,9 @@ CASES = [
     *GENERATION,
     *IMPORT,
     *FINE,
+    *models.CASES,
+    *comparisons.CASES,
 ]
+
+HEAVY = [*models.HEAVY, *comparisons.HEAVY]
+"""What cannot be told without torch; Ray stays out of these, too."""

@@ -1,0 +1,98 @@
+"""What a model's folder says of itself, and whether its files are whole: looked at without torch."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkclr_ray.detectors.saving import SETTINGS, load_arrays, load_settings
+
+MODEL, METRICS = "model.json", "metrics.json"
+FORMAT = 1
+PRETRAINED = "pretrained"
+MAKES_ONE = "a study leaves one in best/, `darkclr train` another"
+
+
+def pretrained() -> Path:
+    """Folder of the model that ships with the package, trained by ``python studies/train_model.py`` on the starter set.
+
+    >>> sorted(describe(pretrained())["detectors"])
+    ['s_CLR', 's_NAE']
+    """
+    return Path(str(importlib.resources.files("darkclr_ray") / PRETRAINED))
+
+
+def located(folder: str | Path) -> Path:
+    """A model's folder by its path, or by the name of the one that ships."""
+    return pretrained() if str(folder) == PRETRAINED and not Path(folder).exists() else Path(folder)
+
+
+def describe(folder: str | Path) -> dict[str, Any]:
+    """What model.json says. Raises ValueError where ``folder`` is no model, or one of another version."""
+    place = located(folder)
+    if not place.is_dir():
+        what = "a file; a model is a folder" if place.exists() else "no such folder"
+        raise ValueError(f"{folder}: {what}; {MAKES_ONE}")
+    path = place / MODEL
+    if not path.is_file():
+        raise ValueError(f"{folder}: no model, it has no {MODEL}; {MAKES_ONE}")
+    try:
+        content = dict(json.loads(path.read_text(encoding="utf-8")))
+        found = content["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: damaged ({error}); copy the model again, or train it again") from None
+    if found != FORMAT:
+        raise ValueError(
+            f"{path}: a model of format {found}; this version reads format {FORMAT}; use the version that wrote it, or "
+            f"train the model again"
+        )
+    names = content.get("detectors")
+    mappings = all(isinstance(content.get(key), dict) for key in ("jets", "versions"))
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names) and mappings):
+        raise ValueError(f"{path}: damaged, it does not say which detectors these are; copy the model again")
+    return content
+
+
+def trusted(folder: str | Path) -> list[str]:
+    """A model's detectors but for those that are other people's code. Raises ValueError where there are no others."""
+    there = describe(folder)["detectors"]
+    known = [name for name in there if ":" not in name]
+    if not known:
+        raise ValueError(f"{folder}: holds {', '.join(there)}, which is not part of this package; ask for it by name")
+    return known
+
+
+def chosen(folder: str | Path, names: Sequence[str] = ()) -> list[str]:
+    """The detectors of a model that are asked for, or all that are `trusted`.
+
+    Raises ValueError where one is not there, and where a file of the model is damaged.
+    """
+    there = describe(folder)["detectors"]
+    for name in names:
+        if name not in there:
+            raise ValueError(f"{folder}: has no detector {name!r}; it has {', '.join(there)}")
+    found = list(names) or trusted(folder)
+    check_files(located(folder))
+    return found
+
+
+def check_files(folder: Path) -> None:
+    """Raise ValueError where a model's settings cannot be read, or weights are cut short, pickled or not finite."""
+    weights = sorted(folder.glob("*.safetensors"))
+    if weights or (folder / SETTINGS).exists():
+        load_settings(folder)
+    for path in weights:
+        for name, array in load_arrays(path).items():
+            if not np.all(np.isfinite(array)):
+                raise ValueError(f"{path}: {name} is not finite; copy the model again, or train it again")
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raise ValueError where a folder that is to receive a model holds something else."""
+    if folder.exists() and not (folder / MODEL).exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder}: is there already, and is no model; choose another folder, or remove it")
