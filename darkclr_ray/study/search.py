@@ -220,6 +220,8 @@ class StudySearch(OptunaSearch):
             return
         outcome = json.loads(result["outcome"]) if result and "outcome" in result else {}
         objective = outcome.get("objective")
+        if outcome.get("state") == "broken":
+            self.paused = True  # before anything is drawn that would not have been drawn without
         if (self.paused and not outcome) or outcome.get("state") in ("stopped", "broken"):
             return
         self._completed_trials.add(trial_id)

@@ -193,6 +193,14 @@ def test_a_paused_search_suggests_nothing_and_keeps_what_runs(tmp_path: Path) ->
     assert not scan.endings
 
 
+def test_where_the_surroundings_fail_nothing_more_is_drawn(tmp_path: Path) -> None:
+    scan = Scan(tmp_path)
+    scan.searcher.suggest("t0")
+    scan.finish("t0", None, "broken", "No space left on device")
+    assert scan.searcher.suggest("t1") == Searcher.FINISHED
+    assert [trial.state for trial in scan.trials] == [TrialState.RUNNING]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
