@@ -14,6 +14,7 @@ import pytest
 from darkclr_ray import plugins
 from darkclr_ray.augmentations import registry as augmentations
 from darkclr_ray.detectors import registry as detectors
+from darkclr_ray.jets.samples import parse_sample
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.store.fingerprints import code_fingerprint
 from darkclr_ray.study import objectives
@@ -21,6 +22,9 @@ from darkclr_ray.study import objectives
 CODE = '''
 import numpy as np
 from darkclr_ray.detectors.observable import ObservableCut
+from darkclr_ray.jets.samples import PythiaProcess
+
+TOPS = PythiaProcess(name="tops", settings=("Top:gg2ttbar = on",))
 
 
 class Same:
@@ -58,6 +62,8 @@ gone = their_jets:Gone
 lightest = their_jets:Lightest
 [darkclr_ray.objectives]
 third = their_jets:third
+[darkclr_ray.samples]
+their_tops = their_jets:TOPS
 """
 
 
@@ -85,6 +91,7 @@ def test_what_a_package_announces_is_a_name_like_ours() -> None:
     objectives.check("third")
     assert objectives.find("third", ["aachen"])(None) == pytest.approx(1 / 3)  # type: ignore[arg-type]
     assert plugins.module_of("objectives", "third") == "their_jets"
+    assert parse_sample("their_tops") is parse_sample("their_jets:TOPS")
     assert ViewSettings(anomalous=("same", "their_jets:Same")).anomalous == ("same", "their_jets:Same")
 
 
