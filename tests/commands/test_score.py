@@ -135,7 +135,7 @@ def test_the_command_of_commands(capsys) -> None:
         (["scroe"], "darkclr: 'scroe': unknown command; did you mean 'score'"),
         (["study", "embeding_scan"], "darkclr study: 'embeding_scan': unknown study; did you mean 'embedding_scan'"),
         (["study", "embedding_scan", "--trials", "0"], "darkclr study embedding_scan: search.trials = 0"),
-        (["report", "nowhere"], "darkclr report: nowhere: no study"),
+        (["report", "nowhere"], "darkclr report: nowhere: no such folder"),
     ):
         with pytest.raises(SystemExit) as end:
             darkclr(words)
