@@ -192,6 +192,8 @@ def read(folder: Path) -> Comparison:
     entrants = tuple(_entrant(path) for path in sorted((folder / "entrants").glob("*.json")))
     sections = {path.stem: json_file(path) for path in sorted((folder / "sections").glob("*.json"))}
     comparison = Comparison(folder, about, settings, entrants, sections)
+    with reading(folder / "settings.yaml"):
+        settings["background"]
     if not any(entrant.test for entrant in comparison.complete):
         states = ", ".join(f"{entrant.key}: {entrant.state}" for entrant in entrants) or "no entrant at all"
         raise ValueError(f"{folder}: nothing to report before the first complete entrant ({states})")

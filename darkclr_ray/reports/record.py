@@ -186,9 +186,7 @@ def settings_yaml(folder: Path) -> Mapping[str, Any]:
     """Content of a study's ``settings.yaml``. Raises ValueError where it is missing or damaged."""
     path = folder / "settings.yaml"
     with reading(path):
-        settings = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-        settings["background"]
-    return settings
+        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def json_file(path: Path) -> dict[str, Any]:

@@ -79,8 +79,6 @@ def read(folder: Path) -> Scan:
         ValueError: no study there, or no trial of it is complete yet.
     """
     about, settings = study_json(folder), settings_yaml(folder)
-    with reading(folder / "settings.yaml"):
-        settings["search"]["objective"], settings["search"]["score"]
     trials = [_trial(path) for path in sorted((folder / "trials").glob("*.json"))]
     path = folder / "references.json"
     references = json_file(path) if path.is_file() else {}
@@ -88,6 +86,8 @@ def read(folder: Path) -> Scan:
     if not scan.complete:
         states = ", ".join(f"trial {trial.number}: {trial.state}" for trial in scan.trials) or "no trial at all"
         raise ValueError(f"{folder}: nothing to report before the first complete trial ({states})")
+    with reading(folder / "settings.yaml"):
+        settings["background"], settings["search"]["objective"], settings["search"]["score"]
     return scan
 
 

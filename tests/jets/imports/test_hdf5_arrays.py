@@ -119,12 +119,26 @@ def test_a_column_that_is_none(truth, run: Callable, tmp_path: Path) -> None:
             run(path, columns={"label": place})
 
 
+@pytest.mark.parametrize(
+    ("rows", "chunk", "stretches"),
+    [(9, None, [9, 9, 9, 9, 4]), (9, 5, [9, 9, 9, 9, 4]), (9, 20, [20, 20]), (1, 20, [10, 10, 10, 10])],
+    ids=["contiguous", "short chunks", "whole chunks", "parts of long chunks"],
+)
 def test_stretches_do_not_matter(
-    truth, run: Callable, compare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows: int,
+    chunk: int | None,
+    stretches: list[int],
+    truth,
+    run: Callable,
+    compare: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hdf5_arrays, "ROWS", 9)
-    path = write(tmp_path / "a.h5", array=block(truth, ("px", "py", "pz", "E")))
-    assert [len(raw) for raw in recognise(path, ImportOptions()).stream("")] == [9, 9, 9, 9, 4]
+    monkeypatch.setattr(hdf5_arrays, "ROWS", rows)
+    path, array = tmp_path / "a.h5", block(truth, ("px", "py", "pz", "E"))
+    with h5py.File(path, "w") as file:
+        file.create_dataset("array", data=array, chunks=chunk and (chunk, *array.shape[1:]))
+    assert [len(raw) for raw in recognise(path, ImportOptions()).stream("")] == stretches
     compare(run(path)[0], truth)
 
 
