@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
@@ -73,9 +74,16 @@ class Crews:
         for thread in self._threads:
             thread.join(patience / len(self._threads))
 
-    def abandon(self) -> None:
-        """Leave the workers to the end of Ray, which comes at once: whoever keeps them must not call it any more."""
+    def abandon(self, patience: float = 5.0) -> None:
+        """Ray is about to end, whatever the workers do: end those whom the keepers of the crews wait for.
+
+        A thread that is still in a call of Ray's when it ends takes the whole process with it, without a word.
+        """
         self._closing.set()
+        with contextlib.suppress(Exception):
+            _end_controllers(patience)
+        for thread in self._threads:
+            thread.join(patience / len(self._threads))
 
     def _keep(self, crew: int) -> None:
         """Keep one crew at work as long as the study lasts."""
@@ -115,3 +123,15 @@ class Crews:
                 if in_vain >= HOPELESS:
                     self.trouble = str(error)
                     return
+
+
+def _end_controllers(limit: float) -> None:
+    """Kill the actors in which Ray Train watches over this process's crews; nobody but Ray has their handles."""
+    from ray._private.worker import global_worker
+    from ray.util.state import list_actors
+
+    mine = ("job_id", "=", ray.get_runtime_context().get_job_id())
+    alive = [mine, ("class_name", "=", "TrainController"), ("state", "=", "ALIVE")]
+    for actor in list_actors(filters=alive, timeout=max(1, int(limit))):  # type: ignore[arg-type]
+        core_worker = global_worker.core_worker  # type: ignore[attr-defined]
+        core_worker.kill_actor(ray.ActorID.from_hex(actor.actor_id), True)

@@ -61,6 +61,24 @@ def undisturbed(
     return run
 
 
+EPOCHS = {"--contrastive.epochs": "40"}
+"""Enough of them that there is a middle."""
+
+
+@pytest.fixture(scope="session")
+def undisturbed_longer(
+    tmp_path_factory: pytest.TempPathFactory,
+    jet_folder: Path,  # noqa: F811
+    tiny_options: list[str],  # noqa: F811
+) -> StudyRun:
+    """The same with more epochs."""
+    run = StudyRun(tmp_path_factory.mktemp("longer"), jet_folder, tiny_options)
+    run.options |= EPOCHS
+    run.start()
+    run.finish()
+    return run
+
+
 @pytest.fixture
 def run(tmp_path: Path, jet_folder: Path, tiny_options: list[str]) -> Iterator[StudyRun]:  # noqa: F811
     """The same study, on this machine unless it is told another address."""
