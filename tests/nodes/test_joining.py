@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import secrets
 import shutil
 import subprocess
@@ -28,9 +30,11 @@ class Head:
 
     Args:
         environment: what decides on tokens.
+        ray: the command; that of this environment, or of another.
     """
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], ray: str = RAY) -> None:
+        self.command = ray
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
         self.environment |= {"RAY_USAGE_STATS_ENABLED": "0", **environment}
         self.port, self.dashboard, self.client = free_port(), free_port(), free_port()
@@ -39,7 +43,7 @@ class Head:
         words += [f"--ray-client-server-port={self.client}", "--object-store-memory=200000000"]
         words += [f"--temp-dir={self.folder}"]
         self.process = subprocess.Popen(
-            [RAY, "start", *words],
+            [self.command, "start", *words],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=self.environment,
@@ -54,7 +58,11 @@ class Head:
         return f"{ray.util.get_node_ip_address()}:{self.port}"
 
     def ray(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([RAY, *words], capture_output=True, text=True, env=self.environment)
+        return subprocess.run([self.command, *words], capture_output=True, text=True, env=self.environment)
+
+    def python(self, code: str) -> None:
+        """Run something as a driver of this cluster."""
+        subprocess.run([sys.executable, "-c", code], check=True, env=self.environment, stderr=subprocess.DEVNULL)
 
     def stop(self) -> None:
         for pid in family(self.process.pid):
@@ -73,6 +81,13 @@ WITH_TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Head]:
     head = Head(WITH_TOKEN)
+    yield head
+    head.stop()
+
+
+@pytest.fixture(scope="module")
+def unguarded() -> Iterator[Head]:
+    head = Head({"RAY_AUTH_MODE": "disabled"})
     yield head
     head.stop()
 
@@ -98,6 +113,56 @@ def test_a_cluster_wants_another_token(token: str | None, run: StudyRun, guarded
     assert not token or token not in run.screen()
 
 
+OTHERS = [command for command in os.environ.get("DARKCLR_OTHER_RAYS", "").split(":") if command]
+"""Commands `ray` of other environments, with another Ray or another Python."""
+
+
+@pytest.fixture(params=OTHERS)
+def stranger(request: pytest.FixtureRequest) -> Iterator[tuple[Head, list[str]]]:
+    """The head of a cluster of other versions, and which these are."""
+    code = "import platform, ray; print(ray.__version__, platform.python_version())"
+    python = Path(request.param).with_name("python")
+    versions = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    head = Head({"RAY_AUTH_MODE": "disabled"}, ray=request.param)
+    yield head, versions
+    head.stop()
+
+
+@pytest.mark.skipif(not OTHERS, reason="DARKCLR_OTHER_RAYS names no `ray` command of another environment")
+def test_a_cluster_of_another_version(stranger: tuple[Head, list[str]], run: StudyRun) -> None:
+    head, (ray_there, python_there) = stranger
+    run.options["--address"] = head.address
+    run.environment = head.environment
+    words = (f"--address {head.address}: ", "ersion mismatch", f"Ray: {ray_there}", f"Python: {python_there}")
+    refused(run, *words)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [({"ray_version": "2.9.0"}, "Ray: 2.9.0"), ({"python_version": "3.10.2"}, "Python: 3.10.2")],
+    ids=["another Ray", "another Python"],
+)
+def test_a_cluster_of_other_versions(changed: dict[str, str], words: str, run: StudyRun, unguarded: Head) -> None:
+    """What the head says of itself is rewritten, for there may be no other environment here."""
+    code = f"""if True:
+        import json
+        from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY as key
+        from ray._private.ray_constants import KV_NAMESPACE_CLUSTER as space
+        from ray._raylet import GcsClient
+        client = GcsClient(address={unguarded.address!r})
+        known = json.loads(client.internal_kv_get(key, namespace=space))
+        client.internal_kv_put(key, json.dumps(known | %s).encode(), True, namespace=space)
+    """
+    unguarded.python(code % json.dumps(changed))
+    run.options["--address"] = unguarded.address
+    run.environment = unguarded.environment
+    try:
+        refused(run, "ersion mismatch", words)
+    finally:
+        here = {"ray_version": ray.__version__, "python_version": platform.python_version()}
+        unguarded.python(code % json.dumps(here))
+
+
 def test_nobody_at_the_address(run: StudyRun) -> None:
     run.options["--address"] = f"127.0.0.1:{free_port()}"
     refused(run, "is the head running, and can it be reached from here?")
@@ -111,3 +176,9 @@ def test_generation_says_it_alike(tmp_path: Path) -> None:
     assert f"--address {address}: " in done.stderr
     assert "Traceback" not in done.stderr
     assert not any((tmp_path / "jets").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://127.0.0.1:8265"])
+def test_an_address_for_other_programs(address: str, run: StudyRun) -> None:
+    run.options["--address"] = address
+    refused(run, f"--address {address}: give host:port", "ray job submit")
