@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "cluster"
 FILES = sorted(path for path in CLUSTER.rglob("*") if path.is_file())
 TEXTS = {str(path.relative_to(CLUSTER)): path.read_text(encoding="utf-8") for path in FILES}
+OURS = {"DARKCLR_KUBERAY_CRDS", "DARKCLR_OTHER_RAYS"}
+"""Environment variables of our tests."""
+
 CRDS = Path(os.environ.get("DARKCLR_KUBERAY_CRDS", ROOT.parent / "shared" / "kuberay-crds"))
 RAY = Path(ray.__file__).parent
 IMAGE = "/opt/darkclr_ray/"
@@ -212,10 +215,10 @@ def test_environment_variables_are_known() -> None:
     used = {word for text in TEXTS.values() for word in re.findall(r"\b(?:RAY|DARKCLR|SLURM)_[A-Za-z_]+\b", text)}
     assert {"RAY_AUTH_MODE", "RAY_TRAIN_ENABLE_STATE_TRACKING"} <= used
     assert {name for name in used if name.startswith("SLURM_")} <= SLURM
-    assert {name for name in used if name.startswith("DARKCLR_")} == {"DARKCLR_KUBERAY_CRDS"}
+    assert {name for name in used if name.startswith("DARKCLR_")} == OURS
     folders = ("_private", "_common", "autoscaler", "scripts", "train")
     sources = [path.read_bytes() for folder in folders for path in (RAY / folder).rglob("*.py")]
-    for name in used - SLURM - {"DARKCLR_KUBERAY_CRDS"}:
+    for name in used - SLURM - OURS:
         whole = re.compile(rb"\b" + name.encode() + rb"\b")
         assert any(whole.search(source) for source in sources), f"{name} is not in Ray"
 
