@@ -156,7 +156,8 @@ def test_chain_with_noise_has_the_same_distribution() -> None:
 def test_autoencoder_step(phase: str) -> None:
     """The weights after a step of the whole training, from the same weights and batch, with chains without noise."""
     _, _, settings = autoencoders(64, torch.float32)
-    settings = settings.model_copy(update={"batch_size": 200, "divergence_learning_rate": 1e-3})
+    rates = {"reconstruction_learning_rate": 1e-3, "divergence_learning_rate": 1e-3}
+    settings = settings.model_copy(update={"batch_size": 200, **rates})
     z = np.random.default_rng(1).normal(size=(200, 64)).astype(np.float32)
     training = NAETraining(z, settings, seed=1, source={})
     slow = plain.copy_autoencoder(training.model.autoencoder, plain.plain_autoencoder(64, settings))
