@@ -18,7 +18,7 @@ import pytest
 import ray
 
 from .nodes import free_port
-from .study_run import ROOT, StudyRun, family
+from .study_run import ROOT, StudyRun, family, same
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ class Head:
         self.folder = tempfile.mkdtemp(prefix="head-")  # a short name: sockets are in it
         words = ["--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", "--num-cpus=2", "--block"]
         words += [f"--ray-client-server-port={self.client}", "--object-store-memory=200000000"]
-        words += [f"--temp-dir={self.folder}"]
+        words += [f"--dashboard-agent-listen-port={free_port()}", f"--temp-dir={self.folder}"]
         self.process = subprocess.Popen(
             [self.command, "start", *words],
             stdout=subprocess.DEVNULL,
@@ -182,3 +182,27 @@ def test_generation_says_it_alike(tmp_path: Path) -> None:
 def test_an_address_for_other_programs(address: str, run: StudyRun) -> None:
     run.options["--address"] = address
     refused(run, f"--address {address}: give host:port", "ray job submit")
+
+
+def test_a_study_by_the_variable_and_with_a_token(run: StudyRun, guarded: Head, undisturbed: StudyRun) -> None:
+    run.environment = guarded.environment | {"RAY_ADDRESS": guarded.address}
+    run.start()
+    run.finish()
+    same(run, undisturbed)
+    for path in (path for path in run.folder.rglob("*") if path.is_file()):
+        assert TOKEN.encode() not in path.read_bytes(), path
+    assert TOKEN not in run.screen()
+
+
+def test_a_study_as_a_job(run: StudyRun, unguarded: Head, undisturbed: StudyRun) -> None:
+    there = ["--address", f"http://127.0.0.1:{unguarded.dashboard}"]
+    end = time.monotonic() + 120
+    while unguarded.ray("job", "submit", *there, "--", "true").returncode and time.monotonic() < end:
+        time.sleep(1.0)  # dashboard and agent take their time
+    submit = [RAY, "job", "submit", *there, "--"]
+    run.script = [*submit, sys.executable, str(ROOT / "studies" / "embedding_scan.py")]
+    run.options["--address"] = "auto"
+    run.environment = unguarded.environment
+    run.start()
+    run.finish()
+    same(run, undisturbed)
