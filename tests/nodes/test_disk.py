@@ -1,4 +1,4 @@
-"""Disks of results that are full, read-only or gone."""
+"""Disks of results that are full, read-only or gone, and shards that change under a study."""
 
 from __future__ import annotations
 
@@ -136,3 +136,32 @@ def test_a_disk_that_is_gone(
         same(on_disk, undisturbed)
     finally:
         subprocess.run(["umount", "--lazy", kept], check=True)
+
+
+def truncate(shard: Path) -> None:
+    shard.write_bytes(shard.read_bytes()[:-1000])
+
+
+def replace(shard: Path) -> None:
+    """By jets that are as good, but others."""
+    shutil.copy(shard.parents[2] / "validation" / "qcd" / shard.name, shard)
+
+
+@pytest.mark.parametrize("change", [truncate, replace])
+def test_a_shard_that_changes_between_two_epochs(
+    change: Any, run: StudyRun, undisturbed: StudyRun, jet_folder: Path, tmp_path: Path, witness: Any
+) -> None:
+    """Streamed from shards, not held in memory."""
+    jets = tmp_path / "jets"
+    shutil.copytree(jet_folder, jets)
+    shard = jets / "train" / "qcd" / "shard-00000.parquet"
+    run.options |= EPOCHS | {"--jets": str(jets), "--compute.materialise_limit": "0"}
+    run.start()
+    run.until_checkpoint()
+    change(shard)
+    stopped_by(run, str(shard))
+    shutil.copy(jet_folder / "train" / "qcd" / shard.name, shard)
+    with witness(f"a shard {change.__name__}d, then mended", run, "pauses; complete, same scores"):
+        run.start()
+    run.finish()
+    same(run, undisturbed)
