@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import cProfile
 import importlib.util
-import pstats
 from collections.abc import Iterator
 
-from darkclr_ray.benchmarks.row import Row
-from darkclr_ray.jets.generation import Generation, ShardTask, make_jets
+from darkclr_ray.benchmarks.interleaved import interleaved
+from darkclr_ray.benchmarks.row import OURS, Row
+from darkclr_ray.jets.generation import EVENTS_A_BATCH, Generation, ShardTask, collisions_of, make_jets
 from darkclr_ray.jets.samples import parse_sample
 
 JETS = {"qcd": 150, "aachen": 300}
+PYTHIA = "Pythia"
 
 
 def rows(repetitions: int) -> Iterator[Row]:
@@ -19,22 +19,27 @@ def rows(repetitions: int) -> Iterator[Row]:
     if importlib.util.find_spec("pythia8mc") is None:
         yield Row("generation", "not run", "", None, note="pip install 'darkclr_ray[generate]'")
         return
-    make_jets(ShardTask(parse_sample("aachen"), "test", 0, 1, Generation()))  # imports
     for name, jets in JETS.items():
-        profile = cProfile.Profile()
-        profile.runcall(make_jets, ShardTask(parse_sample(name), "test", 1, jets, Generation()))
-        stats = pstats.Stats(profile)
-        times = stats.stats.items()  # type: ignore[attr-defined]
-        inside = sum(
-            own for (_, _, function), (_, _, own, _, _) in times if "nextBatch" in function or "init" in function
-        )
-        total = stats.total_tt  # type: ignore[attr-defined]
+        task = ShardTask(parse_sample(name), "test", 1, jets, Generation())
+        events = make_jets(task)[1]["events"]
+
+        def ours(task: ShardTask = task) -> float:
+            return len(make_jets(task)[0])
+
+        def pythia(task: ShardTask = task, events: int = events) -> float:
+            """The same events and nothing done with them."""
+            collisions = collisions_of(task)
+            for _ in range(events // EVENTS_A_BATCH):
+                collisions.record(EVENTS_A_BATCH)
+            return task.jets
+
+        rates = interleaved({OURS: ours, PYTHIA: pythia}, repetitions)
         yield Row(
             "generation",
             f"{name}, one core",
             "jets/s",
-            jets / total,
-            limit=inside / total,
+            rates[OURS],
+            limit=rates.ratio(OURS, PYTHIA),
             aim="95% inside Pythia",
-            note="of limit: share of the time inside Pythia",
+            note="of limit: share of the time that Pythia alone takes for the same events",
         )

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from darkclr_ray.jets.samples import AnySample, DarkShower, PythiaProcess, Qcd
+
+Floats = NDArray[np.float64]
 
 DARK_QUARKS = (4900101, 4900102)
 DARK_MESONS = (4900111, 4900211, 4900113, 4900213)
@@ -175,49 +178,46 @@ class Collisions:
         """
         import awkward as ak
 
-        record = self._pythia.nextBatch(events).prt
+        record = self.record(events)
         if not len(record):  # the file of the hard process is used up
             return record
-        ids, status = np.abs(record.id), record.status
-        visible = (status > 0) & (ids != SINGLET) & (ids < 4_900_000)
-        for neutrino in NEUTRINOS:
-            visible = visible & (ids != neutrino)
-        particles = _kinematics(record.p[visible])
-        particles["id"] = ids[visible]
-        particles["charge"] = self._charge(record.id[visible])
+        counts = ak.to_numpy(ak.num(record))
+        entries = ak.flatten(record)
+        number, status = ak.to_numpy(entries.id), ak.to_numpy(entries.status)
+        ids = np.abs(number)
+        p = {axis: ak.to_numpy(entries.p[axis]) for axis in ("px", "py", "pz", "e")}
+        event = np.repeat(np.arange(len(counts)), counts)
+
+        def chosen(entries: NDArray[np.intp], **more: NDArray[Any]) -> Any:
+            """Entries of the record, rising, event by event."""
+            columns = _kinematics(**{axis: values[entries] for axis, values in p.items()}) | more
+            return ak.unflatten(ak.zip(columns), np.bincount(event[entries], minlength=len(counts)))
+
+        visible = np.flatnonzero((status > 0) & (ids < 4_900_000) & ~np.isin(ids, (SINGLET, *NEUTRINOS)))
+        particles = chosen(visible, id=ids[visible], charge=self._charge(number[visible]))
         particles = particles[np.abs(particles.eta) < 5.0]
 
-        primary = (np.abs(status) >= 81) & (np.abs(status) <= 89) & _among(ids, DARK_MESONS)
-        mesons = _kinematics(record.p[primary])
-        daughters = ids[ak.where(status[primary] < 0, record.daughter1[primary], 0)]
-        mesons["invisible"] = (status[primary] > 0) | (daughters == SINGLET)
+        primary = np.flatnonzero((np.abs(status) >= 81) & (np.abs(status) <= 89) & np.isin(ids, DARK_MESONS))
+        daughter = (np.cumsum(counts) - counts)[event[primary]] + ak.to_numpy(entries.daughter1)[primary]
+        decayed = status[primary] < 0
+        invisible = ~decayed | (ids[np.where(decayed, daughter, 0)] == SINGLET)
+        mesons = chosen(primary, invisible=invisible)
 
-        partons = _kinematics(record.p[np.abs(status) == 23])
+        partons = chosen(np.flatnonzero(np.abs(status) == 23))
         return ak.zip({"particles": particles, "partons": partons, "mesons": mesons}, depth_limit=1)
 
-    def _charge(self, ids: Any) -> Any:
-        import awkward as ak
+    def record(self, events: int) -> Any:
+        """Pythia's own record of the next events, everything in it: jagged, (events, var)."""
+        return self._pythia.nextBatch(events).prt
 
-        flat = ak.to_numpy(ak.flatten(ids))
-        kinds, inverse = np.unique(flat, return_inverse=True)
+    def _charge(self, ids: NDArray[np.integer]) -> NDArray[np.float64]:
+        kinds, inverse = np.unique(ids, return_inverse=True)
         for kind in kinds.tolist():
             if kind not in self._charges:
                 self._charges[kind] = self._pythia.particleData.charge(kind)
-        charges = np.array([self._charges[kind] for kind in kinds.tolist()])
-        return ak.unflatten(charges[inverse], ak.num(ids))
+        return np.array([self._charges[kind] for kind in kinds.tolist()])[inverse]
 
 
-def _among(ids: Any, wanted: tuple[int, ...]) -> Any:
-    found = ids == wanted[0]
-    for number in wanted[1:]:
-        found = found | (ids == number)
-    return found
-
-
-def _kinematics(p: Any) -> Any:
-    import awkward as ak
-
-    pt = np.hypot(p.px, p.py)
-    return ak.zip(
-        {"pt": pt, "eta": np.arcsinh(p.pz / np.maximum(pt, 1e-12)), "phi": np.arctan2(p.py, p.px), "energy": p.e}
-    )
+def _kinematics(px: Floats, py: Floats, pz: Floats, e: Floats) -> dict[str, NDArray[Any]]:
+    pt = np.hypot(px, py)
+    return {"pt": pt, "eta": np.arcsinh(pz / np.maximum(pt, 1e-12)), "phi": np.arctan2(py, px), "energy": e}

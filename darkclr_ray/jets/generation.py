@@ -171,7 +171,7 @@ def make_shard(task: ShardTask, out: Path) -> None:
 def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
     """The jets of a shard; counts of events, jets and dark mesons (in all events, and within R of selected jets)."""
     generation, selection = task.generation, task.generation.selection
-    collisions = Collisions(task.sample, generation.variation, seed=1 + opaque_id(*task.key, "pythia") % 900_000_000)
+    collisions = collisions_of(task)
     random = np.random.default_rng(opaque_id(*task.key, "detector"))
     counts = dict.fromkeys(COUNTED, 0)
     parts: list[Jets] = []
@@ -185,6 +185,11 @@ def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
     counts["jets"] = len(jets)
     jets = jets.take(np.arange(task.jets))
     return _with_ids(jets, task), counts
+
+
+def collisions_of(task: ShardTask) -> Collisions:
+    """The events that a shard is made of, from the first on."""
+    return Collisions(task.sample, task.generation.variation, seed=1 + opaque_id(*task.key, "pythia") % 900_000_000)
 
 
 def opaque_id(*parts: str | int) -> int:
