@@ -58,7 +58,7 @@ def main(arguments: Sequence[str], program: str) -> int:
 
     study = StudySettings.model_validate(settings.model_dump(exclude=set(ModelSettings.model_fields) - STUDY))
     detectors = [registry.make(entry, study) for entry in settings.detectors]
-    check_signal(detectors, jets, settings)
+    check_labels(detectors, jets, settings)
     device = "cpu" if settings.threads else None
     runner = Runner(
         device=device, precision=settings.compute.precision, threads=settings.threads or None, report=tell_epochs()
@@ -93,18 +93,13 @@ def check(settings: ModelSettings) -> JetFolder:
     return jets
 
 
-def check_signal(detectors: Sequence[Detector[Any]], jets: JetFolder, settings: ModelSettings) -> None:
+def check_labels(detectors: Sequence[Detector[Any]], jets: JetFolder, settings: ModelSettings) -> None:
     """Raise ValueError where a detector needs labels, and there are no training jets of the signal."""
-    from darkclr_ray.jets.labelled import LabelledSample
+    from darkclr_ray.jets.labelled import LabelledSample, check_signal
 
-    signal = settings.supervised.signal
-    needs = [detector.name for detector in detectors if detector.sample_type() is LabelledSample]
-    if needs and (signal == settings.background or signal not in jets.samples("train")):
-        names = ", ".join(name for name in jets.samples("train") if name != settings.background) or "none"
-        raise ValueError(
-            f"{jets.path}: no training jets of the signal {signal!r} (--supervised.signal), and {', '.join(needs)} "
-            f"needs labels; signals in train: {names}"
-        )
+    for detector in detectors:
+        if detector.sample_type() is LabelledSample:
+            check_signal(jets, settings.supervised.signal, settings.background, detector.name)
 
 
 def fit(detector: Detector[Any], jets: JetFolder, settings: StudySettings, runner: Runner) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.randomness import keyed_generator
+from darkclr_ray.jets.folder import JetFolder
 from darkclr_ray.jets.packed import Jets, TrainingSample
 
 
@@ -55,6 +56,17 @@ class LabelledSample:
         background = _parted(self.background, share, "background", seed)
         signal = _parted(self.signal, share, "signal", seed)
         return LabelledSample(background[0], signal[0]), LabelledSample(background[1], signal[1])
+
+
+def check_signal(jets: JetFolder, signal: str, background: str, who: str) -> None:
+    """Raise ValueError where a folder has no training jets of the signal that ``who`` needs labels of."""
+    if signal != background and signal in jets.samples("train"):
+        return
+    names = ", ".join(name for name in jets.samples("train") if name != background) or "none"
+    raise ValueError(
+        f"{jets.path}: no training jets of the signal {signal!r} (--supervised.signal), and {who} needs labels; "
+        f"signals in train: {names}. Generate or import some, name another signal, or take other --jets"
+    )
 
 
 def _parted(jets: Jets, share: float, name: str, seed: int) -> tuple[Jets, Jets]:

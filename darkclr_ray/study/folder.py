@@ -137,6 +137,13 @@ class StudyFolder:
         path = self.path / "study.json"
         return read_json(path).get("kind") if path.exists() else None
 
+    def made_on(self, fingerprints: Mapping[str, Mapping[str, str]]) -> bool:
+        """Whether all jets that the study was made on are among these: hashes by split and sample."""
+        path = self.path / "study.json"
+        known = read_json(path).get("jets", {}).get("fingerprints", {}) if path.exists() else {}
+        there = [samples.items() <= fingerprints[split].items() for split, samples in known.items()]
+        return bool(there) and all(there)
+
     def describe(self, settings: StudySettings, preset: str, command: Sequence[str], facts: Mapping[str, Any]) -> None:
         """Write study.json and settings.yaml; what a study began with stays."""
         self.store.folder.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
+from darkclr_ray.jets.labelled import check_signal
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.settings import StudySettings
 
@@ -126,13 +127,7 @@ def with_labelled(jets: StudyJets, signal: str) -> StudyJets:
     """The same jets and training jets of a signal. Raises ValueError where there are none."""
     folder = jets.folder
     (name,) = jets.fingerprints["train"]
-    if signal == name or signal not in folder.samples("train"):
-        there = ", ".join(sample for sample in folder.samples("train") if sample != name) or "none"
-        raise ValueError(
-            f"{folder.path}: no training jets of the signal {signal!r} (--supervised.signal), and some of the "
-            f"detectors need labels; signals in train: {there}. Generate or import some, name another signal, or take "
-            f"other --jets"
-        )
+    check_signal(folder, signal, name, "one of the detectors")
     train = jets.fingerprints["train"] | {signal: folder.fingerprint("train", signal)}
     return replace(
         jets,

@@ -18,6 +18,7 @@ from darkclr_ray.jets.packed import Jets
 from darkclr_ray.store.files import read_json
 from darkclr_ray.store.scores import read_scores
 from darkclr_ray.study.entrants import Entrant
+from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.probes import StabilityJob
 
 if TYPE_CHECKING:
@@ -212,13 +213,16 @@ def variance(done: Finished) -> dict[str, Any] | None:
 
 
 def leave_out(done: Finished) -> dict[str, Any] | None:
-    """What a search loses on a signal that it was made without."""
+    """What a search loses on a signal that it was made without; a search on other jets only where it was asked for."""
     scan = done.study.scan
     if scan is None:
         return None
+    same = StudyFolder(scan).made_on(done.session.jets.fingerprints)
+    if not same and done.study.settings.comparison.scan is None:
+        return None
     trials = [read_json(path) for path in sorted((scan / "trials").glob("*.json"))]
     result = [left.to_json() for left in leave_one_out(trials)]
-    words = f"{len(trials)} trials of the embedding scan {scan.name}"
+    words = f"{len(trials)} trials of the embedding scan {scan.name}{'' if same else ', on other jets than these'}"
     return {"of": {"s_NAE": str(scan)}, "result": result, "words": words}
 
 

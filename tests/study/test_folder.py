@@ -51,6 +51,15 @@ def test_other_jets_are_refused_by_name(folder: StudyFolder) -> None:
         folder.check(SETTINGS, {"train": {"qcd": "a"}, "test": {"qcd": "b", "aachen": "x", "mass_10": "d"}})
 
 
+def test_a_study_is_known_by_its_jets(folder: StudyFolder) -> None:
+    further = {**JETS, "test": {**JETS["test"], "mass_10": "d"}}
+    assert folder.made_on(JETS)
+    assert folder.made_on(further)
+    assert not folder.made_on({**JETS, "test": {"qcd": "b", "aachen": "x"}})
+    assert not folder.made_on({"train": {"qcd": "a"}, "test": {"qcd": "b"}, "validation": {}})
+    assert not StudyFolder(folder.path / "nowhere").made_on(JETS)
+
+
 def test_another_format_is_refused(folder: StudyFolder) -> None:
     write_json(folder.path / "study.json", read_json(folder.path / "study.json") | {"format": 0})
     with pytest.raises(ValueError, match=r"a study of format 0, made by darkclr_ray .*; this version reads format 1"):
