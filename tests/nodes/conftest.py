@@ -55,10 +55,7 @@ def undisturbed(
     tiny_options: list[str],  # noqa: F811
 ) -> StudyRun:
     """A study on this machine to which nothing happens."""
-    run = StudyRun(tmp_path_factory.mktemp("undisturbed"), jet_folder, tiny_options)
-    run.start()
-    run.finish()
-    return run
+    return finished(StudyRun(tmp_path_factory.mktemp("undisturbed"), jet_folder, tiny_options))
 
 
 EPOCHS = {"--contrastive.epochs": "40"}
@@ -74,6 +71,10 @@ def undisturbed_longer(
     """The same with more epochs."""
     run = StudyRun(tmp_path_factory.mktemp("longer"), jet_folder, tiny_options)
     run.options |= EPOCHS
+    return finished(run)
+
+
+def finished(run: StudyRun) -> StudyRun:
     run.start()
     run.finish()
     return run
