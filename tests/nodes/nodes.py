@@ -30,6 +30,13 @@ class Nodes:
     def address(self) -> str:
         return str(self.cluster.address)
 
+    @property
+    def metrics(self) -> list[str]:
+        """Where the nodes tell of themselves."""
+        return [
+            f"http://127.0.0.1:{node.metrics_export_port}/metrics" for node in (self.cluster.head_node, *self.nodes)
+        ]
+
     def fill(self, count: int) -> None:
         """Add nodes until there are as many."""
         while len(self.nodes) < count:
