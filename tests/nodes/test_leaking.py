@@ -1,0 +1,53 @@
+"""A trial that takes more and more memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .study_run import StudyRun
+
+pytestmark = pytest.mark.slow
+
+LEAK = '''"""An objective that takes memory until its process is killed, as long as {stop} is not there."""
+
+from pathlib import Path
+
+
+def objective(judgement):
+    taken = []
+    while not Path({stop!r}).exists():
+        taken.append(b"x" * 2**26)
+    return 1.0
+'''
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="limiting a group of processes wants root")
+def test_a_trial_that_leaks_memory_until_it_is_killed(run: StudyRun, tmp_path: Path, witness: Any) -> None:
+    group = Path("/sys/fs/cgroup/memory") / f"darkclr-{os.getpid()}"
+    if not (group.parent / "memory.limit_in_bytes").exists():
+        pytest.skip("limiting the memory of a group of processes wants cgroups of version 1 here")
+    group.mkdir()
+    (group / "memory.limit_in_bytes").write_text(str(5 * 2**30))
+    stop = tmp_path / "stop"
+    (tmp_path / "leak.py").write_text(LEAK.format(stop=str(stop)))
+    run.script = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh", *run.script]
+    run.environment |= {"PYTHONPATH": str(tmp_path)}
+    run.options |= {"--search.objective": "leak:objective", "--compute.worker_failures": "1"}
+    run.start()
+    run.until(lambda: list(run.folder.glob("stages/scores/*/scores.parquet")))
+    with witness("a trial that leaks until it is killed", run, "that trial fails, the study goes on"):
+        run.until(run.trials)
+        stop.touch()
+    run.finish()
+    assert [trial["state"] for trial in run.trials()] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert "workers were lost" in str(run.trials()[0]["reason"])
+    while group.exists():
+        try:
+            group.rmdir()
+        except OSError:
+            time.sleep(0.5)
