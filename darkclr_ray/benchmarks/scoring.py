@@ -47,7 +47,7 @@ def rows(repetitions: int) -> Iterator[Row]:
             rates,
             limit=rates.ratio(OURS, PLAIN),
             aim="0.90 of the bare forward pass",
-            note=f"plain: the bare forward pass of encoder and autoencoder; 1M jets in {1e6 / rates[OURS] / 60:.1f} min",
+            note=f"plain: bare forward passes of encoder and autoencoder; 1M jets in {1e6 / rates[OURS] / 60:.1f} min",
         )
 
 

@@ -94,7 +94,7 @@ def unit_trouble(jets: Jets) -> Fault | None:
     median = float(np.median(jets.pt))
     if median > 10_000:
         return Fault("pt", f"the median jet has pT {median:g}: if this is MeV, divide by 1000; pT is in GeV")
-    ratio = float(np.median(vector_pt(jets.constituents, jets.offsets) / jets.pt))
+    ratio = float(np.median(vector_pt(jets.constituents, jets.offsets) / jets.pt.astype(np.float64)))
     if not 0.5 < ratio < 2:
         return Fault("constituent_pt", f"constituents add up to {ratio:g} times the jet's pT: are both in GeV?")
     return None

@@ -23,7 +23,7 @@ JETS, TIMES, LENGTH = 5000, 32, 200
 NAMES = ("E", "px", "py", "pz")
 
 IMPORT = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from rich.console import Console
 from darkclr_ray.jets.imports import ImportOptions, import_jets
@@ -32,7 +32,8 @@ path, out, *columns = sys.argv[1:]
 named = {"columns": {name: name for name in columns}}
 options = ImportOptions(sample="mine", splits={"test": 1.0}, **named)
 import_jets([Path(path)], Path(out), options, console=Console(quiet=True))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+# not ru_maxrss, which begins at what the process had that started this one
+print(1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]))
 """
 
 
