@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,35 +29,41 @@ TRIALS = (1, 2)
 LINEAR = "ratio: cost of one {unit} to that in the smallest work; 1 is linear"
 
 
+Making = Callable[[], Action]
+
+
 def rows(repetitions: int) -> Iterator[Row]:
     """Jets of a set, constituents, embedding dimensions, batch sizes, trainings at a time."""
-    yield from growth("jets of the set", {n: epoch(n) for n in JETS}, repetitions)
+    yield from growth("jets of the set", {n: partial(epoch, n) for n in JETS}, repetitions)
     table1 = settings_of("Table 1").updated({"contrastive": {"batch_size": 64}})
     wide = {n: table1.updated({"inputs": {"constituents": n}}) for n in CONSTITUENTS}
-    steps = {n: step(settings, synthetic(128, n), n) for n, settings in wide.items()}
+    steps = {n: partial(step, settings, synthetic(128, n), n) for n, settings in wide.items()}
     yield from growth("constituents a jet", steps, repetitions, unit="constituents/s")
     jets = starter_background()
-    widths = {n: step(table1.updated({"encoder": {"d_z": n}}), jets.take(np.arange(128))) for n in D_Z}
+    few = jets.take(np.arange(128))
+    widths = {n: partial(step, table1.updated({"encoder": {"d_z": n}}), few) for n in D_Z}
     yield from growth("d_z", widths, repetitions)
     sizes = {n: table1.updated({"contrastive": {"batch_size": n}}) for n in BATCH_SIZES}
-    batches = {n: step(settings, jets.take(np.arange(2 * n))) for n, settings in sizes.items()}
+    batches = {n: partial(step, settings, jets.take(np.arange(2 * n))) for n, settings in sizes.items()}
     yield from growth("batch size", batches, repetitions)
     yield from at_once()
 
 
-def growth(name: str, ways: dict[int, Action], repetitions: int, unit: str = "jets/s") -> Iterator[Row]:
-    """A row for each size, its cost relative to the smallest."""
-    rates = interleaved({str(size): action for size, action in ways.items()}, repetitions)
+def growth(name: str, ways: Mapping[int, Making], repetitions: int, unit: str = "jets/s") -> Iterator[Row]:
+    """A row for each size: its cost relative to the smallest, and what a process that does nothing else takes."""
+    rates = interleaved({str(size): make() for size, make in ways.items()}, repetitions)
     smallest = str(next(iter(ways)))
-    for size in map(str, ways):
+    for size, make in ways.items():
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            memory = pool.submit(peak_memory, make).result()
         yield Row(
             "scaling",
-            f"{name}: {int(size):,}",
+            f"{name}: {size:,}",
             unit,
-            rates[size],
-            ratio=rates.ratio(smallest, size),
+            rates[str(size)],
+            ratio=rates.ratio(smallest, str(size)),
             aim="linear or better",
-            note=f"{LINEAR.format(unit=unit.removesuffix('s/s'))}; peak memory so far {peak_memory():.0f} MB",
+            note=f"{LINEAR.format(unit=unit.removesuffix('s/s'))}; peak memory {memory}",
         )
 
 
@@ -116,6 +123,12 @@ def one_training(seconds: float) -> float:
     return jets / (time.perf_counter() - started)
 
 
-def peak_memory() -> float:
-    """Largest memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+def peak_memory(make: Making) -> str:
+    """The most memory of this process when it has done an action, in MB."""
+    make()()
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return "not told by this system"
+    # not ru_maxrss, which begins at what the process had that started this one
+    (peak,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
+    return f"{int(peak.split()[1]) / 1e3:,.0f} MB"

@@ -38,18 +38,24 @@ class Job:
     submitted: float
     started: float | None = None
     moved: float = 0.0
-    attempts: int = 0
+    starts: set[int] = field(default_factory=set)
     stop: bool = False
     progress: dict[str, Any] = field(default_factory=dict)
     rungs: list[dict[str, Any]] = field(default_factory=list)
     outcome: Outcome | None = None
+
+    @property
+    def attempts(self) -> int:
+        """How many starts of workers have taken it up."""
+        return len(self.starts)
 
 
 class Desk:
     """Jobs in the order in which they came; each crew works on one at a time. Runs as an asynchronous actor.
 
     A crew takes jobs by position: all ranks of a crew ask for the same position and get the same job, and a crew that
-    was started again (position None) gets back the job that it left unfinished.
+    was started again (position None) gets back the job that it left unfinished. Whichever rank of a start comes first
+    decides for all of them whether the job is still worth an attempt.
 
     Args:
         attempts: how often a job is taken up before it counts as failed.
@@ -72,8 +78,13 @@ class Desk:
             self.waiting.append(job)
         await self._wake()
 
-    async def take(self, crew: int, position: int | None, rank: int, worker: Any) -> tuple[int, str, Any] | None:
-        """The crew's job at a position (None: the one it left, or the next); waits for it. None: go home."""
+    async def take(
+        self, crew: int, position: int | None, rank: int, start: int, worker: Any
+    ) -> tuple[int, str, Any] | None:
+        """The crew's job at a position (None: the one it left, or the next); waits for it. None: go home.
+
+        ``start`` is a number that all ranks share and that no other start of the crew has.
+        """
         self.workers.setdefault(crew, {})[rank] = worker
         own = self.crews.setdefault(crew, [])
         if position is None:
@@ -81,15 +92,8 @@ class Desk:
         while True:
             if position < len(own):
                 job = own[position]
-                if rank == 0:
-                    job.attempts += 1
-                    job.moved = time.monotonic()
-                    job.started = job.started or job.moved
-                    if job.attempts > self.attempts:
-                        reason = (
-                            f"its workers were lost {self.attempts} times (killed, out of memory, or their node went)"
-                        )
-                        await self.finish(job.name, Outcome("failed", reason))
+                if start not in job.starts:
+                    await self._begin(job, start)
                 if job.outcome is None:
                     return position, job.name, job.payload
                 position += 1
@@ -99,6 +103,14 @@ class Desk:
                 own.append(self.waiting.popleft())
             else:
                 await self._sleep()
+
+    async def _begin(self, job: Job, start: int) -> None:
+        job.moved = time.monotonic()
+        job.started = job.started or job.moved
+        if job.attempts == self.attempts:
+            reason = f"its workers were lost {self.attempts} times (killed, out of memory, or their node went)"
+            await self.finish(job.name, Outcome("failed", reason))
+        job.starts.add(start)
 
     async def report(self, name: str, progress: dict[str, Any]) -> bool:
         """Where a job stands; whether it shall go on."""

@@ -8,6 +8,7 @@ lost it starts them anew; the job that they had is taken up again from its last 
 from __future__ import annotations
 
 import errno
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -92,24 +93,34 @@ def serve(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["threads"])  # Ray's OMP_NUM_THREADS is for one CPU
     device = get_device()
     worker = ray.get_runtime_context().current_actor
+    start = common_number(world_size, device)
     position: int | None = None
     while True:
-        task = ray.get(desk.take.remote(config["crew"], position, rank, worker))
+        task = ray.get(desk.take.remote(config["crew"], position, rank, start, worker))
         if task is None:
             return
         position, name, payload = task
-        place = Place(name, rank, world_size, device, desk)
-        outcome = attempt(config["work"], payload, place)
-        if rank == 0:
+        outcome = attempt(config["work"], payload, Place(name, rank, world_size, device, desk))
+        if rank == 0 or outcome.state == "broken":
             ray.get(desk.finish.remote(name, outcome))
+        if outcome.state == "broken" and world_size > 1:
+            raise RuntimeError(outcome.reason)  # the others may not have met with it, and wait for this one
         position += 1
+
+
+def common_number(world_size: int, device: torch.device) -> int:
+    """A random number that all ranks share."""
+    number = torch.tensor([secrets.randbits(62)], device=device)
+    if world_size > 1:
+        distributed.broadcast(number, 0)
+    return int(number)
 
 
 def attempt(work: Work, payload: Any, place: Place) -> Outcome:
     """Do a job, and put how it ended into words.
 
-    What one rank alone runs into, its companions would wait for: with several workers it is raised, and Ray Train
-    starts all of them anew.
+    What one rank alone runs into, its companions would wait for: with several workers a fault of the code is raised,
+    and Ray Train starts all of them anew.
     """
     try:
         return Outcome("finished", result=work(payload, place))
@@ -117,12 +128,10 @@ def attempt(work: Work, payload: Any, place: Place) -> Outcome:
         return Outcome("failed", str(error))
     except StopTraining:
         return Outcome("stopped")
-    except OSError as raised:
-        fault: OSError = getattr(raised, "cause", raised)  # what a task of Ray's raised, it wraps
-        if fault.errno not in SURROUNDINGS:
-            return Outcome("failed", f"{type(fault).__name__}: {fault}")
-        return Outcome("broken", f"{fault.strerror}: {fault.filename}" if fault.filename else str(fault))
-    except Exception as error:
+    except Exception as raised:
+        error = getattr(raised, "cause", None) or raised  # what a task of Ray's raised, it wraps
+        if isinstance(error, OSError) and error.errno in SURROUNDINGS:
+            return Outcome("broken", f"{error.strerror}: {error.filename}" if error.filename else str(error))
         if place.world_size > 1:
             raise
         return Outcome("failed", f"{type(error).__name__}: {error}")

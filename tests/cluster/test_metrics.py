@@ -45,7 +45,7 @@ def scraped(run: StudyRun) -> set[str]:
 @pytest.fixture
 def run(tmp_path: Path, jet_folder: Path, tiny_options: list[str]) -> Iterator[StudyRun]:
     run = StudyRun(tmp_path / "results", jet_folder, tiny_options)
-    run.options |= {"--contrastive.epochs": "100"}
+    run.options |= {"--contrastive.epochs": "100", "--nae.divergence_epochs": "200"}  # long enough to be seen
     run.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_metrics_report_interval_ms": "1000"}
     yield run
     run.end()

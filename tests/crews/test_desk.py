@@ -11,6 +11,8 @@ import pytest
 from darkclr_ray.crews import desk as desk_module
 from darkclr_ray.crews.desk import Desk, Outcome
 
+START = 7
+
 
 def run(story: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(story, 10))
@@ -19,18 +21,18 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 def test_all_ranks_of_a_crew_get_the_same_jobs_in_turn() -> None:
     async def story() -> None:
         desk = Desk(attempts=2)
-        early = asyncio.create_task(desk.take(0, None, 1, "worker 1"))  # waits
+        early = asyncio.create_task(desk.take(0, None, 1, START, "worker 1"))  # waits
         await asyncio.sleep(0)
         for name in ("a", "b", "a"):  # a second "a" is the same job
             await desk.submit(name, name.upper())
-        first = await desk.take(0, None, 0, "worker 0")
+        first = await desk.take(0, None, 0, START, "worker 0")
         assert first == (0, "a", "A")
         assert await early == first
-        assert await desk.take(1, None, 0, "other crew") == (0, "b", "B")
+        assert await desk.take(1, None, 0, START, "other crew") == (0, "b", "B")
         await desk.finish("a", Outcome("finished", result={"x": 1}))
         await desk.submit("c", "C")
-        assert await desk.take(0, 1, 0, "worker 0") == (1, "c", "C")
-        assert await desk.take(0, 1, 1, "worker 1") == (1, "c", "C")
+        assert await desk.take(0, 1, 0, START, "worker 0") == (1, "c", "C")
+        assert await desk.take(0, 1, 1, START, "worker 1") == (1, "c", "C")
         assert await desk.next("a", 0) == Outcome("finished", result={"x": 1})
 
     run(story())
@@ -41,9 +43,11 @@ def test_a_crew_that_was_lost_gets_its_job_back_until_it_is_hopeless() -> None:
         desk = Desk(attempts=3)
         await desk.submit("a", "A")
         await desk.submit("b", "B")
-        for _ in range(3):
-            assert await desk.take(0, None, 0, "worker") == (0, "a", "A")
-        assert await desk.take(0, None, 0, "worker") == (1, "b", "B")
+        for start in range(3):
+            for rank in (1, 0):
+                assert await desk.take(0, None, rank, start, f"worker {rank}") == (0, "a", "A")
+        for rank in (1, 0):  # whichever rank comes first
+            assert await desk.take(0, None, rank, 3, f"worker {rank}") == (1, "b", "B")
         outcome = await desk.next("a", 0)
         assert isinstance(outcome, Outcome)
         assert outcome.state == "failed"
@@ -73,7 +77,7 @@ def test_stopping() -> None:
         desk = Desk(attempts=1)
         for name in "abc":
             await desk.submit(name, name)
-        await desk.take(0, None, 0, "worker")
+        await desk.take(0, None, 0, START, "worker")
         assert await desk.report("a", {"loss": 1.0})
         await desk.cancel("c")
         assert await desk.next("c", 0) == Outcome("stopped")
@@ -85,7 +89,7 @@ def test_stopping() -> None:
         await desk.finish("a", Outcome("stopped"))
         assert await desk.snapshot() == {}
         await desk.close()
-        assert await desk.take(0, 1, 0, "worker") is None
+        assert await desk.take(0, 1, 0, START, "worker") is None
 
     run(story())
 
@@ -99,7 +103,7 @@ def test_a_job_that_stands_still_is_ended_with_its_workers(monkeypatch: pytest.M
         await desk.submit("a", "A")
         await desk.submit("waits, which is no fault of its own", "B")
         for rank in range(2):
-            await desk.take(0, None, rank, f"worker {rank}")
+            await desk.take(0, None, rank, START, f"worker {rank}")
         assert await desk.stalled(60.0) == []
         assert await desk.stalled(0.0) == ["a"]
         assert killed == ["worker 0", "worker 1"]
