@@ -264,7 +264,7 @@ class ComputeSettings(Settings):
     """Where a study runs and with how much of it."""
 
     address: str | None = None
-    """Address of a Ray cluster ("auto", "ray://host:10001", "host:6379"); none starts Ray on this machine."""
+    """Address of a Ray cluster ("auto" or "host:6379"); none starts Ray on this machine."""
     workers: int = Field(0, ge=0, le=4096)
     """Training workers a trial; 0 gives each trial its share of the GPUs, and one worker where there is no GPU."""
     cpus_per_worker: float = Field(1.0, gt=0.0, le=1024.0)

@@ -8,6 +8,7 @@ import pytest
 
 from darkclr_ray.command_line.kinds import leaves
 from darkclr_ray.command_line.options import CommandLine
+from darkclr_ray.command_line.program import refusals
 from darkclr_ray.command_line.words import suggestion
 from darkclr_ray.settings import PRESETS, StudySettings
 
@@ -76,3 +77,10 @@ def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_suggestions_are_silent_where_nothing_is_near() -> None:
     assert suggestion("xylophone", ["seed", "encoder.d_z"]) == "; --help lists them all"
+
+
+def test_ctrl_c_ends_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, refusals("darkclr train"):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "darkclr train: interrupted\n"

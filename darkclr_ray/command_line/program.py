@@ -16,6 +16,8 @@ from darkclr_ray.command_line.words import nearest
 
 REFUSED = 2
 """Exit status after something that the user can mend."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 @contextmanager
@@ -30,6 +32,9 @@ def refusals(program: str = "") -> Iterator[None]:
         if isinstance(error, ImportError) and error.name is not None:
             raise  # a module that should be there is not: a fault of ours
         refuse(in_words(error) if isinstance(error, OSError) else str(error), program)
+    except KeyboardInterrupt:
+        print(f"{program or script_name()}: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def in_words(error: OSError) -> str:

@@ -33,7 +33,8 @@ class ModelSettings(StudySettings):
     detectors: tuple[str, ...] = Field(("s_NAE", "s_CLR"), min_length=1)
     """Detectors to fit, by name or as module:name; those that look at one encoder share it."""
     threads: int = Field(0, ge=0, le=4096)
-    """Threads of torch on the CPU; 0 leaves them to torch. Another number may change the last digits of weights."""
+    """Threads of torch, on the CPU even where there is a GPU; 0 leaves them, and the choice of a GPU, to torch. Their
+    number may change the last digits of weights."""
 
 
 STUDY = set(StudySettings.model_fields)

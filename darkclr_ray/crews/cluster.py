@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from joblib import cpu_count
+
 from darkclr_ray.settings import ComputeSettings
 
 QUIET = {
@@ -75,7 +77,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             try:
                 context = ray.init(
                     address="local",
-                    num_cpus=max(2, len(os.sched_getaffinity(0))),
+                    num_cpus=max(2, cpu_count()),  # of this process, which a container may allow fewer than there are
                     object_store_memory=object_store,
                     include_dashboard=True,
                     dashboard_host="127.0.0.1",

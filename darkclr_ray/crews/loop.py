@@ -129,9 +129,9 @@ def attempt(work: Work, payload: Any, place: Place) -> Outcome:
     except StopTraining:
         return Outcome("stopped")
     except Exception as raised:
-        error = getattr(raised, "cause", None) or raised  # what a task of Ray's raised, it wraps
-        if isinstance(error, OSError) and error.errno in SURROUNDINGS:
-            return Outcome("broken", f"{error.strerror}: {error.filename}" if error.filename else str(error))
+        fault = getattr(raised, "cause", None) or raised  # what a task of Ray's raised, it wraps
+        if isinstance(fault, OSError) and fault.errno in SURROUNDINGS:
+            return Outcome("broken", f"{fault.strerror}: {fault.filename}" if fault.filename else str(fault))
         if place.world_size > 1:
             raise
-        return Outcome("failed", f"{type(error).__name__}: {error}")
+        return Outcome("failed", f"{type(fault).__name__}: {fault}")

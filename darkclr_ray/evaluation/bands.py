@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from darkclr_ray.evaluation.bootstrap import percentiles, resampled
 from darkclr_ray.evaluation.intervals import ONE_SIGMA
 from darkclr_ray.evaluation.matching import PtBins
-from darkclr_ray.evaluation.rejection import check_lengths
+from darkclr_ray.evaluation.rejection import below_one_jet, check_lengths
 from darkclr_ray.evaluation.roc import Floats, Ranking, Roc
 
 
@@ -67,9 +67,8 @@ def roc_bands(
     def band(roc: Roc, replica: Floats) -> Band:
         eps_b = roc.background_efficiency(efficiencies)
         low, high = percentiles(replica, level)
-        return Band(
-            efficiencies, _inverse(np.where(eps_b * jets < 1.0, 0.0, eps_b)), low=_inverse(high), high=_inverse(low)
-        )
+        values = _inverse(np.where(below_one_jet(eps_b, jets), 0.0, eps_b))
+        return Band(efficiencies, values, low=_inverse(high), high=_inverse(low))
 
     return band(ranking.roc(), replica[:, 0]), band(ranking.roc(bins.weights()), replica[:, 1])
 

@@ -24,8 +24,9 @@ class Choice:
         trial: its number.
         parameters: its settings.
         objective: what it was the best in.
-        raw, raw_low, raw_high, matched, matched_low, matched_high: rejection with its interval, without and with pT
-            matching; None is an end that is open.
+        raw, raw_low, raw_high, matched, matched_low, matched_high: rejection with its interval from the bootstrap,
+            without and with pT matching; None is an end that is open.
+        raw_bound, matched_bound: whether the rejection is only a lower bound.
     """
 
     trial: int
@@ -34,9 +35,11 @@ class Choice:
     raw: float
     raw_low: float
     raw_high: float | None
+    raw_bound: bool
     matched: float
     matched_low: float
     matched_high: float | None
+    matched_bound: bool
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,7 @@ def leave_one_out(trials: Sequence[Trial], *, score: str = "s_NAE", eps_s: float
         raise ValueError(f"one signal ({signals[0]}): leaving it out leaves nothing to select on")
 
     seen = [
-        {
-            signal: math.log(_evaluation(trial, "validation", score, signal).matched.at(eps_s).value)
-            for signal in signals
-        }
+        {signal: _evaluation(trial, "validation", score, signal).merit("matched", eps_s) for signal in signals}
         for trial in complete
     ]
     blind = [trial["objectives"].get("signal_blind") for trial in complete]
@@ -119,9 +119,9 @@ def _evaluation(trial: Trial, split: str, score: str, signal: str) -> Evaluation
 
 
 def _choice(trial: Trial, objective: float, evaluation: Evaluation, eps_s: float) -> Choice:
-    def ends(side: Performance) -> tuple[float, float, float | None]:
+    def ends(side: Performance) -> tuple[float, float, float | None, bool]:
         rejection = side.at(eps_s)
-        return rejection.value, rejection.low, rejection.high
+        return rejection.value, rejection.bootstrap_low, rejection.bootstrap_high, rejection.lower_bound
 
     return Choice(
         int(trial["number"]), dict(trial["parameters"]), objective, *ends(evaluation.raw), *ends(evaluation.matched)

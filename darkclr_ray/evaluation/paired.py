@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from darkclr_ray.evaluation.bootstrap import percentiles, resampled
 from darkclr_ray.evaluation.matching import Counts, PtBins
-from darkclr_ray.evaluation.rejection import check_lengths
+from darkclr_ray.evaluation.rejection import below_one_jet, check_lengths
 from darkclr_ray.evaluation.roc import Floats, Ranking
 
 
@@ -130,11 +130,11 @@ def ratio_of(observed: Floats, replica: Floats, jets: Floats | int, floor: Float
     """
 
     def quotient(eps_b: Floats) -> Floats:
-        seen = np.where(eps_b * jets < 1.0, floor, eps_b)
+        seen = np.where(below_one_jet(eps_b, jets), floor, eps_b)
         result: Floats = seen[..., 1] / seen[..., 0]
         return result
 
-    few = observed * jets < 1.0
+    few = below_one_jet(observed, jets)
     ratios = quotient(replica)
     above = np.count_nonzero(ratios > 1.0) + 0.5 * np.count_nonzero(ratios == 1.0)
     low, high = percentiles(ratios, level)

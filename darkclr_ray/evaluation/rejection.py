@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -87,6 +88,14 @@ class Evaluation:
     level: float
     replicas: int
     seed: int
+
+    def merit(self, side: Literal["raw", "matched"], eps_s: float = 0.2) -> float:
+        """ln of a rejection, to choose by: where less than one background jet survives, as if one did.
+
+        The bound that is quoted there is lower than the rejection with one survivor, and better would count as worse.
+        """
+        rejection = (self.raw if side == "raw" else self.matched).at(eps_s)
+        return math.log(self.n_background if rejection.lower_bound else rejection.value)
 
     def to_json(self) -> dict[str, Any]:
         """Dictionary for json.dumps; a rejection is found as ``["matched"]["rejection"]["0.2"]["value"]``."""
@@ -200,10 +209,15 @@ def rejection_or_bound(eps_b: float, weights: Floats) -> tuple[float, bool]:
     >>> rejection_or_bound(0.01, np.ones(1000)), rejection_or_bound(0.0, np.ones(1000))
     ((100.0, False), (334.3..., True))
     """
-    if eps_b * len(weights) >= 1.0:
+    if not below_one_jet(eps_b, len(weights)):
         return 1.0 / eps_b, False
     worth = float(weights.sum() / weights.max())
     return 1.0 / upper_limit(eps_b * worth, worth), True
+
+
+def below_one_jet(eps_b: Any, jets: Any) -> Any:
+    """Whether an efficiency leaves less than one jet of average weight; 1/501 of 501 jets is one, in any arithmetic."""
+    return eps_b * jets < 1.0 - 1e-9
 
 
 def check_lengths(what: str, order: ArrayLike, pt: ArrayLike, events: ArrayLike) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 
 from darkclr_ray.evaluation.paired import PairedRatio, paired_ratio
-from darkclr_ray.evaluation.rejection import rejection_or_bound
+from darkclr_ray.evaluation.rejection import below_one_jet, rejection_or_bound
 from darkclr_ray.evaluation.roc import Floats, finite, roc_curve
 
 
@@ -145,6 +145,7 @@ def _signal(
         return float(roc_curve(scores, at).background_efficiency(eps_s))
 
     before = efficiency(background.nominal, signal.nominal)
+    few = below_one_jet(before, jets)
     anew = efficiency(background.perturbed, signal.perturbed)
     return SignalStability(
         shift=_shift(signal, spread),
@@ -164,5 +165,5 @@ def _signal(
             replicas=replicas,
         ),
         fixed_eps_s=efficiency(signal.perturbed, signal.nominal),
-        fixed_eps_b_ratio=efficiency(background.perturbed, signal.nominal) / before if before * jets >= 1.0 else None,
+        fixed_eps_b_ratio=None if few else efficiency(background.perturbed, signal.nominal) / before,
     )

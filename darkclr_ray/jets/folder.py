@@ -99,7 +99,7 @@ def open_jets(folder: str | Path) -> JetFolder:
 
 def _parts(folder: Path) -> dict[tuple[str, str], Part]:
     if not folder.exists():
-        make = f"python studies/generate_jets.py --out {folder}"
+        make = f"darkclr generate --out {folder}"
         raise BrokenShard(f"{folder}: no such folder; `{make}` makes one")
     if not folder.is_dir():
         raise BrokenShard(f"{folder}: a file; expected a folder {LAYOUT}")

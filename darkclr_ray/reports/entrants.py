@@ -100,7 +100,7 @@ class Ensemble:
         facts = [one.signal_blind[self.detector] for one in self.entrants if one.signal_blind.get(self.detector)]
         if not facts:
             return -math.inf
-        return float(np.mean([math.log(Evaluation.from_json(one).matched.at(0.2).value) for one in facts]))
+        return float(np.mean([Evaluation.from_json(one).merit("matched") for one in facts]))
 
 
 @dataclass(frozen=True)

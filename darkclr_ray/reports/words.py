@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -115,9 +116,13 @@ def rejection_words(value: Value) -> str:
 
     >>> rejection_words(Value(38.2, 35.0, 42.4)), rejection_words(Value(120.0, bound=True))
     ('38 (35–42)', 'more than 120')
+    >>> rejection_words(Value(1000.0, 500.0))
+    '1,000 (more than 500)'
     """
     if value.bound:
         return f"more than {value.value:,.0f}"
+    if not math.isfinite(value.high):
+        return f"{value.value:,.0f} (more than {value.value - value.down:,.0f})"
     return f"{value.value:,.0f} ({value.value - value.down:,.0f}–{value.value + value.up:,.0f})"
 
 

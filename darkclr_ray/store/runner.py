@@ -20,16 +20,13 @@ from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.networks.precision import Precision
 from darkclr_ray.settings import InputSettings, ViewSettings
 from darkclr_ray.store.fingerprints import code_fingerprint
-from darkclr_ray.store.stages import Stage, Store
+from darkclr_ray.store.stages import PATIENCE, Stage, Store
 from darkclr_ray.streams import JetSource, RayViews, store
 from darkclr_ray.training.base import Training
 from darkclr_ray.training.checkpoint import CHECKPOINT, read_history
 from darkclr_ray.training.loop import Progress, run_training
 from darkclr_ray.training.representing import JetEncoder, Layer
 from darkclr_ray.training.runner import AnyTraining, Runner
-
-PATIENCE = 0.5
-"""Seconds between two looks at a stage that another trial computes."""
 
 
 class StoredRunner(Runner):

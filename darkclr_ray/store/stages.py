@@ -13,7 +13,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from darkclr_ray.store.files import read_json, sync_folder, write_json
 from darkclr_ray.store.locks import Lock
 
 DESCRIPTION = "stage.json"
+
+PATIENCE = 0.5
+"""Seconds between two looks at a stage that somebody else computes."""
 
 
 def content_hash(content: Mapping[str, Any]) -> str:
@@ -80,6 +84,16 @@ class Stage:
         os.rename(self.partial, self.folder)
         sync_folder(self.folder.parent)
 
+    def provide(self, write: Callable[[Path], None], notes: Mapping[str, Any] | None = None) -> None:
+        """Have ``write`` fill the stage and commit it, unless somebody else has, or is at it: then wait for that."""
+        with self.lock:
+            while not self.finished and not self.lock.acquire():
+                time.sleep(PATIENCE)
+            if not self.finished:
+                self.partial.mkdir(parents=True, exist_ok=True)
+                write(self.partial)
+                self.commit(notes)
+
     def notes(self) -> dict[str, Any]:
         """What was noted beside a finished stage."""
         return dict(read_json(self.folder / DESCRIPTION).get("notes", {}))
@@ -118,15 +132,16 @@ class Store:
         folder = self.folder / kind
         return Stage(kind, name, description, folder / name, Lock(self.folder / ".locks" / kind / name, owner))
 
-    def drop_arrays(self, keep: Collection[str]) -> int:
-        """Delete the arrays (``*.npy``) of all finished stages but those whose hash is in ``keep``; bytes freed.
+    def drop_arrays(self, of: Collection[str] | None = None, but: Collection[str] = ()) -> int:
+        """Delete the arrays (``*.npy``) of finished stages, all of them or those with the hashes ``of``; bytes freed.
 
-        Arrays are representations: large (1.5 GB a trial at the paper's sizes), and made again in one pass of the
-        encoder, whose weights stay.
+        Those with the hashes ``but`` stay. Arrays are representations: large (1.5 GB a trial at the paper's sizes), and
+        made again in one pass of the encoder, whose weights stay.
         """
         freed = 0
         for path in self.folder.glob("*/*/*.npy"):
-            if path.parent.name not in keep:
+            name = path.parent.name
+            if (of is None or name in of) and name not in but:
                 freed += path.stat().st_size
                 path.unlink(missing_ok=True)
         return freed

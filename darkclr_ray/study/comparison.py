@@ -7,12 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from darkclr_ray.command_line.program import INTERRUPTED
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets, open_study_jets, with_labelled
 from darkclr_ray.study.plan import OVERHEAD, Estimate, duration
 from darkclr_ray.study.records import evaluation_of
-from darkclr_ray.study.run import INTERRUPTED, Study
+from darkclr_ray.study.run import Study
 
 if TYPE_CHECKING:
     from darkclr_ray.crews.desk import Outcome
@@ -111,7 +112,7 @@ class Comparison(Study):
         if not self.conclude(session):
             return INTERRUPTED
         self.folder.note(finished=True)
-        self.folder.store.drop_arrays(())
+        self.folder.store.drop_arrays()
         return 0
 
     def drop_arrays(self, left: list[Entrant]) -> None:
@@ -120,8 +121,7 @@ class Comparison(Study):
         names = {e.key: e.trains.get("representation") for e in self.entrants}
         records = (read_json(path) for path in (self.folder.path / ENTRANTS).glob("*.json"))
         idle = {r["stages"].get("representation") for r in records if names.get(r["key"]) not in wanted}
-        everything = {path.name for path in (self.folder.store.folder / "representation").glob("*")}
-        self.folder.store.drop_arrays(everything - idle)
+        self.folder.store.drop_arrays(of=idle)
 
     def conclude(self, session: Session) -> bool:
         """What belongs to the study as a whole; False where it was interrupted."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -169,13 +170,14 @@ class Fitting:
                 for detector in fitted:
                     tables.append(score_table(jets, name, split, detector.name, detector.score(jets)))
         views = {detector.name: detector.score(self.blind) for detector in fitted}
-        with stage.lock:
-            if self.place.rank == 0 and (stage.lock.acquire() or not stage.finished):
-                stage.partial.mkdir(parents=True, exist_ok=True)
-                write_scores(stage.partial / "scores.parquet", tables)
-                np.savez(stage.partial / "views.npz", **views)  # type: ignore[arg-type]
-                stage.commit({"stages": stages})
-            self.place.agreed(True)
+
+        def write(folder: Path) -> None:
+            write_scores(folder / "scores.parquet", tables)
+            np.savez(folder / "views.npz", **views)  # type: ignore[arg-type]
+
+        if self.place.rank == 0:
+            stage.provide(write, {"stages": stages})
+        self.place.agreed(True)
         self.seconds["scores"] = time.monotonic() - started
         return stage
 
@@ -214,11 +216,8 @@ class Fitting:
             started = time.monotonic()
             self.place.tell({"stage": kind, "epoch": 0, "epochs": 1, "part": 0.0})
             computed = content()
-            with stage.lock:
-                if self.place.rank == 0 and stage.lock.acquire():
-                    stage.partial.mkdir(parents=True, exist_ok=True)
-                    write_json(stage.partial / f"{kind}.json", computed)
-                    stage.commit()
+            if self.place.rank == 0:
+                stage.provide(lambda folder: write_json(folder / f"{kind}.json", computed))
             self.seconds[kind] = time.monotonic() - started
             self.place.agreed(True)
         return stage.hash

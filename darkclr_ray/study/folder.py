@@ -132,15 +132,18 @@ class StudyFolder:
         if (self.path / "study.json").exists():
             check_writable(self.path, "--out")
 
+    def about(self) -> dict[str, Any]:
+        """Content of study.json; nothing where there is none."""
+        path = self.path / "study.json"
+        return read_json(path) if path.exists() else {}
+
     def kind(self) -> str | None:
         """Which question the study in the folder is about; None where there is none, or it does not say."""
-        path = self.path / "study.json"
-        return read_json(path).get("kind") if path.exists() else None
+        return self.about().get("kind")
 
     def made_on(self, fingerprints: Mapping[str, Mapping[str, str]]) -> bool:
         """Whether all jets that the study was made on are among these: hashes by split and sample."""
-        path = self.path / "study.json"
-        known = read_json(path).get("jets", {}).get("fingerprints", {}) if path.exists() else {}
+        known = self.about().get("jets", {}).get("fingerprints", {})
         there = [samples.items() <= fingerprints[split].items() for split, samples in known.items()]
         return bool(there) and all(there)
 

@@ -21,7 +21,7 @@ def training_health(store: Store, stages: Mapping[str, Mapping[str, str]]) -> di
         "chains": of each detector with contrastive divergence in it; "warnings": sentences.
     """
     kept = {
-        name: {kind: kept_epoch(store.find(kind, stage).folder) for kind, stage in used.items()}
+        name: {kind: kept_epoch(kind, store.find(kind, stage).folder) for kind, stage in used.items()}
         for name, used in stages.items()
     }
     chains = {name: chain_health(records["energy"]) for name, records in kept.items() if "energy" in records}
@@ -32,14 +32,17 @@ def training_health(store: Store, stages: Mapping[str, Mapping[str, str]]) -> di
     }
 
 
-def kept_epoch(folder: Path) -> dict[str, Any]:
+SELECTED_BY = {"representation": "loss", "energy": "energy_difference", "supervised": "validation_loss"}
+"""Whose smallest value chooses the epoch that a training keeps, in size."""
+
+
+def kept_epoch(kind: str, folder: Path) -> dict[str, Any]:
     """The record of the epoch whose weights a finished training left; where none tells, the last one."""
     history = read_history(folder)
-    for name in ("energy_difference", "validation_loss"):
-        told = [record for record in history if name in record]
-        if told:
-            return min(told, key=lambda record: abs(record[name]))
-    return history[-1] if history else {}
+    name = SELECTED_BY.get(kind, "")
+    told = [record for record in history if name in record]
+    size = abs if kind == "energy" else float
+    return min(told, key=lambda record: size(record[name])) if told else history[-1] if history else {}
 
 
 def chain_health(record: Mapping[str, Any]) -> dict[str, Any]:

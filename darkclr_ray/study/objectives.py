@@ -1,17 +1,17 @@
-"""What a search maximises, computed from validation jets only: five objectives by name, or one of your own."""
+"""What a search maximises, computed from validation jets only: five objectives by name, or one of your own.
+
+Those with a name are means of ln of background rejections at eps_S = 0.2; see `Evaluation.merit`.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from darkclr_ray import plugins
 from darkclr_ray.command_line.words import nearest
-from darkclr_ray.evaluation.rejection import Evaluation, Performance
-
-EPS_S = 0.2
-"""Signal efficiency at which objectives take the background rejection."""
+from darkclr_ray.evaluation.rejection import Evaluation
 
 NAMED = ("matched", "raw", "worst", "signal_blind", "leave_out:SIGNAL")
 
@@ -46,16 +46,16 @@ def find(name: str, signals: Sequence[str]) -> Objective:
     """
     check(name, signals)
     if name == "matched":
-        return lambda judgement: mean_log([e.matched for e in judgement.signals.values()])
+        return lambda judgement: fmean([e.merit("matched") for e in judgement.signals.values()])
     if name == "raw":
-        return lambda judgement: mean_log([e.raw for e in judgement.signals.values()])
+        return lambda judgement: fmean([e.merit("raw") for e in judgement.signals.values()])
     if name == "worst":
-        return lambda judgement: min(mean_log([e.matched]) for e in judgement.signals.values())
+        return lambda judgement: min(e.merit("matched") for e in judgement.signals.values())
     if name == "signal_blind":
-        return lambda judgement: mean_log([judgement.blind.raw])
+        return lambda judgement: judgement.blind.merit("raw")
     module, _, attribute = name.partition(":")
     if module == "leave_out":
-        return lambda judgement: mean_log([e.matched for s, e in judgement.signals.items() if s != attribute])
+        return lambda judgement: fmean([e.merit("matched") for s, e in judgement.signals.items() if s != attribute])
     try:
         function = plugins.find("objectives", name, {})
     except ValueError as error:
@@ -85,9 +85,3 @@ def all_named(signals: Sequence[str], chosen: str) -> tuple[str, ...]:
     """Names of all objectives that can be computed with these signals, and of the chosen one."""
     left_out = [f"leave_out:{signal}" for signal in signals] if len(signals) > 1 else []
     return tuple(dict.fromkeys([*NAMED[:4], *left_out, chosen]))
-
-
-def mean_log(performances: Sequence[Performance]) -> float:
-    """Mean of the logarithms of the rejections at eps_S = 0.2; a lower bound counts as it stands."""
-    values = [performance.at(EPS_S).value for performance in performances]
-    return math.fsum(math.log(value) for value in values) / len(values)

@@ -119,7 +119,8 @@ class Plan:
         layers = settings.encoder.layers * (
             4 * settings.encoder.d_r**2 + 2 * settings.encoder.d_r * settings.encoder.d_h
         )
-        weights = 4 * (layers + settings.encoder.head_layers * widest**2 + 8 * widest * settings.nae.hidden[0])
+        first = (*settings.nae.hidden, settings.nae.bottleneck)[0]
+        weights = 4 * (layers + settings.encoder.head_layers * widest**2 + 8 * widest * first)
         # an encoder in training, its optimiser and its best epoch; representations of the best and of those at work
         kept = (self.allocation.crews + 1) * (4 * widest * self._jets + 4 * weights)
         return settings.search.trials * (scores + weights) + kept

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.console import Console
 
 from darkclr_ray.augmentations import registry
+from darkclr_ray.command_line.program import INTERRUPTED
 from darkclr_ray.crews.cluster import check_shared, running_ray
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.folder import StudyFolder
@@ -21,9 +22,6 @@ from darkclr_ray.study.records import write_examples, write_jets
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
-
-INTERRUPTED = 130
-"""Exit status of a study that was stopped and can be continued."""
 
 
 class Study(ABC):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from darkclr_ray.command_line.program import INTERRUPTED
 from darkclr_ray.command_line.words import nearest
 from darkclr_ray.study import objectives
 from darkclr_ray.study.jets import StudyJets
-from darkclr_ray.study.run import INTERRUPTED, Study
+from darkclr_ray.study.run import Study
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session

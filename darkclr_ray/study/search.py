@@ -80,7 +80,7 @@ def first_point(settings: StudySettings) -> dict[str, Any]:
 
 def open_storage(path: Path) -> JournalStorage:
     """The study's Optuna storage; the caller holds the study's lock, so what a killed process left is set right."""
-    for leftover in path.parent.glob(path.name + ".*"):
+    for leftover in path.parent.glob(path.name + ".lock*"):
         leftover.unlink()  # the journal's own lock
     if path.exists():
         content = path.read_bytes()

@@ -154,7 +154,7 @@ def stability(done: Finished) -> dict[str, Any] | None:
             content = read_json(stage.folder / "stability.json")
             result.update({name: changes for name, changes in content.items() if name in done.first})
     words = f"up to {limit:,} test jets of each sample, first network of each detector"
-    return {"of": done.keys(), "result": result, "words": words}
+    return {"of": {name: key for name, key in done.keys().items() if name in result}, "result": result, "words": words}
 
 
 def systematics(done: Finished) -> dict[str, Any] | None:
@@ -217,13 +217,15 @@ def leave_out(done: Finished) -> dict[str, Any] | None:
     scan = done.study.scan
     if scan is None:
         return None
-    same = StudyFolder(scan).made_on(done.session.jets.fingerprints)
+    folder = StudyFolder(scan)
+    score = folder.about().get("score", "s_NAE")
+    same = folder.made_on(done.session.jets.fingerprints)
     if not same and done.study.settings.comparison.scan is None:
         return None
     trials = [read_json(path) for path in sorted((scan / "trials").glob("*.json"))]
-    result = [left.to_json() for left in leave_one_out(trials)]
+    result = [left.to_json() for left in leave_one_out(trials, score=score)]
     words = f"{len(trials)} trials of the embedding scan {scan.name}{'' if same else ', on other jets than these'}"
-    return {"of": {"s_NAE": str(scan)}, "result": result, "words": words}
+    return {"of": {score: str(scan)}, "result": result, "words": words}
 
 
 SECTIONS: dict[str, Callable[[Finished], dict[str, Any] | None]] = {

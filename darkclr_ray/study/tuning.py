@@ -98,7 +98,7 @@ class Tuning:
             found["untrained"]["parameters"] = best["parameters"]
         write_best(self.folder, best, settings)
         self.folder.note(best=best["number"])
-        self.folder.store.drop_arrays({best["stages"]["representation"]})
+        self.folder.store.drop_arrays(but={best["stages"]["representation"]})
         write_json(self.folder.path / "references.json", found)
         return True
 
@@ -153,12 +153,12 @@ class Tuning:
         return {"stages": stages, "seconds": seconds}
 
     def _drop_arrays(self) -> None:
-        """Free the disk of representations that nobody needs any more."""
+        """Free the disk of representations of trials that have ended, but for those that the next ones may share."""
         best = self.folder.best()
         keep = {best["stages"]["representation"]} if best is not None else set()
         kept = self.session.allocation.crews * self.settings.search.step_sizes_per_encoder
-        keep |= {trial["stages"].get("representation") for trial in self.folder.endings()[-kept:]}
-        self.folder.store.drop_arrays(keep)
+        ended = [trial["stages"].get("representation") for trial in self.folder.endings()]
+        self.folder.store.drop_arrays(of=set(ended), but=keep.union(ended[-kept:]))
 
     def _count(self) -> None:
         endings = self.folder.endings()

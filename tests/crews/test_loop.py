@@ -65,6 +65,13 @@ def test_what_one_of_several_runs_into_ends_all_of_them() -> None:
     assert attempt(raising(TrainingDiverged("nan")), None, place(world_size=2)).state == "failed"
 
 
+def test_a_disk_that_one_of_several_misses_is_told_before_all_begin_anew() -> None:
+    gone = OSError(errno.EIO, "Input/output error", "/shards/a")
+    assert attempt(raising(gone), None, place(world_size=2)).state == "broken"
+    with pytest.raises(OSError, match="odd"):
+        attempt(raising(OSError("something odd")), None, place(world_size=2))
+
+
 def test_alone_everybody_agrees() -> None:
     assert place().agreed(True)
     assert not place().agreed(False)

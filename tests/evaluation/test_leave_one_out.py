@@ -56,8 +56,8 @@ def test_what_was_chosen_is_judged_on_test_jets(trials):
         at = Evaluation.from_json(by_number[choice.trial]["test"]["s"]["a"])
         assert (choice.raw, choice.raw_low, choice.raw_high) == (
             at.raw.at(0.2).value,
-            at.raw.at(0.2).low,
-            at.raw.at(0.2).high,
+            at.raw.at(0.2).bootstrap_low,
+            at.raw.at(0.2).bootstrap_high,
         )
         assert choice.matched == at.matched.at(0.2).value
     assert one.loss == one.oracle.matched / one.left_out.matched > 2.0

@@ -133,6 +133,27 @@ def test_nothing_survives_gives_a_lower_bound():
     json.dumps(result.to_json(), allow_nan=False)
 
 
+@pytest.mark.parametrize("jets", [501, 502, 509, 561])
+def test_one_survivor_is_one_jet_in_any_arithmetic(jets):
+    """(1 / 501) * 501 is less than 1 in floating point."""
+    value, bound = rejection_or_bound(1.0 / jets, np.ones(jets))
+    assert not bound
+    assert value == pytest.approx(jets)
+
+
+def test_fewer_survivors_are_never_a_smaller_merit():
+    pt, events = np.full(400, 200.0), np.arange(400)
+    merits, bounds = [], []
+    for survivors in (3, 2, 1, 0):
+        background = np.where(np.arange(400) < survivors, 2.0, 0.0)
+        found = evaluate(background, np.ones(400), pt, pt, events, events, seed=1, replicas=20)
+        merits.append(found.merit("raw"))
+        bounds.append(found.raw.at(0.2).lower_bound)
+        assert found.merit("matched") == pytest.approx(found.merit("raw"))
+    assert np.exp(merits) == pytest.approx([400 / 3, 200, 400, 400])
+    assert bounds == [False, False, False, True]
+
+
 def test_bound_allows_for_what_is_missing_where_weights_are_large():
     light, heavy = np.full(900, 0.5), np.full(100, 5.5)
     value, bound = rejection_or_bound(0.0, np.concatenate([light, heavy]))

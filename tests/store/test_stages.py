@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,29 @@ def test_the_first_of_two_equal_stages_stays(tmp_path: Path) -> None:
         stage.commit()
     assert (stage.folder / "weights").read_text() == "first"
     assert not stage.partial.exists()
+
+
+def test_two_that_want_to_write_one_stage_wait_for_each_other(tmp_path: Path) -> None:
+    """What two jobs of a study share and neither found: one writes it, the other finds it written."""
+    first, second = (Store(tmp_path).stage("scores", {"key": 1}) for _ in range(2))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(folder: Path) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        (folder / "scores").write_text("first")
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(first.provide, write, {"by": "first"})
+        assert begun.wait(10)
+        two = pool.submit(second.provide, lambda folder: pytest.fail("written twice"))
+        assert wait([two], 0.2).not_done  # not without the stage
+        go_on.set()
+        one.result(10)
+        two.result(10)
+    assert (second.folder / "scores").read_text() == "first"
+    assert second.notes() == {"by": "first"}
+    assert not second.partial.exists()
 
 
 @pytest.mark.parametrize(
@@ -76,8 +101,11 @@ def test_arrays_of_stages_that_are_not_kept_go(tmp_path: Path) -> None:
         np.save(stage.partial / "head.npy", np.zeros(1000))
         (stage.partial / "encoder.safetensors").write_text("w")
         stage.commit()
-    assert store.drop_arrays({stages[1].hash}) > 2 * 8000
-    assert [(stage.folder / "head.npy").exists() for stage in stages] == [False, True, False]
+    here = [stage.folder / "head.npy" for stage in stages]
+    assert store.drop_arrays(of={stages[0].hash, stages[1].hash}, but={stages[1].hash}) > 8000
+    assert [path.exists() for path in here] == [False, True, True]
+    assert store.drop_arrays(but={stages[1].hash}) > 8000
+    assert [path.exists() for path in here] == [False, True, False]
     assert all((stage.folder / "encoder.safetensors").exists() for stage in stages)
 
 

@@ -119,7 +119,12 @@ def _choice(kind: str, choice: Mapping[str, Any] | None) -> dict[str, Cell]:
     if not choice:
         return {}
     numbers = {
-        side: Value(choice[side], or_nan(choice.get(f"{side}_low")), or_nan(choice.get(f"{side}_high")))
+        side: Value(
+            choice[side],
+            or_nan(choice.get(f"{side}_low")),
+            or_nan(choice.get(f"{side}_high")),
+            bound=bool(choice.get(f"{side}_bound")),
+        )
         for side in ("matched", "raw")
     }
     return {f"{kind}_trial": str(choice["trial"]), **{f"{kind}_{side}": value for side, value in numbers.items()}}

@@ -34,8 +34,8 @@ def section(study: Comparison, eps_s: float) -> list[Section]:
     }
     caption = Markup(
         "Rejection at {} = {:g} of {} when a share of the training jets is that signal, unknown to the training: no "
-        "label enters, and epochs are selected as ever. Error bars: bootstrap of the test sample; spreads over "
-        "networks are in the CSV. Dotted: chance. At 0%: {}"
+        "label enters, and epochs are selected as ever. Error bars: bootstrap of the test sample, of one "
+        "network each. Dotted: chance. At 0%: {}"
     ).format(EPS_S, eps_s, study.label(signal), ending(study, [one for one in found if _fraction(one) == 0.0] or found))
     data = ensembles.as_rows(study, found, (eps_s,))
     figure = Figure("contamination_rejection", against([axis], [(rejection(eps_s), panels)]), caption, data)

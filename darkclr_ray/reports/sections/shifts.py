@@ -8,12 +8,12 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from darkclr_ray.reports import theme
+from darkclr_ray.reports.comparison import ratio_value
 from darkclr_ray.reports.comparison_words import ending
 from darkclr_ray.reports.entrants import Comparison
 from darkclr_ray.reports.labels import EPS_B, EPS_S, detector_label
 from darkclr_ray.reports.page import Section
 from darkclr_ray.reports.tables import Cell, Column, Table
-from darkclr_ray.reports.values import Value, or_nan
 
 Result = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Detector -> perturbation or variation -> facts."""
@@ -43,7 +43,7 @@ def _stability(study: Comparison, result: Result) -> Table:
             row[f"{kind}_shift"] = facts["background"]["rms"]
             ratio = (facts.get("signals") or {}).get(study.lead, {}).get("ratio")
             if ratio:
-                row[f"{kind}_ratio"] = _interval(ratio["matched"])
+                row[f"{kind}_ratio"] = ratio_value(ratio["matched"])[0]
         rows.append(row)
     columns = [
         Column("detector", ""),
@@ -72,7 +72,7 @@ def _systematics(study: Comparison, result: Result) -> Table:
                 row[f"{detector}_shift"] = facts["mean_shift"]
                 here = (facts.get("signals") or {}).get(study.lead)
                 if here:
-                    row[f"{detector}_ratio"] = _interval(here["matched"]["ratio"])
+                    row[f"{detector}_ratio"] = ratio_value(here["matched"]["ratio"])[0]
         rows.append(row)
     columns = [
         Column("variation", "variation of the background"),
@@ -88,10 +88,6 @@ def _systematics(study: Comparison, result: Result) -> Table:
         "nominal, matched, with its 68% interval: how wrong an estimate from simulation could be. {} {}"
     ).format(EPS_B, EPS_S, study.label(study.lead), _said(study, "systematics"), _ending(study, result))
     return Table("systematics", caption, columns, rows, data=[{**row} for row in rows])
-
-
-def _interval(facts: Mapping[str, Any]) -> Value:
-    return Value(or_nan(facts["ratio"]), or_nan(facts.get("low")), or_nan(facts.get("high")))
 
 
 def _label(study: Comparison, detector: str) -> Markup:
