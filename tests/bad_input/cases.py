@@ -140,7 +140,7 @@ JETS = [
 ]
 
 FOLDERS = [
-    Case("embedding_scan --jets nowhere", ("nowhere: no such folder", "generate_jets.py --out nowhere` makes one")),
+    Case("embedding_scan --jets nowhere", ("nowhere: no such folder", "darkclr generate --out nowhere` makes one")),
     Case("embedding_scan --jets a", ("a: a file; expected a folder",), file("a")),
     Case(f"embedding_scan --jets {'x' * 300}", ("cannot be read",)),
     Case(SCAN, ("jets: cannot be read", "permission"), mode("jets", 0)),

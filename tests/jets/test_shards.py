@@ -220,7 +220,7 @@ def test_an_event_in_two_splits_is_named(folder: Path) -> None:
 
 
 def test_folders_that_hold_no_jets_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BrokenShard, match=r"no such folder; `python studies/generate_jets.py"):
+    with pytest.raises(BrokenShard, match=r"no such folder; `darkclr generate --out"):
         open_jets(tmp_path / "nowhere")
     with pytest.raises(BrokenShard, match="no jets in this folder; expected <split>/<sample>"):
         open_jets(tmp_path)
