@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +186,36 @@ def test_a_trial_that_stands_still_is_ended_and_the_study_goes_on(run: StudyRun,
     assert first["state"] == "FAIL"
     assert "no progress for 15 s" in str(first["reason"])
     assert second["state"] == "COMPLETE"
+
+
+ONE_RANK = '''"""An objective for which one of two workers loses its disk, as long as {mended} is not there."""
+
+import errno
+from pathlib import Path
+
+from ray.train import get_context
+
+
+def objective(judgement):
+    if get_context().get_world_rank() == 1 and not Path({mended!r}).exists():
+        raise OSError(errno.EIO, "Input/output error", "/somewhere")
+    return 1.0
+'''
+
+
+def test_a_disk_that_one_of_two_workers_loses(run: StudyRun, tmp_path: Path, witness: Any) -> None:
+    """The other one waits for it in the middle of a job; neither may go on to the next one alone."""
+    (tmp_path / "one_rank.py").write_text(ONE_RANK.format(mended=str(tmp_path / "mended")))
+    run.environment |= {"PYTHONPATH": str(tmp_path)}
+    run.options |= {"--search.objective": "one_rank:objective", "--compute.workers": "2"}
+    run.start()
+    run.finish(1)
+    assert "Input/output error: /somewhere" in run.screen()
+    assert "Traceback" not in run.screen()
+    assert run.trials() == []
+    (tmp_path / "mended").touch()
+    run.start()
+    with witness("a disk that one of two workers loses, then mended", run, "pauses; complete"):
+        run.until(run.trials)
+    run.finish()
+    assert [trial["state"] for trial in run.trials()] == ["COMPLETE"] * 3
