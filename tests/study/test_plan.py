@@ -46,3 +46,9 @@ def test_it_says_all_of_it() -> None:
         assert word in text
     assert "(4 finished before)" in str(plan(cpus=2, finished=4))
     assert max(len(line) for line in text.splitlines()) < 160
+
+
+def test_an_autoencoder_without_hidden_layers_has_a_plan() -> None:
+    allocation = allocate(ComputeSettings(), 1, [Node(2)])
+    linear = SETTINGS.updated({"nae": {"hidden": ()}})
+    assert 0 < Plan(linear, allocation, 0, JETS, COST).bytes < Plan(SETTINGS, allocation, 0, JETS, COST).bytes

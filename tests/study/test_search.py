@@ -278,3 +278,12 @@ def test_through_a_real_run_of_tune(tmp_path: Path) -> None:
     assert [trial.state.name for trial in scan.trials] == ["COMPLETE", "COMPLETE", "FAIL", "PRUNED", "PRUNED", "PRUNED"]
     assert [trial.intermediate_values for trial in scan.trials][:2] == [{1: 0.0, 4: 0.0}, {1: -1.0, 4: -1.0}]
     assert [ending.number for ending in scan.endings] == list(range(6))
+
+
+def test_a_journal_is_opened_without_its_lock_and_with_its_backups(tmp_path: Path) -> None:
+    lock, backup = tmp_path / "optuna.log.lock", tmp_path / "optuna.log.bak"
+    for path in (lock, backup):
+        path.touch()
+    open_storage(tmp_path / "optuna.log")
+    assert not lock.exists()
+    assert backup.exists()
