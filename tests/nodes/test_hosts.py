@@ -14,11 +14,12 @@ import pytest
 
 from .hosts import ENVIRONMENT, SHARED, Host, Hosts, privileged
 from .nodes import FEEDS, TRAINS
-from .study_run import StudyRun, named, same
+from .study_run import ROOT, StudyRun, named, same
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not privileged(), reason="only root, with Linux's namespaces, can make hosts"),
+    pytest.mark.skipif(ROOT.is_relative_to("/tmp"), reason="hosts have a /tmp of their own: this code is in it"),
 ]
 
 
