@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from darkclr_ray.command_line.program import Parser
-from darkclr_ray.crews.cluster import check_reachable
+from darkclr_ray.crews.cluster import address_of, check_reachable
 from darkclr_ray.jets.generation import Generation, generate, plan
 from darkclr_ray.jets.presets import PRESETS, counts_for
 from darkclr_ray.jets.samples import NAMED, faults
@@ -29,9 +29,10 @@ def main(arguments: Sequence[str], program: str) -> int:
     sizes = counts(args.jets_per_sample) if args.jets_per_sample else None
     tasks = plan(counts_for(args.preset, args.samples, sizes), generation(args.seed, args.vary))
     check_writable(args.out, "--out")
-    if args.address:
-        check_reachable(args.address)
-    made = generate(tasks, args.out, workers=args.workers, address=args.address)
+    address = address_of(args.address)
+    if address:
+        check_reachable(address)
+    made = generate(tasks, args.out, workers=args.workers, address=address)
     print(f"{len(made)} new shards; jets are in {args.out.resolve()}")
     return 0
 

@@ -61,7 +61,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     Raises:
         ValueError: the cluster cannot be used.
     """
-    address = compute.address or os.environ.get("RAY_ADDRESS")
+    address = address_of(compute.address)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     import ray
@@ -70,7 +70,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     temporary: Path | None = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if address and address != "local":
+        if address:
             context = join(address, **common)
         else:
             temporary = temporary_folder(logs.with_name("ray_folder"))
@@ -136,6 +136,12 @@ def unheard() -> Iterator[Callable[[], str]]:
         finally:
             os.dup2(screen, 2)
             os.close(screen)
+
+
+def address_of(named: str | None) -> str | None:
+    """The cluster to join: the one that is named, or that `RAY_ADDRESS` names; None to start Ray here ("local")."""
+    address = named or os.environ.get("RAY_ADDRESS")
+    return None if address == "local" else address or None
 
 
 def check_reachable(address: str) -> None:

@@ -76,6 +76,8 @@ class Desk:
         if name not in self.jobs:
             self.jobs[name] = job = Job(name, payload, time.monotonic(), moved=time.monotonic())
             self.waiting.append(job)
+            if self.stopping:
+                await self.stop()
         await self._wake()
 
     async def take(
@@ -158,7 +160,7 @@ class Desk:
     async def stop(self) -> None:
         """Let all jobs end after their epoch; those that wait never begin."""
         self.stopping = True
-        for job in self.jobs.values():
+        for job in list(self.waiting):  # a copy: others may submit meanwhile
             if job in self.waiting:
                 self.waiting.remove(job)
                 await self.finish(job.name, Outcome("stopped"))
@@ -171,7 +173,7 @@ class Desk:
     async def stalled(self, limit: float) -> list[str]:
         """End jobs that have not moved for ``limit`` seconds, with the workers that hold them; their names."""
         names = []
-        for crew, own in self.crews.items():
+        for crew, own in list(self.crews.items()):  # a copy: others may come meanwhile
             job = own[-1] if own else None
             if job is None or job.outcome is not None or time.monotonic() - job.moved < limit:
                 continue

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.command_line.program import INTERRUPTED
-from darkclr_ray.crews.cluster import check_shared, running_ray
+from darkclr_ray.crews.cluster import address_of, check_reachable, check_shared, running_ray
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets, open_study_jets
@@ -87,6 +87,9 @@ def run(study: Study) -> int:
     jets = study.open()
     folder = study.folder
     folder.check(study.settings, jets.fingerprints)
+    address = address_of(study.settings.compute.address)
+    if address and not study.finished():
+        check_reachable(address)
     folder.claim()
     try:
         folder.check(study.settings, jets.fingerprints)
@@ -101,6 +104,8 @@ def run(study: Study) -> int:
 
 def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
     """`_compute`, with a few words on how it ended where it did not end well."""
+    from ray.exceptions import RayError
+
     from darkclr_ray.crews.crews import Broken
 
     def say(text: str) -> None:
@@ -110,11 +115,11 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
         status = _compute(study, jets, console)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except Broken as error:
+    except (Broken, OSError) as error:
         say(f"the study cannot go on: {error}")
         status = 1
-    except OSError as error:
-        say(f"the study cannot go on: {error}")
+    except RayError as error:
+        say(f"the study cannot go on, a part of Ray was lost: {str(error).splitlines()[0]}")
         status = 1
     if status:
         say(f"{study.ended} of {study.total} {study.what} have ended; nothing finished is lost. To continue:")

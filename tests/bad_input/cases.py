@@ -140,6 +140,8 @@ JETS = [
 ]
 
 FOLDERS = [
+    Case("embedding_scan --compute.address ray://head:10001", ("--address ray://head:10001", "give host:port")),
+    Case("embedding_scan --compute.address 127.0.0.1:9", ("--address 127.0.0.1:9", "is the head running")),
     Case("embedding_scan --jets nowhere", ("nowhere: no such folder", "darkclr generate --out nowhere` makes one")),
     Case("embedding_scan --jets a", ("a: a file; expected a folder",), file("a")),
     Case(f"embedding_scan --jets {'x' * 300}", ("cannot be read",)),

@@ -85,6 +85,8 @@ def test_stopping() -> None:
         await desk.stop()
         assert not await desk.report("a", {"loss": 0.9})
         assert await desk.next("b", 0) == Outcome("stopped")
+        await desk.submit("late", "L")
+        assert await desk.next("late", 0) == Outcome("stopped")
         assert (await desk.snapshot())["a"]["loss"] == 0.9
         await desk.finish("a", Outcome("stopped"))
         assert await desk.snapshot() == {}
