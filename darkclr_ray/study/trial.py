@@ -31,7 +31,10 @@ class StudyTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """The next intermediate result, or the end."""
-        told = ray.get(self.desk.next.remote(self.name, self.seen))
+        try:
+            told = ray.get(self.desk.next.remote(self.name, self.seen))
+        except ray.exceptions.RayActorError:  # no fault of the trial: the study pauses, and has it again
+            told = Outcome("broken", "the process that hands out jobs was lost")
         if not isinstance(told, Outcome):
             self.seen += 1
             return {METRIC: told[METRIC], EPOCH: told[EPOCH]}

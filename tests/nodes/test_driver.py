@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .study_run import StudyRun, gone, same
+from .study_run import StudyRun, gone, named, same
 
 pytestmark = pytest.mark.slow
 
@@ -160,6 +160,23 @@ def test_two_at_the_same_study(run: StudyRun) -> None:
     assert run.process is not None
     assert f"being used by process {run.process.pid}" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("part", [b"ray::Desk", b"/raylet/raylet", b"gcs_server"])
+def test_a_part_of_ray_that_is_lost(run: StudyRun, undisturbed: StudyRun, chance: random.Random, part: bytes) -> None:
+    """Nothing finished is lost. Without raylet or GCS Ray ends the driver, too, which has no time for words."""
+    run.start()
+    run.until_checkpoint()
+    time.sleep(chance.uniform(0.0, 0.5))
+    processes = run.family()
+    for pid in named(processes, part):
+        os.kill(pid, signal.SIGKILL)
+    assert run.wait() != 0
+    assert "Traceback" not in run.screen(), run.screen()
+    assert part != b"ray::Desk" or "To continue:" in run.screen(), run.screen()
+    run.start()
+    run.finish()
+    same(run, undisturbed)
 
 
 def test_a_training_that_diverges_fails_alone(run: StudyRun) -> None:
