@@ -132,6 +132,7 @@ def main() -> None:
             kill_at(training, int(arguments.kill[1]), int(arguments.kill[2]))
         run_training(training, folder=arguments.folder / kind, rank=arguments.rank, world_size=arguments.world)
     if arguments.world > 1:
+        torch.distributed.barrier()  # who leaves first would cut the other off in its last exchange
         torch.distributed.destroy_process_group()
 
 
