@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 Potential = Callable[[Tensor], tuple[Tensor, Tensor]]
 """U: (B, d) -> its values (B,) and its gradients (B, d)."""
+
+
+class Walk(Protocol):
+    """Takes chains (B, d), in place, some steps down its potential."""
+
+    def __call__(
+        self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator
+    ) -> None: ...
 
 
 class ChainResult(NamedTuple):
@@ -21,7 +29,7 @@ class ChainResult(NamedTuple):
         displacement: root mean square of end - start over chains and dimensions, in the units of the start: for
             representations scaled to unit spread, in units of the data's spread. Finite chains only.
         nonfinite: number of chains that hold a non-finite number at their end.
-        potential_start, potential_end: mean of U over the starts and over the finite ends.
+        potential_end: mean of U over the finite ends.
         acceptance: mean probability with which a Metropolis-Hastings test would accept the last step as a step
             towards exp(-U / T) at the chain's own temperature T = sigma^2 / (2 lambda). Near 1 the chain follows the
             diffusion that it discretises; a step that is too long brings it down to 1/2 in the chain's own stationary
@@ -31,7 +39,6 @@ class ChainResult(NamedTuple):
     end: Tensor
     displacement: Tensor
     nonfinite: Tensor
-    potential_start: Tensor
     potential_end: Tensor
     acceptance: Tensor
 
@@ -46,6 +53,7 @@ def langevin_chain(
     steps: int,
     generator: torch.Generator,
     gradient_clip: float | None = None,
+    walk: Walk | None = None,
 ) -> ChainResult:
     """Runs ``steps`` steps z <- z - lambda grad U(z) + sigma eps from every row of ``start``.
 
@@ -64,12 +72,15 @@ def langevin_chain(
         steps: number of steps, at least 1.
         generator: of the noise, on the device of the start, keyed by the caller.
         gradient_clip: largest norm of a chain's gradient in one step, or none.
+        walk: takes all steps but the last, as the loop here would; used where no gradient is clipped.
     """
     z = start.detach().clone()
-    for step in range(steps):
+    first = 0
+    if walk is not None and gradient_clip is None:
+        first = steps - 1  # the last step is looked at
+        walk(z, step_size=step_size, noise=noise, steps=first, generator=generator)
+    for step in range(first, steps):
         value, gradient = potential(z)
-        if step == 0:
-            value_start = value
         if step == steps - 1:
             previous = z.clone()
         eps = normal_like(z, generator)
@@ -84,7 +95,6 @@ def langevin_chain(
         end=z,
         displacement=mean_where(finite, (z - start).square().mean(1)).sqrt(),
         nonfinite=(~finite).sum(),
-        potential_start=value_start.mean(),
         potential_end=mean_where(finite, value_end),
         acceptance=mean_where(finite, log_ratio.clamp(max=0.0).exp()),
     )

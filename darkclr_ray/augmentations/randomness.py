@@ -43,11 +43,9 @@ def keyed_generator(*key: int | str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[digest("low", *key), digest("high", *key)]))
 
 
-def keyed_torch_generator(device: torch.device | str, *key: int | str) -> torch.Generator:
-    """A torch generator on ``device`` seeded by a tuple of integers and strings, for dropout and chains."""
-    import torch  # not at the top: the processes that augment jets do without
-
-    return torch.Generator(device).manual_seed(digest(*key) >> 1)
+def reseed(generator: torch.Generator, *key: int | str) -> None:
+    """Set torch's generator to where the numbers of a key begin, whatever was drawn before: for dropout and chains."""
+    generator.manual_seed(digest(*key) >> 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from darkclr_ray.benchmarks.plain import divergence_step, plain_autoencoder, rec
 from darkclr_ray.benchmarks.row import AUTOCAST, OURS, PLAIN, Row
 from darkclr_ray.settings import NAESettings
 from darkclr_ray.training.nae import NAETraining
+from darkclr_ray.training.steps import steps_of
 
 JETS, WIDTH = 100_000, 512
 BATCH_SIZES = {128: "5x plain", 2048: "2x plain"}
@@ -73,8 +74,10 @@ def steps(settings: NAESettings, epoch: int, device: str) -> dict[str, Action]:
     rate = settings.divergence_learning_rate if epoch else settings.reconstruction_learning_rate
     optimiser = torch.optim.Adam(autoencoder.parameters(), rate)
 
+    recorded = steps_of(training)
+
     def ours() -> float:
-        training.step(next(batches))
+        recorded.take(next(batches))
         return settings.batch_size
 
     def plain() -> float:

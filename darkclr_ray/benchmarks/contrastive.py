@@ -23,6 +23,7 @@ from darkclr_ray.benchmarks.plain import PlainEncoder, contrastive_step
 from darkclr_ray.benchmarks.row import AUTOCAST, OURS, PLAIN, Row
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.steps import steps_of
 
 BATCHES = 4
 """Batches that are trained on in turn."""
@@ -63,11 +64,11 @@ def training(settings: StudySettings, precision: str, device: str) -> Contrastiv
 
 def our_step(trained: ContrastiveTraining, batches: list[ViewBatch]) -> Action:
     """A step of the package on the next batch."""
-    turn = cycle(batches)
+    turn, steps = cycle(batches), steps_of(trained)
 
     def step() -> float:
         batch = next(turn)
-        trained.step(batch)
+        steps.take(batch)
         return len(batch)
 
     return step

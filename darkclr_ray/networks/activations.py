@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 
 class Activation(NamedTuple):
-    """An activation: its module, its function of (values, parameter) and the product of its derivative at the values
-    with a gradient. The parameter is PReLU's slope; others ignore it."""
+    """An activation: its name, its module, its function of (values, parameter) and the product of its derivative at
+    the values with a gradient. The parameter is PReLU's slope; others ignore it."""
 
+    name: str
     module: Callable[[], nn.Module]
     function: Callable[[Tensor, Tensor], Tensor]
     backward: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -21,18 +22,22 @@ class Activation(NamedTuple):
 
 ACTIVATIONS: dict[str, Activation] = {
     "prelu": Activation(
+        "prelu",
         nn.PReLU,
         F.prelu,
         # Two fast passes instead of a slow torch.where; the slope stays on its device.
         lambda gradient, x, slope: torch.ops.aten.threshold_backward(gradient, x, 0.0).lerp_(gradient, slope),
     ),
     "relu": Activation(
-        nn.ReLU, lambda x, _: F.relu(x), lambda gradient, x, _: torch.ops.aten.threshold_backward(gradient, x, 0.0)
+        "relu",
+        nn.ReLU,
+        lambda x, _: F.relu(x),
+        lambda gradient, x, _: torch.ops.aten.threshold_backward(gradient, x, 0.0),
     ),
     "gelu": Activation(
-        nn.GELU, lambda x, _: F.gelu(x), lambda gradient, x, _: torch.ops.aten.gelu_backward(gradient, x)
+        "gelu", nn.GELU, lambda x, _: F.gelu(x), lambda gradient, x, _: torch.ops.aten.gelu_backward(gradient, x)
     ),
     "silu": Activation(
-        nn.SiLU, lambda x, _: F.silu(x), lambda gradient, x, _: torch.ops.aten.silu_backward(gradient, x)
+        "silu", nn.SiLU, lambda x, _: F.silu(x), lambda gradient, x, _: torch.ops.aten.silu_backward(gradient, x)
     ),
 }

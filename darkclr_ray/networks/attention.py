@@ -1,4 +1,4 @@
-"""Self-attention within jets (Eq. 4 and 5 of the paper), in the two forms that are fast on short sequences.
+"""Self-attention within jets (Eq. 4 and 5 of the paper), in the form that is fast without a kernel of its own.
 
 Eq. 4 divides logits by the square root of the query's dimension; with several heads that is the dimension of one head.
 
@@ -10,7 +10,6 @@ column is the normalisation, and a padded constituent is one whose row of [value
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
@@ -121,18 +120,3 @@ def exponentials(logits: Tensor) -> Tensor:
     if logits.is_cuda or max(map(abs, map(float, logits.aminmax()))) > SAFE_LOGIT:
         logits -= logits.amax(-1, keepdim=True)
     return logits.exp_()
-
-
-def has_variable_length_attention(head_width: int) -> bool:
-    """Whether torch (2.10 or later) has attention over packed rows for heads of this width."""
-    return find_spec("torch.nn.attention.varlen") is not None and head_width % 8 == 0 and head_width <= 256
-
-
-def variable_length_attention(projected: Tensor, heads: int, offsets: Tensor, longest: int) -> Tensor:
-    """Attention over packed rows on a GPU in half precision: (M, 3 d) and int32 offsets (B + 1,) -> (M, d)."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    q, k, v = projected.view(len(projected), 3 * heads, -1).chunk(3, dim=1)
-    mixed = varlen_attn(q, k, v, offsets, offsets, longest, longest)
-    assert isinstance(mixed, Tensor)
-    return mixed.flatten(1)

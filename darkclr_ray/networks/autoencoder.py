@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.activations import ACTIVATIONS
 from darkclr_ray.networks.precision import product_type
+from darkclr_ray.networks.products import cast_together
 from darkclr_ray.networks.products import linear as product
 from darkclr_ray.settings import NAESettings
 
@@ -57,12 +58,19 @@ class Autoencoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Reconstructions z' of scaled representations: float32 (B, d_z) -> (B, d_z)."""
+        layers = list(self.layers())
+        parameters: list[tuple[Tensor, Tensor, Tensor]] = [
+            (linear.weight, linear.bias, slope_of(after, linear)) for linear, after in layers
+        ]
+        if z.is_cuda:
+            together = iter(cast_together([p for own in parameters for p in own], self.products))
+            parameters = [(next(together), next(together), next(together)) for _ in layers]
         x = z
-        for linear, after in self.layers():
-            dtype = product_type(self.products, x, linear.weight)
-            x = product(x.to(dtype), linear.weight.to(dtype), linear.bias.to(dtype))
+        for (_, after), (weight, bias, slope) in zip(layers, parameters, strict=True):
+            dtype = product_type(self.products, x, weight)
+            x = product(x.to(dtype), weight.to(dtype), bias.to(dtype))
             if after is not None:
-                x = self.activation.function(x, slope_of(after, linear).to(dtype))
+                x = self.activation.function(x, slope.to(dtype))
         return x.to(z.dtype)
 
     def energy(self, z: Tensor) -> Tensor:
@@ -70,6 +78,6 @@ class Autoencoder(nn.Module):
         return squared_error(z, self(z))
 
 
-def slope_of(activation: nn.Module, linear: nn.Linear) -> Tensor:
-    """The slope of a PReLU, (1,); something to pass for activations without one."""
-    return next(activation.parameters(), linear.bias[:1])
+def slope_of(activation: nn.Module | None, linear: nn.Linear) -> Tensor:
+    """The slope of a PReLU, (1,); something to pass for activations without one, or none at all."""
+    return linear.bias[:1] if activation is None else next(activation.parameters(), linear.bias[:1])

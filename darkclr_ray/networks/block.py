@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darkclr_ray.networks.dropout import Dropout, masked, masked_
+from darkclr_ray.networks.dropout import Masks, masked, masked_
 from darkclr_ray.networks.layout import Layout
 from darkclr_ray.networks.products import affine, multiply, multiply_rows
 from darkclr_ray.networks.products import linear as product
@@ -36,13 +36,13 @@ class Block(nn.Module):
         nn.init.zeros_(self.attention_in.bias)
         nn.init.zeros_(self.attention_out.bias)
 
-    def forward(self, rows: Tensor, layout: Layout, dropout: Dropout, products: torch.dtype) -> Tensor:
+    def forward(self, rows: Tensor, layout: Layout, dropout: Masks, products: torch.dtype) -> Tensor:
         """float32 (T, d_r) -> float32 (T, d_r), with matrix products in the type ``products``."""
         projected = linear(rows.to(products), self.attention_in)
         mixed = linear(layout.attention(projected, self.heads), self.attention_out, dropout.scale)
-        rows = add_and_norm(rows, mixed, self.attention_norm, dropout)
+        rows = add_and_norm(rows, mixed, self.attention_norm, dropout.attention)
         fed = feed_forward(rows.to(products), self.feed_in, self.feed_out, dropout)
-        return add_and_norm(rows, fed, self.feed_norm, dropout)
+        return add_and_norm(rows, fed, self.feed_norm, dropout.fed)
 
 
 def linear(rows: Tensor, layer: nn.Linear, scale: float = 1.0) -> Tensor:
@@ -57,19 +57,17 @@ def cast(layer: nn.Linear, products: torch.dtype, scale: float = 1.0) -> tuple[T
     return (layer.weight * scale).to(products), (layer.bias * scale).to(products)
 
 
-def add_and_norm(rows: Tensor, branch: Tensor, norm: nn.LayerNorm, dropout: Dropout) -> Tensor:
+def add_and_norm(rows: Tensor, branch: Tensor, norm: nn.LayerNorm, mask: Tensor | None) -> Tensor:
     """norm(rows + dropout(branch)), the branch scaled already: float32 (T, d_r)."""
-    mask = dropout.mask(*branch.shape)
     result: Tensor = _AddAndNorm.apply(rows, branch, norm.weight, norm.bias, norm.eps, mask)  # type: ignore[no-untyped-call]
     return result
 
 
-def feed_forward(rows: Tensor, first: nn.Linear, second: nn.Linear, dropout: Dropout) -> Tensor:
+def feed_forward(rows: Tensor, first: nn.Linear, second: nn.Linear, dropout: Masks) -> Tensor:
     """Linear, ReLU, dropout, linear: (T, d_r) -> (T, d_r), the result scaled for another dropout."""
     weight, bias = second.weight * dropout.scale**2, second.bias * dropout.scale
-    mask = dropout.mask(len(rows), first.out_features)
     result: Tensor = _FeedForward.apply(  # type: ignore[no-untyped-call]
-        rows, *cast(first, rows.dtype), weight.to(rows.dtype), bias.to(rows.dtype), mask
+        rows, *cast(first, rows.dtype), weight.to(rows.dtype), bias.to(rows.dtype), dropout.hidden
     )
     return result
 

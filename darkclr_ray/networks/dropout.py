@@ -8,10 +8,24 @@ ones or zeros, applied as a bitwise and; the scale goes into the weights of the 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-INTEGERS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
+from darkclr_ray.settings import EncoderSettings
+
+INTEGERS = {torch.int8: torch.int8, torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
+
+
+class Masks(NamedTuple):
+    """The masks of one transformer block: after attention, (T, d_r), between the layers of the feed-forward network,
+    (T, d_h), and after it, (T, d_r); and by what surviving values are to be multiplied."""
+
+    scale: float
+    attention: Tensor | None
+    hidden: Tensor | None
+    fed: Tensor | None
 
 
 class Dropout:
@@ -23,7 +37,7 @@ class Dropout:
         values: the most values that one mask covers.
         stride: the most values that one jet has in one mask.
         uses: the most masks that will be drawn.
-        dtype: of the values that will be masked.
+        dtype: of the values that will be masked; int8 for masks that are only looked at.
 
     Attributes:
         scale: by which surviving values are to be multiplied.
@@ -53,6 +67,11 @@ class Dropout:
         start = self.use * self.stride
         self.use += 1
         return self.pool[start : start + rows * width].view(rows, width)
+
+    def of_block(self, rows: int, settings: EncoderSettings) -> Masks:
+        """The next three masks, of a transformer block on (rows, d_r)."""
+        widths = (settings.d_r, settings.d_h, settings.d_r)
+        return Masks(self.scale, *(self.mask(rows, width) for width in widths))
 
 
 def masked_(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from darkclr_ray.networks.block import Block, linear
+from darkclr_ray.networks.compiling import has_kernels
 from darkclr_ray.networks.dropout import Dropout
 from darkclr_ray.networks.layout import layout_of
 from darkclr_ray.settings import EncoderSettings
@@ -45,7 +47,7 @@ class Encoder(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.embedding = nn.Linear(3, settings.d_r)
-            self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
+            self.blocks: Sequence[Block] = nn.ModuleList(Block(settings) for _ in range(settings.layers))  # type: ignore[assignment]
             self.head = head_network(settings)
 
     def forward(
@@ -65,8 +67,9 @@ class Encoder(nn.Module):
                 seeds it by (seed, epoch, step), so that a resumed training draws the same masks.
             longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
         """
-        layout = layout_of(offsets, self.settings, constituents.device, self.products, longest)
+        layout = layout_of(offsets, self.settings.heads, constituents.device, longest)
         rows = self.embedding(layout.arrange(constituents))
+        fused = rows.is_cuda and has_kernels()
         width = max(self.settings.d_r, self.settings.d_h)
         masks = Dropout(
             self.settings.dropout,
@@ -74,10 +77,16 @@ class Encoder(nn.Module):
             values=len(rows) * width,
             stride=layout.longest * width,
             uses=3 * len(self.blocks),
-            dtype=self.products,
+            dtype=torch.int8 if fused else self.products,
         )
-        for block in self.blocks:
-            rows = block(rows, layout, masks, self.products)
+        dropouts = [masks.of_block(len(rows), self.settings) for _ in self.blocks]
+        if fused:
+            from darkclr_ray.networks.fused_block import blocks_on_gpu  # needs Triton
+
+            rows = blocks_on_gpu(list(self.blocks), rows, layout, dropouts, self.products)
+        else:
+            for block, own in zip(self.blocks, dropouts, strict=True):
+                rows = block(rows, layout, own, self.products)
         pooled = layout.pool(rows)
         z = pooled
         for layer in self.head:

@@ -3,11 +3,12 @@
 Jets differ in length, attention wants rectangles, and every other operation of a transformer only wants rows. Jets are
 therefore sorted by length once a batch and cut into a few rectangles of nearly equal length, end to end in one array of
 rows; attention and pooling see the rectangles as views, everything else sees rows. A few per cent of the rows are
-padding. On a GPU with variable-length attention the rows stay as they came and nothing is padded.
+padding. On a GPU with a kernel for attention the rows stay as they came.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -15,13 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkclr_ray.networks.attention import (
-    Rectangle,
-    has_variable_length_attention,
-    rectangular_attention,
-    variable_length_attention,
-)
-from darkclr_ray.settings import EncoderSettings
+from darkclr_ray.networks.attention import Rectangle, rectangular_attention
+from darkclr_ray.networks.compiling import has_kernels
+
+LONGEST_PACKED = 256
+"""Constituents of a jet that the kernel for packed jets takes at most."""
 
 JETS_PER_RECTANGLE = 48
 """More pad more, fewer call more. The number is fixed so that matrix products meet few shapes: their code is generated
@@ -86,28 +85,30 @@ class Rectangles:
 
 
 class Packed:
-    """Rows as they came, for attention over variable lengths on a GPU."""
+    """Rows as they came, for attention over packed jets on a GPU. Rows beyond the last jet's belong to none."""
 
-    def __init__(self, offsets: Tensor, longest: int) -> None:
-        self.offsets = offsets.to(torch.int32)
+    def __init__(self, offsets: Tensor, longest: int, kernel: Callable[[Tensor, int, Tensor, int], Tensor]) -> None:
+        self.offsets = offsets
         self.sizes = offsets.diff()
         self.longest = longest
+        self.kernel = kernel
 
     def arrange(self, constituents: Tensor) -> Tensor:
         return constituents
 
     def attention(self, projected: Tensor, heads: int) -> Tensor:
-        return variable_length_attention(projected, heads, self.offsets, self.longest)
+        return self.kernel(projected, heads, self.offsets, self.longest)
 
     def pool(self, rows: Tensor) -> Tensor:
         return torch.segment_reduce(rows, "sum", lengths=self.sizes, unsafe=True)
 
 
-def layout_of(
-    offsets: Tensor, settings: EncoderSettings, device: torch.device, products: torch.dtype, longest: int | None
-) -> Layout:
+def layout_of(offsets: Tensor, heads: int, device: torch.device, longest: int | None) -> Layout:
     """The fastest layout of a batch: packed where a GPU has attention for it, else rectangles."""
-    head_width = settings.d_r // settings.heads
-    if device.type == "cuda" and products == torch.bfloat16 and has_variable_length_attention(head_width):
-        return Packed(offsets.to(device), int(offsets.diff().max()) if longest is None else longest)
-    return Rectangles(offsets.cpu().numpy(), settings.heads, device)
+    if device.type == "cuda" and has_kernels():
+        longest = int(offsets.diff().max()) if longest is None else longest
+        if longest <= LONGEST_PACKED:
+            from darkclr_ray.networks.packed_attention import packed_attention  # needs Triton
+
+            return Packed(offsets.to(device), longest, packed_attention)
+    return Rectangles(offsets.cpu().numpy(), heads, device)

@@ -6,14 +6,20 @@ constant along a chain of steps, so they are cast once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from darkclr_ray.networks.autoencoder import Autoencoder, slope_of
+from darkclr_ray.networks.compiling import has_kernels
 from darkclr_ray.networks.precision import product_type
 from darkclr_ray.networks.products import affine, multiply
+
+WIDEST = 128
+"""Units of a hidden layer, at most, for chains that stay on the chip."""
 
 
 class Layer(NamedTuple):
@@ -32,6 +38,7 @@ class ReconstructionPotential:
     """
 
     def __init__(self, autoencoder: Autoencoder) -> None:
+        self.autoencoder = autoencoder
         self.products = autoencoder.products
         self.activation = autoencoder.activation
         self.layers: list[dict[torch.dtype, Layer]] = []
@@ -44,6 +51,16 @@ class ReconstructionPotential:
                     for dtype in {weight.dtype, self.products}
                 }
             )
+
+    def walk(self) -> Callable[..., None] | None:
+        """What takes chains many steps at once, in bfloat16 on a GPU; none elsewhere."""
+        last, *hidden = reversed(list(self.autoencoder.layers()))
+        narrow = max(linear.out_features for linear, _ in hidden) <= WIDEST
+        if not (last[0].weight.is_cuda and self.products == torch.bfloat16 and narrow and has_kernels()):
+            return None
+        from darkclr_ray.networks.chain_kernel import walk  # needs Triton
+
+        return partial(walk, self.autoencoder)
 
     @torch.no_grad()
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:

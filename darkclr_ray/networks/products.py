@@ -1,11 +1,13 @@
-"""Matrix products on a CPU by the faster of the libraries that torch brings.
+"""Matrix products by the faster of the libraries that torch brings.
 
 Torch multiplies float32 with MKL, which on processors of AMD runs at less than half of what they can do; oneDNN, with
-which it multiplies bfloat16, does not. So large float32 products go to oneDNN there.
+which it multiplies bfloat16, does not. So large float32 products go to oneDNN there. On a GPU the sum over rows for the
+gradient of a bias takes as long as the products beside it, unless it is a kernel of our own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from darkclr_ray.networks.compiling import has_kernels
 from darkclr_ray.networks.precision import LARGE_PRODUCT
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x weight^T + bias, differentiable: (n, in), (out, in), (out,) -> (n, out), all of one type."""
-    if not by_onednn(x, weight.numel()):
+    if not (by_onednn(x, weight.numel()) or x.is_cuda):
         return F.linear(x, weight, bias)
     result: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
     return result
@@ -35,7 +38,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         of_x = multiply(gradient, weight) if ctx.needs_input_grad[0] else None
-        return of_x, multiply_rows(gradient, x), gradient.sum(0)
+        return of_x, multiply_rows(gradient, x), sums(gradient)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -53,6 +56,24 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 def multiply_rows(a: Tensor, b: Tensor) -> Tensor:
     """a^T b, not differentiable: (n, k), (n, m) -> (k, m)."""
     return _onednn(b.t(), a.t()).t() if by_onednn(a, a.shape[1] * b.shape[1]) else a.t() @ b
+
+
+def cast_together(parameters: Sequence[Tensor], products: torch.dtype) -> Sequence[Tensor]:
+    """Parameters in the type of the products, by one cast of all of them; differentiable."""
+    if all(parameter.dtype == products for parameter in parameters):
+        return parameters
+    flat = torch.cat([parameter.flatten() for parameter in parameters]).to(products)
+    parts = torch.split(flat, [parameter.numel() for parameter in parameters])
+    return [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
+
+
+def sums(a: Tensor) -> Tensor:
+    """The sum over rows, not differentiable: (n, m) -> (m,)."""
+    if a.is_cuda and has_kernels():
+        from darkclr_ray.networks.column_sums import column_sums  # needs Triton
+
+        return column_sums(a)
+    return a.sum(0)
 
 
 def by_onednn(x: Tensor, each: int) -> bool:

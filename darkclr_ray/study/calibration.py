@@ -18,6 +18,7 @@ from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.nae import NAETraining
 from darkclr_ray.training.representing import represent
 from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.steps import steps_of
 
 ENOUGH = 1.0
 """Seconds that a measurement takes, about."""
@@ -44,8 +45,9 @@ def calibrate(settings: StudySettings, work: Work, place: Place) -> dict[str, An
     encoder.begin_epoch(0)
     batches = encoder.stream(0, 0, 1)
     first = next(batches)
-    encoder.step(first)
-    step = seconds_of(lambda: encoder.step(first))
+    steps = steps_of(encoder)
+    steps.take(first)
+    step = seconds_of(lambda: steps.take(first))
     scored = few.jets.take(np.arange(min(len(few), 1000)))
     forward = seconds_of(lambda: represent(encoder.encoder, settings.inputs, scored)) / len(scored)
     jets, ranks = len(sample), place.world_size
@@ -65,8 +67,9 @@ def energy_epoch(settings: StudySettings, runner: Runner, jets: int, changes: di
     training.to(runner.device, runner.precision)
     training.begin_epoch(0)
     rows = next(training.stream(0, 0, 1))
-    training.step(rows)
-    return seconds_of(lambda: training.step(rows)) * max(1, jets // nae.batch_size)
+    steps = steps_of(training)
+    steps.take(rows)
+    return seconds_of(lambda: steps.take(rows)) * max(1, jets // nae.batch_size)
 
 
 def seconds_of(action: Callable[[], Any]) -> float:

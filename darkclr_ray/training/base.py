@@ -17,9 +17,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from darkclr_ray.augmentations.randomness import reseed
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.training.parallel import weighted_sum
+
+CPU = torch.device("cpu")
+ROWS_TOGETHER = 1024
+"""Constituents of a batch on a GPU are filled up to a multiple of this: few shapes, little waste."""
 
 
 class TrainingDiverged(RuntimeError):
@@ -58,6 +63,8 @@ class Training(ABC):
     def __init__(self) -> None:
         self.history: list[dict[str, Any]] = []
         """One record a finished epoch."""
+        self.generator = torch.Generator()
+        """Of a step's random numbers, on the device; seeded anew by every step."""
         self.best: dict[str, Any] | None = None
         """Epoch, value and weights of the best epoch so far, by `selection`."""
 
@@ -78,8 +85,26 @@ class Training(ABC):
         """How many members of the global batch this rank's slice holds."""
 
     @abstractmethod
-    def loss(self, batch: Any) -> dict[str, Tensor]:
-        """Scalars of a batch, each a mean over its members; "loss" is the one whose gradient is followed."""
+    def prepare(self, batch: Any) -> tuple[Any, ...]:
+        """What `loss` takes, from a batch: tensors, wherever they lie, and plain numbers and words.
+
+        A GPU records a step once for each shape of the tensors and each value of the rest, so there should be few.
+        """
+
+    def recordable(self, inputs: Sequence[Any]) -> bool:
+        """Whether a GPU may record the step of what `prepare` made: nothing in it asks for a number on the host."""
+        return True
+
+    @abstractmethod
+    def loss(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """Scalars of a batch, each a mean over its members; "loss" is the one whose gradient is followed.
+
+        It takes what `prepare` made, with the tensors on the device, and draws from ``self.generator``.
+        """
+
+    @abstractmethod
+    def step_key(self, batch: Any) -> tuple[int | str, ...]:
+        """What the random numbers of a batch's step are keyed on."""
 
     @abstractmethod
     def selection(self, record: Mapping[str, Any]) -> float | None:
@@ -101,17 +126,27 @@ class Training(ABC):
 
         Raises TrainingDiverged, on every rank and with the weights as they were, if loss or gradient is not finite.
         """
-        self.optimizer.zero_grad(set_to_none=True)
-        scalars = self.loss(batch)
-        scalars["loss"].backward()  # type: ignore[no-untyped-call]
-        gradients = [p.grad for module in self.modules.values() for p in module.parameters() if p.grad is not None]
-        means = self.global_means(scalars, self.size(batch), gradients)
-        means["gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
-        metrics = numbers(means)
+        inputs = [to_device(value, self.device) for value in self.prepare(batch)]
+        self.seed_step(batch)
+        metrics = numbers(self.gradients(inputs, self.size(batch)))
         self.check(metrics)
         self.optimizer.step()
         self.step_number += 1
         return metrics
+
+    def seed_step(self, batch: Any) -> None:
+        """Set the generator to where the step of this batch begins, whatever was drawn before."""
+        reseed(self.generator, *self.step_key(batch))
+
+    def gradients(self, inputs: Sequence[Any], size: int) -> dict[str, Tensor]:
+        """The gradients of this rank's ``size`` members of the global batch, on the parameters; the batch's scalars."""
+        self.optimizer.zero_grad(set_to_none=True)
+        scalars = self.loss(*inputs)
+        scalars["loss"].backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for module in self.modules.values() for p in module.parameters() if p.grad is not None]
+        means = self.global_means(scalars, size, gradients)
+        means["gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
+        return means
 
     def global_means(
         self, scalars: Mapping[str, Tensor], size: int, gradients: Sequence[Tensor] = ()
@@ -121,6 +156,10 @@ class Training(ABC):
         if self.world_size > 1:
             weighted_sum([values, *gradients], size / self.batch_size)
         return dict(zip(scalars, values, strict=True))
+
+    def hopeless(self, means: Mapping[str, Tensor]) -> Tensor:
+        """Whether `check` raises for these scalars, as a truth value on their device."""
+        return ~(means["loss"].isfinite() & means["gradient_norm"].isfinite())
 
     def check(self, metrics: Mapping[str, float]) -> None:
         """Raises TrainingDiverged where the loss or the gradient is not finite."""
@@ -169,6 +208,7 @@ class Training(ABC):
     def to(self, device: torch.device, precision: str, rank: int = 0, world_size: int = 1) -> None:
         """Move to a device and take a place among the workers, before the first step."""
         self.device, self.precision, self.rank, self.world_size = device, precision, rank, world_size
+        self.generator = torch.Generator(device)
         for module in self.products().values():
             place(module, device, precision)
 
@@ -230,3 +270,25 @@ def load_weights(module: nn.Module, path: Path) -> None:
 def to_tensor(array: NDArray[Any], device: torch.device) -> Tensor:
     """A numpy array on a device; read-only arrays (views of a shared store) are copied."""
     return torch.from_numpy(array if array.flags.writeable else np.array(array)).to(device, non_blocking=True)
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """A tensor on a device; anything else as it is."""
+    return value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+
+
+def packed_inputs(
+    constituents: NDArray[np.float32], offsets: NDArray[np.int64], device: torch.device
+) -> tuple[Tensor, Tensor, int]:
+    """What an encoder takes of packed jets: constituents, offsets, and an upper bound of the jets' lengths.
+
+    For a GPU, which records a step for each shape, rows are filled up to a multiple of `ROWS_TOGETHER` and the bound is
+    a power of two; on a CPU nothing is copied.
+    """
+    longest = int(np.diff(offsets).max())
+    if device.type == "cuda":
+        longest = 1 << (longest - 1).bit_length()
+        constituents = np.concatenate(
+            [constituents, np.zeros((-len(constituents) % ROWS_TOGETHER, 3), dtype=np.float32)]
+        )
+    return to_tensor(constituents, CPU), to_tensor(offsets, CPU), longest

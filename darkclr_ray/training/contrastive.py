@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from darkclr_ray.augmentations import registry
-from darkclr_ray.augmentations.randomness import digest, keyed_torch_generator
+from darkclr_ray.augmentations.randomness import digest
 from darkclr_ray.augmentations.views import ViewBatch, ViewSource
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
 from darkclr_ray.losses.norm_penalty import norm_penalty
 from darkclr_ray.losses.nt_xent import nt_xent
+from darkclr_ray.losses.similarity import similarities
 from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.settings import ContrastiveSettings, EncoderSettings, InputSettings, ViewSettings
-from darkclr_ray.training.base import Training, adam, numbers, to_tensor
+from darkclr_ray.training.base import CPU, Training, adam, numbers, packed_inputs, to_tensor
 
 COLLAPSED = 1e-3
 """Relative spread of representations below which a network says the same of every jet."""
@@ -65,7 +67,7 @@ class ContrastiveTraining(Training):
         self.epochs = contrastive.epochs
         self.steps_per_epoch = source.steps_per_epoch
         self.batch_size = contrastive.batch_size
-        self.last_anchors: tuple[Tensor, Tensor] | None = None
+        self.last_batch: ViewBatch | None = None
         self._foreign: tuple[str, ...] = registry.foreign_modules(views) if contrastive.epochs else ()
         self._key: dict[str, Any] = {
             "kind": self.kind,
@@ -91,30 +93,37 @@ class ContrastiveTraining(Training):
     def size(self, batch: ViewBatch) -> int:
         return len(batch.ids)
 
-    def loss(self, batch: ViewBatch) -> dict[str, Tensor]:
-        constituents, offsets = (
-            to_tensor(batch.constituents, self.device),
-            to_tensor(batch.offsets, torch.device("cpu")),
-        )
-        jets = len(batch.ids)
-        self.last_anchors = constituents[: batch.offsets[jets]], offsets[: jets + 1]
-        dropout = keyed_torch_generator(self.device, "dropout", self.seed, batch.epoch, batch.step, self.rank)
-        longest = int(np.diff(batch.offsets).max())
-        z = self.encoder(constituents, offsets, dropout=dropout, longest=longest).head.view(batch.views, jets, -1)
-        scalars = {"loss": LOSSES[self.settings.loss](z, self.settings, self.world_size > 1)}
+    def prepare(self, batch: ViewBatch) -> tuple[Tensor, Tensor, int, int]:
+        self.last_batch = batch
+        return *packed_inputs(batch.constituents, batch.offsets, self.device), batch.views
+
+    def step_key(self, batch: ViewBatch) -> tuple[int | str, ...]:
+        return "dropout", self.seed, batch.epoch, batch.step, self.rank
+
+    def loss(self, constituents: Tensor, offsets: Tensor, longest: int, views: int) -> dict[str, Tensor]:
+        z = self.encoder(constituents, offsets, dropout=self.generator, longest=longest).head
+        z = z.view(views, len(z) // views, -1)
+        similar = similarities(z)
+        loss = LOSSES[self.settings.loss](z, similar, self.settings, self.world_size > 1)
+        names = ("similarity_positive", "similarity_anomalous")
         with torch.no_grad():
-            for name, view in zip(("similarity_positive", "similarity_anomalous"), z[1:], strict=False):
-                scalars[name] = F.cosine_similarity(z[0], view).mean()
-            scalars["norm_background"] = norm_penalty(z[0])
-        return scalars
+            return {
+                "loss": loss,
+                **dict(zip(names, similar.mean(1), strict=False)),
+                "norm_background": norm_penalty(z[0]),
+            }
+
+    def recordable(self, inputs: Sequence[Any]) -> bool:
+        return bool(inputs[2] <= LONGEST_PACKED)
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
         """Adds how much the representations of the last batch's anchors differ, without dropout; see `spread`."""
-        assert self.last_anchors is not None
-        constituents, offsets = self.last_anchors
+        assert self.last_batch is not None
+        offsets = self.last_batch.offsets[: len(self.last_batch) + 1]
+        anchors = to_tensor(self.last_batch.constituents[: offsets[-1]], self.device)
         self.encoder.eval()
         with torch.no_grad():
-            z = self.encoder(constituents, offsets).head
+            z = self.encoder(anchors, to_tensor(offsets, CPU), longest=int(np.diff(offsets).max())).head
             spreads = numbers(self.global_means(spread(z), len(z)))
         record = super().record(means) | spreads | {"collapsed": spreads["spread"] < COLLAPSED}
         if record["collapsed"]:
@@ -154,20 +163,19 @@ def spread(z: Tensor) -> dict[str, Tensor]:
     }
 
 
-def darkclr_loss(z: Tensor, settings: ContrastiveSettings, gather: bool) -> Tensor:
-    """Eq. 3 plus the penalty on the anchors' norm (Sec. 4), for z (3, B, d_z) = anchor, positive, anomalous."""
-    anchor, positive, anomalous = z
-    return anomaly_contrastive(
-        anchor, positive, anomalous, settings.temperature
-    ) + settings.norm_penalty * norm_penalty(anchor)
+def darkclr_loss(z: Tensor, similar: Tensor, settings: ContrastiveSettings, gather: bool) -> Tensor:
+    """Eq. 3 plus the penalty on the anchors' norm (Sec. 4), for z (3, B, d_z) = anchor, positive, anomalous, and the
+    similarities of the anchor to the others, (2, B)."""
+    positive, anomalous = similar
+    return anomaly_contrastive(positive, anomalous, settings.temperature) + settings.norm_penalty * norm_penalty(z[0])
 
 
-def jetclr_loss(z: Tensor, settings: ContrastiveSettings, gather: bool) -> Tensor:
+def jetclr_loss(z: Tensor, similar: Tensor, settings: ContrastiveSettings, gather: bool) -> Tensor:
     """NT-Xent between anchor and positive, z[0] and z[1] (B, d_z); ``gather`` takes the negatives of all ranks."""
     return nt_xent(z[0], z[1], settings.temperature, gather=gather)
 
 
-LOSSES: dict[str, Callable[[Tensor, ContrastiveSettings, bool], Tensor]] = {
+LOSSES: dict[str, Callable[[Tensor, Tensor, ContrastiveSettings, bool], Tensor]] = {
     "anomaly_contrastive": darkclr_loss,
     "nt_xent": jetclr_loss,
 }

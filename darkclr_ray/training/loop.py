@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from darkclr_ray.training.base import Training
 from darkclr_ray.training.checkpoint import resume, save_checkpoint
 from darkclr_ray.training.parallel import agreed
+from darkclr_ray.training.steps import Steps, steps_of
 
 HEARTBEAT = 1.0
 """Seconds between two reports within an epoch, at least."""
@@ -87,10 +87,10 @@ def run_training(
             f"workers found different checkpoints in {folder}; this folder has to be one that all of them share"
         )
     if first_epoch < training.epochs:
-        batches = training.stream(first_epoch, rank, world_size)
+        batches, steps = training.stream(first_epoch, rank, world_size), steps_of(training)
         for epoch in range(first_epoch, training.epochs):
             training.begin_epoch(epoch)
-            training.history.append(run_epoch(training, batches, report))
+            training.history.append(run_epoch(training, batches, steps, report))
             if folder is not None and rank == 0:
                 save_checkpoint(folder, training)
             if report is not None:
@@ -101,19 +101,18 @@ def run_training(
     return training
 
 
-def run_epoch(training: Training, batches: Iterator[Any], report: Report | None) -> dict[str, Any]:
+def run_epoch(training: Training, batches: Iterator[Any], steps: Steps, report: Report | None) -> dict[str, Any]:
     """One epoch's steps on the next batches; its record."""
     started = heartbeat = time.monotonic()
-    sums: dict[str, float] = defaultdict(float)
+    steps.begin()
     for step in range(1, training.steps_per_epoch + 1):
-        for name, value in training.step(next(batches)).items():
-            sums[name] += value
+        steps.take(next(batches))
         now = time.monotonic()
         if report is not None and now - heartbeat > HEARTBEAT and step < training.steps_per_epoch:
             heartbeat = now
-            so_far = {"loss": sums["loss"] / step, "jets_per_second": step * training.batch_size / (now - started)}
+            so_far = {"loss": steps.means()["loss"], "jets_per_second": step * training.batch_size / (now - started)}
             report(progress(training, step, so_far))
-    record = training.end_epoch({name: value / training.steps_per_epoch for name, value in sums.items()})
+    record = training.end_epoch(steps.means())
     seconds = time.monotonic() - started
     speed = training.steps_per_epoch * training.batch_size / seconds
     return {**record, "jets_per_second": round(speed, 1), "seconds": round(seconds, 3)}

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from darkclr_ray.augmentations.randomness import digest, keyed_generator, keyed_torch_generator
+from darkclr_ray.augmentations.randomness import digest, keyed_generator
 from darkclr_ray.evaluation.roc import rejection_at
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
@@ -181,20 +181,27 @@ class NAETraining(Training):
             self.model.load_state_dict(self.plain.state_dict())
             self.optimizer = adam(self.modules, self.settings.divergence_learning_rate)
 
-    def loss(self, batch: Tensor) -> dict[str, Tensor]:
-        energy_data = self.model.autoencoder.energy(batch)
-        if self.phase(self.epoch) == RECONSTRUCTION:
-            return {"loss": energy_data.mean()}
+    def prepare(self, batch: Tensor) -> tuple[Tensor, str]:
+        return batch, self.phase(self.epoch)
+
+    def step_key(self, batch: Tensor) -> tuple[int | str, ...]:
+        return "chains", self.seed, self.epoch, self.step_number, self.rank
+
+    def loss(self, batch: Tensor, phase: str) -> dict[str, Tensor]:
+        if phase == RECONSTRUCTION:
+            return {"loss": self.model.autoencoder.energy(batch).mean()}
+        potential = ReconstructionPotential(self.model.autoencoder)
         chain = langevin_chain(
-            ReconstructionPotential(self.model.autoencoder),
+            potential,
             batch,
             step_size=self.settings.step_size,
             noise=self.settings.noise,
             steps=self.settings.steps,
-            generator=keyed_torch_generator(self.device, "chains", self.seed, self.epoch, self.step_number, self.rank),
+            generator=self.generator,
             gradient_clip=self.settings.gradient_clip,
+            walk=potential.walk(),
         )
-        energy_chain = self.model.autoencoder.energy(chain.end)
+        energy_data, energy_chain = self.model.autoencoder.energy(torch.cat([batch, chain.end])).chunk(2)
         return {
             "loss": contrastive_divergence(energy_data, energy_chain, self.settings.energy_penalty),
             "energy_data": energy_data.mean(),
@@ -203,6 +210,12 @@ class NAETraining(Training):
             "acceptance": chain.acceptance,
             "nonfinite": chain.nonfinite / len(batch),
         }
+
+    def hopeless(self, means: Mapping[str, Tensor]) -> Tensor:
+        diverged = super().hopeless(means)
+        if "displacement" in means:
+            diverged |= (means["nonfinite"] > 0) | (means["displacement"] > RUNAWAY)
+        return diverged
 
     def check(self, metrics: Mapping[str, float]) -> None:
         """Raises TrainingDiverged where chains or the loss blow up."""

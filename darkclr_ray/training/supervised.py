@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkclr_ray.augmentations.randomness import digest, keyed_generator, keyed_torch_generator
+from darkclr_ray.augmentations.randomness import digest, keyed_generator
 from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.evaluation.matching import pt_weights
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.networks.classifier import Classifier
 from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.settings import EncoderSettings, InputSettings, SupervisedSettings
-from darkclr_ray.training.base import Training, adam, to_tensor
+from darkclr_ray.training.base import CPU, Training, adam, packed_inputs, to_tensor
 from darkclr_ray.training.parallel import gather_rows, slice_of
 from darkclr_ray.training.representing import represent
 
@@ -105,20 +106,27 @@ class SupervisedTraining(Training):
     def size(self, batch: LabelledBatch) -> int:
         return len(batch.labels)
 
-    def loss(self, batch: LabelledBatch) -> dict[str, Tensor]:
-        dropout = keyed_torch_generator(self.device, "dropout", self.seed, batch.epoch, batch.step, self.rank)
-        pooled = self.encoder(
-            to_tensor(batch.constituents, self.device),
-            to_tensor(batch.offsets, torch.device("cpu")),
-            dropout=dropout,
-            longest=int(np.diff(batch.offsets).max()),
-        ).pooled
-        return {"loss": cross_entropy(self.classifier(pooled), batch.labels, batch.weights)}
+    def prepare(self, batch: LabelledBatch) -> tuple[Tensor, Tensor, int, Tensor, Tensor]:
+        jets = packed_inputs(batch.constituents, batch.offsets, self.device)
+        return *jets, to_tensor(batch.labels, CPU), to_tensor(batch.weights, CPU)
+
+    def step_key(self, batch: LabelledBatch) -> tuple[int | str, ...]:
+        return "dropout", self.seed, batch.epoch, batch.step, self.rank
+
+    def recordable(self, inputs: Sequence[Any]) -> bool:
+        return bool(inputs[2] <= LONGEST_PACKED)
+
+    def loss(
+        self, constituents: Tensor, offsets: Tensor, longest: int, labels: Tensor, weights: Tensor
+    ) -> dict[str, Tensor]:
+        pooled = self.encoder(constituents, offsets, dropout=self.generator, longest=longest).pooled
+        return {"loss": cross_entropy(self.classifier(pooled), labels, weights)}
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
         """Adds the loss on the jets held out, and how much their logits differ."""
         logits = self.validation_logits()
-        loss = float(cross_entropy(logits, self.held_out.labels, self.held_out_weights))
+        labels, weights = (to_tensor(a, self.device) for a in (self.held_out.labels, self.held_out_weights))
+        loss = float(cross_entropy(logits, labels, weights))
         spread = float(logits.std(correction=0))
         record = super().record(means) | {"validation_loss": loss, "spread": spread, "collapsed": spread < COLLAPSED}
         if record["collapsed"]:
@@ -170,7 +178,6 @@ def class_weights(sample: LabelledSample, match_pt: bool) -> NDArray[np.float32]
     return weights.astype(np.float32)
 
 
-def cross_entropy(logits: Tensor, labels: NDArray[np.float32], weights: NDArray[np.float32]) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Mean over jets of weight times binary cross-entropy, for logits, labels and weights (B,)."""
-    device = logits.device
-    return F.binary_cross_entropy_with_logits(logits, to_tensor(labels, device), weight=to_tensor(weights, device))
+    return F.binary_cross_entropy_with_logits(logits, labels, weight=weights)

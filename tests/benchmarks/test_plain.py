@@ -15,6 +15,7 @@ from darkclr_ray.jets.packed import Jets
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
 from darkclr_ray.losses.norm_penalty import norm_penalty
+from darkclr_ray.losses.similarity import similarities
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.padded import pad
@@ -49,8 +50,9 @@ def views(constituents: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor
 
 def loss_of(encoder: Encoder, constituents: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     head = encoder(constituents, offsets).head
-    anchor, positive, anomalous = head.chunk(3)
-    return anomaly_contrastive(anchor, positive, anomalous, 0.1) + 1e-3 * norm_penalty(anchor), head
+    z = head.view(3, -1, head.shape[1])
+    positive, anomalous = similarities(z)
+    return anomaly_contrastive(positive, anomalous, 0.1) + 1e-3 * norm_penalty(z[0]), head
 
 
 def relative(found: Tensor, expected: Tensor) -> float:

@@ -52,12 +52,53 @@ def test_chain_waits_for_nothing() -> None:
     autoencoder = Autoencoder(64, NAESettings(), products=torch.bfloat16).cuda()
     start = torch.randn(500, 64, device="cuda")
     generator = torch.Generator("cuda").manual_seed(1)
+    potential = ReconstructionPotential(autoencoder)
     torch.cuda.set_sync_debug_mode("error")
     try:
         chain = langevin_chain(
-            ReconstructionPotential(autoencoder), start, step_size=0.05, noise=0.02, steps=40, generator=generator
+            potential, start, step_size=0.05, noise=0.02, steps=40, generator=generator, walk=potential.walk()
         )
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert int(chain.nonfinite) == 0
     assert float(chain.displacement) > 0.01
+
+
+@pytest.mark.parametrize("products", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("longest", [20, 60, 150])
+def test_rows_of_no_jet_change_nothing(products: torch.dtype, longest: int) -> None:
+    sizes = torch.randint(1, longest + 1, (200,))
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)]).cuda()
+    constituents = torch.randn(int(sizes.sum()), 3, device="cuda")
+    found = []
+    for rows in (constituents, torch.cat([constituents, torch.randn(77, 3, device="cuda")])):
+        encoder = Encoder(SETTINGS, products=products).cuda()
+        head = encoder(rows, offsets, longest=longest).head
+        head.square().mean().backward()
+        found.append((head.detach(), torch.cat([p.grad.flatten() for p in encoder.parameters()])))
+    for own, other, factor in zip(*found, (1, 5), strict=True):
+        # sums over rows are cut in other places
+        assert (own - other).norm() < factor * (1e-5 if products == torch.float32 else 3e-3) * own.norm()
+
+
+@pytest.mark.parametrize(("activation", "d_z"), [("prelu", 512), ("relu", 64), ("gelu", 700), ("silu", 64)])
+def test_chains_on_the_chip(activation: str, d_z: int) -> None:
+    """The same ends, without noise, as step by step; with it the same moments."""
+    autoencoder = Autoencoder(d_z, NAESettings(activation=activation), products=torch.bfloat16).cuda()
+    potential = ReconstructionPotential(autoencoder)
+    walk = potential.walk()
+    assert walk is not None
+    start = torch.randn(1001, d_z, device="cuda")
+    generator = torch.Generator("cuda").manual_seed(1)
+    slow = langevin_chain(potential, start, step_size=0.05, noise=0.0, steps=12, generator=generator)
+    fast = langevin_chain(potential, start, step_size=0.05, noise=0.0, steps=12, generator=generator, walk=walk)
+    assert (slow.end - fast.end).norm() < 5e-3 * (slow.end - start).norm()
+    moved = torch.zeros(4000, d_z, device="cuda")
+    walk(moved, step_size=0.0, noise=0.5, steps=11, generator=generator)
+    assert float(moved.mean().abs()) < 5 * 1.7 / (4000 * d_z) ** 0.5
+    assert float(moved.var()) == pytest.approx(11 * 0.25, rel=0.02)
+    assert float((moved.T[0] * moved.T[1]).mean().abs()) < 5 * 2.75 / 4000**0.5
+    again = torch.zeros(4000, d_z, device="cuda")
+    walk(again, step_size=0.0, noise=0.5, steps=11, generator=generator.manual_seed(2))
+    walk(moved.zero_(), step_size=0.0, noise=0.5, steps=11, generator=generator.manual_seed(2))
+    assert torch.equal(again, moved)

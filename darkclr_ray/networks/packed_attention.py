@@ -1,0 +1,158 @@
+"""Self-attention within packed jets on a GPU (Eq. 4): a program for each jet and head keeps its weights on the chip.
+
+Attention made for long sequences computes tiles of 128 rows, of which a jet fills a fifth. Rows beyond the last jet get
+zeros and no gradient, so that a batch may be padded to a fixed number of rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+LOGITS = 4096
+"""Logits at a time, at most."""
+
+
+@triton.jit
+def _forward(qkv, offsets, mixed, logsum, heads, width, scale,
+             QUERIES: tl.constexpr, KEYS: tl.constexpr, WIDTH: tl.constexpr):  # fmt: skip
+    jet, head = tl.program_id(0), tl.program_id(1)
+    first = tl.load(offsets + jet).to(tl.int64)
+    size = (tl.load(offsets + jet + 1) - first).to(tl.int32)
+    columns, keys = tl.arange(0, WIDTH), tl.arange(0, KEYS)
+    own = (columns < width)[None, :]
+    d = heads * width
+    part = head * width + columns[None, :]
+    there = (keys < size)[:, None] & own
+    at = qkv + (first + keys[:, None]) * 3 * d + part
+    k = tl.load(at + d, mask=there, other=0.0)
+    v = tl.load(at + 2 * d, mask=there, other=0.0)
+    for begin in range(0, KEYS, QUERIES):
+        rows = begin + tl.arange(0, QUERIES)
+        asked = (rows < size)[:, None] & own
+        q = tl.load(qkv + (first + rows[:, None]) * 3 * d + part, mask=asked, other=0.0)
+        logits = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
+        logits = tl.where((keys < size)[None, :], logits, -1e30)
+        largest = tl.max(logits, 1)
+        weights = tl.exp(logits - largest[:, None])
+        norm = tl.sum(weights, 1)
+        out = tl.dot(weights.to(v.dtype), v, input_precision="ieee") / norm[:, None]
+        tl.store(mixed + (first + rows[:, None]) * d + part, out.to(v.dtype), mask=asked)
+        tl.store(logsum + (first + rows) * heads + head, largest + tl.log(norm), mask=rows < size)
+
+
+@triton.jit
+def _backward(qkv, offsets, mixed, logsum, gradient, result, heads, width, scale,
+              QUERIES: tl.constexpr, KEYS: tl.constexpr, WIDTH: tl.constexpr):  # fmt: skip
+    jet, head = tl.program_id(0), tl.program_id(1)
+    first = tl.load(offsets + jet).to(tl.int64)
+    size = (tl.load(offsets + jet + 1) - first).to(tl.int32)
+    columns, keys = tl.arange(0, WIDTH), tl.arange(0, KEYS)
+    own = (columns < width)[None, :]
+    d = heads * width
+    part = head * width + columns[None, :]
+    there = (keys < size)[:, None] & own
+    place = (first + keys[:, None]) * 3 * d + part
+    k = tl.load(qkv + place + d, mask=there, other=0.0)
+    v = tl.load(qkv + place + 2 * d, mask=there, other=0.0)
+    of_k = tl.zeros((KEYS, WIDTH), tl.float32)
+    of_v = tl.zeros((KEYS, WIDTH), tl.float32)
+    for begin in range(0, KEYS, QUERIES):
+        rows = begin + tl.arange(0, QUERIES)
+        asked = (rows < size)[:, None] & own
+        at = (first + rows[:, None]) * 3 * d + part
+        here = (first + rows[:, None]) * d + part
+        q = tl.load(qkv + at, mask=asked, other=0.0)
+        g = tl.load(gradient + here, mask=asked, other=0.0)
+        out = tl.load(mixed + here, mask=asked, other=0.0)
+        norm = tl.load(logsum + (first + rows) * heads + head, mask=rows < size, other=0.0)
+        logits = tl.dot(q, tl.trans(k), input_precision="ieee") * scale - norm[:, None]
+        weights = tl.where((keys < size)[None, :] & (rows < size)[:, None], tl.exp(logits), 0.0)
+        of_v = tl.dot(tl.trans(weights.to(v.dtype)), g, of_v, input_precision="ieee")
+        of_weights = tl.dot(g, tl.trans(v), input_precision="ieee")
+        common = tl.sum(g.to(tl.float32) * out.to(tl.float32), 1)
+        of_logits = (weights * (of_weights - common[:, None]) * scale).to(v.dtype)
+        tl.store(result + at, tl.dot(of_logits, k, input_precision="ieee").to(v.dtype), mask=asked)
+        of_k = tl.dot(tl.trans(of_logits), q, of_k, input_precision="ieee")
+    tl.store(result + place + d, of_k.to(v.dtype), mask=there)
+    tl.store(result + place + 2 * d, of_v.to(v.dtype), mask=there)
+
+
+def packed_attention(projected: Tensor, heads: int, offsets: Tensor, longest: int) -> Tensor:
+    """Attention within each jet of packed rows.
+
+    Args:
+        projected: (T, 3 d): queries, keys and values of each row, float32 or bfloat16.
+        heads: number of heads; divides d.
+        offsets: integers (B + 1,), rising to T at most; jet i owns rows offsets[i] to offsets[i + 1], perhaps none.
+        longest: an upper bound of the jets' rows, 256 at most: all keys of a jet are on the chip together.
+
+    Returns:
+        (T, d); zero for rows that no jet owns.
+    """
+    mixed: Tensor = _attention(projected, heads, offsets, longest)[0]
+    return mixed
+
+
+# Operators of torch's own making, so that what is around them can be compiled and captured.
+@torch.library.custom_op("darkclr_ray::packed_attention", mutates_args=())
+def _attention(projected: Tensor, heads: int, offsets: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    rows, d = len(projected), projected.shape[1] // 3
+    mixed, logsum = projected.new_zeros(rows, d), projected.new_empty(rows, heads, dtype=torch.float32)
+    width = d // heads
+    _forward[(len(offsets) - 1, heads)](
+        projected.contiguous(), offsets, mixed, logsum, heads, width, width**-0.5, **_sizes(width, longest)
+    )
+    return mixed, logsum
+
+
+@torch.library.custom_op("darkclr_ray::packed_attention_backward", mutates_args=())
+def _attention_backward(
+    projected: Tensor, heads: int, offsets: Tensor, longest: int, mixed: Tensor, logsum: Tensor, gradient: Tensor
+) -> Tensor:
+    result = torch.zeros_like(projected, memory_format=torch.contiguous_format)
+    width = mixed.shape[1] // heads
+    _backward[(len(offsets) - 1, heads)](
+        projected.contiguous(), offsets, mixed, logsum, gradient.contiguous(), result, heads, width, width**-0.5,
+        **_sizes(width, longest),
+    )  # fmt: skip
+    return result
+
+
+def _sizes(width: int, longest: int) -> dict[str, int]:
+    keys = max(16, triton.next_power_of_2(longest))
+    return {"QUERIES": min(LOGITS // keys, keys), "KEYS": keys, "WIDTH": max(16, triton.next_power_of_2(width))}
+
+
+@_attention.register_fake
+def _(projected: Tensor, heads: int, offsets: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    rows = projected.shape[0]
+    return (
+        projected.new_empty(rows, projected.shape[1] // 3),
+        projected.new_empty(rows, heads, dtype=torch.float32),
+    )
+
+
+@_attention_backward.register_fake
+def _(
+    projected: Tensor, heads: int, offsets: Tensor, longest: int, mixed: Tensor, logsum: Tensor, gradient: Tensor
+) -> Tensor:
+    return torch.empty_like(projected, memory_format=torch.contiguous_format)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    projected, ctx.heads, offsets, ctx.longest = inputs
+    ctx.save_for_backward(projected, offsets, *output)
+
+
+def _gradient(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+    projected, offsets, mixed, logsum = ctx.saved_tensors
+    result = _attention_backward(projected, ctx.heads, offsets, ctx.longest, mixed, logsum, gradient)
+    return result, None, None, None
+
+
+_attention.register_autograd(_gradient, setup_context=_keep)

@@ -1,0 +1,128 @@
+"""The kernels for a GPU, run by Triton's interpreter where there is none, against the same written plainly."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from darkclr_ray.langevin import langevin_chain
+from darkclr_ray.networks.autoencoder import Autoencoder
+from darkclr_ray.networks.dropout import Dropout
+from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.networks.layout import Packed
+from darkclr_ray.networks.potential import ReconstructionPotential
+from darkclr_ray.settings import EncoderSettings, NAESettings
+
+pytest.importorskip("triton", reason="no Triton")
+
+from darkclr_ray.networks import chain_kernel, column_sums, fused_block, packed_attention
+
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: test_gpu.py")
+
+
+def offsets_of(sizes: list[int]) -> Tensor:
+    return torch.tensor([0, *sizes]).cumsum(0)
+
+
+def plain_attention(projected: Tensor, heads: int, offsets: Tensor) -> Tensor:
+    """Jet by jet, head by head."""
+    width = projected.shape[1] // 3 // heads
+    result = torch.zeros(len(projected), heads * width)
+    for first, last in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        for head in range(heads):
+            q, k, v = projected[first:last].view(-1, 3, heads, width)[:, :, head].unbind(1)
+            weights = (q @ k.T / width**0.5).softmax(1)
+            result = result.index_put(
+                (torch.arange(first, last)[:, None], head * width + torch.arange(width)), weights @ v
+            )
+    return result
+
+
+@pytest.mark.parametrize(("heads", "width", "sizes"), [(2, 8, [3, 1, 0, 16]), (1, 24, [30, 7]), (2, 16, [90, 130])])
+def test_attention(heads: int, width: int, sizes: list[int]) -> None:
+    """Jets of one row and of none; heads narrower than a matrix unit; several queries and keys at a time."""
+    offsets = offsets_of(sizes)
+    projected = torch.randn(sum(sizes) + 3, 3 * heads * width)
+    gradient = torch.randn(len(projected), heads * width)
+    found = []
+    for attention in (plain_attention, lambda p, h, o: packed_attention.packed_attention(p, h, o, max(sizes))):
+        own = projected.clone().requires_grad_()
+        out = attention(own, heads, offsets)
+        out.backward(gradient)
+        found.append((out.detach(), own.grad))
+    for expected, value in zip(*found, strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_blocks(dropout: float) -> None:
+    """Rows and all gradients as those of the blocks on a CPU, with the same masks."""
+    settings = EncoderSettings(d_r=24, d_h=40, heads=2, layers=2, d_z=8, dropout=dropout)
+    sizes = [5, 1, 19, 11]
+    layout = Packed(offsets_of(sizes), max(sizes), packed_attention.packed_attention)
+    rows, gradient = torch.randn(2, sum(sizes), 24)
+    found = []
+    for fused in (False, True):
+        encoder = Encoder(settings, seed=1)
+        with torch.no_grad():
+            for parameter in encoder.parameters():
+                parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(7))
+        masks = Dropout(
+            dropout,
+            torch.Generator().manual_seed(5),
+            values=len(rows) * 40,
+            stride=19 * 40,
+            uses=6,
+            dtype=torch.int8 if fused else torch.float32,
+        )
+        own, of_blocks = rows.clone().requires_grad_(), [masks.of_block(len(rows), settings) for _ in range(2)]
+        out = own
+        if fused:
+            out = fused_block.blocks_on_gpu(list(encoder.blocks), own, layout, of_blocks, torch.float32)
+        else:
+            for block, mask in zip(encoder.blocks, of_blocks, strict=True):
+                out = block(out, layout, mask, torch.float32)
+        out.backward(gradient)
+        gradients = [p.grad for block in encoder.blocks for p in block.parameters()]
+        found.append([out.detach(), own.grad, *gradients])
+    for expected, value in zip(*found, strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_column_sums() -> None:
+    x = torch.randn(1100, 70)
+    torch.testing.assert_close(column_sums.column_sums(x), x.sum(0), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu", "gelu", "silu"])
+@pytest.mark.parametrize(("d_z", "hidden", "chains"), [(20, (16, 8), 21), (140, (32,), 5)])
+def test_chains(activation: str, d_z: int, hidden: tuple[int, ...], chains: int) -> None:
+    """The ends of chains without noise are those that single steps reach."""
+    autoencoder = Autoencoder(d_z, NAESettings(activation=activation, hidden=hidden), seed=2)
+    start, generator = torch.randn(chains, d_z), torch.Generator()
+    slow = langevin_chain(
+        ReconstructionPotential(autoencoder), start, step_size=0.05, noise=0.0, steps=4, generator=generator
+    )
+    end = start.clone()
+    chain_kernel.walk(autoencoder, end, step_size=0.05, noise=0.0, steps=4, generator=generator)
+    torch.testing.assert_close(end, slow.end, rtol=1e-5, atol=1e-5)
+
+
+def test_noise_of_chains() -> None:
+    """Mean and variance of steps without a gradient; the same from the same seed."""
+    autoencoder = Autoencoder(64, NAESettings(hidden=(16,)))
+
+    def ends(seed: int) -> Tensor:
+        z = torch.zeros(100, 64)
+        generator = torch.Generator().manual_seed(seed)
+        chain_kernel.walk(autoencoder, z, step_size=0.0, noise=0.5, steps=4, generator=generator)
+        return z
+
+    z = ends(1)
+    error = 1 / z.numel() ** 0.5
+    assert abs(float(z.mean())) < 5 * error
+    assert float(z.var()) == pytest.approx(1.0, abs=5 * 2**0.5 * error)
+    assert float((z[:, 0] * z[:, 1]).mean()) == pytest.approx(0.0, abs=5 * 100**-0.5)
+    assert torch.equal(z, ends(1))
+    assert not torch.equal(z, ends(2))
