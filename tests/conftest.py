@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,9 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported: kernels for a GPU run without one
 
 from darkclr_ray.jets.packed import Jets
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

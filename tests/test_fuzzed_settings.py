@@ -94,26 +94,26 @@ def file_accepted_or_refused(content: bytes) -> None:
 
 
 @given(FILES)
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 def test_settings_files(content: bytes) -> None:
     file_accepted_or_refused(content)
 
 
 @given(WORDS)
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 def test_words_on_the_command_line(words: list[str]) -> None:
     accepted_or_refused(words, "")
 
 
 @pytest.mark.slow
 @given(FILES)
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=5000)
 def test_many_settings_files(content: bytes) -> None:
     file_accepted_or_refused(content)
 
 
 @pytest.mark.slow
 @given(WORDS)
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=5000)
 def test_many_words_on_the_command_line(words: list[str]) -> None:
     accepted_or_refused(words, "")

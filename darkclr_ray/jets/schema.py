@@ -62,7 +62,8 @@ def schema_fault(schema: pa.Schema) -> str | None:
         if schema.names.count(field.name) > 1:
             return f"column {field.name!r} is there twice; keep one of them"
         if field.name not in schema.names:
-            return f"column {field.name!r} is missing; the file has {', '.join(schema.names) or 'no columns'}"
+            there = ", ".join(name if name.isprintable() else repr(name) for name in schema.names)
+            return f"column {field.name!r} is missing; the file has {there or 'no columns'}"
         if kind(schema.field(field.name).type) != kind(field.type):
             return f"column {field.name!r} has type {schema.field(field.name).type}, expected {field.type}"
     return None

@@ -108,7 +108,7 @@ def test_normal():
 
 
 @given(sizes=st.lists(st.integers(1, 9), min_size=2, max_size=12), data=st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_jet_does_not_see_its_batch(sizes: list[int], data: st.DataObject):
     ids = np.array(
         data.draw(st.lists(st.integers(0, 2**63 - 1), min_size=len(sizes), max_size=len(sizes), unique=True))

@@ -33,7 +33,7 @@ def equal(one: ViewBatch, other: ViewBatch) -> bool:
 
 
 @given(data=st.data(), count=st.integers(1, 40), scale=st.sampled_from(["gev", "fraction"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_views_of_a_jet_do_not_depend_on_its_batch(toy_jets: Callable[..., Jets], data, count, scale):
     jets = toy_jets(40, seed=5)
     inputs = InputSettings(pt=scale)

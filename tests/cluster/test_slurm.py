@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ..nodes.hosts import Host, privileged
+from ..nodes.hosts import Host, in_tmp, privileged
 from ..nodes.study_run import ROOT
 from ..study.conftest import TINY
 
@@ -25,6 +25,7 @@ pytestmark = [
         reason="Slurm is not installed (Debian: slurm-wlm)",
     ),
     pytest.mark.skipif(not privileged(), reason="only root can start Slurm apart from the machine's own"),
+    pytest.mark.skipif(in_tmp(), reason="the host has a /tmp of its own: this code or this Python is in it"),
 ]
 
 ADDRESS = "10.77.1.1"

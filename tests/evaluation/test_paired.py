@@ -20,7 +20,7 @@ def test_ratio_is_that_of_the_rejections(toy):
     assert PairedRatio.from_json(json.loads(json.dumps(result.to_json(), allow_nan=False))) == result
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(-5, 5), st.floats(150.0, 300.0)), min_size=1, max_size=60),
     st.lists(st.tuples(st.integers(-5, 5), st.floats(150.0, 300.0)), min_size=1, max_size=30),

@@ -31,7 +31,7 @@ def pools_by_hand(plan: BatchPlan, epoch: int) -> list[list[int]]:
 
 
 @given(plan=plans(), epoch=st.integers(0, 5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_as_by_hand(plan: BatchPlan, epoch: int):
     pools = plan.pools(epoch)
     assert [pool.rows().tolist() for pool in pools] == pools_by_hand(plan, epoch)

@@ -187,15 +187,19 @@ def test_an_undamaged_shard_is_accepted() -> None:
     accepted_or_refused(lambda content: content)
 
 
+def test_the_words_of_a_refusal_stay_on_one_line() -> None:
+    accepted_or_refused(renamed("jet_id", "\n"))
+
+
 @given(DAMAGES)
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 def test_damaged_shards(damage: Damage) -> None:
     accepted_or_refused(damage)
 
 
 @pytest.mark.slow
 @given(st.lists(DAMAGES, min_size=1, max_size=3))
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 def test_shards_damaged_several_times(damages: list[Damage]) -> None:
     def damage(content: bytes) -> bytes:
         for one in damages:

@@ -39,7 +39,7 @@ def gradients(encoder: Encoder) -> dict[str, Tensor]:
 
 
 @given(SIZES)
-@examples(max_examples=25, deadline=None)
+@examples(max_examples=25)
 def test_packed_is_padded(sizes: list[int]) -> None:
     constituents, offsets = random_jets(sizes)
     encoder = Encoder(SMALL)
@@ -64,7 +64,7 @@ def test_gradients_packed_are_those_padded(sizes: list[int]) -> None:
 
 
 @given(SIZES, st.randoms(use_true_random=False))
-@examples(max_examples=20, deadline=None)
+@examples(max_examples=20)
 def test_order_of_constituents_and_other_jets_do_not_matter(sizes: list[int], random) -> None:  # type: ignore[no-untyped-def]
     constituents, offsets = random_jets(sizes)
     encoder = Encoder(SMALL)

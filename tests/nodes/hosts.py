@@ -33,6 +33,11 @@ while :; do sleep 1; done # whoever is first of its processes buries the dead on
 """
 
 
+def in_tmp() -> bool:
+    """Whether this code or this Python is in /tmp, of which each host has its own."""
+    return any(path.is_relative_to("/tmp") for path in (Path(__file__).resolve(), Path(sys.prefix).resolve()))
+
+
 def privileged() -> bool:
     """Whether hosts can be made here."""
     if os.geteuid() != 0:
@@ -114,6 +119,9 @@ class Hosts:
         self.hosts: list[Host] = []
         self.numbers = itertools.count(1)
         self.head = self.add("head")
+
+    def start(self) -> None:
+        """Ray's head is there."""
         self.head.start_ray("--head", f"--port={PORT}", "--num-cpus=0", "--dashboard-host=127.0.0.1")
         self.until(lambda: self.head.address in self.alive())
 

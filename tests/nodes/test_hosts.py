@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from .hosts import ENVIRONMENT, SHARED, Host, Hosts, privileged
+from .hosts import ENVIRONMENT, SHARED, Host, Hosts, in_tmp, privileged
 from .nodes import FEEDS, TRAINS
-from .study_run import ROOT, StudyRun, named, same
+from .study_run import StudyRun, named, same
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not privileged(), reason="only root, with Linux's namespaces, can make hosts"),
-    pytest.mark.skipif(ROOT.is_relative_to("/tmp"), reason="hosts have a /tmp of their own: this code is in it"),
+    pytest.mark.skipif(in_tmp(), reason="hosts have a /tmp of their own: this code or this Python is in it"),
 ]
 
 
@@ -29,6 +29,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory, jet_folder: Path) -> Iterato
     shutil.copytree(jet_folder, shared / "jets")
     hosts = Hosts(shared)
     try:
+        hosts.start()
         for name in ("a", "b"):
             hosts.join(name)
         yield hosts

@@ -108,4 +108,4 @@ def test_nothing_waits_for_the_gpu(toy):
         steps.take(first)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert steps.means()["loss"] < 0.5
+    assert math.isfinite(steps.means()["loss"])
