@@ -65,6 +65,8 @@ def training(settings: StudySettings, precision: str, device: str) -> Contrastiv
 def our_step(trained: ContrastiveTraining, batches: list[ViewBatch]) -> Action:
     """A step of the package on the next batch."""
     turn, steps = cycle(batches), steps_of(trained)
+    for batch in batches:
+        steps.take(batch)  # a GPU records a step of each shape
 
     def step() -> float:
         batch = next(turn)

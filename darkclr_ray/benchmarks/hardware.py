@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from darkclr_ray.benchmarks.interleaved import interleaved
+from darkclr_ray.networks.compiling import has_kernels
 from darkclr_ray.networks.precision import products_dtype
 
 SIDE = {"cpu": 1536, "cuda": 8192}
@@ -67,7 +68,7 @@ def describe() -> dict[str, str]:
         "threads of torch": str(torch.get_num_threads()),
         "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
-        "GPU": gpu,
+        "GPU": gpu if gpu == "none" or has_kernels() else f"{gpu}, without kernels: no Triton or no C compiler",
         "versions": f"torch {torch.__version__}, numpy {np.__version__}, Python {platform.python_version()}",
         "products": str(automatic("cuda" if torch.cuda.is_available() else "cpu")).removeprefix("torch."),
     }

@@ -19,6 +19,7 @@ STAGES = (
     "generation",
     "memory",
     "scaling",
+    "nodes",
     "gpu",
 )
 """Modules of this room, each with a function ``rows(repetitions)``."""

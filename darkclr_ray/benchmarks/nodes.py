@@ -1,0 +1,102 @@
+"""Two nodes of one core each against one: generation, and a study. Driver and Ray's own processes share the cores."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from darkclr_ray.benchmarks.row import Row
+from darkclr_ray.crews.cluster import QUIET
+from darkclr_ray.jets.generation import Generation, ShardTask, generate
+from darkclr_ray.jets.samples import parse_sample
+from darkclr_ray.settings import preset
+
+NODES = (1, 2)
+LOGICAL = 2
+"""CPUs that a node says it has: a training worker's, and one for what feeds it."""
+SHARDS, JETS_A_SHARD = 8, 150
+STUDY = {
+    "contrastive": {"epochs": 4},
+    "search": {"trials": 4, "step_sizes_per_encoder": 1, "prune": False},
+}
+"""A study of four encoders, each as long as half of the laptop preset's."""
+
+
+def rows(repetitions: int) -> Iterator[Row]:
+    """Each once, whatever the repetitions: they take minutes."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < max(NODES):
+        yield Row("nodes", "not run", "", None, note=f"this needs {max(NODES)} cores")
+        return
+    first: dict[str, float] = {}
+    for count in NODES:
+        with tempfile.TemporaryDirectory() as temporary, nodes(cores[:count]) as address:
+            for name, unit, work in (("generation", "jets/s", generated), ("study", "trials/min", studied)):
+                started, used = time.perf_counter(), busy()
+                done = work(Path(temporary), address)
+                seconds = time.perf_counter() - started
+                rate = done / seconds
+                share = (busy() - used) / seconds
+                first.setdefault(name, rate)
+                yield Row(
+                    "nodes",
+                    f"{name}, {count} of one core",
+                    unit,
+                    rate * (60 if unit.endswith("min") else 1),
+                    ratio=rate / first[name],
+                    note=f"ratio: to one node; {name} on {count}: {seconds:.0f} s, {share:.2f} cores busy, with driver "
+                    "and Ray's own processes, which share them",
+                )
+
+
+@contextlib.contextmanager
+def nodes(cores: Sequence[int]) -> Iterator[str]:
+    """Address of a Ray cluster of a head that works nothing, and a node on each of the cores."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    from ray.cluster_utils import Cluster
+
+    everywhere = os.sched_getaffinity(0)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": True})
+    try:
+        for core in cores:
+            os.sched_setaffinity(0, {core})  # what a process starts, stays where it is
+            cluster.add_node(num_cpus=LOGICAL, object_store_memory=400_000_000)
+        os.sched_setaffinity(0, everywhere)
+        yield str(cluster.address)
+    finally:
+        os.sched_setaffinity(0, everywhere)
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def generated(folder: Path, address: str) -> float:
+    """Jets of the Aachen benchmark."""
+    sample, settings = parse_sample("aachen"), Generation()
+    tasks = [ShardTask(sample, "test", shard, JETS_A_SHARD, settings) for shard in range(SHARDS)]
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        generate(tasks, folder / "jets", address=address)
+    return SHARDS * JETS_A_SHARD
+
+
+def studied(folder: Path, address: str) -> float:
+    """Trials of a study, with its references."""
+    from darkclr_ray.study.run import run
+    from darkclr_ray.study.scan import EmbeddingScan
+
+    settings = preset("laptop").updated({**STUDY, "out": str(folder), "compute": {"address": address}})
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        if run(EmbeddingScan(settings, "laptop", ["throughput"])):
+            raise RuntimeError(f"the study failed: {said.getvalue()}")
+    return settings.search.trials
+
+
+def busy() -> float:
+    """Seconds that all of this machine's processors together have worked since it started."""
+    with open("/proc/stat", encoding="ascii") as lines:
+        user, nice, system, _, _, irq, softirq, *_ = map(int, lines.readline().split()[1:])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
