@@ -12,6 +12,8 @@ import torch
 
 @cache
 def has_kernels() -> bool:
-    """Whether there is a GPU, Triton (it comes with torch for CUDA) and the C compiler that it starts kernels with."""
+    """Whether there is a GPU from Ampere on, Triton (it comes with torch for CUDA) and the C compiler that it needs."""
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
-    return torch.cuda.is_available() and find_spec("triton") is not None and compiler is not None
+    if not torch.cuda.is_available() or find_spec("triton") is None or compiler is None:
+        return False
+    return torch.cuda.get_device_capability() >= (8, 0)
