@@ -16,10 +16,6 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 GPU = torch.device("cuda")
 
 
-def weights(training):
-    return {f"{m}.{n}": v.clone() for m, module in training.modules.items() for n, v in module.state_dict().items()}
-
-
 @pytest.mark.parametrize("kind", ["representation", "energy", "supervised"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_recorded_steps_are_the_plain_ones(toy, kind, precision):
@@ -28,16 +24,7 @@ def test_recorded_steps_are_the_plain_ones(toy, kind, precision):
     for steps in (PlainSteps, RecordedSteps):
         training = toy.TRAININGS[kind]()
         training.to(GPU, precision)
-        taking = steps(training)
-        batches = training.stream(0, 0, 1)
-        means = []
-        for epoch in range(3):
-            training.begin_epoch(epoch)
-            taking.begin()
-            for _ in range(training.steps_per_epoch):
-                taking.take(next(batches))
-            means.append(taking.means())
-        found.append((weights(training), means))
+        found.append(toy.three_epochs(training, steps(training)))
     (plain, plain_means), (recorded, recorded_means) = found
     tolerance = 1e-4 if precision == "float32" else 3e-2
     for name, value in plain.items():
@@ -68,8 +55,8 @@ def test_a_training_on_the_gpu_resumes(toy, tmp_path):
     second = toy.energy_training()
     second.to(GPU, "bfloat16")
     run_training(second, folder=tmp_path / "parts")
-    for name, value in weights(whole).items():
-        assert torch.equal(weights(second)[name], value), name
+    for name, value in toy.weights(whole).items():
+        assert torch.equal(toy.weights(second)[name], value), name
 
 
 def test_non_finite_loss_leaves_weights_alone(toy):
@@ -82,7 +69,7 @@ def test_non_finite_loss_leaves_weights_alone(toy):
     steps.begin()
     steps.take(batches[0])
     steps.take(batches[1])
-    before = weights(training)
+    before = toy.weights(training)
     mean = steps.means()["loss"]
     steps.take(torch.full_like(batches[2], torch.nan))
     steps.take(batches[3])
@@ -90,7 +77,7 @@ def test_non_finite_loss_leaves_weights_alone(toy):
     with pytest.raises(TrainingDiverged, match="energy: the loss became nan in epoch 0, step 2 "):
         steps.means()
     assert mean > 0
-    for name, value in weights(training).items():
+    for name, value in toy.weights(training).items():
         assert torch.equal(value, before[name]), name
 
 

@@ -9,10 +9,6 @@ from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.steps import PlainSteps, RecordedSteps, steps_of
 
 
-def weights(training):
-    return {f"{m}.{n}": v.clone() for m, module in training.modules.items() for n, v in module.state_dict().items()}
-
-
 def started(training):
     """On the CPU, where nothing can be recorded: each step is asked for, but nothing waits for its scalars."""
     training.to(torch.device("cpu"), "float32")
@@ -25,14 +21,7 @@ def test_both_take_the_same_steps(toy, kind):
     found = []
     for steps in (PlainSteps, RecordedSteps):
         training = started(toy.TRAININGS[kind]())
-        taking, batches, means = steps(training), training.stream(0, 0, 1), []
-        for epoch in range(3):
-            training.begin_epoch(epoch)
-            taking.begin()
-            for _ in range(training.steps_per_epoch):
-                taking.take(next(batches))
-            means.append(taking.means())
-        found.append((weights(training), means))
+        found.append(toy.three_epochs(training, steps(training)))
     (plain, plain_means), (recorded, recorded_means) = found
     for name, value in plain.items():
         assert torch.equal(recorded[name], value), name
@@ -53,13 +42,13 @@ def test_what_cannot_go_on_leaves_the_weights_alone(toy, phase):
     steps.take(batches[0])
     steps.take(batches[1])
     assert steps.means()["loss"] != 0.0
-    before, momenta = weights(training), training.optimizer.state_dict()["state"][0]["exp_avg"].clone()
+    before, momenta = toy.weights(training), training.optimizer.state_dict()["state"][0]["exp_avg"].clone()
     steps.take(torch.full_like(batches[2], torch.nan))
     steps.take(batches[3])
     steps.take(batches[4])
     with pytest.raises(TrainingDiverged, match=f"energy: .* in epoch {epoch}, step 2"):
         steps.means()
-    for name, value in weights(training).items():
+    for name, value in toy.weights(training).items():
         assert torch.equal(value, before[name]), name
     assert torch.equal(training.optimizer.state_dict()["state"][0]["exp_avg"], momenta)
 

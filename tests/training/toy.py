@@ -21,6 +21,7 @@ from darkclr_ray.training.base import Training
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.loop import run_training
 from darkclr_ray.training.nae import NAETraining
+from darkclr_ray.training.steps import Steps
 from darkclr_ray.training.supervised import SupervisedTraining
 
 CPU = torch.device("cpu")
@@ -96,6 +97,24 @@ def supervised_training(settings: StudySettings = SETTINGS) -> SupervisedTrainin
 
 
 TRAININGS = {"representation": encoder_training, "energy": energy_training, "supervised": supervised_training}
+
+
+def weights(training: Training) -> dict[str, torch.Tensor]:
+    """A copy of all weights by name."""
+    states = training.module_states().items()
+    return {f"{module}.{name}": value.clone() for module, state in states for name, value in state.items()}
+
+
+def three_epochs(training: Training, steps: Steps) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    """Weights after three epochs, and the means of each."""
+    batches, means = training.stream(0, 0, 1), []
+    for epoch in range(3):
+        training.begin_epoch(epoch)
+        steps.begin()
+        for _ in range(training.steps_per_epoch):
+            steps.take(next(batches))
+        means.append(steps.means())
+    return weights(training), means
 
 
 def kill_at(training: Training, epoch: int, step: int) -> None:
