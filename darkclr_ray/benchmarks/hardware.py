@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from darkclr_ray.benchmarks.interleaved import interleaved
-from darkclr_ray.networks.compiling import has_kernels
+from darkclr_ray.networks.kernels.available import has_kernels
 from darkclr_ray.networks.precision import products_dtype
 
 SIDE = {"cpu": 1536, "cuda": 8192}

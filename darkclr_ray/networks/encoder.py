@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from darkclr_ray.networks.block import Block, linear
-from darkclr_ray.networks.compiling import has_kernels
 from darkclr_ray.networks.dropout import Dropout
+from darkclr_ray.networks.kernels.available import has_kernels
 from darkclr_ray.networks.layout import layout_of
 from darkclr_ray.settings import EncoderSettings
 
@@ -81,7 +81,7 @@ class Encoder(nn.Module):
         )
         dropouts = [masks.of_block(len(rows), self.settings) for _ in self.blocks]
         if fused:
-            from darkclr_ray.networks.fused_block import blocks_on_gpu  # needs Triton
+            from darkclr_ray.networks.kernels.block import blocks_on_gpu  # needs Triton
 
             rows = blocks_on_gpu(list(self.blocks), rows, layout, dropouts, self.products)
         else:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkclr_ray.networks.attention import Rectangle, rectangular_attention
-from darkclr_ray.networks.compiling import has_kernels
+from darkclr_ray.networks.kernels.available import has_kernels
 
 LONGEST_PACKED = 256
 """Constituents of a jet that the kernel for packed jets takes at most."""
@@ -108,7 +108,7 @@ def layout_of(offsets: Tensor, heads: int, device: torch.device, longest: int | 
     if device.type == "cuda" and has_kernels():
         longest = int(offsets.diff().max()) if longest is None else longest
         if longest <= LONGEST_PACKED:
-            from darkclr_ray.networks.packed_attention import packed_attention  # needs Triton
+            from darkclr_ray.networks.kernels.attention import packed_attention  # needs Triton
 
             return Packed(offsets.to(device), longest, packed_attention)
     return Rectangles(offsets.cpu().numpy(), heads, device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from darkclr_ray.networks.autoencoder import Autoencoder, slope_of
-from darkclr_ray.networks.compiling import has_kernels
+from darkclr_ray.networks.kernels.available import has_kernels
 from darkclr_ray.networks.precision import product_type
 from darkclr_ray.networks.products import affine, multiply
 
@@ -58,7 +58,7 @@ class ReconstructionPotential:
         narrow = max(linear.out_features for linear, _ in hidden) <= WIDEST
         if not (last[0].weight.is_cuda and self.products == torch.bfloat16 and narrow and has_kernels()):
             return None
-        from darkclr_ray.networks.chain_kernel import walk  # needs Triton
+        from darkclr_ray.networks.kernels.chains import walk  # needs Triton
 
         return partial(walk, self.autoencoder)
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darkclr_ray.networks.compiling import has_kernels
+from darkclr_ray.networks.kernels.available import has_kernels
 from darkclr_ray.networks.precision import LARGE_PRODUCT
 
 
@@ -70,7 +70,7 @@ def cast_together(parameters: Sequence[Tensor], products: torch.dtype) -> Sequen
 def sums(a: Tensor) -> Tensor:
     """The sum over rows, not differentiable: (n, m) -> (m,)."""
     if a.is_cuda and has_kernels():
-        from darkclr_ray.networks.column_sums import column_sums  # needs Triton
+        from darkclr_ray.networks.kernels.column_sums import column_sums  # needs Triton
 
         return column_sums(a)
     return a.sum(0)

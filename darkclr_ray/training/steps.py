@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from darkclr_ray.networks.compiling import has_kernels
+from darkclr_ray.networks.kernels.available import has_kernels
 from darkclr_ray.training.base import Training, to_device
 
 WARM_UP = 3

@@ -16,7 +16,10 @@ from darkclr_ray.settings import EncoderSettings, NAESettings
 
 pytest.importorskip("triton", reason="no Triton")
 
-from darkclr_ray.networks import chain_kernel, column_sums, fused_block, packed_attention
+from darkclr_ray.networks.kernels.attention import packed_attention
+from darkclr_ray.networks.kernels.block import blocks_on_gpu
+from darkclr_ray.networks.kernels.chains import walk
+from darkclr_ray.networks.kernels.column_sums import column_sums
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: test_gpu.py")
 
@@ -46,7 +49,7 @@ def test_attention(heads: int, width: int, sizes: list[int]) -> None:
     projected = torch.randn(sum(sizes) + 3, 3 * heads * width)
     gradient = torch.randn(len(projected), heads * width)
     found = []
-    for attention in (plain_attention, lambda p, h, o: packed_attention.packed_attention(p, h, o, max(sizes))):
+    for attention in (plain_attention, lambda p, h, o: packed_attention(p, h, o, max(sizes))):
         own = projected.clone().requires_grad_()
         out = attention(own, heads, offsets)
         out.backward(gradient)
@@ -60,7 +63,7 @@ def test_blocks(dropout: float) -> None:
     """Rows and all gradients as those of the blocks on a CPU, with the same masks."""
     settings = EncoderSettings(d_r=24, d_h=40, heads=2, layers=2, d_z=8, dropout=dropout)
     sizes = [5, 1, 19, 11]
-    layout = Packed(offsets_of(sizes), max(sizes), packed_attention.packed_attention)
+    layout = Packed(offsets_of(sizes), max(sizes), packed_attention)
     rows, gradient = torch.randn(2, sum(sizes), 24)
     found = []
     for fused in (False, True):
@@ -79,7 +82,7 @@ def test_blocks(dropout: float) -> None:
         own, of_blocks = rows.clone().requires_grad_(), [masks.of_block(len(rows), settings) for _ in range(2)]
         out = own
         if fused:
-            out = fused_block.blocks_on_gpu(list(encoder.blocks), own, layout, of_blocks, torch.float32)
+            out = blocks_on_gpu(list(encoder.blocks), own, layout, of_blocks, torch.float32)
         else:
             for block, mask in zip(encoder.blocks, of_blocks, strict=True):
                 out = block(out, layout, mask, torch.float32)
@@ -92,7 +95,7 @@ def test_blocks(dropout: float) -> None:
 
 def test_column_sums() -> None:
     x = torch.randn(1100, 70)
-    torch.testing.assert_close(column_sums.column_sums(x), x.sum(0), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(column_sums(x), x.sum(0), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("activation", ["prelu", "relu", "gelu", "silu"])
@@ -105,7 +108,7 @@ def test_chains(activation: str, d_z: int, hidden: tuple[int, ...], chains: int)
         ReconstructionPotential(autoencoder), start, step_size=0.05, noise=0.0, steps=4, generator=generator
     )
     end = start.clone()
-    chain_kernel.walk(autoencoder, end, step_size=0.05, noise=0.0, steps=4, generator=generator)
+    walk(autoencoder, end, step_size=0.05, noise=0.0, steps=4, generator=generator)
     torch.testing.assert_close(end, slow.end, rtol=1e-5, atol=1e-5)
 
 
@@ -116,7 +119,7 @@ def test_noise_of_chains() -> None:
     def ends(seed: int) -> Tensor:
         z = torch.zeros(100, 64)
         generator = torch.Generator().manual_seed(seed)
-        chain_kernel.walk(autoencoder, z, step_size=0.0, noise=0.5, steps=4, generator=generator)
+        walk(autoencoder, z, step_size=0.0, noise=0.5, steps=4, generator=generator)
         return z
 
     z = ends(1)

@@ -94,65 +94,36 @@ def packed_attention(projected: Tensor, heads: int, offsets: Tensor, longest: in
     Returns:
         (T, d); zero for rows that no jet owns.
     """
-    mixed: Tensor = _attention(projected, heads, offsets, longest)[0]
+    mixed: Tensor = _Attention.apply(projected, heads, offsets, longest)
     return mixed
 
 
-# Operators of torch's own making, so that what is around them can be compiled and captured.
-@torch.library.custom_op("darkclr_ray::packed_attention", mutates_args=())
-def _attention(projected: Tensor, heads: int, offsets: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-    rows, d = len(projected), projected.shape[1] // 3
-    mixed, logsum = projected.new_zeros(rows, d), projected.new_empty(rows, heads, dtype=torch.float32)
-    width = d // heads
-    _forward[(len(offsets) - 1, heads)](
-        projected.contiguous(), offsets, mixed, logsum, heads, width, width**-0.5, **_sizes(width, longest)
-    )
-    return mixed, logsum
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, heads: int, offsets: Tensor, longest: int) -> Tensor:
+        projected = projected.contiguous()
+        rows, d = len(projected), projected.shape[1] // 3
+        mixed, logsum = projected.new_zeros(rows, d), projected.new_empty(rows, heads, dtype=torch.float32)
+        width = d // heads
+        _forward[(len(offsets) - 1, heads)](
+            projected, offsets, mixed, logsum, heads, width, width**-0.5, **_sizes(width, longest)
+        )
+        ctx.save_for_backward(projected, offsets, mixed, logsum)
+        ctx.heads, ctx.longest = heads, longest
+        return mixed
 
-
-@torch.library.custom_op("darkclr_ray::packed_attention_backward", mutates_args=())
-def _attention_backward(
-    projected: Tensor, heads: int, offsets: Tensor, longest: int, mixed: Tensor, logsum: Tensor, gradient: Tensor
-) -> Tensor:
-    result = torch.zeros_like(projected, memory_format=torch.contiguous_format)
-    width = mixed.shape[1] // heads
-    _backward[(len(offsets) - 1, heads)](
-        projected.contiguous(), offsets, mixed, logsum, gradient.contiguous(), result, heads, width, width**-0.5,
-        **_sizes(width, longest),
-    )  # fmt: skip
-    return result
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        projected, offsets, mixed, logsum = ctx.saved_tensors
+        result = torch.zeros_like(projected)
+        width = mixed.shape[1] // ctx.heads
+        _backward[(len(offsets) - 1, ctx.heads)](
+            projected, offsets, mixed, logsum, gradient.contiguous(), result, ctx.heads, width, width**-0.5,
+            **_sizes(width, ctx.longest),
+        )  # fmt: skip
+        return result, None, None, None
 
 
 def _sizes(width: int, longest: int) -> dict[str, int]:
     keys = max(16, triton.next_power_of_2(longest))
     return {"QUERIES": min(LOGITS // keys, keys), "KEYS": keys, "WIDTH": max(16, triton.next_power_of_2(width))}
-
-
-@_attention.register_fake
-def _(projected: Tensor, heads: int, offsets: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-    rows = projected.shape[0]
-    return (
-        projected.new_empty(rows, projected.shape[1] // 3),
-        projected.new_empty(rows, heads, dtype=torch.float32),
-    )
-
-
-@_attention_backward.register_fake
-def _(
-    projected: Tensor, heads: int, offsets: Tensor, longest: int, mixed: Tensor, logsum: Tensor, gradient: Tensor
-) -> Tensor:
-    return torch.empty_like(projected, memory_format=torch.contiguous_format)
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    projected, ctx.heads, offsets, ctx.longest = inputs
-    ctx.save_for_backward(projected, offsets, *output)
-
-
-def _gradient(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
-    projected, offsets, mixed, logsum = ctx.saved_tensors
-    result = _attention_backward(projected, ctx.heads, offsets, ctx.longest, mixed, logsum, gradient)
-    return result, None, None, None
-
-
-_attention.register_autograd(_gradient, setup_context=_keep)

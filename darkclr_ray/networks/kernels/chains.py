@@ -19,8 +19,6 @@ ROWS = 16
 """Chains a program: the fewest that matrix units take, so that all multiprocessors have some."""
 COLUMNS = 128
 """Dimensions of z at a time."""
-
-
 WARPS, STAGES = 8, 3
 """Warps a program, and loads of weights ahead of their products."""
 
