@@ -12,6 +12,7 @@ import torch
 
 from darkclr_ray.benchmarks.interleaved import interleaved
 from darkclr_ray.networks.kernels.available import has_kernels
+from darkclr_ray.networks.kernels.cpu.autoencoder import library
 from darkclr_ray.networks.precision import products_dtype
 
 SIDE = {"cpu": 1536, "cuda": 8192}
@@ -65,6 +66,7 @@ def describe() -> dict[str, str]:
     return {
         "processor": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "units": ", ".join(units()) or "none for bfloat16",
+        "kernels": "compiled for this processor" if library(automatic()) else "none: no C compiler that knows OpenMP",
         "threads of torch": str(torch.get_num_threads()),
         "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",

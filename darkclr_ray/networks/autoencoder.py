@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.activations import ACTIVATIONS
+from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder, squared_errors
 from darkclr_ray.networks.precision import product_type
 from darkclr_ray.networks.products import cast_together
 from darkclr_ray.networks.products import linear as product
@@ -75,6 +76,9 @@ class Autoencoder(nn.Module):
 
     def energy(self, z: Tensor) -> Tensor:
         """Squared error per dimension (Eq. 8), (B,)."""
+        compiled = None if z.requires_grad else compiled_autoencoder(self)
+        if compiled is not None:
+            return squared_errors(compiled, z) / self.d_z
         return squared_error(z, self(z))
 
 

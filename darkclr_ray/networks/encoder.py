@@ -81,7 +81,7 @@ class Encoder(nn.Module):
         )
         dropouts = [masks.of_block(len(rows), self.settings) for _ in self.blocks]
         if fused:
-            from darkclr_ray.networks.kernels.block import blocks_on_gpu  # needs Triton
+            from darkclr_ray.networks.kernels.gpu.block import blocks_on_gpu  # needs Triton
 
             rows = blocks_on_gpu(list(self.blocks), rows, layout, dropouts, self.products)
         else:

@@ -108,7 +108,7 @@ def layout_of(offsets: Tensor, heads: int, device: torch.device, longest: int | 
     if device.type == "cuda" and has_kernels():
         longest = int(offsets.diff().max()) if longest is None else longest
         if longest <= LONGEST_PACKED:
-            from darkclr_ray.networks.kernels.attention import packed_attention  # needs Triton
+            from darkclr_ray.networks.kernels.gpu.attention import packed_attention  # needs Triton
 
             return Packed(offsets.to(device), longest, packed_attention)
     return Rectangles(offsets.cpu().numpy(), heads, device)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from darkclr_ray.networks.autoencoder import Autoencoder, slope_of
 from darkclr_ray.networks.kernels.available import has_kernels
+from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
 from darkclr_ray.networks.precision import product_type
 from darkclr_ray.networks.products import affine, multiply
 
@@ -41,8 +42,9 @@ class ReconstructionPotential:
         self.autoencoder = autoencoder
         self.products = autoencoder.products
         self.activation = autoencoder.activation
+        self.compiled = compiled_autoencoder(autoencoder)
         self.layers: list[dict[torch.dtype, Layer]] = []
-        for linear, after in autoencoder.layers():
+        for linear, after in () if self.compiled else autoencoder.layers():
             weight, bias = linear.weight.detach(), linear.bias.detach()
             slope = None if after is None else slope_of(after, linear).detach()
             self.layers.append(
@@ -53,17 +55,21 @@ class ReconstructionPotential:
             )
 
     def walk(self) -> Callable[..., None] | None:
-        """What takes chains many steps at once, in bfloat16 on a GPU; none elsewhere."""
+        """What takes chains many steps at once: compiled for a CPU, in bfloat16 for a GPU; none where there is none."""
+        if self.compiled is not None:
+            return self.compiled.walk
         last, *hidden = reversed(list(self.autoencoder.layers()))
         narrow = max(linear.out_features for linear, _ in hidden) <= WIDEST
         if not (last[0].weight.is_cuda and self.products == torch.bfloat16 and narrow and has_kernels()):
             return None
-        from darkclr_ray.networks.kernels.chains import walk  # needs Triton
+        from darkclr_ray.networks.kernels.gpu.chains import walk  # needs Triton
 
         return partial(walk, self.autoencoder)
 
     @torch.no_grad()
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        if self.compiled is not None:
+            return self.compiled.potential(z)
         passed: list[tuple[Layer, Tensor]] = []
         x = z
         for types in self.layers:

@@ -70,7 +70,7 @@ def cast_together(parameters: Sequence[Tensor], products: torch.dtype) -> Sequen
 def sums(a: Tensor) -> Tensor:
     """The sum over rows, not differentiable: (n, m) -> (m,)."""
     if a.is_cuda and has_kernels():
-        from darkclr_ray.networks.kernels.column_sums import column_sums  # needs Triton
+        from darkclr_ray.networks.kernels.gpu.column_sums import column_sums  # needs Triton
 
         return column_sums(a)
     return a.sum(0)

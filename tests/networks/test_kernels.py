@@ -16,10 +16,10 @@ from darkclr_ray.settings import EncoderSettings, NAESettings
 
 pytest.importorskip("triton", reason="no Triton")
 
-from darkclr_ray.networks.kernels.attention import packed_attention
-from darkclr_ray.networks.kernels.block import blocks_on_gpu
-from darkclr_ray.networks.kernels.chains import walk
-from darkclr_ray.networks.kernels.column_sums import column_sums
+from darkclr_ray.networks.kernels.gpu.attention import packed_attention
+from darkclr_ray.networks.kernels.gpu.block import blocks_on_gpu
+from darkclr_ray.networks.kernels.gpu.chains import walk
+from darkclr_ray.networks.kernels.gpu.column_sums import column_sums
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: test_gpu.py")
 

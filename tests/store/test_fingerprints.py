@@ -32,6 +32,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "main.py").write_text(MAIN)
     (folder / "helper.py").write_text("factor = 2\n")
     (folder / "other.py").write_text("unused = 1\n")
+    for source in ("helper.c", "other.c"):
+        (folder / source).write_text("float factor = 2;\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     yield folder
@@ -57,6 +59,8 @@ def change(path: Path, old: str, new: str) -> None:
         ("main.py", "x + x", "2 * x", False),
         ("helper.py", "factor = 2", "factor = 3", False),
         ("other.py", "unused = 1", "unused = 2", True),
+        ("helper.c", "2", "3", False),
+        ("other.c", "2", "3", True),
         ("__init__.py", "", "import sys\n", False),
     ],
 )

@@ -1,1 +1,1 @@
-"""Kernels of our own for a GPU, in Triton; whatever imports them asks `available.has_kernels` first."""
+"""Kernels of our own for a GPU, in Triton, and for a CPU, in C: both are compiled where they run, at first use."""

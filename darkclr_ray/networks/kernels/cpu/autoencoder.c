@@ -1,0 +1,343 @@
+/* An autoencoder on a CPU: energies, their gradients, and whole Langevin chains.
+
+   A step of a chain is some twenty small matrix products. Called one by one they take longer to start than to compute,
+   and what lies between them goes through memory. Rows do not see each other: a block of them goes through all layers,
+   and all steps of a chain, in one core's cache. A vector holds the same unit of 16 rows, so that layers of any width
+   fill it; a weight is spread over it. Widths are padded to a multiple of UNITS, with zeros.
+
+   With BFLOAT16 products are of pairs of bfloat16, summed in float32; everything between them is float32. */
+
+#include <omp.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 16
+#define UNITS 8
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float lanes __attribute__((vector_size(64)));
+typedef uint32_t words __attribute__((vector_size(64)));
+
+#ifdef BFLOAT16
+#include <immintrin.h>
+
+#define PER 2 /* units a value */
+typedef uint32_t weight; /* as many as a value has units */
+typedef uint16_t number; /* one of them */
+typedef words value;
+
+INLINE value pack(lanes even, lanes odd) {
+    const __m512i in_turn = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                             21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    __m512bh both = _mm512_cvtne2ps_pbh((__m512)odd, (__m512)even);
+    return (value)_mm512_permutexvar_epi16(in_turn, (__m512i)both);
+}
+
+INLINE number rounded(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (number)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+INLINE lanes add_product(lanes sum, weight w, value x) {
+    return (lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32((int)w), (__m512bh)x);
+}
+#else
+#define PER 1
+typedef float weight;
+typedef float number;
+typedef lanes value;
+
+INLINE lanes add_product(lanes sum, weight w, value x) { return sum + w * x; }
+
+INLINE number rounded(float x) { return x; }
+#endif
+
+typedef struct {
+    int layers;
+    const int *widths;      /* (layers + 1,), padded */
+    const weight *forward;  /* layer after layer (out, in) */
+    const weight *backward; /* layer after layer (in, out) */
+    const float *biases;    /* layer after layer (out,) */
+    const float *slopes;    /* (layers,): of the activation after a layer, for negative values; 1: none */
+} network;
+
+typedef struct {
+    lanes *z, *residual;
+    lanes *hidden, *signals; /* what enters activations, and the energy's derivative by it; layer after layer */
+    lanes *of_slopes;        /* (layers,): the energy's derivative by slopes, of the first vector of rows, the second */
+    value *x, *next;
+} workspace;
+
+/* UNITS sums of products, of V vectors each. */
+INLINE void products(int V, const weight *w, int depth, const value *x, const float *bias, lanes (*sums)[2]) {
+    lanes s[UNITS][2];
+#pragma GCC unroll 8
+    for (int u = 0; u < UNITS; u++)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; v++) s[u][v] = (lanes){0} + (bias ? bias[u] : 0.0f);
+    for (int k = 0; k < depth; k++)
+#pragma GCC unroll 8
+        for (int u = 0; u < UNITS; u++)
+#pragma GCC unroll 2
+            for (int v = 0; v < V; v++) s[u][v] = add_product(s[u][v], w[u * depth + k], x[k * V + v]);
+#pragma GCC unroll 8
+    for (int u = 0; u < UNITS; u++)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; v++) sums[u][v] = s[u][v];
+}
+
+/* UNITS units of V vectors, from unit n on, as the products take them. */
+INLINE void put(int V, value *x, int n, lanes (*units)[2]) {
+#if PER == 2
+    for (int u = 0; u < UNITS; u += 2)
+        for (int v = 0; v < V; v++) x[(n + u) / 2 * V + v] = pack(units[u][v], units[u + 1][v]);
+#else
+    for (int u = 0; u < UNITS; u++)
+        for (int v = 0; v < V; v++) x[(n + u) * V + v] = units[u][v];
+#endif
+}
+
+/* a where the condition holds, else b. */
+INLINE lanes where(words condition, lanes a, lanes b) {
+    return (lanes)((condition & (words)a) | (~condition & (words)b));
+}
+
+INLINE void swap(workspace *own) {
+    value *x = own->x;
+    own->x = own->next;
+    own->next = x;
+}
+
+enum { VALUES, GRADIENT, SIGNALS };
+
+/* Squared errors of own->z, V vectors. As `what` says also their gradient, in place of own->residual; or half of minus
+   their derivatives by what leaves each linear layer (the last: the residual itself) and by slopes. */
+INLINE void energies(int V, const network *net, workspace *own, lanes *values, int what) {
+    lanes sums[UNITS][2];
+    const int last = net->layers - 1;
+    const weight *w = net->forward;
+    const float *bias = net->biases;
+    lanes *hidden = own->hidden;
+    for (int n = 0; n < net->widths[0]; n += UNITS) {
+        for (int u = 0; u < UNITS; u++)
+            for (int v = 0; v < V; v++) sums[u][v] = own->z[(n + u) * V + v];
+        put(V, own->x, n, sums);
+    }
+    for (int v = 0; v < V; v++) values[v] = (lanes){0};
+    for (int l = 0; l <= last; l++) {
+        const int depth = net->widths[l] / PER, units = net->widths[l + 1];
+        for (int n = 0; n < units; n += UNITS) {
+            products(V, w + (size_t)n * depth, depth, own->x, bias + n, sums);
+            for (int u = 0; u < UNITS; u++)
+                for (int v = 0; v < V; v++) {
+                    const int place = (n + u) * V + v;
+                    if (l == last) {
+                        lanes rest = own->z[place] - sums[u][v];
+                        values[v] += rest * rest;
+                        own->residual[place] = sums[u][v] = rest;
+                    } else {
+                        lanes h = hidden[place] = sums[u][v];
+                        sums[u][v] = where((words)(h > 0), h, net->slopes[l] * h);
+                    }
+                }
+            put(V, own->next, n, sums);
+        }
+        swap(own);
+        w += (size_t)units * depth;
+        bias += units;
+        if (l < last) hidden += units * V;
+    }
+    if (what == VALUES) return;
+    w = net->backward;
+    for (int l = 0; l <= last; l++) w += (size_t)net->widths[l] * (net->widths[l + 1] / PER);
+    for (int l = last; l >= (what == SIGNALS); l--) {
+        const int depth = net->widths[l + 1] / PER, units = net->widths[l];
+        w -= (size_t)units * depth;
+        lanes slope = (lanes){0} + (l > 0 ? net->slopes[l - 1] : 1), *signals = own->signals + (hidden - own->hidden);
+        if (l > 0) hidden -= units * V, signals -= units * V;
+        if (l > 0 && what == SIGNALS)
+            for (int v = 0; v < V; v++) own->of_slopes[(l - 1) * V + v] = (lanes){0};
+        for (int n = 0; n < units; n += UNITS) {
+            products(V, w + (size_t)n * depth, depth, own->x, NULL, sums);
+            for (int u = 0; u < UNITS; u++)
+                for (int v = 0; v < V; v++) {
+                    const int place = (n + u) * V + v;
+                    if (l == 0) {
+                        own->residual[place] = 2 * (own->residual[place] - sums[u][v]);
+                        continue;
+                    }
+                    words passes = (words)(hidden[place] > 0);
+                    if (what == SIGNALS)
+                        own->of_slopes[(l - 1) * V + v] += where(passes, (lanes){0}, hidden[place] * sums[u][v]);
+                    sums[u][v] = where(passes, sums[u][v], slope * sums[u][v]);
+                    if (what == SIGNALS) signals[place] = sums[u][v];
+                }
+            if (l > 0) put(V, own->next, n, sums);
+        }
+        swap(own);
+    }
+}
+
+INLINE words rotated(words x, int by) { return x << by | x >> (32 - by); }
+
+/* xoshiro128++ (Blackman, Vigna 2019), one for each chain. */
+INLINE words random_words(words *s) {
+    words result = rotated(s[0] + s[3], 7) + s[0], t = s[1] << 9;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = rotated(s[3], 11);
+    return result;
+}
+
+static uint64_t splitmix(uint64_t *state) {
+    uint64_t x = *state += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* The generators of the chains from number `first` on: each depends on seed and number alone. */
+INLINE void seed_words(int V, uint64_t seed, long first, words (*s)[4]) {
+    for (int v = 0; v < V; v++)
+        for (int i = 0; i < LANES; i++) {
+            uint64_t state = (uint64_t)(first + v * LANES + i);
+            state = seed ^ splitmix(&state);
+            for (int half = 0; half < 2; half++) {
+                uint64_t x = splitmix(&state);
+                s[v][2 * half][i] = (uint32_t)x;
+                s[v][2 * half + 1][i] = (uint32_t)(x >> 32);
+            }
+        }
+}
+
+INLINE lanes normal(words places, const float *quantiles) {
+    lanes result;
+    for (int i = 0; i < LANES; i++) result[i] = quantiles[places[i]];
+    return result;
+}
+
+/* z <- z - step_size gradient + noise eps, with two normal numbers from each random word. */
+INLINE void move(int V, int d_z, workspace *own, float step_size, float noise, const float *quantiles, words (*s)[4]) {
+    for (int v = 0; v < V; v++)
+        for (int d = 0; d < d_z; d += 2) {
+            words random = random_words(s[v]);
+            for (int half = 0; half < 2 && d + half < d_z; half++) {
+                const int place = (d + half) * V + v;
+                lanes eps = normal(half ? random >> 16 : random & 0xffff, quantiles);
+                own->z[place] += noise * eps - step_size * own->residual[place];
+            }
+        }
+}
+
+/* `units` columns of rows, each `stride` long, to vectors and back. */
+INLINE void gather(int V, const float *rows, long there, int stride, int units, lanes *z) {
+    for (int v = 0; v < V; v++)
+        for (int i = 0; i < LANES && v * LANES + i < there; i++)
+            for (int d = 0; d < units; d++) z[d * V + v][i] = rows[(v * LANES + i) * (long)stride + d];
+}
+
+INLINE void scatter(int V, float *rows, long there, int stride, int units, const lanes *z) {
+    for (int v = 0; v < V; v++)
+        for (int i = 0; i < LANES && v * LANES + i < there; i++)
+            for (int d = 0; d < units; d++) rows[(v * LANES + i) * (long)stride + d] = z[d * V + v][i];
+}
+
+typedef struct {
+    network net;
+    int widest, all;  /* of the widths, and their sum */
+    const int *sizes; /* (layers + 1,): widths without padding */
+    float *z;         /* (rows, d_z) */
+    float *values;    /* (rows,), or NULL: chains */
+    float *gradient;  /* (rows, d_z), or NULL */
+    float *inputs;    /* (rows, inputs of all layers but the first), or NULL */
+    float *signals;   /* (rows, outputs of all layers) */
+    float *of_slopes; /* (rows, layers) */
+    long rows;
+    int steps;
+    float step_size, noise;
+    uint64_t seed;
+    const float *quantiles; /* (65536,) */
+} job;
+
+/* What gradients of weights are made of, from block to rows. */
+INLINE void scatter_signals(int V, const job *j, long first, workspace *own) {
+    const network *net = &j->net;
+    const int last = net->layers - 1, *sizes = j->sizes;
+    const long there = j->rows - first;
+    int all = 0;
+    for (int l = 1; l <= last; l++) all += sizes[l];
+    float *inputs = j->inputs + first * all, *signals = j->signals + first * (all + sizes[0]);
+    lanes *hidden = own->hidden;
+    for (int l = 0; l < last; l++) {
+        const int units = sizes[l + 1];
+        scatter(V, signals, there, all + sizes[0], units, own->signals + (hidden - own->hidden));
+        for (int n = 0; n < units * V; n++)
+            hidden[n] = where((words)(hidden[n] > 0), hidden[n], net->slopes[l] * hidden[n]);
+        scatter(V, inputs, there, all, units, hidden);
+        inputs += units;
+        signals += units;
+        hidden += net->widths[l + 1] * V;
+    }
+    scatter(V, signals, there, all + sizes[0], sizes[0], own->residual);
+    scatter(V, j->of_slopes + first * last, there, last, last, own->of_slopes);
+}
+
+INLINE void block(int V, const job *j, long first, workspace own) {
+    words s[2][4];
+    lanes values[2];
+    const long there = j->rows - first;
+    const int d_z = j->sizes[0];
+    float *rows = j->z + first * d_z;
+    memset(own.z, 0, sizeof(lanes) * V * j->net.widths[0]);
+    gather(V, rows, there, d_z, d_z, own.z);
+    if (j->values) {
+        energies(V, &j->net, &own, values, j->inputs ? SIGNALS : j->gradient ? GRADIENT : VALUES);
+        for (int i = 0; i < V * LANES && i < there; i++) j->values[first + i] = values[i / LANES][i % LANES];
+        if (j->gradient) scatter(V, j->gradient + first * d_z, there, d_z, d_z, own.residual);
+        if (j->inputs) scatter_signals(V, j, first, &own);
+        return;
+    }
+    seed_words(V, j->seed, first, s);
+    for (int step = 0; step < j->steps; step++) {
+        energies(V, &j->net, &own, values, GRADIENT);
+        move(V, d_z, &own, j->step_size, j->noise, j->quantiles, s);
+    }
+    scatter(V, rows, there, d_z, d_z, own.z);
+}
+
+static void two(const job *j, long first, workspace own) { block(2, j, first, own); }
+static void one(const job *j, long first, workspace own) { block(1, j, first, own); }
+
+/* Each thread has memory for 2 (4 widest + 2 all + layers) vectors. */
+void run(const job *j, void *memory, int threads) {
+    /* fewer rows at a time where not all threads would have some */
+    const int V = (j->rows + 2 * LANES - 1) / (2 * LANES) < threads ? 1 : 2;
+    const long wide = 2 * j->widest, all = 2 * j->all, size = 4 * wide + 2 * all + 2 * j->net.layers;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (long first = 0; first < j->rows; first += V * LANES) {
+        lanes *m = (lanes *)memory + size * omp_get_thread_num();
+        workspace own = {.z = m, .residual = m + wide, .x = (value *)(m + 2 * wide), .next = (value *)(m + 3 * wide),
+                         .hidden = m + 4 * wide, .signals = m + 4 * wide + all, .of_slopes = m + 4 * wide + 2 * all};
+        (V == 2 ? two : one)(j, first, own);
+    }
+}
+
+/* Weights (out, in) and biases (out,) of all layers as `network` has them; what pads them has to be zero already. */
+void prepare(int layers, const int *sizes, const int *widths, const float *const *weights, const float *const *given,
+             number *forward, number *backward, float *biases) {
+    for (int l = 0; l < layers; l++) {
+        const int in = sizes[l], out = sizes[l + 1], wide = widths[l], high = widths[l + 1];
+        for (int n = 0; n < out; n++) {
+            biases[n] = given[l][n];
+            for (int k = 0; k < in; k++)
+                forward[(long)n * wide + k] = backward[(long)k * high + n] = rounded(weights[l][(long)n * in + k]);
+        }
+        forward += (long)high * wide;
+        backward += (long)high * wide;
+        biases += high;
+    }
+}

@@ -1,0 +1,58 @@
+"""C sources, compiled for the machine that they run on at first use and kept for the next."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from darkclr_ray.networks.kernels.available import compiler
+
+FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fopenmp", "-shared", "-fPIC")
+
+
+@cache
+def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
+    """The library that a C source makes with some macros defined; None where no compiler can make it.
+
+    It lies in ``$XDG_CACHE_HOME/darkclr_ray`` (``~/.cache``), under the hash of all that it depends on, so that
+    machines of several kinds may share the folder; where that cannot be written, every process compiles it anew.
+    """
+    command = [compiler() or "", *FLAGS, *(f"-D{macro}" for macro in macros), str(source)]
+    try:
+        version = subprocess.run([command[0], "--version"], capture_output=True, check=True, timeout=60).stdout
+        key = hashlib.blake2b(digest_size=16)
+        for part in (source.read_bytes(), version, repr(command[1:-1]).encode(), processor_flags()):
+            key.update(part + b"\0")
+        with tempfile.TemporaryDirectory(prefix="darkclr_ray-") as scratch:
+            library = cache_folder(Path(scratch)) / f"{source.stem}-{key.hexdigest()}.so"
+            if not library.exists():
+                partial = library.with_suffix(f".{os.getpid()}.partial")
+                subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
+                os.replace(partial, library)
+            return ctypes.CDLL(str(library))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def cache_folder(otherwise: Path) -> Path:
+    """Where libraries are kept, made if need be and open to its owner alone; ``otherwise`` if it cannot be written."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "darkclr_ray"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return otherwise
+    return folder if os.access(folder, os.W_OK) else otherwise
+
+
+def processor_flags() -> bytes:
+    """What ``-march=native`` may depend on."""
+    info = Path("/proc/cpuinfo")
+    lines = set(info.read_bytes().splitlines()) if info.exists() else set()
+    names = (b"model name", b"flags", b"Features", b"CPU part")
+    return b"\n".join(sorted(line for line in lines if line.startswith(names))) + platform.machine().encode()

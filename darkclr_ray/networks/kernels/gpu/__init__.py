@@ -1,0 +1,1 @@
+"""In Triton; whatever imports these modules asks `available.has_kernels` first."""

@@ -1,0 +1,189 @@
+"""The kernels for a CPU against the same written plainly, and how they are compiled and kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from darkclr_ray.langevin import langevin_chain
+from darkclr_ray.losses.reconstruction import squared_error
+from darkclr_ray.networks.autoencoder import Autoencoder
+from darkclr_ray.networks.kernels.cpu import autoencoder as kernels
+from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
+from darkclr_ray.networks.kernels.cpu.compiled import compiled
+from darkclr_ray.networks.potential import ReconstructionPotential
+from darkclr_ray.settings import NAESettings
+
+pytestmark = pytest.mark.skipif(kernels.library(torch.float32) is None, reason="no C compiler that knows OpenMP")
+
+TYPES = [
+    torch.float32,
+    pytest.param(
+        torch.bfloat16,
+        marks=pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no products of bfloat16 here"),
+    ),
+]
+
+
+def autoencoder_of(d_z: int, products: torch.dtype = torch.float32, **settings: object) -> Autoencoder:
+    """With biases, slopes and weights that are all of them anything but zero."""
+    autoencoder = Autoencoder(d_z, NAESettings(**settings), seed=2, products=products)  # type: ignore[arg-type]
+    random = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in autoencoder.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=random)
+    return autoencoder
+
+
+def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("autoencoder", "potential"):
+        monkeypatch.setattr(f"darkclr_ray.networks.{module}.compiled_autoencoder", lambda autoencoder: None)
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu"])
+@pytest.mark.parametrize(
+    ("d_z", "hidden", "bottleneck", "rows"),
+    [(20, (16, 9), 3, 33), (1, (5,), 1, 1), (13, (7, 5, 3), 2, 100), (512, (128, 64), 3, 17)],
+)
+def test_energies_and_gradients(
+    activation: str, d_z: int, hidden: tuple[int, ...], bottleneck: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of widths that fill no vector, by what autograd finds in float64."""
+    autoencoder = autoencoder_of(d_z, activation=activation, hidden=hidden, bottleneck=bottleneck)
+    z, weights = torch.randn(rows, d_z), torch.rand(rows)
+    (autoencoder.energy(z) * weights).sum().backward()
+    found = [autoencoder.energy(z).detach(), *(parameter.grad for parameter in autoencoder.parameters())]
+    values, gradients = ReconstructionPotential(autoencoder)(z)
+
+    autoencoder.double().zero_grad()
+    autoencoder.products = torch.float64
+    exact = z.double().requires_grad_()
+    energies = squared_error(exact, autoencoder(exact))
+    (energies * weights.double()).sum().backward()
+    expected = [energies.detach(), *(parameter.grad for parameter in autoencoder.parameters())]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours is not None
+        assert theirs is not None
+        scale = float(theirs.abs().max())
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-5 * scale)
+    (by_z,) = torch.autograd.grad(d_z * squared_error(exact, autoencoder(exact)).sum(), exact)
+    torch.testing.assert_close(values.double(), d_z * energies.detach(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gradients.double(), by_z, rtol=1e-5, atol=1e-5 * float(by_z.abs().max()))
+
+
+@pytest.mark.parametrize("products", TYPES)
+def test_chains_end_where_single_steps_lead(products: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    autoencoder = autoencoder_of(140, products, hidden=(32, 8))
+    start = torch.randn(70, 140)
+
+    def ends() -> Tensor:
+        potential = ReconstructionPotential(autoencoder)
+        return langevin_chain(
+            potential, start, step_size=0.05, noise=0.0, steps=6, generator=torch.Generator(), walk=potential.walk()
+        ).end
+
+    ours = ends()
+    plainly(monkeypatch)
+    tolerance = {torch.float32: 1e-5, torch.bfloat16: 0.02}[products]
+    assert (ours - ends()).norm() < tolerance * (ours - start).norm()
+
+
+@pytest.mark.parametrize("products", TYPES)
+def test_a_row_does_not_depend_on_the_others_nor_on_threads(products: torch.dtype) -> None:
+    """Bit for bit; chains have their own noise by their number. What is not finite stays in its row."""
+    autoencoder = autoencoder_of(40, products)
+    z = torch.randn(200, 40)
+    z[5, 3], z[60, 0] = torch.inf, torch.nan
+    finite = z.isfinite().all(1)
+    threads = torch.get_num_threads()
+
+    def everything(own: Tensor) -> list[Tensor]:
+        together = compiled_autoencoder(autoencoder)
+        assert together is not None
+        end = own.clone()
+        together.walk(end, step_size=0.1, noise=0.3, steps=3, generator=torch.Generator().manual_seed(4))
+        return [*together.potential(own), *together.signals(own), end]
+
+    try:
+        all_rows = everything(z)
+        torch.set_num_threads(3)
+        for own in (z, z[:41]):
+            for some, whole in zip(everything(own), all_rows, strict=True):
+                there = finite[: len(own)]
+                assert torch.equal(some[there], whole[: len(own)][there])
+                assert whole[finite].isfinite().all()
+        assert not all_rows[0][~finite].isfinite().any()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_noise_of_chains() -> None:
+    """Mean, variance and correlations of steps without a gradient; the same from the same seed."""
+    autoencoder = Autoencoder(65, NAESettings(hidden=(16,)))
+
+    def ends(seed: int, steps: int) -> Tensor:
+        z = torch.zeros(300, 65)
+        own = compiled_autoencoder(autoencoder)
+        assert own is not None
+        own.walk(z, step_size=0.0, noise=0.5, steps=steps, generator=torch.Generator().manual_seed(seed))
+        return z
+
+    z, error = ends(1, 4), 1 / (300 * 65) ** 0.5
+    assert abs(float(z.mean())) < 5 * error
+    assert float(z.var()) == pytest.approx(1.0, abs=5 * 2**0.5 * error)
+    for a, b in ((z[:, :-1], z[:, 1:]), (z[:-1], z[1:]), (ends(1, 1) * 2, z - ends(1, 3))):
+        assert abs(float((a * b).mean())) < 5 * error
+    assert float((z**4).mean()) == pytest.approx(3.0, abs=5 * 96**0.5 * error)
+    assert torch.equal(z, ends(1, 4))
+    assert not torch.equal(z, ends(2, 4))
+
+
+def test_without_a_compiler_everything_goes_on(tmp_path: Path) -> None:
+    """A compiler that fails, a cache that cannot be made: the same energies, by torch."""
+    program = (
+        "import torch\n"
+        "from darkclr_ray.networks.autoencoder import Autoencoder\n"
+        "from darkclr_ray.networks.kernels.cpu.autoencoder import library\n"
+        "from darkclr_ray.settings import NAESettings\n"
+        "z = torch.linspace(-1, 1, 60).view(3, 20)\n"
+        "print(library(torch.float32) is None, *Autoencoder(20, NAESettings()).energy(z).tolist())"
+    )
+    (tmp_path / "file").touch()
+    answers = []
+    for change in ({}, {"CC": "/bin/false"}, {"CC": "no such compiler"}, {"XDG_CACHE_HOME": str(tmp_path / "file")}):
+        run = subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, **change}, capture_output=True, text=True, check=True
+        )
+        missing, *energies = run.stdout.split()
+        assert (missing == "True") == ("CC" in change)
+        answers.append([float(energy) for energy in energies])
+    for other in answers[1:]:
+        assert other == pytest.approx(answers[0], rel=1e-5)
+
+
+def test_a_library_is_compiled_once_and_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = tmp_path / "answer.c"
+    for answer in (42, 43):
+        source.write_text(f"int answer(void) {{ return {answer} + MORE; }}")
+        compiled.cache_clear()
+        first = compiled(source, "MORE=0")
+        assert first is not None
+        assert first.answer() == answer
+        more = compiled(source, "MORE=1")
+        assert more is not None
+        assert more.answer() == answer + 1
+    folder = tmp_path / "cache" / "darkclr_ray"
+    libraries = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(libraries) == 4
+    assert folder.stat().st_mode & 0o077 == 0
+    compiled.cache_clear()
+    assert compiled(source, "MORE=1") is not None
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == libraries
+    compiled.cache_clear()
