@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -12,7 +12,7 @@ from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.activations import ACTIVATIONS
 from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder, squared_errors
 from darkclr_ray.networks.precision import product_type
-from darkclr_ray.networks.products import cast_together
+from darkclr_ray.networks.products import aligned, cast_together
 from darkclr_ray.networks.products import linear as product
 from darkclr_ray.settings import NAESettings
 
@@ -60,14 +60,19 @@ class Autoencoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Reconstructions z' of scaled representations: float32 (B, d_z) -> (B, d_z)."""
         layers = list(self.layers())
-        parameters: list[tuple[Tensor, Tensor, Tensor]] = [
-            (linear.weight, linear.bias, slope_of(after, linear)) for linear, after in layers
+        parameters: Sequence[Tensor] = [
+            *(linear.weight for linear, _ in layers),
+            *(linear.bias for linear, _ in layers),
+            *(slope_of(after, linear) for linear, after in layers),
         ]
         if z.is_cuda:
-            together = iter(cast_together([p for own in parameters for p in own], self.products))
-            parameters = [(next(together), next(together), next(together)) for _ in layers]
+            parameters = cast_together(parameters, self.products)
+        count = len(layers)
+        weights, biases, slopes = parameters[:count], parameters[count : 2 * count], parameters[2 * count :]
+        if z.is_cuda:
+            weights, biases = aligned(weights, biases)
         x = z
-        for (_, after), (weight, bias, slope) in zip(layers, parameters, strict=True):
+        for (_, after), weight, bias, slope in zip(layers, weights, biases, slopes, strict=True):
             dtype = product_type(self.products, x, weight)
             x = product(x.to(dtype), weight.to(dtype), bias.to(dtype))
             if after is not None:

@@ -17,7 +17,7 @@ from darkclr_ray.networks.autoencoder import Autoencoder, slope_of
 from darkclr_ray.networks.kernels.available import has_kernels
 from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
 from darkclr_ray.networks.precision import product_type
-from darkclr_ray.networks.products import affine, multiply
+from darkclr_ray.networks.products import affine, aligned, multiply
 
 WIDEST = 128
 """Units of a hidden layer, at most, for chains that stay on the chip."""
@@ -44,8 +44,12 @@ class ReconstructionPotential:
         self.activation = autoencoder.activation
         self.compiled = compiled_autoencoder(autoencoder)
         self.layers: list[dict[torch.dtype, Layer]] = []
-        for linear, after in () if self.compiled else autoencoder.layers():
-            weight, bias = linear.weight.detach(), linear.bias.detach()
+        layers = [] if self.compiled else list(autoencoder.layers())
+        weights = [linear.weight.detach() for linear, _ in layers]
+        biases = [linear.bias.detach() for linear, _ in layers]
+        if any(weight.is_cuda for weight in weights):
+            weights, biases = aligned(weights, biases)
+        for (linear, after), weight, bias in zip(layers, weights, biases, strict=True):
             slope = None if after is None else slope_of(after, linear).detach()
             self.layers.append(
                 {

@@ -31,8 +31,11 @@ class Steps(Protocol):
 
 def steps_of(training: Training) -> Steps:
     """What takes the steps of a training where it is: recorded on a GPU of its own, else one after the other."""
-    recorded = training.device.type == "cuda" and training.world_size == 1 and has_kernels()
-    return RecordedSteps(training) if recorded else PlainSteps(training)
+    if training.device.type != "cuda" or training.world_size > 1 or not has_kernels():
+        return PlainSteps(training)
+    from darkclr_ray.networks.kernels.gpu.adam import FlatAdam  # needs Triton
+
+    return RecordedSteps(training) if FlatAdam.fits(training.optimizer) else PlainSteps(training)
 
 
 class PlainSteps:
@@ -130,11 +133,11 @@ class RecordedSteps:
 
     def adopt(self, optimizer: torch.optim.Optimizer) -> None:
         """Let an optimiser be recorded, and leave weights and its own state alone where ``stuck`` says so."""
+        from darkclr_ray.networks.kernels.gpu.adam import FlatAdam  # needs Triton
+
         self.recordings.clear()
         self.optimizer = optimizer
-        optimizer.found_inf = self.stuck  # type: ignore[attr-defined]  # what gradient scaling tells fused optimisers
-        for group in optimizer.param_groups:
-            group["capturable"] = True
+        self.adam = FlatAdam(optimizer, self.stuck)
 
     def record(self, inputs: Sequence[Any]) -> Recording:
         """A recording of the step, which has changed nothing yet."""
@@ -168,5 +171,5 @@ class RecordedSteps:
         self.stuck.copy_(hopeless | (self.stuck > 0))
         tally.sums.add_(torch.where(self.stuck == 0, values, 0.0))
         tally.taken.add_(self.stuck == 0)
-        self.training.optimizer.step()
+        self.adam.step()
         return tally

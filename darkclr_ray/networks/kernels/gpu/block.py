@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from darkclr_ray.networks.block import Block
 from darkclr_ray.networks.dropout import Masks
+from darkclr_ray.networks.kernels.gpu.column_sums import added
 from darkclr_ray.networks.layout import Layout
 from darkclr_ray.networks.products import cast_together, linear
 
@@ -163,7 +164,7 @@ class _AddAndNorm(torch.autograd.Function):
             total if mask is None else mask, of_rows, of_branch, parts, count, d, ctx.scale,
             MASKED=mask is not None, **sizes,
         )  # fmt: skip
-        of_weight, of_bias = parts.sum(0)
+        of_weight, of_bias = added(parts.flatten(1), torch.float32).view(2, d)
         return of_rows, of_branch, of_weight, of_bias, None, None, None
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 
 ROWS, COLUMNS = 128, 64
 """Of what a program sums: many small sums fill a GPU better than few long ones."""
+FEW = 16
+"""Columns of a program that sums what those left."""
 
 
 @triton.jit
@@ -20,10 +22,29 @@ def _sums(x, parts, count, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     tl.store(parts + tl.program_id(0) * width + column, tl.sum(values.to(tl.float32), 0), mask=column < width)
 
 
+@triton.jit
+def _total(parts, result, count, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
+    sums = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for begin in range(0, count, ROWS):
+        row = begin + tl.arange(0, ROWS)
+        there = (row < count)[:, None] & (column < width)[None, :]
+        sums += tl.load(parts + row[:, None] * width + column[None, :], mask=there, other=0.0)
+    tl.store(result + column, tl.sum(sums, 0).to(result.dtype.element_ty), mask=column < width)
+
+
 def column_sums(x: Tensor) -> Tensor:
     """(n, m) -> (m,) in the same type, summed in float32 and always in the same order."""
     count, width = x.shape
     programs = triton.cdiv(count, ROWS)
     parts = torch.empty(programs, width, device=x.device)
     _sums[(programs, triton.cdiv(width, COLUMNS))](x.contiguous(), parts, count, width, ROWS=ROWS, COLUMNS=COLUMNS)
-    return parts.sum(0).to(x.dtype)
+    return added(parts, x.dtype)
+
+
+def added(parts: Tensor, dtype: torch.dtype) -> Tensor:
+    """The sum over few rows: float32 (n, m) -> (m,)."""
+    count, width = parts.shape
+    result = torch.empty(width, dtype=dtype, device=parts.device)
+    _total[(triton.cdiv(width, FEW),)](parts, result, count, width, ROWS=ROWS, COLUMNS=FEW)
+    return result
