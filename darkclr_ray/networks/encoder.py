@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ctypes import CDLL
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 from darkclr_ray.networks.block import Block, linear
 from darkclr_ray.networks.dropout import Dropout
 from darkclr_ray.networks.kernels.available import has_kernels
-from darkclr_ray.networks.layout import layout_of
+from darkclr_ray.networks.kernels.cpu import encoder as on_cpu
+from darkclr_ray.networks.layout import layout_of, sums_of_jets
 from darkclr_ray.settings import EncoderSettings
 
 
@@ -67,13 +69,48 @@ class Encoder(nn.Module):
                 seeds it by (seed, epoch, step), so that a resumed training draws the same masks.
             longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
         """
+        kernels = on_cpu.library(self.products) if not constituents.is_cuda and on_cpu.fits(self.settings) else None
+        if kernels is not None:
+            pooled = self._compiled(kernels, constituents, offsets, dropout)
+        else:
+            pooled = self._laid_out(constituents, offsets, dropout, longest)
+        z = pooled
+        for layer in self.head:
+            z = linear(z.to(self.products), layer) if isinstance(layer, nn.Linear) else layer(z)
+        return EncoderOutput(pooled, z.float())
+
+    def _compiled(
+        self, kernels: CDLL, constituents: Tensor, offsets: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """The sum over each jet's constituents, by kernels for a CPU."""
+        settings = self.settings
+        tiles, width = -(-len(constituents) // on_cpu.TILE), max(settings.d_r, settings.d_h)
+        # a jet has rows in as many tiles as it fills, and in one more
+        apart = int(offsets.diff().max()) + 2 * on_cpu.TILE
+        masks = Dropout(
+            settings.dropout,
+            generator,
+            values=tiles * on_cpu.TILE * width,
+            stride=apart * width,
+            uses=3 * len(self.blocks),
+            dtype=torch.int8,
+        )
+        rows = on_cpu.blocks_on_cpu(
+            kernels, self.blocks, self.embedding(constituents), offsets, self.products, (masks.scale, masks.pool, masks.stride)
+        )
+        return sums_of_jets(rows, offsets.diff())
+
+    def _laid_out(
+        self, constituents: Tensor, offsets: Tensor, generator: torch.Generator | None, longest: int | None
+    ) -> Tensor:
+        """The sum over each jet's constituents, on a GPU or by what torch brings."""
         layout = layout_of(offsets, self.settings.heads, constituents.device, longest)
         rows = self.embedding(layout.arrange(constituents))
         fused = rows.is_cuda and has_kernels()
         width = max(self.settings.d_r, self.settings.d_h)
         masks = Dropout(
             self.settings.dropout,
-            dropout,
+            generator,
             values=len(rows) * width,
             stride=layout.longest * width,
             uses=3 * len(self.blocks),
@@ -87,11 +124,7 @@ class Encoder(nn.Module):
         else:
             for block, own in zip(self.blocks, dropouts, strict=True):
                 rows = block(rows, layout, own, self.products)
-        pooled = layout.pool(rows)
-        z = pooled
-        for layer in self.head:
-            z = linear(z.to(self.products), layer) if isinstance(layer, nn.Linear) else layer(z)
-        return EncoderOutput(pooled, z.float())
+        return layout.pool(rows)
 
 
 def head_network(settings: EncoderSettings) -> nn.Sequential:

@@ -100,7 +100,12 @@ class Packed:
         return self.kernel(projected, heads, self.offsets, self.longest)
 
     def pool(self, rows: Tensor) -> Tensor:
-        return torch.segment_reduce(rows, "sum", lengths=self.sizes, unsafe=True)
+        return sums_of_jets(rows, self.sizes)
+
+
+def sums_of_jets(rows: Tensor, sizes: Tensor) -> Tensor:
+    """Sums over the rows of jets that lie end to end: (T, d) and (B,) -> (B, d)."""
+    return torch.segment_reduce(rows, "sum", lengths=sizes, unsafe=True)
 
 
 def layout_of(offsets: Tensor, heads: int, device: torch.device, longest: int | None) -> Layout:

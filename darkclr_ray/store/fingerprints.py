@@ -15,7 +15,7 @@ def code_fingerprint(*modules: str) -> str:
     """Hash (32 hex digits) of the code of modules and of all that they import from their own packages.
 
     An imported package counts with every module in it, since a registry finds its files at run time, and a module with
-    the C source of its name beside it. The packages of ``modules`` and ``darkclr_ray`` itself are followed; other
+    the C source of its name and the headers beside it. The packages of ``modules`` and ``darkclr_ray`` itself are followed; other
     libraries are not (their versions are noted beside each stage). Settings are not followed either: a stage's
     description holds their values. Moving code, or renaming a local variable, changes the hash; a comment or a
     docstring does not.
@@ -29,9 +29,9 @@ def code_fingerprint(*modules: str) -> str:
     content = hashlib.blake2b(digest_size=16)
     for name, path in sorted(_closure(modules).items()):
         content.update(f"{name} {_file_hash(path, path.stat().st_mtime_ns)}\n".encode())
-        compiled = path.with_suffix(".c")
-        if compiled.is_file():
-            content.update(compiled.read_bytes())
+        if path.with_suffix(".c").is_file():
+            for source in (path.with_suffix(".c"), *sorted(path.parent.glob("*.h"))):
+                content.update(source.read_bytes())
     return content.hexdigest()
 
 

@@ -2,56 +2,11 @@
 
    A step of a chain is some twenty small matrix products. Called one by one they take longer to start than to compute,
    and what lies between them goes through memory. Rows do not see each other: a block of them goes through all layers,
-   and all steps of a chain, in one core's cache. A vector holds the same unit of 16 rows, so that layers of any width
-   fill it; a weight is spread over it. Widths are padded to a multiple of UNITS, with zeros.
+   and all steps of a chain, in one core's cache. Widths are padded to a multiple of UNITS, with zeros. */
 
-   With BFLOAT16 products are of pairs of bfloat16, summed in float32; everything between them is float32. */
+#include "lanes.h"
 
 #include <omp.h>
-#include <stdint.h>
-#include <string.h>
-
-#define LANES 16
-#define UNITS 8
-#define INLINE static inline __attribute__((always_inline))
-
-typedef float lanes __attribute__((vector_size(64)));
-typedef uint32_t words __attribute__((vector_size(64)));
-
-#ifdef BFLOAT16
-#include <immintrin.h>
-
-#define PER 2 /* units a value */
-typedef uint32_t weight; /* as many as a value has units */
-typedef uint16_t number; /* one of them */
-typedef words value;
-
-INLINE value pack(lanes even, lanes odd) {
-    const __m512i in_turn = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                                             21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    __m512bh both = _mm512_cvtne2ps_pbh((__m512)odd, (__m512)even);
-    return (value)_mm512_permutexvar_epi16(in_turn, (__m512i)both);
-}
-
-INLINE number rounded(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (number)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-INLINE lanes add_product(lanes sum, weight w, value x) {
-    return (lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32((int)w), (__m512bh)x);
-}
-#else
-#define PER 1
-typedef float weight;
-typedef float number;
-typedef lanes value;
-
-INLINE lanes add_product(lanes sum, weight w, value x) { return sum + w * x; }
-
-INLINE number rounded(float x) { return x; }
-#endif
 
 typedef struct {
     int layers;
@@ -68,40 +23,6 @@ typedef struct {
     lanes *of_slopes;        /* (layers,): the energy's derivative by slopes, of the first vector of rows, the second */
     value *x, *next;
 } workspace;
-
-/* UNITS sums of products, of V vectors each. */
-INLINE void products(int V, const weight *w, int depth, const value *x, const float *bias, lanes (*sums)[2]) {
-    lanes s[UNITS][2];
-#pragma GCC unroll 8
-    for (int u = 0; u < UNITS; u++)
-#pragma GCC unroll 2
-        for (int v = 0; v < V; v++) s[u][v] = (lanes){0} + (bias ? bias[u] : 0.0f);
-    for (int k = 0; k < depth; k++)
-#pragma GCC unroll 8
-        for (int u = 0; u < UNITS; u++)
-#pragma GCC unroll 2
-            for (int v = 0; v < V; v++) s[u][v] = add_product(s[u][v], w[u * depth + k], x[k * V + v]);
-#pragma GCC unroll 8
-    for (int u = 0; u < UNITS; u++)
-#pragma GCC unroll 2
-        for (int v = 0; v < V; v++) sums[u][v] = s[u][v];
-}
-
-/* UNITS units of V vectors, from unit n on, as the products take them. */
-INLINE void put(int V, value *x, int n, lanes (*units)[2]) {
-#if PER == 2
-    for (int u = 0; u < UNITS; u += 2)
-        for (int v = 0; v < V; v++) x[(n + u) / 2 * V + v] = pack(units[u][v], units[u + 1][v]);
-#else
-    for (int u = 0; u < UNITS; u++)
-        for (int v = 0; v < V; v++) x[(n + u) * V + v] = units[u][v];
-#endif
-}
-
-/* a where the condition holds, else b. */
-INLINE lanes where(words condition, lanes a, lanes b) {
-    return (lanes)((condition & (words)a) | (~condition & (words)b));
-}
 
 INLINE void swap(workspace *own) {
     value *x = own->x;
@@ -128,7 +49,8 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
     for (int l = 0; l <= last; l++) {
         const int depth = net->widths[l] / PER, units = net->widths[l + 1];
         for (int n = 0; n < units; n += UNITS) {
-            products(V, w + (size_t)n * depth, depth, own->x, bias + n, sums);
+            start(V, bias + n, sums);
+            products(V, w + (size_t)n * depth, depth, 1, depth, own->x, V, sums);
             for (int u = 0; u < UNITS; u++)
                 for (int v = 0; v < V; v++) {
                     const int place = (n + u) * V + v;
@@ -159,7 +81,8 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
         if (l > 0 && what == SIGNALS)
             for (int v = 0; v < V; v++) own->of_slopes[(l - 1) * V + v] = (lanes){0};
         for (int n = 0; n < units; n += UNITS) {
-            products(V, w + (size_t)n * depth, depth, own->x, NULL, sums);
+            start(V, NULL, sums);
+            products(V, w + (size_t)n * depth, depth, 1, depth, own->x, V, sums);
             for (int u = 0; u < UNITS; u++)
                 for (int v = 0; v < V; v++) {
                     const int place = (n + u) * V + v;

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from darkclr_ray.networks.kernels.available import compiler
 
-FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fopenmp", "-shared", "-fPIC")
+FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC")
 
 
 @cache
@@ -23,11 +23,12 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
     It lies in ``$XDG_CACHE_HOME/darkclr_ray`` (``~/.cache``), under the hash of all that it depends on, so that
     machines of several kinds may share the folder; where that cannot be written, every process compiles it anew.
     """
+    headers = sorted(source.parent.glob("*.h"))
     command = [compiler() or "", *FLAGS, *(f"-D{macro}" for macro in macros), str(source)]
     try:
         version = subprocess.run([command[0], "--version"], capture_output=True, check=True, timeout=60).stdout
         key = hashlib.blake2b(digest_size=16)
-        for part in (source.read_bytes(), version, repr(command[1:-1]).encode(), processor_flags()):
+        for part in (*(file.read_bytes() for file in [source, *headers]), version, repr(command[1:-1]).encode(), processor_flags()):
             key.update(part + b"\0")
         with tempfile.TemporaryDirectory(prefix="darkclr_ray-") as scratch:
             library = cache_folder(Path(scratch)) / f"{source.stem}-{key.hexdigest()}.so"

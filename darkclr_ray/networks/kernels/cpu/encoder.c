@@ -1,0 +1,685 @@
+/* The transformer blocks of an encoder on a CPU, forward and backward, on packed jets.
+
+   Rows (constituents) of all jets lie end to end and are cut into tiles of 32. Everything but attention sees a row alone:
+   a tile goes from one attention to the next in one core's cache. Attention is within jets, each gathered from its tiles,
+   with 16 queries in a vector, in float32. Backward takes GROUP tiles at a time, so that the gradients of weights, which
+   are products over rows, are read and written less often. */
+
+#include "lanes.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+
+#define TILE 32
+#define GROUP 4
+#define DEPTH (TILE / PER) /* terms of a product over the rows of a tile */
+
+typedef lanes pair[2]; /* one feature of a tile */
+
+typedef struct {
+    int layers, d, hidden, heads;
+    long rows, jets, longest;
+    const int64_t *offsets; /* (jets + 1,) */
+    const weight *forward;  /* layer after layer: projection (3 d, d), output (d, d), first (hidden, d), second (d, hidden) */
+    const weight *backward; /* each of them transposed */
+    const float *vectors;   /* layer after layer: their biases, then weight and bias of both layer norms */
+    float scale, eps;       /* of what survives a dropout; of layer norms */
+    const int8_t *masks;    /* -1 or 0 for each value, the third dropout of a layer `shift` after the second; or NULL */
+    long shift;
+    const float *given; /* (rows, d) */
+    float *result;      /* (rows, d) */
+    int kept;           /* layers that what is kept is kept of, or 1 where nothing is */
+    pair *x;            /* (tiles, d): rows as they are now */
+    pair *totals;       /* (1 + 2 kept, tiles, d): the rows given, then what enters the layer norms */
+    value *projected;   /* (kept, tiles, 3 d), in values of PER features, as all that follow */
+    value *mixed;       /* (kept, tiles, d) */
+    value *fed;         /* (kept, tiles, hidden): between the layers of the feed-forward network */
+    /* backward alone */
+    const float *of_result; /* (rows, d) */
+    float *of_given;        /* (rows, d) */
+    value *of_mixed;        /* (tiles, d) */
+    value *of_projected;    /* (tiles, 3 d) */
+    float *of_weights;      /* (threads, as `forward`) */
+    float *of_vectors;      /* (threads, as `vectors`) */
+} job;
+
+/* ---- rows, tiles and vectors ---- */
+
+/* Of two vectors, lanes i from the first and i ^ by from the second, in the place of the lanes that i & by tells apart. */
+#define LOW(i, by) ((i) & (by) ? LANES + ((i) ^ (by)) : (i))
+#define HIGH(i, by) ((i) & (by) ? LANES + (i) : (i) ^ (by))
+#define ALL(of, by)                                                                                                    \
+    {of(0, by), of(1, by), of(2, by),  of(3, by),  of(4, by),  of(5, by),  of(6, by),  of(7, by),                      \
+     of(8, by), of(9, by), of(10, by), of(11, by), of(12, by), of(13, by), of(14, by), of(15, by)}
+
+INLINE void exchange(lanes *m, int by, words low, words high) {
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        if (!(i & by)) {
+            lanes a = m[i], b = m[i | by];
+            m[i] = __builtin_shuffle(a, b, low);
+            m[i | by] = __builtin_shuffle(a, b, high);
+        }
+}
+
+/* 16 vectors as a matrix, transposed. */
+INLINE void transpose(lanes *m) {
+    exchange(m, 1, (words)ALL(LOW, 1), (words)ALL(HIGH, 1));
+    exchange(m, 2, (words)ALL(LOW, 2), (words)ALL(HIGH, 2));
+    exchange(m, 4, (words)ALL(LOW, 4), (words)ALL(HIGH, 4));
+    exchange(m, 8, (words)ALL(LOW, 8), (words)ALL(HIGH, 8));
+}
+
+INLINE long tiles_of(const job *j) { return (j->rows + TILE - 1) / TILE; }
+
+/* (rows, d) to the tile, zero where there are no rows. */
+INLINE void load(const job *j, const float *rows, long tile, pair *x) {
+    for (int v = 0; v < 2; v++)
+        for (int f = 0; f < j->d; f += LANES) {
+            lanes m[LANES];
+            for (int i = 0; i < LANES; i++) {
+                long row = tile * TILE + v * LANES + i;
+                if (row < j->rows)
+                    memcpy(&m[i], rows + row * j->d + f, sizeof m[i]);
+                else
+                    m[i] = (lanes){0};
+            }
+            transpose(m);
+            for (int i = 0; i < LANES; i++) x[f + i][v] = m[i];
+        }
+}
+
+INLINE void store(const job *j, float *rows, long tile, pair *x) {
+    for (int v = 0; v < 2; v++)
+        for (int f = 0; f < j->d; f += LANES) {
+            lanes m[LANES];
+            for (int i = 0; i < LANES; i++) m[i] = x[f + i][v];
+            transpose(m);
+            for (int i = 0; i < LANES; i++) {
+                long row = tile * TILE + v * LANES + i;
+                if (row < j->rows) memcpy(rows + row * j->d + f, &m[i], sizeof m[i]);
+            }
+        }
+}
+
+/* Features f, f + 1, ... (PER of them) of what is packed. */
+INLINE void unpack(value x, lanes *features) {
+#if PER == 2
+    features[0] = (lanes)(x << 16);
+    features[1] = (lanes)(x & 0xffff0000u);
+#else
+    features[0] = x;
+#endif
+}
+
+INLINE float sum(pair x) {
+    lanes both = x[0] + x[1];
+    float total = 0;
+    for (int i = 0; i < LANES; i++) total += both[i];
+    return total;
+}
+
+/* A feature of a tile as weights of a product over its rows. */
+INLINE void over_rows(pair x, weight *w) {
+#if PER == 2
+    __m512bh both = _mm512_cvtne2ps_pbh((__m512)x[1], (__m512)x[0]);
+    memcpy(w, &both, sizeof both);
+#else
+    memcpy(w, x, 2 * sizeof *x);
+#endif
+}
+
+/* 16 features of a tile, given one after the other, as the vectors of a product over its rows, `next` apart. */
+INLINE void across_rows(pair *x, value *place, long next) {
+    for (int v = 0; v < 2; v++) {
+        lanes m[LANES];
+        for (int i = 0; i < LANES; i++) m[i] = x[i][v];
+        transpose(m);
+        for (int i = 0; i < LANES / PER; i++)
+#if PER == 2
+            place[(v * LANES / PER + i) * next] = pack(m[2 * i], m[2 * i + 1]);
+#else
+            place[(v * LANES / PER + i) * next] = m[i];
+#endif
+    }
+}
+
+/* The same of features that are packed, any multiple of 32 of them. */
+INLINE void across_rows_packed(const value *x, int features, value *place) {
+    const long next = features / LANES;
+    for (int f = 0; f < features; f += LANES * PER)
+        for (int v = 0; v < 2; v++) {
+            lanes m[LANES];
+            for (int i = 0; i < LANES; i++) m[i] = (lanes)x[(f / PER + i) * 2 + v];
+            transpose(m);
+            value *target = place + v * LANES / PER * next + f / LANES;
+#if PER == 2
+            typedef uint16_t halves __attribute__((vector_size(64)));
+            const halves first = {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39,
+                                  8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+            for (int i = 0; i < LANES / 2; i++, target += next) {
+                halves even = (halves)m[2 * i], odd = (halves)m[2 * i + 1];
+                target[0] = (value)__builtin_shuffle(even, odd, first);
+                target[1] = (value)__builtin_shuffle(even, odd, first + 16);
+            }
+#else
+            for (int i = 0; i < LANES; i++, target += next) target[0] = m[i];
+#endif
+        }
+}
+
+INLINE void across_rows_all(pair *x, int features, value *place) {
+    for (int f = 0; f < features; f += LANES) across_rows(x + f, place + f / LANES, features / LANES);
+}
+
+INLINE void pack_all(pair *x, int features, value *packed) {
+    for (int f = 0; f < features; f += UNITS) put(2, packed, f, x + f);
+}
+
+/* `scale` times what the mask of a feature lets through. */
+INLINE void drop(const job *j, int use, long tile, int feature, int width, pair x) {
+    if (!j->masks) return;
+    for (int v = 0; v < 2; v++) {
+        typedef int8_t bytes __attribute__((vector_size(16)));
+        bytes mask;
+        memcpy(&mask, j->masks + use * j->shift + (tile * width + feature) * TILE + v * LANES, sizeof mask);
+        x[v] = (lanes)((words)(x[v] * j->scale) & (words)__builtin_convertvector(mask, int __attribute__((vector_size(64)))));
+    }
+}
+
+/* ---- where a layer's parameters and what is kept of it lie ---- */
+
+typedef struct {
+    long projection, output, first, second, all;
+} weights_of;
+
+INLINE weights_of places(const job *j) {
+    long d = j->d, h = j->hidden;
+    return (weights_of){0, 3 * d * d, 4 * d * d, 4 * d * d + h * d, 4 * d * d + 2 * h * d};
+}
+
+typedef struct {
+    long projection, output, first, second, norm1, norm2, all;
+} vectors_of;
+
+INLINE vectors_of vector_places(const job *j) {
+    long d = j->d, h = j->hidden;
+    return (vectors_of){0, 3 * d, 4 * d, 4 * d + h, 5 * d + h, 7 * d + h, 9 * d + h};
+}
+
+INLINE const weight *forward_of(const job *j, int layer, long place) {
+    return j->forward + (layer * places(j).all + place) / PER;
+}
+
+INLINE const weight *backward_of(const job *j, int layer, long place) {
+    return j->backward + (layer * places(j).all + place) / PER;
+}
+
+INLINE int slot(const job *j, int layer) { return layer % j->kept; }
+
+INLINE pair *total_of(const job *j, int layer, int norm, long tile) {
+    return j->totals + ((1 + 2 * slot(j, layer) + norm) * tiles_of(j) + tile) * j->d;
+}
+
+INLINE value *of_tile(value *x, const job *j, int layer, long tile, long features) {
+    return x + (slot(j, layer) * tiles_of(j) + tile) * features / PER * 2;
+}
+
+/* ---- layer norm ---- */
+
+INLINE void moments(const pair *x, int d, float eps, lanes *mean, lanes *inverse) {
+    for (int v = 0; v < 2; v++) {
+        lanes total = {0}, squares = {0};
+        for (int f = 0; f < d; f++) total += x[f][v];
+        mean[v] = total / (float)d;
+        for (int f = 0; f < d; f++) squares += (x[f][v] - mean[v]) * (x[f][v] - mean[v]);
+        squares = squares / (float)d + eps;
+        for (int i = 0; i < LANES; i++) inverse[v][i] = 1.0f / sqrtf(squares[i]);
+    }
+}
+
+/* `vectors`: weight (d,) and bias (d,). */
+INLINE void norm(const pair *x, int d, float eps, const float *vectors, pair *result) {
+    lanes mean[2], inverse[2];
+    moments(x, d, eps, mean, inverse);
+    for (int f = 0; f < d; f++)
+        for (int v = 0; v < 2; v++) result[f][v] = (x[f][v] - mean[v]) * inverse[v] * vectors[f] + vectors[d + f];
+}
+
+/* From the gradient of the result to that of x, in place; sums for weight and bias. */
+INLINE void norm_backward(const pair *x, int d, float eps, const float *vectors, pair *gradient, float *of_vectors) {
+    lanes mean[2], inverse[2], first[2] = {{0}, {0}}, second[2] = {{0}, {0}};
+    moments(x, d, eps, mean, inverse);
+    for (int f = 0; f < d; f++) {
+        pair by_weight;
+        for (int v = 0; v < 2; v++) {
+            lanes normed = (x[f][v] - mean[v]) * inverse[v];
+            by_weight[v] = gradient[f][v] * normed;
+            first[v] += gradient[f][v] * vectors[f];
+            second[v] += by_weight[v] * vectors[f];
+        }
+        of_vectors[f] += sum(by_weight);
+        of_vectors[d + f] += sum(gradient[f]);
+    }
+    for (int f = 0; f < d; f++)
+        for (int v = 0; v < 2; v++) {
+            lanes normed = (x[f][v] - mean[v]) * inverse[v];
+            gradient[f][v] = (gradient[f][v] * vectors[f] - (first[v] + normed * second[v]) / (float)d) * inverse[v];
+        }
+}
+
+/* ---- what happens to a tile ---- */
+
+INLINE void project(const job *j, int layer, long tile, const pair *x) {
+    const int d = j->d;
+    const weight *w = forward_of(j, layer, places(j).projection);
+    const float *bias = j->vectors + layer * vector_places(j).all + vector_places(j).projection;
+    value packed[d / PER * 2], *projected = of_tile(j->projected, j, layer, tile, 3 * d);
+    pack_all((pair *)x, d, packed);
+    for (int n = 0; n < 3 * d; n += UNITS) {
+        pair sums[UNITS];
+        start(2, bias + n, sums);
+        products(2, w + (long)n * d / PER, d / PER, 1, d / PER, packed, 2, sums);
+        put(2, projected, n, sums);
+    }
+}
+
+INLINE void after_attention(const job *j, int layer, long tile) {
+    const int d = j->d, hidden = j->hidden;
+    const weights_of w = places(j);
+    const vectors_of b = vector_places(j);
+    const float *vectors = j->vectors + layer * b.all;
+    pair *x = j->x + tile * d, sums[UNITS], total[d];
+    value packed[d / PER * 2], fed[hidden / PER * 2]; /* what is kept is copied: it goes far away */
+    for (int n = 0; n < d; n += UNITS) {
+        start(2, vectors + b.output + n, sums);
+        products(2, forward_of(j, layer, w.output + (long)n * d), d / PER, 1, d / PER,
+                 of_tile(j->mixed, j, layer, tile, d), 2, sums);
+        for (int u = 0; u < UNITS; u++) {
+            drop(j, 3 * layer, tile, n + u, d, sums[u]);
+            for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
+        }
+    }
+    memcpy(total_of(j, layer, 0, tile), total, sizeof total);
+    norm(total, d, j->eps, vectors + b.norm1, x);
+    pack_all(x, d, packed);
+    for (int n = 0; n < hidden; n += UNITS) {
+        start(2, vectors + b.first + n, sums);
+        products(2, forward_of(j, layer, w.first + (long)n * d), d / PER, 1, d / PER, packed, 2, sums);
+        for (int u = 0; u < UNITS; u++) {
+            for (int v = 0; v < 2; v++) sums[u][v] = where((words)(sums[u][v] > 0), sums[u][v], (lanes){0});
+            drop(j, 3 * layer + 1, tile, n + u, hidden, sums[u]);
+        }
+        put(2, fed, n, sums);
+    }
+    memcpy(of_tile(j->fed, j, layer, tile, hidden), fed, sizeof fed);
+    for (int n = 0; n < d; n += UNITS) {
+        start(2, vectors + b.second + n, sums);
+        products(2, forward_of(j, layer, w.second + (long)n * hidden), hidden / PER, 1, hidden / PER, fed, 2, sums);
+        for (int u = 0; u < UNITS; u++) {
+            drop(j, 3 * layer + 2, tile, n + u, d, sums[u]);
+            for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
+        }
+    }
+    memcpy(total_of(j, layer, 1, tile), total, sizeof total);
+    norm(total, d, j->eps, vectors + b.norm2, x);
+}
+
+/* Memory for the gradients of weights: of a layer (out, in) the gradient of what leaves it, as weights, and what enters
+   it, as vectors, for each row of a group of tiles. */
+typedef struct {
+    weight *out;
+    value *in;
+} signals;
+
+INLINE void add_block(int V, const weight *w, int unit, int terms, const value *x, int next, float *place, long apart) {
+    pair sums[UNITS];
+    for (int u = 0; u < UNITS; u++) memcpy(sums[u], place + u * apart, V * sizeof(lanes));
+    products(V, w, unit, 1, terms, x, next, sums);
+    for (int u = 0; u < UNITS; u++) memcpy(place + u * apart, sums[u], V * sizeof(lanes));
+}
+
+INLINE void add_gradient(const signals *own, int out, int in, int tiles, float *of_weights) {
+    const int terms = tiles * DEPTH, most = GROUP * DEPTH, vectors = in / LANES;
+    for (int n = 0; n < out; n += UNITS) {
+        const weight *w = own->out + (long)n * most;
+        float *place = of_weights + (long)n * in;
+        int k = 0;
+        for (; k + 1 < vectors; k += 2) add_block(2, w, most, terms, own->in + k, vectors, place + k * LANES, in);
+        if (k < vectors) add_block(1, w, most, terms, own->in + k, vectors, place + k * LANES, in);
+    }
+}
+
+INLINE signals signals_from(void **memory, int out, int in) {
+    signals own = {*memory, (value *)((char *)*memory + (long)out * GROUP * DEPTH * sizeof(weight))};
+    *memory = own.in + (long)GROUP * DEPTH * (in / LANES);
+    return own;
+}
+
+/* From the gradient of a layer's result, in j->x, to that of its rows past the attention, and of what was mixed. */
+static void feed_backward(const job *j, int layer, long tile, int place, signals *second, signals *first, signals *output,
+                          float *of_vectors) {
+    const int d = j->d, hidden = j->hidden, most = GROUP * DEPTH;
+    const weights_of w = places(j);
+    const vectors_of b = vector_places(j);
+    const float *vectors = j->vectors + layer * b.all;
+    pair *gradient = j->x + tile * d, *total = total_of(j, layer, 0, tile), sums[UNITS], own[d];
+    value *fed = of_tile(j->fed, j, layer, tile, hidden), packed[d / PER * 2], wide[hidden / PER * 2];
+    of_vectors += layer * b.all;
+
+    norm_backward(total_of(j, layer, 1, tile), d, j->eps, vectors + b.norm2, gradient, of_vectors + b.norm2);
+    memcpy(own, gradient, sizeof own);
+    for (int f = 0; f < d; f++) {
+        drop(j, 3 * layer + 2, tile, f, d, own[f]);
+        of_vectors[b.second + f] += sum(own[f]);
+        over_rows(own[f], second->out + (long)f * most + place * DEPTH);
+    }
+    pack_all(own, d, packed);
+    across_rows_packed(fed, hidden, second->in + (long)place * DEPTH * (hidden / LANES));
+    for (int n = 0; n < hidden; n += UNITS) {
+        start(2, NULL, sums);
+        products(2, backward_of(j, layer, w.second + (long)n * d), d / PER, 1, d / PER, packed, 2, sums);
+        for (int u = 0; u < UNITS; u++) {
+            for (int v = 0; v < 2; v++) {
+                lanes parts[PER];
+                unpack(fed[(n + u) / PER * 2 + v], parts);
+                sums[u][v] = where((words)(parts[u % PER] > 0), sums[u][v] * j->scale, (lanes){0});
+            }
+            of_vectors[b.first + n + u] += sum(sums[u]);
+            over_rows(sums[u], first->out + (long)(n + u) * most + place * DEPTH);
+        }
+        put(2, wide, n, sums);
+    }
+    for (int n = 0; n < d; n += UNITS) {
+        products(2, backward_of(j, layer, w.first + (long)n * hidden), hidden / PER, 1, hidden / PER, wide, 2, gradient + n);
+    }
+    norm(total, d, j->eps, vectors + b.norm1, own);
+    across_rows_all(own, d, first->in + (long)place * DEPTH * (d / LANES));
+
+    norm_backward(total, d, j->eps, vectors + b.norm1, gradient, of_vectors + b.norm1);
+    memcpy(own, gradient, sizeof own);
+    for (int f = 0; f < d; f++) {
+        drop(j, 3 * layer, tile, f, d, own[f]);
+        of_vectors[b.output + f] += sum(own[f]);
+        over_rows(own[f], output->out + (long)f * most + place * DEPTH);
+    }
+    pack_all(own, d, packed);
+    across_rows_packed(of_tile(j->mixed, j, layer, tile, d), d, output->in + (long)place * DEPTH * (d / LANES));
+    value *of_mixed = j->of_mixed + tile * d / PER * 2;
+    for (int n = 0; n < d; n += UNITS) {
+        start(2, NULL, sums);
+        products(2, backward_of(j, layer, w.output + (long)n * d), d / PER, 1, d / PER, packed, 2, sums);
+        put(2, of_mixed, n, sums);
+    }
+}
+
+/* Adds to the gradient of a layer's rows, in j->x, what came through its attention. */
+static void project_backward(const job *j, int layer, long tile, int place, signals *projection, float *of_vectors) {
+    const int d = j->d, most = GROUP * DEPTH;
+    const vectors_of b = vector_places(j);
+    pair *gradient = j->x + tile * d, own[d];
+    const value *of_projected = j->of_projected + tile * 3 * d / PER * 2;
+    of_vectors += layer * b.all + b.projection;
+    for (int f = 0; f < 3 * d; f += PER) {
+        pair both[PER];
+        for (int v = 0; v < 2; v++) {
+            lanes parts[PER];
+            unpack(of_projected[f / PER * 2 + v], parts);
+            for (int p = 0; p < PER; p++) both[p][v] = parts[p];
+        }
+        for (int p = 0; p < PER; p++) {
+            of_vectors[f + p] += sum(both[p]);
+            over_rows(both[p], projection->out + (long)(f + p) * most + place * DEPTH);
+        }
+    }
+    const pair *rows = j->totals + tile * d;
+    if (layer > 0) {
+        norm(total_of(j, layer - 1, 1, tile), d, j->eps, j->vectors + (layer - 1) * b.all + b.norm2, own);
+        rows = own;
+    }
+    across_rows_all((pair *)rows, d, projection->in + (long)place * DEPTH * (d / LANES));
+    for (int n = 0; n < d; n += UNITS)
+        products(2, backward_of(j, layer, places(j).projection + (long)n * 3 * d), 3 * d / PER, 1, 3 * d / PER,
+                 of_projected, 2, gradient + n);
+}
+
+/* ---- attention within a jet ---- */
+
+INLINE lanes exponential(lanes x) {
+    x = where((words)(x > -87.0f), x, (lanes){0} - 87.0f);
+    lanes shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
+    lanes r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    lanes p = (lanes){0} + 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    return (lanes)((words)p + ((words)shifted << 23));
+}
+
+/* Rows first, ..., first + count - 1 of tiles with so many features, to vectors of one feature after the other, `apart`
+   floats from each other. Behind the last row there is whatever it may be. */
+INLINE void gather(const value *tiles, int features, long first, long count, float *place, long apart) {
+    for (long done = 0; done < count;) {
+        const long tile = (first + done) / TILE, lane = (first + done) % TILE, here = TILE - lane;
+        const uint32_t *source = (const uint32_t *)(tiles + tile * (features / PER) * 2) + lane;
+        for (int f = 0; f < features; f += PER, source += TILE)
+            for (long part = 0; part < here && part < count - done; part += LANES) {
+                value x;
+                lanes parts[PER];
+                memcpy(&x, source + part, sizeof x);
+                unpack(x, parts);
+                for (int p = 0; p < PER; p++) memcpy(place + (f + p) * apart + done + part, &parts[p], sizeof parts[p]);
+            }
+        done += here;
+    }
+}
+
+/* The way back. */
+INLINE void scatter(value *tiles, int features, long first, long count, const float *place, long apart) {
+    for (long done = 0; done < count;) {
+        const long tile = (first + done) / TILE, lane = (first + done) % TILE;
+        const long here = TILE - lane < count - done ? TILE - lane : count - done;
+        uint32_t *target = (uint32_t *)(tiles + tile * (features / PER) * 2) + lane;
+        for (int f = 0; f < features; f += PER, target += TILE)
+            for (long part = 0; part < here; part += LANES) {
+                value x;
+                lanes parts[PER];
+                for (int p = 0; p < PER; p++) memcpy(&parts[p], place + (f + p) * apart + done + part, sizeof parts[p]);
+#if PER == 2
+                x = pack(parts[0], parts[1]);
+#else
+                x = parts[0];
+#endif
+                if (here - part >= LANES)
+                    memcpy(target + part, &x, sizeof x);
+                else
+                    memcpy(target + part, &x, (here - part) * sizeof(uint32_t));
+            }
+        done += here;
+    }
+}
+
+INLINE void combine_some(int V, int units, const float *w, long unit, long step, int terms, const float *x, long apart,
+                         float *result) {
+    for (int n = 0; n < units; n += UNITS) {
+        pair sums[UNITS];
+        start(V, NULL, sums);
+        float_products(V, w + n * unit, unit, step, terms, (const lanes *)x, apart / LANES, sums);
+        for (int u = 0; u < UNITS; u++) memcpy(result + (n + u) * apart, sums[u], V * sizeof(lanes));
+    }
+}
+
+/* result (units, rows) from x (terms, rows), so many vectors of rows: sums over terms of w[unit, term] x[term, rows]. */
+INLINE void combine(int units, const float *w, long unit, long step, int terms, const float *x, long apart, int vectors,
+                    float *result) {
+    int v = 0;
+    for (; v + 1 < vectors; v += 2)
+        combine_some(2, units, w, unit, step, terms, x + v * LANES, apart, result + v * LANES);
+    if (v < vectors) combine_some(1, units, w, unit, step, terms, x + v * LANES, apart, result + v * LANES);
+}
+
+/* Attention's weights of a head: (keys, queries), each `apart` floats from the next. */
+INLINE void attend(const float *q, const float *k, int width, long count, long apart, float scale, float *weights) {
+    const int vectors = (int)((count + LANES - 1) / LANES);
+    combine((int)((count + UNITS - 1) / UNITS * UNITS), k, 1, apart, width, q, apart, vectors, weights);
+    for (int v = 0; v < vectors; v++) {
+        lanes *w = (lanes *)(weights + v * LANES), largest = w[0], total = {0};
+        const long next = apart / LANES;
+        for (long i = 1; i < count; i++) largest = where((words)(w[i * next] > largest), w[i * next], largest);
+        for (long i = 0; i < count; i++) total += w[i * next] = exponential((w[i * next] - largest) * scale);
+        total = 1.0f / total;
+        for (long i = 0; i < count; i++) w[i * next] *= total;
+    }
+}
+
+/* (count, count) from one place to another, its axes exchanged. */
+INLINE void exchanged(const float *from, float *to, int vectors, long apart) {
+    for (int a = 0; a < vectors; a++)
+        for (int b = 0; b < vectors; b++) {
+            lanes m[LANES];
+            for (int i = 0; i < LANES; i++) memcpy(&m[i], from + (a * LANES + i) * apart + b * LANES, sizeof m[i]);
+            transpose(m);
+            for (int i = 0; i < LANES; i++) memcpy(to + (b * LANES + i) * apart + a * LANES, &m[i], sizeof m[i]);
+        }
+}
+
+/* Floats from one feature of a jet to the next in a thread's memory: its rows, and room to write a vector too much. */
+INLINE long apart_of(const job *j) { return (j->longest + 2 * LANES - 1) / LANES * LANES; }
+
+static void attention(const job *j, int layer, long jet, float *memory) {
+    const int d = j->d, width = d / j->heads;
+    const long first = j->offsets[jet], count = j->offsets[jet + 1] - first, apart = apart_of(j);
+    float *projected = memory, *weights = projected + 3 * d * apart, *mixed = weights + apart * apart;
+    const int vectors = (int)((count + LANES - 1) / LANES);
+    gather(of_tile(j->projected, j, layer, 0, 3 * d), 3 * d, first, count, projected, apart);
+    for (int head = 0; head < j->heads; head++) {
+        const float *q = projected + head * width * apart, *k = q + d * apart, *v = k + d * apart;
+        attend(q, k, width, count, apart, 1.0f / sqrtf((float)width), weights);
+        combine(width, v, apart, 1, (int)count, weights, apart, vectors, mixed + head * width * apart);
+    }
+    scatter(of_tile(j->mixed, j, layer, 0, d), d, first, count, mixed, apart);
+}
+
+static void attention_backward(const job *j, int layer, long jet, float *memory) {
+    const int d = j->d, width = d / j->heads;
+    const long first = j->offsets[jet], count = j->offsets[jet + 1] - first, apart = apart_of(j);
+    float *projected = memory, *of_mixed = projected + 3 * d * apart, *of_projected = of_mixed + d * apart;
+    float *weights = of_projected + 3 * d * apart, *of_weights = weights + apart * apart;
+    float *turned = of_weights + apart * apart;
+    const int vectors = (int)((count + LANES - 1) / LANES);
+    const float scale = 1.0f / sqrtf((float)width);
+    const long next = apart / LANES;
+    gather(of_tile(j->projected, j, layer, 0, 3 * d), 3 * d, first, count, projected, apart);
+    gather(j->of_mixed, d, first, count, of_mixed, apart);
+    for (int head = 0; head < j->heads; head++) {
+        const float *q = projected + head * width * apart, *k = q + d * apart, *v = k + d * apart;
+        const float *of_out = of_mixed + head * width * apart;
+        float *of_q = of_projected + head * width * apart, *of_k = of_q + d * apart, *of_v = of_k + d * apart;
+        attend(q, k, width, count, apart, scale, weights);
+        combine((int)((count + UNITS - 1) / UNITS * UNITS), v, 1, apart, width, of_out, apart, vectors, of_weights);
+        exchanged(weights, turned, vectors, apart);
+        combine(width, of_out, apart, 1, (int)count, turned, apart, vectors, of_v);
+        for (int vector = 0; vector < vectors; vector++) {
+            lanes *w = (lanes *)(weights + vector * LANES), *g = (lanes *)(of_weights + vector * LANES), total = {0};
+            for (long i = 0; i < count; i++) total += w[i * next] * g[i * next];
+            for (long i = 0; i < count; i++) g[i * next] = w[i * next] * (g[i * next] - total) * scale;
+        }
+        combine(width, k, apart, 1, (int)count, of_weights, apart, vectors, of_q);
+        exchanged(of_weights, turned, vectors, apart);
+        combine(width, q, apart, 1, (int)count, turned, apart, vectors, of_k);
+    }
+    scatter(j->of_projected, 3 * d, first, count, of_projected, apart);
+}
+
+/* ---- all layers ---- */
+
+/* Floats that a thread needs. */
+long memory_of(const job *j) {
+    const long apart = apart_of(j), d = j->d, hidden = j->hidden;
+    const long jet = (7 * d + 3 * apart) * apart;
+    const long group = (long)GROUP * TILE * (3 * d + d + d + hidden + hidden + d + d + d);
+    return (jet > group ? jet : group) + 64;
+}
+
+void forward(const job *j, float *memory, int threads) {
+    const long tiles = tiles_of(j), size = memory_of(j);
+    const int d = j->d;
+#pragma omp parallel num_threads(threads)
+    {
+        float *own = memory + size * omp_get_thread_num();
+#pragma omp for schedule(static)
+        for (long tile = 0; tile < tiles; tile++) {
+            load(j, j->given, tile, j->x + tile * d);
+            if (j->kept == j->layers) memcpy(j->totals + tile * d, j->x + tile * d, d * sizeof(pair));
+            project(j, 0, tile, j->x + tile * d);
+        }
+        for (int layer = 0; layer < j->layers; layer++) {
+            if (omp_get_thread_num() == 0) /* rows of no jet */
+                memset(of_tile(j->mixed, j, layer, tiles - 1, d), 0, d / PER * 2 * sizeof(value));
+#pragma omp barrier
+#pragma omp for schedule(dynamic, 4)
+            for (long jet = 0; jet < j->jets; jet++) attention(j, layer, jet, own);
+#pragma omp for schedule(static)
+            for (long tile = 0; tile < tiles; tile++) {
+                after_attention(j, layer, tile);
+                if (layer + 1 < j->layers)
+                    project(j, layer + 1, tile, j->x + tile * d);
+                else
+                    store(j, j->result, tile, j->x + tile * d);
+            }
+        }
+    }
+}
+
+void backward(const job *j, float *memory, int threads) {
+    const long tiles = tiles_of(j), size = memory_of(j), groups = (tiles + GROUP - 1) / GROUP;
+    const int d = j->d, hidden = j->hidden;
+    const weights_of w = places(j);
+    memset(j->of_projected + (tiles - 1) * 3 * d / PER * 2, 0, 3 * d / PER * 2 * sizeof(value));
+#pragma omp parallel num_threads(threads)
+    {
+        const int thread = omp_get_thread_num();
+        float *own = memory + size * thread;
+        float *of_weights = j->of_weights + thread * j->layers * w.all;
+        float *of_vectors = j->of_vectors + thread * j->layers * vector_places(j).all;
+        for (int layer = j->layers; layer >= 0; layer--) {
+            /* always the same groups to the same thread: sums do not depend on who was faster */
+#pragma omp for schedule(static)
+            for (long group = 0; group < groups; group++) {
+                const int there = (int)(tiles - group * GROUP < GROUP ? tiles - group * GROUP : GROUP);
+                void *place = own;
+                if (layer < j->layers) {
+                    signals projection = signals_from(&place, 3 * d, d);
+                    for (int i = 0; i < there; i++)
+                        project_backward(j, layer, group * GROUP + i, i, &projection, of_vectors);
+                    add_gradient(&projection, 3 * d, d, there, of_weights + layer * w.all + w.projection);
+                } else {
+                    for (int i = 0; i < there; i++)
+                        load(j, j->of_result, group * GROUP + i, j->x + (group * GROUP + i) * d);
+                }
+                if (layer > 0) {
+                    place = own;
+                    signals second = signals_from(&place, d, hidden), first = signals_from(&place, hidden, d);
+                    signals output = signals_from(&place, d, d);
+                    for (int i = 0; i < there; i++)
+                        feed_backward(j, layer - 1, group * GROUP + i, i, &second, &first, &output, of_vectors);
+                    float *of_layer = of_weights + (layer - 1) * w.all;
+                    add_gradient(&second, d, hidden, there, of_layer + w.second);
+                    add_gradient(&first, hidden, d, there, of_layer + w.first);
+                    add_gradient(&output, d, d, there, of_layer + w.output);
+                } else {
+                    for (int i = 0; i < there; i++)
+                        store(j, j->of_given, group * GROUP + i, j->x + (group * GROUP + i) * d);
+                }
+            }
+            if (layer > 0) {
+#pragma omp for schedule(dynamic, 4)
+                for (long jet = 0; jet < j->jets; jet++) attention_backward(j, layer - 1, jet, own);
+            }
+        }
+    }
+}

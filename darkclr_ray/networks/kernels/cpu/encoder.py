@@ -1,0 +1,194 @@
+"""The transformer blocks of an encoder on a CPU; the work is done in encoder.c."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from darkclr_ray.networks.kernels.cpu.compiled import compiled
+from darkclr_ray.settings import EncoderSettings
+
+if TYPE_CHECKING:
+    from darkclr_ray.networks.block import Block
+
+TILE = 32
+"""Rows a tile."""
+SLACK = 64
+"""Bytes, or more, behind the last tile that may be read, though nothing is done with them."""
+SPARE = 2
+"""Forward passes whose memory is kept for those to come."""
+
+
+class _Job(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int) for name in ("layers", "d", "hidden", "heads")),
+        *((name, ctypes.c_long) for name in ("rows", "jets", "longest")),
+        *((name, ctypes.c_void_p) for name in ("offsets", "forward", "backward", "vectors")),
+        ("scale", ctypes.c_float),
+        ("eps", ctypes.c_float),
+        ("masks", ctypes.c_void_p),
+        ("shift", ctypes.c_long),
+        ("given", ctypes.c_void_p),
+        ("result", ctypes.c_void_p),
+        ("kept", ctypes.c_int),
+        *((name, ctypes.c_void_p) for name in ("x", "totals", "projected", "mixed", "fed")),
+        *((name, ctypes.c_void_p) for name in ("of_result", "of_given", "of_mixed", "of_projected")),
+        ("of_weights", ctypes.c_void_p),
+        ("of_vectors", ctypes.c_void_p),
+    )
+
+
+def library(products: torch.dtype) -> ctypes.CDLL | None:
+    """The compiled kernels for products of a type, if they can be had here and nothing that torch brings is faster."""
+    source = Path(__file__).with_name("encoder.c")
+    if products == torch.bfloat16 and torch.cpu._is_avx512_bf16_supported() and not torch.cpu._is_amx_tile_supported():
+        return compiled(source, "BFLOAT16")
+    return compiled(source) if products == torch.float32 else None
+
+
+def fits(settings: EncoderSettings) -> bool:
+    """Whether the kernels know encoders of these sizes: whole pairs of vectors of 16 features, heads of 8 or a multiple."""
+    return settings.d_r % 32 == 0 and settings.d_h % 32 == 0 and settings.d_r // settings.heads % 8 == 0
+
+
+def blocks_on_cpu(
+    kernels: ctypes.CDLL,
+    blocks: Sequence[Block],
+    rows: Tensor,
+    offsets: Tensor,
+    products: torch.dtype,
+    masks: tuple[float, Tensor | None, int],
+) -> Tensor:
+    """All blocks, one after the other: float32 (T, d_r) -> float32 (T, d_r).
+
+    Args:
+        kernels: see `library`.
+        blocks: of sizes that `fits`.
+        rows: of all jets, one after the other.
+        offsets: int64 (B + 1,), jet i owns rows offsets[i] to offsets[i + 1].
+        products: float32 or bfloat16.
+        masks: by what surviving values are multiplied, and a mask of -1 and 0 (or none) for the values of all tiles of
+            32 rows, ordered (tile, feature, row); that of dropout i begins at i times the third number.
+    """
+    matrices, vectors = parameters(blocks)
+    result: Tensor = _Blocks.apply(kernels, blocks[0], rows, offsets, products, masks, len(blocks), *matrices, *vectors)  # type: ignore[no-untyped-call]
+    return result
+
+
+def parameters(blocks: Sequence[Block]) -> tuple[list[Tensor], list[Tensor]]:
+    """Matrices and vectors of all blocks in the order of the kernels."""
+    matrices, vectors = [], []
+    for block in blocks:
+        linear: list[nn.Linear] = [block.attention_in, block.attention_out, block.feed_in, block.feed_out]
+        matrices += [layer.weight for layer in linear]
+        vectors += [layer.bias for layer in linear]
+        vectors += [p for norm in (block.attention_norm, block.feed_norm) for p in (norm.weight, norm.bias)]
+    return matrices, vectors
+
+
+class _Memory:
+    """Memory for what a forward pass keeps, handed from step to step: new pages for all of it would take a tenth of a
+    step."""
+
+    spare: ClassVar[list[Tensor]] = []
+
+    def __init__(self, sizes: dict[str, int], products: torch.dtype) -> None:
+        types = {name: torch.float32 if name == "totals" else products for name in sizes}
+        lengths = {name: -(-size * types[name].itemsize // 64) * 64 for name, size in sizes.items()}
+        needed = sum(lengths.values()) + SLACK
+        found = [place for place, bytes_ in enumerate(self.spare) if needed <= len(bytes_) <= 2 * needed]
+        self.bytes = self.spare.pop(found[0]) if found else torch.empty(needed, dtype=torch.uint8)
+        parts = torch.split(self.bytes[: needed - SLACK], list(lengths.values()))
+        self.parts = {name: part.view(types[name]) for name, part in zip(sizes, parts, strict=True)}
+
+    def give_back(self) -> None:
+        self.parts = {}
+        self.spare[:] = [*self.spare, self.bytes][-SPARE:]
+
+
+class _Blocks(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        kernels: ctypes.CDLL,
+        block: Block,
+        rows: Tensor,
+        offsets: Tensor,
+        products: torch.dtype,
+        masks: tuple[float, Tensor | None, int],
+        layers: int,
+        *own: Tensor,
+    ) -> Tensor:
+        matrices, vectors = own[: 4 * layers], own[4 * layers :]
+        rows, (hidden, d) = rows.contiguous(), block.feed_in.weight.shape
+        learns = any(ctx.needs_input_grad)
+        kept = layers if learns else 1
+        slots = (len(rows) + TILE - 1) // TILE * TILE
+        scale, mask, shift = masks
+        sizes = {
+            "totals": (1 + 2 * kept) * slots * d,
+            "projected": kept * slots * 3 * d,
+            "mixed": kept * slots * d,
+            "fed": kept * slots * hidden,
+        }
+        memory, result = _Memory(sizes, products), torch.empty_like(rows)
+        tensors = {
+            "offsets": offsets,
+            "forward": torch.cat([matrix.flatten() for matrix in matrices]).to(products),
+            "vectors": torch.cat(vectors),
+            **({} if mask is None else {"masks": mask}),
+        }
+        numbers = {
+            "layers": layers, "d": d, "hidden": hidden, "heads": block.heads, "rows": len(rows),
+            "jets": len(offsets) - 1, "longest": int(offsets.diff().max()), "scale": scale, "shift": shift,
+            "eps": block.feed_norm.eps, "kept": kept,
+        }  # fmt: skip
+        passing = {"given": rows, "result": result, "x": torch.empty(slots * d)}
+        run(kernels, kernels.forward, {**tensors, **memory.parts, **passing}, numbers)
+        if learns:
+            ctx.save_for_backward(*tensors.values(), *matrices)
+            ctx.names, ctx.memory, ctx.numbers = list(tensors), memory, numbers
+            ctx.kernels, ctx.products, ctx.slots = kernels, products, slots
+        else:
+            memory.give_back()
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if not ctx.memory.parts:
+            raise RuntimeError("a step of an encoder can be followed back once")
+        tensors = dict(zip(ctx.names, ctx.saved_tensors, strict=False))
+        matrices = ctx.saved_tensors[len(ctx.names) :]
+        d, hidden, threads = ctx.numbers["d"], ctx.numbers["hidden"], torch.get_num_threads()
+        of_weights = torch.zeros(threads, len(tensors["forward"]))
+        of_vectors = torch.zeros(threads, len(tensors["vectors"]))
+        of_rows = torch.empty_like(gradient)
+        passing = {
+            "backward": torch.cat([matrix.t().flatten() for matrix in matrices]).to(ctx.products),
+            "x": torch.empty(ctx.slots * d),
+            "of_result": gradient.contiguous(),
+            "of_given": of_rows,
+            "of_mixed": torch.empty(ctx.slots * d + SLACK, dtype=ctx.products),
+            "of_projected": torch.empty(ctx.slots * 3 * d, dtype=ctx.products),
+            "of_weights": of_weights,
+            "of_vectors": of_vectors,
+        }
+        run(ctx.kernels, ctx.kernels.backward, {**tensors, **ctx.memory.parts, **passing}, ctx.numbers)
+        ctx.memory.give_back()
+        by_matrix = of_weights.sum(0).split([matrix.numel() for matrix in matrices])
+        of_matrices = [part.view(matrix.shape) for part, matrix in zip(by_matrix, matrices, strict=True)]
+        lengths = [3 * d, d, hidden, d, d, d, d, d] * ctx.numbers["layers"]
+        return None, None, of_rows, None, None, None, None, *of_matrices, *of_vectors.sum(0).split(lengths)
+
+
+def run(kernels: ctypes.CDLL, what: Any, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+    job = _Job(**{name: tensor.data_ptr() for name, tensor in tensors.items()}, **numbers)
+    kernels.memory_of.restype = ctypes.c_long
+    threads = torch.get_num_threads()
+    memory = torch.empty(threads * kernels.memory_of(ctypes.byref(job)))
+    what(ctypes.byref(job), ctypes.c_void_p(memory.data_ptr()), threads)

@@ -1,0 +1,90 @@
+/* Vectors of 16 rows, and sums of products over them.
+
+   A vector holds one feature of 16 rows, so that a layer of any width fills it; a weight is spread over it. With BFLOAT16
+   products are of pairs of bfloat16, summed in float32; everything between them is float32. */
+
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 16
+#define UNITS 8
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float lanes __attribute__((vector_size(64)));
+typedef uint32_t words __attribute__((vector_size(64)));
+
+/* a where the condition holds, else b. */
+INLINE lanes where(words condition, lanes a, lanes b) {
+    return (lanes)((condition & (words)a) | (~condition & (words)b));
+}
+
+INLINE lanes add_float(lanes sum, float w, lanes x) { return sum + w * x; }
+
+#ifdef BFLOAT16
+#include <immintrin.h>
+
+#define PER 2            /* features a value */
+typedef uint32_t weight; /* as many as a value has features */
+typedef uint16_t number; /* one of them */
+typedef words value;
+
+INLINE value pack(lanes even, lanes odd) {
+    const __m512i in_turn = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                             21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    __m512bh both = _mm512_cvtne2ps_pbh((__m512)odd, (__m512)even);
+    return (value)_mm512_permutexvar_epi16(in_turn, (__m512i)both);
+}
+
+INLINE number rounded(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (number)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+INLINE lanes add_product(lanes sum, weight w, value x) {
+    return (lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32((int)w), (__m512bh)x);
+}
+#else
+#define PER 1
+typedef float weight;
+typedef float number;
+typedef lanes value;
+
+INLINE number rounded(float x) { return x; }
+INLINE lanes add_product(lanes sum, weight w, value x) { return add_float(sum, w, x); }
+#endif
+
+/* Adds to UNITS sums of V vectors each. Weights are `unit` apart from sum to sum and `step` from term to term; vectors are
+   `next` apart from term to term. */
+#define PRODUCTS(name, weight, value, add)                                                                             \
+    INLINE void name(int V, const weight *w, long unit, long step, int terms, const value *x, long next,               \
+                     lanes (*sums)[2]) {                                                                               \
+        lanes s[UNITS][2];                                                                                             \
+        _Pragma("GCC unroll 8") for (int u = 0; u < UNITS; u++)                                                        \
+            _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) s[u][v] = sums[u][v];                                  \
+        for (int k = 0; k < terms; k++)                                                                                \
+            _Pragma("GCC unroll 8") for (int u = 0; u < UNITS; u++)                                                    \
+                _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) s[u][v] =                                          \
+                    add(s[u][v], w[u * unit + k * step], x[k * next + v]);                                             \
+        _Pragma("GCC unroll 8") for (int u = 0; u < UNITS; u++)                                                        \
+            _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) sums[u][v] = s[u][v];                                  \
+    }
+
+PRODUCTS(products, weight, value, add_product)
+PRODUCTS(float_products, float, lanes, add_float)
+
+/* UNITS features of V vectors, from feature n on, as products take them. */
+INLINE void put(int V, value *x, int n, lanes (*units)[2]) {
+#if PER == 2
+    for (int u = 0; u < UNITS; u += 2)
+        for (int v = 0; v < V; v++) x[(n + u) / 2 * V + v] = pack(units[u][v], units[u + 1][v]);
+#else
+    for (int u = 0; u < UNITS; u++)
+        for (int v = 0; v < V; v++) x[(n + u) * V + v] = units[u][v];
+#endif
+}
+
+INLINE void start(int V, const float *from, lanes (*sums)[2]) {
+    for (int u = 0; u < UNITS; u++)
+        for (int v = 0; v < V; v++) sums[u][v] = (lanes){0} + (from ? from[u] : 0.0f);
+}
