@@ -96,7 +96,12 @@ class Encoder(nn.Module):
             dtype=torch.int8,
         )
         rows = on_cpu.blocks_on_cpu(
-            kernels, self.blocks, self.embedding(constituents), offsets, self.products, (masks.scale, masks.pool, masks.stride)
+            kernels,
+            self.blocks,
+            self.embedding(constituents),
+            offsets,
+            self.products,
+            (masks.scale, masks.pool, masks.stride),
         )
         return sums_of_jets(rows, offsets.diff())
 

@@ -55,7 +55,8 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 
 def multiply_rows(a: Tensor, b: Tensor) -> Tensor:
     """a^T b, not differentiable: (n, k), (n, m) -> (k, m)."""
-    return _onednn(b.t(), a.t()).t() if by_onednn(a, a.shape[1] * b.shape[1]) else a.t() @ b
+    whole = a.is_contiguous() and b.is_contiguous()  # of columns of larger matrices oneDNN takes ages
+    return _onednn(b.t(), a.t()).t() if whole and by_onednn(a, a.shape[1] * b.shape[1]) else a.t() @ b
 
 
 def cast_together(parameters: Sequence[Tensor], products: torch.dtype) -> Sequence[Tensor]:

@@ -15,9 +15,9 @@ def code_fingerprint(*modules: str) -> str:
     """Hash (32 hex digits) of the code of modules and of all that they import from their own packages.
 
     An imported package counts with every module in it, since a registry finds its files at run time, and a module with
-    the C source of its name and the headers beside it. The packages of ``modules`` and ``darkclr_ray`` itself are followed; other
-    libraries are not (their versions are noted beside each stage). Settings are not followed either: a stage's
-    description holds their values. Moving code, or renaming a local variable, changes the hash; a comment or a
+    the C source of its name and the headers beside it. The packages of ``modules`` and ``darkclr_ray`` itself are
+    followed; other libraries are not (their versions are noted beside each stage). Settings are not followed either: a
+    stage's description holds their values. Moving code, or renaming a local variable, changes the hash; a comment or a
     docstring does not.
 
     Args:

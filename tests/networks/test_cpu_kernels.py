@@ -9,18 +9,23 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.autoencoder import Autoencoder
+from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.kernels.cpu import autoencoder as kernels
+from darkclr_ray.networks.kernels.cpu import encoder as on_cpu
 from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
 from darkclr_ray.networks.kernels.cpu.compiled import compiled
 from darkclr_ray.networks.potential import ReconstructionPotential
-from darkclr_ray.settings import NAESettings
+from darkclr_ray.settings import EncoderSettings, NAESettings
 
 pytestmark = pytest.mark.skipif(kernels.library(torch.float32) is None, reason="no C compiler that knows OpenMP")
+
+Masking = tuple[float, Tensor | None, int]
 
 TYPES = [
     torch.float32,
@@ -150,7 +155,7 @@ def test_without_a_compiler_everything_goes_on(tmp_path: Path) -> None:
         "import torch\n"
         "from darkclr_ray.networks.autoencoder import Autoencoder\n"
         "from darkclr_ray.networks.kernels.cpu.autoencoder import library\n"
-        "from darkclr_ray.settings import NAESettings\n"
+        "from darkclr_ray.settings import EncoderSettings, NAESettings\n"
         "z = torch.linspace(-1, 1, 60).view(3, 20)\n"
         "print(library(torch.float32) is None, *Autoencoder(20, NAESettings()).energy(z).tolist())"
     )
@@ -187,3 +192,130 @@ def test_a_library_is_compiled_once_and_by_its_content(tmp_path: Path, monkeypat
     assert compiled(source, "MORE=1") is not None
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == libraries
     compiled.cache_clear()
+
+
+def blocks_of(d: int, hidden: int, heads: int, layers: int, products: torch.dtype = torch.float32) -> Encoder:
+    """With biases and layer norms that do something."""
+    encoder = Encoder(EncoderSettings(d_r=d, d_h=hidden, heads=heads, layers=layers, d_z=8), seed=1, products=products)
+    random = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=random)
+    return encoder
+
+
+def compiled_blocks(encoder: Encoder, rows: Tensor, offsets: Tensor, masks: Masking = (1.0, None, 0)) -> Tensor:
+    own = on_cpu.library(encoder.products)
+    assert own is not None
+    return on_cpu.blocks_on_cpu(own, encoder.blocks, rows, offsets, encoder.products, masks)
+
+
+def plain_attention(projected: Tensor, heads: int, offsets: Tensor) -> Tensor:
+    """Jet by jet."""
+    mixed = []
+    for jet in torch.tensor_split(projected, offsets[1:-1]):
+        q, k, v = jet.view(len(jet), 3, heads, -1).permute(1, 2, 0, 3)
+        mixed.append(F.scaled_dot_product_attention(q, k, v).transpose(0, 1).flatten(1))
+    return torch.cat(mixed)
+
+
+def offsets_of(sizes: list[int]) -> Tensor:
+    return torch.tensor([0, *sizes]).cumsum(0)
+
+
+@pytest.mark.parametrize("dropout", [False, True])
+@pytest.mark.parametrize(
+    ("d", "hidden", "heads", "layers", "sizes"),
+    [
+        (32, 32, 4, 1, [1]),
+        (32, 64, 1, 2, [31, 1, 1, 32, 33, 15, 17]),
+        (96, 32, 3, 3, [300, 2, 64]),
+        (128, 160, 4, 2, [7] * 30 + [50]),
+    ],
+)
+def test_blocks_and_gradients(d: int, hidden: int, heads: int, layers: int, sizes: list[int], dropout: bool) -> None:
+    """Jets across tiles, of one row and of hundreds; by what autograd finds in float64, with the same masks."""
+    encoder, offsets = blocks_of(d, hidden, heads, layers), offsets_of(sizes)
+    rows, weights = torch.randn(2, sum(sizes), d)
+    tiles = -(-len(rows) // on_cpu.TILE)
+    shift, scale, pool = 64 * 7, 1.0, None
+    if dropout:
+        values = tiles * on_cpu.TILE * max(d, hidden) + 3 * layers * shift
+        scale, pool = 1.25, -(torch.rand(values) > 0.2).to(torch.int8)
+    own = rows.clone().requires_grad_()
+    result = compiled_blocks(encoder, own, offsets, (scale, pool, shift))
+    (result * weights).sum().backward()
+    found = [result.detach(), own.grad, *(p.grad for block in encoder.blocks for p in block.parameters())]
+    with torch.no_grad():
+        assert torch.equal(compiled_blocks(encoder, rows, offsets, (scale, pool, shift)), result)
+
+    def dropped(x: Tensor, use: int) -> Tensor:
+        if pool is None:
+            return x
+        width = x.shape[1]
+        part = pool[use * shift :][: tiles * width * on_cpu.TILE].view(tiles, width, on_cpu.TILE)
+        return x * scale * (part.transpose(1, 2).reshape(-1, width)[: len(x)] != 0)
+
+    encoder.double().zero_grad()
+    exact = x = rows.double().requires_grad_()
+    for place, block in enumerate(encoder.blocks):
+        mixed = plain_attention(block.attention_in(x), heads, offsets)
+        x = block.attention_norm(x + dropped(block.attention_out(mixed), 3 * place))
+        fed = block.feed_out(dropped(block.feed_in(x).relu(), 3 * place + 1))
+        x = block.feed_norm(x + dropped(fed, 3 * place + 2))
+    (x * weights).sum().backward()
+    expected = [x.detach(), exact.grad, *(p.grad for block in encoder.blocks for p in block.parameters())]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours is not None
+        assert theirs is not None
+        scale_of = float(expected[1].abs().max())  # type: ignore[union-attr]
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-5 * max(1.0, scale_of))
+
+
+@pytest.mark.parametrize("products", TYPES)
+def test_a_jet_does_not_depend_on_the_others_nor_on_threads(products: torch.dtype) -> None:
+    """Bit for bit, wherever it lies; what is not finite stays in its jet. Gradients come out the same every time."""
+    encoder = blocks_of(32, 64, 2, 2, products)
+    if on_cpu.library(products) is None:
+        pytest.skip("this machine has something faster")
+    sizes = [5, 40, 1, 33, 16, 90]
+    offsets = offsets_of(sizes)
+    rows = torch.randn(sum(sizes), 32)
+    rows[int(offsets[2])] = torch.nan
+    threads = torch.get_num_threads()
+    together = compiled_blocks(encoder, rows, offsets).split(sizes)
+    gradients = []
+    try:
+        for some in (1, 3, 3):
+            torch.set_num_threads(some)
+            for own, expected, jet in zip(rows.split(sizes), together, range(6), strict=True):
+                alone = compiled_blocks(encoder, own, torch.tensor([0, len(own)]))
+                assert torch.equal(alone, expected) == (jet != 2)
+                assert bool(alone.isfinite().all()) == (jet != 2)
+            encoder.zero_grad()
+            compiled_blocks(encoder, torch.randn(300, 32, generator=torch.Generator().manual_seed(1)),
+                            offsets_of([60] * 5)).square().sum().backward()  # fmt: skip
+            gradients.append(torch.cat([p.grad.flatten() for b in encoder.blocks for p in b.parameters()]))  # type: ignore[union-attr]
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(gradients[1], gradients[2])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-3 * float(gradients[0].abs().max()))
+
+
+def test_what_is_kept_is_one_forward_passs_own() -> None:
+    """Two passes before the first is followed back; none can be followed twice."""
+    encoder, offsets = blocks_of(32, 32, 2, 2), offsets_of([10, 20])
+    inputs = [torch.randn(30, 32, requires_grad=True) for _ in range(2)]
+    alone = []
+    for rows in inputs:
+        compiled_blocks(encoder, rows, offsets).square().sum().backward()
+        alone.append(rows.grad)
+        rows.grad = None
+    results = [compiled_blocks(encoder, rows, offsets).square().sum() for rows in inputs]
+    for result in results:
+        result.backward(retain_graph=True)
+    for rows, expected in zip(inputs, alone, strict=True):
+        assert rows.grad is not None
+        assert torch.equal(rows.grad, expected)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="can be followed back once"):
+        results[0].backward()

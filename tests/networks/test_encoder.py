@@ -15,6 +15,9 @@ from darkclr_ray.networks.padded import PaddedEncoder, pad
 from darkclr_ray.settings import EncoderSettings
 
 SMALL = EncoderSettings(d_r=16, d_h=24, d_z=12, heads=4, layers=2, head_layers=2, dropout=0.25)
+WHOLE = SMALL.model_copy(update={"d_r": 32, "d_h": 160})
+"""Of sizes that the kernels for a CPU know; those of `SMALL` they do not."""
+either = pytest.mark.parametrize("settings", [SMALL, WHOLE], ids=["by torch", "compiled"])
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=12)
 
 
@@ -38,22 +41,24 @@ def gradients(encoder: Encoder) -> dict[str, Tensor]:
     return found
 
 
+@either
 @given(SIZES)
 @examples(max_examples=25)
-def test_packed_is_padded(sizes: list[int]) -> None:
+def test_packed_is_padded(settings: EncoderSettings, sizes: list[int]) -> None:
     constituents, offsets = random_jets(sizes)
-    encoder = Encoder(SMALL)
+    encoder = Encoder(settings)
     packed = encoder(constituents, offsets)
     padded = PaddedEncoder(encoder)(*pad(constituents, offsets, max(sizes) + 3))
     torch.testing.assert_close(packed.pooled, padded.pooled, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(packed.head, padded.head, rtol=1e-5, atol=1e-5)
 
 
+@either
 @pytest.mark.parametrize("sizes", [[1], [1, 1, 1], [200], [7, 1, 50, 3, 3, 200], list(range(1, 60))])
-def test_gradients_packed_are_those_padded(sizes: list[int]) -> None:
+def test_gradients_packed_are_those_padded(settings: EncoderSettings, sizes: list[int]) -> None:
     constituents, offsets = random_jets(sizes)
-    encoder = Encoder(SMALL)
-    weights = torch.randn(len(sizes), SMALL.d_z)
+    encoder = Encoder(settings)
+    weights = torch.randn(len(sizes), settings.d_z)
     (encoder(constituents, offsets).head * weights).sum().backward()
     packed = gradients(encoder)
     (PaddedEncoder(encoder)(*pad(constituents, offsets)).head * weights).sum().backward()
@@ -63,11 +68,14 @@ def test_gradients_packed_are_those_padded(sizes: list[int]) -> None:
         assert (packed[name] - padded[name]).norm() <= 1e-5 * padded[name].norm() + 1e-5, name
 
 
+@either
 @given(SIZES, st.randoms(use_true_random=False))
 @examples(max_examples=20)
-def test_order_of_constituents_and_other_jets_do_not_matter(sizes: list[int], random) -> None:  # type: ignore[no-untyped-def]
+def test_order_of_constituents_and_other_jets_do_not_matter(
+    settings: EncoderSettings, sizes: list[int], random
+) -> None:  # type: ignore[no-untyped-def]
     constituents, offsets = random_jets(sizes)
-    encoder = Encoder(SMALL)
+    encoder = Encoder(settings)
     together = encoder(constituents, offsets).head
     for jet in range(len(sizes)):
         rows = list(range(int(offsets[jet]), int(offsets[jet + 1])))
@@ -76,14 +84,15 @@ def test_order_of_constituents_and_other_jets_do_not_matter(sizes: list[int], ra
         torch.testing.assert_close(alone[0], together[jet], rtol=1e-5, atol=1e-5)
 
 
-def test_like_torchs_own_layers() -> None:
+@either
+def test_like_torchs_own_layers(settings: EncoderSettings) -> None:
     constituents, offsets = random_jets([3, 17, 1])
-    encoder = Encoder(SMALL)
+    encoder = Encoder(settings)
     x, mask = pad(constituents, offsets)
     x = encoder.embedding(x)
     for block in encoder.blocks:
         assert isinstance(block, Block)
-        layer = nn.TransformerEncoderLayer(SMALL.d_r, SMALL.heads, SMALL.d_h, dropout=0.0, batch_first=True)
+        layer = nn.TransformerEncoderLayer(settings.d_r, settings.heads, settings.d_h, dropout=0.0, batch_first=True)
         ours = (
             *block.attention_in.parameters(),
             *block.attention_out.parameters(),
@@ -126,10 +135,11 @@ def test_same_seed_same_weights_and_torchs_own_generator_untouched() -> None:
     assert not torch.equal(first.embedding.weight, other.embedding.weight)
 
 
-def test_bfloat16_products_are_as_close_as_autocast() -> None:
+@either
+def test_bfloat16_products_are_as_close_as_autocast(settings: EncoderSettings) -> None:
     constituents, offsets = random_jets(list(range(1, 50)))
-    encoder = Encoder(SMALL)
-    weights = torch.randn(49, SMALL.d_z)
+    encoder = Encoder(settings)
+    weights = torch.randn(49, settings.d_z)
     exact = encoder(constituents, offsets).head
     (exact * weights).sum().backward()
     reference = gradients(encoder)
@@ -147,11 +157,14 @@ def test_bfloat16_products_are_as_close_as_autocast() -> None:
     assert relative(flat(of_rough), flat(reference)) < min(0.2, 1.5 * relative(flat(of_cast), flat(reference)))
 
 
+@either
 @pytest.mark.parametrize("products", [torch.float32, torch.bfloat16])
-def test_gradients_with_dropout_are_those_of_finite_differences(products: torch.dtype) -> None:
+def test_gradients_with_dropout_are_those_of_finite_differences(
+    settings: EncoderSettings, products: torch.dtype
+) -> None:
     """With the same masks the loss is a function of the weights; its slope along a direction is known both ways."""
     constituents, offsets = random_jets([5, 9, 1, 30])
-    encoder = Encoder(SMALL, products=products)
+    encoder = Encoder(settings, products=products)
 
     def loss() -> Tensor:
         head = encoder(constituents, offsets, dropout=torch.Generator().manual_seed(3)).head
@@ -170,9 +183,10 @@ def test_gradients_with_dropout_are_those_of_finite_differences(products: torch.
     assert (values[0] - values[1]) / (2 * size) == pytest.approx(slope**0.5, rel=0.02 if size == 1e-3 else 0.1)
 
 
-def test_dropout_is_keyed_and_right_on_average() -> None:
+@either
+def test_dropout_is_keyed_and_right_on_average(settings: EncoderSettings) -> None:
     constituents, offsets = random_jets([20] * 50)
-    encoder = Encoder(SMALL.model_copy(update={"dropout": 0.1}))
+    encoder = Encoder(settings.model_copy(update={"dropout": 0.1}))
 
     def run(seed: int) -> Tensor:
         pooled: Tensor = encoder(constituents, offsets, dropout=torch.Generator().manual_seed(seed)).pooled
@@ -182,9 +196,10 @@ def test_dropout_is_keyed_and_right_on_average() -> None:
     assert not torch.equal(run(1), run(2))
 
 
-def test_large_logits_stay_finite() -> None:
+@either
+def test_large_logits_stay_finite(settings: EncoderSettings) -> None:
     constituents, offsets = random_jets([1, 30, 50])
-    encoder = Encoder(SMALL)
+    encoder = Encoder(settings)
     with torch.no_grad():
         for block in encoder.blocks:
             assert isinstance(block, Block)

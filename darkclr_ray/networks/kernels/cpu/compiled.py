@@ -28,7 +28,12 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
     try:
         version = subprocess.run([command[0], "--version"], capture_output=True, check=True, timeout=60).stdout
         key = hashlib.blake2b(digest_size=16)
-        for part in (*(file.read_bytes() for file in [source, *headers]), version, repr(command[1:-1]).encode(), processor_flags()):
+        for part in (
+            *(file.read_bytes() for file in [source, *headers]),
+            version,
+            repr(command[1:-1]).encode(),
+            processor_flags(),
+        ):
             key.update(part + b"\0")
         with tempfile.TemporaryDirectory(prefix="darkclr_ray-") as scratch:
             library = cache_folder(Path(scratch)) / f"{source.stem}-{key.hexdigest()}.so"

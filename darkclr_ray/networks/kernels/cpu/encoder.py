@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -52,7 +53,7 @@ def library(products: torch.dtype) -> ctypes.CDLL | None:
 
 
 def fits(settings: EncoderSettings) -> bool:
-    """Whether the kernels know encoders of these sizes: whole pairs of vectors of 16 features, heads of 8 or a multiple."""
+    """Whether the kernels know encoders of these sizes: multiples of 32 features, heads of a multiple of 8."""
     return settings.d_r % 32 == 0 and settings.d_h % 32 == 0 and settings.d_r // settings.heads % 8 == 0
 
 
@@ -82,7 +83,8 @@ def blocks_on_cpu(
 
 def parameters(blocks: Sequence[Block]) -> tuple[list[Tensor], list[Tensor]]:
     """Matrices and vectors of all blocks in the order of the kernels."""
-    matrices, vectors = [], []
+    matrices: list[Tensor] = []
+    vectors: list[Tensor] = []
     for block in blocks:
         linear: list[nn.Linear] = [block.attention_in, block.attention_out, block.feed_in, block.feed_out]
         matrices += [layer.weight for layer in linear]
@@ -96,19 +98,22 @@ class _Memory:
     step."""
 
     spare: ClassVar[list[Tensor]] = []
+    lock: ClassVar[Lock] = Lock()
 
     def __init__(self, sizes: dict[str, int], products: torch.dtype) -> None:
         types = {name: torch.float32 if name == "totals" else products for name in sizes}
         lengths = {name: -(-size * types[name].itemsize // 64) * 64 for name, size in sizes.items()}
         needed = sum(lengths.values()) + SLACK
-        found = [place for place, bytes_ in enumerate(self.spare) if needed <= len(bytes_) <= 2 * needed]
-        self.bytes = self.spare.pop(found[0]) if found else torch.empty(needed, dtype=torch.uint8)
+        with self.lock:
+            found = [place for place, spare in enumerate(self.spare) if needed <= len(spare) <= 2 * needed]
+            self.bytes = self.spare.pop(found[0]) if found else torch.empty(needed, dtype=torch.uint8)
         parts = torch.split(self.bytes[: needed - SLACK], list(lengths.values()))
         self.parts = {name: part.view(types[name]) for name, part in zip(sizes, parts, strict=True)}
 
     def give_back(self) -> None:
         self.parts = {}
-        self.spare[:] = [*self.spare, self.bytes][-SPARE:]
+        with self.lock:
+            self.spare[:] = [*self.spare, self.bytes][-SPARE:]
 
 
 class _Blocks(torch.autograd.Function):
@@ -180,10 +185,10 @@ class _Blocks(torch.autograd.Function):
         }
         run(ctx.kernels, ctx.kernels.backward, {**tensors, **ctx.memory.parts, **passing}, ctx.numbers)
         ctx.memory.give_back()
-        by_matrix = of_weights.sum(0).split([matrix.numel() for matrix in matrices])
+        by_matrix = torch.split(of_weights.sum(0), [matrix.numel() for matrix in matrices])
         of_matrices = [part.view(matrix.shape) for part, matrix in zip(by_matrix, matrices, strict=True)]
         lengths = [3 * d, d, hidden, d, d, d, d, d] * ctx.numbers["layers"]
-        return None, None, of_rows, None, None, None, None, *of_matrices, *of_vectors.sum(0).split(lengths)
+        return None, None, of_rows, None, None, None, None, *of_matrices, *torch.split(of_vectors.sum(0), lengths)
 
 
 def run(kernels: ctypes.CDLL, what: Any, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
