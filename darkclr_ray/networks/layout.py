@@ -3,7 +3,7 @@
 Jets differ in length, attention wants rectangles, and every other operation of a transformer only wants rows. Jets are
 therefore sorted by length once a batch and cut into a few rectangles of nearly equal length, end to end in one array of
 rows; attention and pooling see the rectangles as views, everything else sees rows. A few per cent of the rows are
-padding. On a GPU with a kernel for attention the rows stay as they came.
+padding. With kernels of our own, for a GPU or a CPU, the rows stay as they came.
 """
 
 from __future__ import annotations

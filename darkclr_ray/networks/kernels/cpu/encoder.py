@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -77,8 +77,14 @@ def blocks_on_cpu(
             32 rows, ordered (tile, feature, row); that of dropout i begins at i times the third number.
     """
     matrices, vectors = parameters(blocks)
-    result: Tensor = _Blocks.apply(kernels, blocks[0], rows, offsets, products, masks, len(blocks), *matrices, *vectors)  # type: ignore[no-untyped-call]
-    return result
+    first = blocks[0]
+    given = Given(kernels, offsets, products, masks, len(blocks), first.heads, first.feed_norm.eps)
+    if torch.is_grad_enabled():
+        result: Tensor = _Blocks.apply(given, rows, *matrices, *vectors)  # type: ignore[no-untyped-call]
+        return result
+    passed = forward(given, rows, matrices, vectors, kept=1)
+    passed.memory.give_back()
+    return passed.result
 
 
 def parameters(blocks: Sequence[Block]) -> tuple[list[Tensor], list[Tensor]]:
@@ -116,55 +122,69 @@ class _Memory:
             self.spare[:] = [*self.spare, self.bytes][-SPARE:]
 
 
+class Given(NamedTuple):
+    """What all layers have in common; see `blocks_on_cpu`."""
+
+    kernels: ctypes.CDLL
+    offsets: Tensor
+    products: torch.dtype
+    masks: tuple[float, Tensor | None, int]
+    layers: int
+    heads: int
+    eps: float
+
+
+class Passed(NamedTuple):
+    """A forward pass: its result, and what the way back takes of it."""
+
+    result: Tensor
+    tensors: dict[str, Tensor]
+    memory: _Memory
+    numbers: dict[str, Any]
+    slots: int
+
+
+def forward(given: Given, rows: Tensor, matrices: Sequence[Tensor], vectors: Sequence[Tensor], *, kept: int) -> Passed:
+    """All layers, of which ``kept`` (all, or 1) leave what the way back takes."""
+    rows, (hidden, d) = rows.contiguous(), matrices[2].shape
+    slots = (len(rows) + TILE - 1) // TILE * TILE
+    scale, mask, shift = given.masks
+    sizes = {
+        "totals": (1 + 2 * kept) * slots * d,
+        "projected": kept * slots * 3 * d,
+        "mixed": kept * slots * d,
+        "fed": kept * slots * hidden,
+    }
+    memory, result = _Memory(sizes, given.products), torch.empty_like(rows)
+    tensors = {
+        "offsets": given.offsets,
+        "forward": torch.cat([matrix.flatten() for matrix in matrices]).to(given.products),
+        "vectors": torch.cat(list(vectors)),
+        **({} if mask is None else {"masks": mask}),
+    }
+    numbers = {
+        "layers": given.layers, "d": d, "hidden": hidden, "heads": given.heads, "rows": len(rows),
+        "jets": len(given.offsets) - 1, "longest": int(given.offsets.diff().max()), "scale": scale, "shift": shift,
+        "eps": given.eps, "kept": kept,
+    }  # fmt: skip
+    passing = {"given": rows, "result": result, "x": torch.empty(slots * d)}
+    run(given.kernels, given.kernels.forward, {**tensors, **memory.parts, **passing}, numbers)
+    return Passed(result, tensors, memory, numbers, slots)
+
+
 class _Blocks(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        kernels: ctypes.CDLL,
-        block: Block,
-        rows: Tensor,
-        offsets: Tensor,
-        products: torch.dtype,
-        masks: tuple[float, Tensor | None, int],
-        layers: int,
-        *own: Tensor,
-    ) -> Tensor:
-        matrices, vectors = own[: 4 * layers], own[4 * layers :]
-        rows, (hidden, d) = rows.contiguous(), block.feed_in.weight.shape
-        learns = any(ctx.needs_input_grad)
-        kept = layers if learns else 1
-        slots = (len(rows) + TILE - 1) // TILE * TILE
-        scale, mask, shift = masks
-        sizes = {
-            "totals": (1 + 2 * kept) * slots * d,
-            "projected": kept * slots * 3 * d,
-            "mixed": kept * slots * d,
-            "fed": kept * slots * hidden,
-        }
-        memory, result = _Memory(sizes, products), torch.empty_like(rows)
-        tensors = {
-            "offsets": offsets,
-            "forward": torch.cat([matrix.flatten() for matrix in matrices]).to(products),
-            "vectors": torch.cat(vectors),
-            **({} if mask is None else {"masks": mask}),
-        }
-        numbers = {
-            "layers": layers, "d": d, "hidden": hidden, "heads": block.heads, "rows": len(rows),
-            "jets": len(offsets) - 1, "longest": int(offsets.diff().max()), "scale": scale, "shift": shift,
-            "eps": block.feed_norm.eps, "kept": kept,
-        }  # fmt: skip
-        passing = {"given": rows, "result": result, "x": torch.empty(slots * d)}
-        run(kernels, kernels.forward, {**tensors, **memory.parts, **passing}, numbers)
-        if learns:
-            ctx.save_for_backward(*tensors.values(), *matrices)
-            ctx.names, ctx.memory, ctx.numbers = list(tensors), memory, numbers
-            ctx.kernels, ctx.products, ctx.slots = kernels, products, slots
-        else:
-            memory.give_back()
-        return result
+    def forward(ctx: Any, given: Given, rows: Tensor, *own: Tensor) -> Tensor:
+        count = 4 * given.layers
+        passed = forward(given, rows, own[:count], own[count:], kept=given.layers)
+        ctx.save_for_backward(*passed.tensors.values(), *own[:count])
+        ctx.given, ctx.names = given, list(passed.tensors)
+        ctx.memory, ctx.numbers, ctx.slots = passed.memory, passed.numbers, passed.slots
+        return passed.result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        given = ctx.given
         if not ctx.memory.parts:
             raise RuntimeError("a step of an encoder can be followed back once")
         tensors = dict(zip(ctx.names, ctx.saved_tensors, strict=False))
@@ -174,21 +194,21 @@ class _Blocks(torch.autograd.Function):
         of_vectors = torch.zeros(threads, len(tensors["vectors"]))
         of_rows = torch.empty_like(gradient)
         passing = {
-            "backward": torch.cat([matrix.t().flatten() for matrix in matrices]).to(ctx.products),
+            "backward": torch.cat([matrix.t().flatten() for matrix in matrices]).to(given.products),
             "x": torch.empty(ctx.slots * d),
             "of_result": gradient.contiguous(),
             "of_given": of_rows,
-            "of_mixed": torch.empty(ctx.slots * d + SLACK, dtype=ctx.products),
-            "of_projected": torch.empty(ctx.slots * 3 * d, dtype=ctx.products),
+            "of_mixed": torch.empty(ctx.slots * d + SLACK, dtype=given.products),
+            "of_projected": torch.empty(ctx.slots * 3 * d, dtype=given.products),
             "of_weights": of_weights,
             "of_vectors": of_vectors,
         }
-        run(ctx.kernels, ctx.kernels.backward, {**tensors, **ctx.memory.parts, **passing}, ctx.numbers)
+        run(given.kernels, given.kernels.backward, {**tensors, **ctx.memory.parts, **passing}, ctx.numbers)
         ctx.memory.give_back()
         by_matrix = torch.split(of_weights.sum(0), [matrix.numel() for matrix in matrices])
         of_matrices = [part.view(matrix.shape) for part, matrix in zip(by_matrix, matrices, strict=True)]
-        lengths = [3 * d, d, hidden, d, d, d, d, d] * ctx.numbers["layers"]
-        return None, None, of_rows, None, None, None, None, *of_matrices, *torch.split(of_vectors.sum(0), lengths)
+        lengths = [3 * d, d, hidden, d, d, d, d, d] * given.layers
+        return None, of_rows, *of_matrices, *torch.split(of_vectors.sum(0), lengths)
 
 
 def run(kernels: ctypes.CDLL, what: Any, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
