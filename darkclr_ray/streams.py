@@ -32,7 +32,7 @@ from darkclr_ray.augmentations.views import ViewBatch, check, log_left_out, view
 from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
 from darkclr_ray.jets.folder import JetFolder
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.jets.shards import Chunk, read_chunk
+from darkclr_ray.jets.shards import Chunk, read_chunks
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 TASK = 2**17
@@ -145,7 +145,7 @@ class ShardJets:
         for path in dict.fromkeys(chunk.path for chunk in chunks):
             if stamp(path) != self.stamps[path]:
                 raise OSError(errno.ESTALE, "these jets changed while they were used; restore this file", path)
-        return Jets.concatenate([read_chunk(chunk) for chunk in chunks])
+        return read_chunks(chunks)
 
 
 def stamp(path: str) -> tuple[int, int]:

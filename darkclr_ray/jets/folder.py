@@ -12,7 +12,7 @@ from darkclr_ray.jets.checking import Part, check_events, check_ids, check_part
 from darkclr_ray.jets.counts import COUNTED, fractions
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.samples import NAMED
-from darkclr_ray.jets.shards import SPLITS, BrokenShard, Chunk, read_chunk
+from darkclr_ray.jets.shards import SPLITS, BrokenShard, Chunk, read_chunks
 
 LAYOUT = f"<split>/<sample>/*.parquet with split one of {', '.join(SPLITS)}"
 
@@ -37,7 +37,7 @@ class JetFolder:
 
     def load(self, split: str, sample: str) -> Jets:
         """All jets of one sample of one split. Raises ValueError if it is absent."""
-        return Jets.concatenate([read_chunk(chunk) for chunk in self.chunks(split, sample)])
+        return read_chunks(self.chunks(split, sample))
 
     def chunks(self, split: str, sample: str) -> list[Chunk]:
         """Row groups in the order in which :meth:`load` reads them."""

@@ -10,7 +10,9 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,10 +83,14 @@ def read_metadata(path: Path) -> dict[str, Any]:
         return metadata_of(path, file)
 
 
-def read_chunk(chunk: Chunk) -> Jets:
-    """The jets of one row group, as they are: :func:`~darkclr_ray.jets.folder.open_jets` has checked them."""
-    with opened(Path(chunk.path)) as file:
-        return to_jets(file.read_row_group(chunk.row_group, columns=SCHEMA.names))
+def read_chunks(chunks: Sequence[Chunk]) -> Jets:
+    """The jets of row groups, in this order, as they are: :func:`~darkclr_ray.jets.folder.open_jets` checked them."""
+    columns = [name for name in SCHEMA.names if name != "sample"]
+    parts = []
+    for path, own in groupby(chunks, key=attrgetter("path")):
+        with opened(Path(path)) as file:
+            parts.append(to_jets(file.read_row_groups([chunk.row_group for chunk in own], columns=columns)))
+    return Jets.concatenate(parts)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import pytest
 
 from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.packed import Jets, vector_pt
-from darkclr_ray.jets.shards import METADATA_KEY, SPLITS, BrokenShard, read_chunk, read_metadata, write_shard
+from darkclr_ray.jets.shards import METADATA_KEY, SPLITS, BrokenShard, read_chunks, read_metadata, write_shard
 
 
 def make_jets(seed: int, count: int = 30) -> Jets:
@@ -54,7 +54,9 @@ def test_what_is_written_comes_back(folder: Path) -> None:
     assert_same(jets.load("test", "aachen"), Jets.concatenate([make_jets(20), make_jets(21)]))
     chunks = jets.chunks("train", "qcd")
     assert [chunk.rows for chunk in chunks] == [30, 30]
-    assert_same(read_chunk(chunks[1]), make_jets(1))
+    assert_same(read_chunks(chunks[1:2]), make_jets(1))
+    mixed = [*chunks[::-1], *jets.chunks("test", "qcd"), chunks[0]]
+    assert_same(read_chunks(mixed), Jets.concatenate([read_chunks([chunk]) for chunk in mixed]))
     assert jets.metadata("test", "aachen") == {"name": "aachen", "seed": 1, "jets": 60, "shards": 2}
 
 
