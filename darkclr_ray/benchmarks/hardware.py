@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from darkclr_ray.benchmarks.interleaved import interleaved
-from darkclr_ray.networks.kernels.available import has_kernels
-from darkclr_ray.networks.kernels.cpu.autoencoder import library
+from darkclr_ray.networks.kernels.in_use import kernels_in_use
 from darkclr_ray.networks.precision import products_dtype
 
 SIDE = {"cpu": 1536, "cuda": 8192}
@@ -66,11 +65,11 @@ def describe() -> dict[str, str]:
     return {
         "processor": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "units": ", ".join(units()) or "none for bfloat16",
-        "kernels": "compiled for this processor" if library(automatic()) else "none: no C compiler that knows OpenMP",
+        "kernels": kernels_in_use("cpu", automatic()),
         "threads of torch": str(torch.get_num_threads()),
         "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
-        "GPU": gpu if gpu == "none" or has_kernels() else f"{gpu}, without kernels: no Triton or no C compiler",
+        "GPU": gpu if gpu == "none" else f"{gpu}, kernels: {kernels_in_use('cuda', automatic('cuda'))}",
         "versions": f"torch {torch.__version__}, numpy {np.__version__}, Python {platform.python_version()}",
         "products": str(automatic("cuda" if torch.cuda.is_available() else "cpu")).removeprefix("torch."),
     }

@@ -69,7 +69,8 @@ class Encoder(nn.Module):
                 seeds it by (seed, epoch, step), so that a resumed training draws the same masks.
             longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
         """
-        kernels = on_cpu.library(self.products) if not constituents.is_cuda and on_cpu.fits(self.settings) else None
+        plain = not constituents.is_cuda and self.embedding.weight.dtype == torch.float32
+        kernels = on_cpu.library(self.products) if plain and on_cpu.fits(self.settings) else None
         if kernels is not None:
             pooled = self._compiled(kernels, constituents, offsets, dropout)
         else:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from darkclr_ray.augmentations.views import ViewSource
 from darkclr_ray.crews.loop import Place
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.networks.kernels.in_use import kernels_in_use
 from darkclr_ray.networks.precision import Precision
 from darkclr_ray.settings import InputSettings, ViewSettings
 from darkclr_ray.store.fingerprints import code_fingerprint
@@ -158,5 +159,6 @@ def surroundings(runner: Runner) -> dict[str, Any]:
         "device": f"{runner.device.type}, {device}",
         "workers": runner.world_size,
         "threads": torch.get_num_threads(),
+        "kernels": kernels_in_use(runner.device.type, getattr(torch, runner.precision)),
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
     }

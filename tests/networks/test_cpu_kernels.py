@@ -319,3 +319,23 @@ def test_what_is_kept_is_one_forward_passs_own() -> None:
         assert torch.equal(rows.grad, expected)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="can be followed back once"):
         results[0].backward()
+
+
+@pytest.mark.parametrize("offsets", [[0, 4, 9], [0, 8, 4, 10], [1, 10], [0, 11]])
+def test_offsets_that_are_none_are_refused(offsets: list[int]) -> None:
+    encoder = blocks_of(32, 32, 2, 1)
+    with pytest.raises(ValueError, match="rise from 0 to 10"):
+        encoder(torch.zeros(10, 3), torch.tensor(offsets))
+
+
+def test_inputs_of_another_kind() -> None:
+    """Another type, other strides, another width."""
+    autoencoder, z = autoencoder_of(20), torch.randn(20, 6)
+    expected = autoencoder.energy(z.t().contiguous())
+    assert torch.equal(autoencoder.energy(z.t()), expected)
+    assert torch.equal(autoencoder.energy(z.t().double()), expected)
+    with pytest.raises(ValueError, match=r"shape \(20, 6\); expected \(any number, 20\)"):
+        autoencoder.energy(z)
+    encoder, offsets = blocks_of(32, 32, 2, 1), offsets_of([3, 4])
+    rows = torch.randn(7, 3)
+    assert torch.equal(encoder(rows, offsets.int()).head, encoder(rows, offsets).head)

@@ -100,13 +100,13 @@ class CompiledAutoencoder:
 
     def energies(self, z: Tensor) -> Tensor:
         """Squared errors (B,) of z, float32 (B, d_z)."""
-        values = z.new_empty(len(z))
+        values = torch.empty(len(z))
         self.run(z, values=values)
         return values
 
     def potential(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Squared errors (B,) and their gradients (B, d_z)."""
-        values, gradient = z.new_empty(len(z)), z.new_empty(z.shape)
+        values, gradient = torch.empty(len(z)), torch.empty(z.shape)
         self.run(z, values=values, gradient=gradient)
         return values, gradient
 
@@ -115,7 +115,7 @@ class CompiledAutoencoder:
         errors' derivatives by what leaves all layers, (B, widths), and by slopes, (B, layers - 1)."""
         inner = sum(self.sizes[1:-1])
         widths = (inner, inner + self.sizes[-1], len(self.sizes) - 2)
-        values, (inputs, signals, of_slopes) = z.new_empty(len(z)), (z.new_empty(len(z), width) for width in widths)
+        values, (inputs, signals, of_slopes) = torch.empty(len(z)), (torch.empty(len(z), width) for width in widths)
         self.run(z, values=values, inputs=inputs, signals=signals, of_slopes=of_slopes)
         return values, inputs, signals, of_slopes
 
@@ -124,10 +124,13 @@ class CompiledAutoencoder:
         seed = int(torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=generator)) % 2**64
         quantiles = normal_quantiles(z.dtype, z.device)
         assert z.is_contiguous()
+        assert z.dtype == torch.float32
         self.run(z, step_size=step_size, noise=noise, steps=steps, seed=seed, quantiles=quantiles)
 
     def run(self, z: Tensor, **others: Tensor | float) -> None:
-        given: dict[str, Any] = {**self.own, "z": z.contiguous(), **others}
+        if z.shape[1:] != (self.sizes[0],):
+            raise ValueError(f"representations of shape {tuple(z.shape)}; expected (any number, {self.sizes[0]})")
+        given: dict[str, Any] = {**self.own, "z": z.to(torch.float32).contiguous(), **others}
         pointers = {name: value.data_ptr() if isinstance(value, Tensor) else value for name, value in given.items()}
         job = _Job(layers=len(self.sizes) - 1, widest=self.widest, all=self.all, rows=len(z), **pointers)
         self.kernels.run(ctypes.byref(job), ctypes.c_void_p(self.memory.data_ptr()), self.threads)

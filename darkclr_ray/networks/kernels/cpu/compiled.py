@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
 import subprocess
@@ -12,6 +13,8 @@ from functools import cache
 from pathlib import Path
 
 from darkclr_ray.networks.kernels.available import compiler
+
+logger = logging.getLogger(__name__)
 
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC")
 
@@ -42,7 +45,8 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
                 subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
                 os.replace(partial, library)
             return ctypes.CDLL(str(library))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        logger.info("%s is not compiled, so that networks are slower: %s", source.name, error)
         return None
 
 

@@ -75,10 +75,17 @@ def blocks_on_cpu(
         products: float32 or bfloat16.
         masks: by what surviving values are multiplied, and a mask of -1 and 0 (or none) for the values of all tiles of
             32 rows, ordered (tile, feature, row); that of dropout i begins at i times the third number.
+
+    Raises:
+        ValueError: the offsets are not those of the rows.
     """
+    offsets = offsets.to("cpu", torch.int64).contiguous()
+    sizes = offsets.diff()
+    if int(offsets[0]) or int(offsets[-1]) != len(rows) or int(sizes.min()) < 0:
+        raise ValueError(f"offsets of jets have to rise from 0 to {len(rows)}, the number of constituents")
     matrices, vectors = parameters(blocks)
     first = blocks[0]
-    given = Given(kernels, offsets, products, masks, len(blocks), first.heads, first.feed_norm.eps)
+    given = Given(kernels, offsets, int(sizes.max()), products, masks, len(blocks), first.heads, first.feed_norm.eps)
     if torch.is_grad_enabled():
         result: Tensor = _Blocks.apply(given, rows, *matrices, *vectors)  # type: ignore[no-untyped-call]
         return result
@@ -127,6 +134,7 @@ class Given(NamedTuple):
 
     kernels: ctypes.CDLL
     offsets: Tensor
+    longest: int
     products: torch.dtype
     masks: tuple[float, Tensor | None, int]
     layers: int
@@ -164,7 +172,7 @@ def forward(given: Given, rows: Tensor, matrices: Sequence[Tensor], vectors: Seq
     }
     numbers = {
         "layers": given.layers, "d": d, "hidden": hidden, "heads": given.heads, "rows": len(rows),
-        "jets": len(given.offsets) - 1, "longest": int(given.offsets.diff().max()), "scale": scale, "shift": shift,
+        "jets": len(given.offsets) - 1, "longest": given.longest, "scale": scale, "shift": shift,
         "eps": given.eps, "kept": kept,
     }  # fmt: skip
     passing = {"given": rows, "result": result, "x": torch.empty(slots * d)}

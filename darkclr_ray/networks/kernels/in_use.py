@@ -1,0 +1,21 @@
+"""Which kernels networks take here, in words, for records and tables."""
+
+from __future__ import annotations
+
+import torch
+
+from darkclr_ray.networks.kernels.available import has_kernels
+from darkclr_ray.networks.kernels.cpu import autoencoder, encoder
+
+
+def kernels_in_use(device: str, products: torch.dtype) -> str:
+    """For networks on a device, "cpu" or "cuda", whose products are of a type.
+
+    >>> kernels_in_use("cpu", torch.float64)
+    'none: no C compiler that knows OpenMP, or not for these products'
+    """
+    if device == "cuda":
+        return "Triton" if has_kernels() else "none: no Triton or no C compiler"
+    libraries = {"encoder": encoder.library, "autoencoder": autoencoder.library}
+    found = [name for name, library in libraries.items() if library(products) is not None]
+    return f"C ({', '.join(found)})" if found else "none: no C compiler that knows OpenMP, or not for these products"
