@@ -85,13 +85,14 @@ class Encoder(nn.Module):
     ) -> Tensor:
         """The sum over each jet's constituents, by kernels for a CPU."""
         settings = self.settings
-        tiles, width = -(-len(constituents) // on_cpu.TILE), max(settings.d_r, settings.d_h)
+        tile, width = on_cpu.tile_rows(kernels), max(settings.d_r, settings.d_h)
+        tiles = -(-len(constituents) // tile)
         # a jet has rows in as many tiles as it fills, and in one more
-        apart = int(offsets.diff().max()) + 2 * on_cpu.TILE
+        apart = int(offsets.diff().max()) + 2 * tile
         masks = Dropout(
             settings.dropout,
             generator,
-            values=tiles * on_cpu.TILE * width,
+            values=tiles * tile * width,
             stride=apart * width,
             uses=3 * len(self.blocks),
             dtype=torch.int8,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.kernels.cpu import autoencoder as kernels
 from darkclr_ray.networks.kernels.cpu import encoder as on_cpu
 from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
-from darkclr_ray.networks.kernels.cpu.compiled import compiled
+from darkclr_ray.networks.kernels.cpu.compiled import FLAGS, compiled
 from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.settings import EncoderSettings, NAESettings
 
@@ -34,6 +35,18 @@ TYPES = [
         marks=pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no products of bfloat16 here"),
     ),
 ]
+
+
+@pytest.fixture(params=["native", "haswell"])
+def vectors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Those of this machine, and with AVX2 alone, as on most laptops."""
+    flags = [f"-march={request.param}" if flag.startswith("-march") else flag for flag in FLAGS]
+    monkeypatch.setattr("darkclr_ray.networks.kernels.cpu.compiled.FLAGS", flags)
+    compiled.cache_clear()
+    if kernels.library(torch.float32) is None:
+        pytest.skip("no processor of Intel's kind")
+    yield
+    compiled.cache_clear()
 
 
 def autoencoder_of(d_z: int, products: torch.dtype = torch.float32, **settings: object) -> Autoencoder:
@@ -51,6 +64,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"darkclr_ray.networks.{module}.compiled_autoencoder", lambda autoencoder: None)
 
 
+@pytest.mark.usefixtures("vectors")
 @pytest.mark.parametrize("activation", ["prelu", "relu"])
 @pytest.mark.parametrize(
     ("d_z", "hidden", "bottleneck", "rows"),
@@ -223,6 +237,7 @@ def offsets_of(sizes: list[int]) -> Tensor:
     return torch.tensor([0, *sizes]).cumsum(0)
 
 
+@pytest.mark.usefixtures("vectors")
 @pytest.mark.parametrize("dropout", [False, True])
 @pytest.mark.parametrize(
     ("d", "hidden", "heads", "layers", "sizes"),
@@ -237,10 +252,11 @@ def test_blocks_and_gradients(d: int, hidden: int, heads: int, layers: int, size
     """Jets across tiles, of one row and of hundreds; by what autograd finds in float64, with the same masks."""
     encoder, offsets = blocks_of(d, hidden, heads, layers), offsets_of(sizes)
     rows, weights = torch.randn(2, sum(sizes), d)
-    tiles = -(-len(rows) // on_cpu.TILE)
+    tile = on_cpu.tile_rows(on_cpu.library(torch.float32))  # type: ignore[arg-type]
+    tiles = -(-len(rows) // tile)
     shift, scale, pool = 64 * 7, 1.0, None
     if dropout:
-        values = tiles * on_cpu.TILE * max(d, hidden) + 3 * layers * shift
+        values = tiles * tile * max(d, hidden) + 3 * layers * shift
         scale, pool = 1.25, -(torch.rand(values) > 0.2).to(torch.int8)
     own = rows.clone().requires_grad_()
     result = compiled_blocks(encoder, own, offsets, (scale, pool, shift))
@@ -253,7 +269,7 @@ def test_blocks_and_gradients(d: int, hidden: int, heads: int, layers: int, size
         if pool is None:
             return x
         width = x.shape[1]
-        part = pool[use * shift :][: tiles * width * on_cpu.TILE].view(tiles, width, on_cpu.TILE)
+        part = pool[use * shift :][: tiles * width * tile].view(tiles, width, tile)
         return x * scale * (part.transpose(1, 2).reshape(-1, width)[: len(x)] != 0)
 
     encoder.double().zero_grad()

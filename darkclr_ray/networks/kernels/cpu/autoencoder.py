@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNITS = 8
 """Widths are padded to a multiple of it."""
 LANES = 16
-"""Rows in a vector of float32."""
+"""Rows in a vector of float32, at most."""
 ACTIVATIONS = {"prelu", "relu"}
 """Activations that the kernels know: with a slope for negative values, which is a parameter or 0."""
 

@@ -1,21 +1,16 @@
 /* The transformer blocks of an encoder on a CPU, forward and backward, on packed jets.
 
-   Rows (constituents) of all jets lie end to end and are cut into tiles of 32. Everything but attention sees a row alone:
+   Rows (constituents) of all jets lie end to end and are cut into tiles. Everything but attention sees a row alone:
    a tile goes from one attention to the next in one core's cache. Attention is within jets, each gathered from its tiles,
-   with 16 queries in a vector, in float32. Backward takes GROUP tiles at a time, so that the gradients of weights, which
+   with queries side by side in vectors, in float32. Backward takes GROUP tiles at a time, so that the gradients of weights, which
    are products over rows, are read and written less often. */
 
-#include "lanes.h"
+#include "attention.h"
+#include "norm.h"
 
-#include <math.h>
 #include <omp.h>
-#include <stdlib.h>
 
-#define TILE 32
 #define GROUP 4
-#define DEPTH (TILE / PER) /* terms of a product over the rows of a tile */
-
-typedef lanes pair[2]; /* one feature of a tile */
 
 typedef struct {
     int layers, d, hidden, heads;
@@ -44,147 +39,17 @@ typedef struct {
     float *of_vectors;      /* (threads, as `vectors`) */
 } job;
 
-/* ---- rows, tiles and vectors ---- */
-
-/* Of two vectors, lanes i from the first and i ^ by from the second, in the place of the lanes that i & by tells apart. */
-#define LOW(i, by) ((i) & (by) ? LANES + ((i) ^ (by)) : (i))
-#define HIGH(i, by) ((i) & (by) ? LANES + (i) : (i) ^ (by))
-#define ALL(of, by)                                                                                                    \
-    {of(0, by), of(1, by), of(2, by),  of(3, by),  of(4, by),  of(5, by),  of(6, by),  of(7, by),                      \
-     of(8, by), of(9, by), of(10, by), of(11, by), of(12, by), of(13, by), of(14, by), of(15, by)}
-
-INLINE void exchange(lanes *m, int by, words low, words high) {
-#pragma GCC unroll 16
-    for (int i = 0; i < LANES; i++)
-        if (!(i & by)) {
-            lanes a = m[i], b = m[i | by];
-            m[i] = __builtin_shuffle(a, b, low);
-            m[i | by] = __builtin_shuffle(a, b, high);
-        }
-}
-
-/* 16 vectors as a matrix, transposed. */
-INLINE void transpose(lanes *m) {
-    exchange(m, 1, (words)ALL(LOW, 1), (words)ALL(HIGH, 1));
-    exchange(m, 2, (words)ALL(LOW, 2), (words)ALL(HIGH, 2));
-    exchange(m, 4, (words)ALL(LOW, 4), (words)ALL(HIGH, 4));
-    exchange(m, 8, (words)ALL(LOW, 8), (words)ALL(HIGH, 8));
-}
-
 INLINE long tiles_of(const job *j) { return (j->rows + TILE - 1) / TILE; }
-
-/* (rows, d) to the tile, zero where there are no rows. */
-INLINE void load(const job *j, const float *rows, long tile, pair *x) {
-    for (int v = 0; v < 2; v++)
-        for (int f = 0; f < j->d; f += LANES) {
-            lanes m[LANES];
-            for (int i = 0; i < LANES; i++) {
-                long row = tile * TILE + v * LANES + i;
-                if (row < j->rows)
-                    memcpy(&m[i], rows + row * j->d + f, sizeof m[i]);
-                else
-                    m[i] = (lanes){0};
-            }
-            transpose(m);
-            for (int i = 0; i < LANES; i++) x[f + i][v] = m[i];
-        }
-}
-
-INLINE void store(const job *j, float *rows, long tile, pair *x) {
-    for (int v = 0; v < 2; v++)
-        for (int f = 0; f < j->d; f += LANES) {
-            lanes m[LANES];
-            for (int i = 0; i < LANES; i++) m[i] = x[f + i][v];
-            transpose(m);
-            for (int i = 0; i < LANES; i++) {
-                long row = tile * TILE + v * LANES + i;
-                if (row < j->rows) memcpy(rows + row * j->d + f, &m[i], sizeof m[i]);
-            }
-        }
-}
-
-/* Features f, f + 1, ... (PER of them) of what is packed. */
-INLINE void unpack(value x, lanes *features) {
-#if PER == 2
-    features[0] = (lanes)(x << 16);
-    features[1] = (lanes)(x & 0xffff0000u);
-#else
-    features[0] = x;
-#endif
-}
-
-INLINE float sum(pair x) {
-    lanes both = x[0] + x[1];
-    float total = 0;
-    for (int i = 0; i < LANES; i++) total += both[i];
-    return total;
-}
-
-/* A feature of a tile as weights of a product over its rows. */
-INLINE void over_rows(pair x, weight *w) {
-#if PER == 2
-    __m512bh both = _mm512_cvtne2ps_pbh((__m512)x[1], (__m512)x[0]);
-    memcpy(w, &both, sizeof both);
-#else
-    memcpy(w, x, 2 * sizeof *x);
-#endif
-}
-
-/* 16 features of a tile, given one after the other, as the vectors of a product over its rows, `next` apart. */
-INLINE void across_rows(pair *x, value *place, long next) {
-    for (int v = 0; v < 2; v++) {
-        lanes m[LANES];
-        for (int i = 0; i < LANES; i++) m[i] = x[i][v];
-        transpose(m);
-        for (int i = 0; i < LANES / PER; i++)
-#if PER == 2
-            place[(v * LANES / PER + i) * next] = pack(m[2 * i], m[2 * i + 1]);
-#else
-            place[(v * LANES / PER + i) * next] = m[i];
-#endif
-    }
-}
-
-/* The same of features that are packed, any multiple of 32 of them. */
-INLINE void across_rows_packed(const value *x, int features, value *place) {
-    const long next = features / LANES;
-    for (int f = 0; f < features; f += LANES * PER)
-        for (int v = 0; v < 2; v++) {
-            lanes m[LANES];
-            for (int i = 0; i < LANES; i++) m[i] = (lanes)x[(f / PER + i) * 2 + v];
-            transpose(m);
-            value *target = place + v * LANES / PER * next + f / LANES;
-#if PER == 2
-            typedef uint16_t halves __attribute__((vector_size(64)));
-            const halves first = {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39,
-                                  8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
-            for (int i = 0; i < LANES / 2; i++, target += next) {
-                halves even = (halves)m[2 * i], odd = (halves)m[2 * i + 1];
-                target[0] = (value)__builtin_shuffle(even, odd, first);
-                target[1] = (value)__builtin_shuffle(even, odd, first + 16);
-            }
-#else
-            for (int i = 0; i < LANES; i++, target += next) target[0] = m[i];
-#endif
-        }
-}
-
-INLINE void across_rows_all(pair *x, int features, value *place) {
-    for (int f = 0; f < features; f += LANES) across_rows(x + f, place + f / LANES, features / LANES);
-}
-
-INLINE void pack_all(pair *x, int features, value *packed) {
-    for (int f = 0; f < features; f += UNITS) put(2, packed, f, x + f);
-}
 
 /* `scale` times what the mask of a feature lets through. */
 INLINE void drop(const job *j, int use, long tile, int feature, int width, pair x) {
     if (!j->masks) return;
     for (int v = 0; v < 2; v++) {
-        typedef int8_t bytes __attribute__((vector_size(16)));
+        typedef int8_t bytes __attribute__((vector_size(LANES)));
+        typedef int32_t ints __attribute__((vector_size(4 * LANES)));
         bytes mask;
         memcpy(&mask, j->masks + use * j->shift + (tile * width + feature) * TILE + v * LANES, sizeof mask);
-        x[v] = (lanes)((words)(x[v] * j->scale) & (words)__builtin_convertvector(mask, int __attribute__((vector_size(64)))));
+        x[v] = (lanes)((words)(x[v] * j->scale) & (words)__builtin_convertvector(mask, ints));
     }
 }
 
@@ -224,49 +89,6 @@ INLINE pair *total_of(const job *j, int layer, int norm, long tile) {
 
 INLINE value *of_tile(value *x, const job *j, int layer, long tile, long features) {
     return x + (slot(j, layer) * tiles_of(j) + tile) * features / PER * 2;
-}
-
-/* ---- layer norm ---- */
-
-INLINE void moments(const pair *x, int d, float eps, lanes *mean, lanes *inverse) {
-    for (int v = 0; v < 2; v++) {
-        lanes total = {0}, squares = {0};
-        for (int f = 0; f < d; f++) total += x[f][v];
-        mean[v] = total / (float)d;
-        for (int f = 0; f < d; f++) squares += (x[f][v] - mean[v]) * (x[f][v] - mean[v]);
-        squares = squares / (float)d + eps;
-        for (int i = 0; i < LANES; i++) inverse[v][i] = 1.0f / sqrtf(squares[i]);
-    }
-}
-
-/* `vectors`: weight (d,) and bias (d,). */
-INLINE void norm(const pair *x, int d, float eps, const float *vectors, pair *result) {
-    lanes mean[2], inverse[2];
-    moments(x, d, eps, mean, inverse);
-    for (int f = 0; f < d; f++)
-        for (int v = 0; v < 2; v++) result[f][v] = (x[f][v] - mean[v]) * inverse[v] * vectors[f] + vectors[d + f];
-}
-
-/* From the gradient of the result to that of x, in place; sums for weight and bias. */
-INLINE void norm_backward(const pair *x, int d, float eps, const float *vectors, pair *gradient, float *of_vectors) {
-    lanes mean[2], inverse[2], first[2] = {{0}, {0}}, second[2] = {{0}, {0}};
-    moments(x, d, eps, mean, inverse);
-    for (int f = 0; f < d; f++) {
-        pair by_weight;
-        for (int v = 0; v < 2; v++) {
-            lanes normed = (x[f][v] - mean[v]) * inverse[v];
-            by_weight[v] = gradient[f][v] * normed;
-            first[v] += gradient[f][v] * vectors[f];
-            second[v] += by_weight[v] * vectors[f];
-        }
-        of_vectors[f] += sum(by_weight);
-        of_vectors[d + f] += sum(gradient[f]);
-    }
-    for (int f = 0; f < d; f++)
-        for (int v = 0; v < 2; v++) {
-            lanes normed = (x[f][v] - mean[v]) * inverse[v];
-            gradient[f][v] = (gradient[f][v] * vectors[f] - (first[v] + normed * second[v]) / (float)d) * inverse[v];
-        }
 }
 
 /* ---- what happens to a tile ---- */
@@ -444,108 +266,7 @@ static void project_backward(const job *j, int layer, long tile, int place, sign
                  of_projected, 2, gradient + n);
 }
 
-/* ---- attention within a jet ---- */
-
-INLINE lanes exponential(lanes x) {
-    x = where((words)(x > -87.0f), x, (lanes){0} - 87.0f);
-    lanes shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
-    lanes r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    lanes p = (lanes){0} + 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    return (lanes)((words)p + ((words)shifted << 23));
-}
-
-/* Rows first, ..., first + count - 1 of tiles with so many features, to vectors of one feature after the other, `apart`
-   floats from each other. Behind the last row there is whatever it may be. */
-INLINE void gather(const value *tiles, int features, long first, long count, float *place, long apart) {
-    for (long done = 0; done < count;) {
-        const long tile = (first + done) / TILE, lane = (first + done) % TILE, here = TILE - lane;
-        const uint32_t *source = (const uint32_t *)(tiles + tile * (features / PER) * 2) + lane;
-        for (int f = 0; f < features; f += PER, source += TILE)
-            for (long part = 0; part < here && part < count - done; part += LANES) {
-                value x;
-                lanes parts[PER];
-                memcpy(&x, source + part, sizeof x);
-                unpack(x, parts);
-                for (int p = 0; p < PER; p++) memcpy(place + (f + p) * apart + done + part, &parts[p], sizeof parts[p]);
-            }
-        done += here;
-    }
-}
-
-/* The way back. */
-INLINE void scatter(value *tiles, int features, long first, long count, const float *place, long apart) {
-    for (long done = 0; done < count;) {
-        const long tile = (first + done) / TILE, lane = (first + done) % TILE;
-        const long here = TILE - lane < count - done ? TILE - lane : count - done;
-        uint32_t *target = (uint32_t *)(tiles + tile * (features / PER) * 2) + lane;
-        for (int f = 0; f < features; f += PER, target += TILE)
-            for (long part = 0; part < here; part += LANES) {
-                value x;
-                lanes parts[PER];
-                for (int p = 0; p < PER; p++) memcpy(&parts[p], place + (f + p) * apart + done + part, sizeof parts[p]);
-#if PER == 2
-                x = pack(parts[0], parts[1]);
-#else
-                x = parts[0];
-#endif
-                if (here - part >= LANES)
-                    memcpy(target + part, &x, sizeof x);
-                else
-                    memcpy(target + part, &x, (here - part) * sizeof(uint32_t));
-            }
-        done += here;
-    }
-}
-
-INLINE void combine_some(int V, int units, const float *w, long unit, long step, int terms, const float *x, long apart,
-                         float *result) {
-    for (int n = 0; n < units; n += UNITS) {
-        pair sums[UNITS];
-        start(V, NULL, sums);
-        float_products(V, w + n * unit, unit, step, terms, (const lanes *)x, apart / LANES, sums);
-        for (int u = 0; u < UNITS; u++) memcpy(result + (n + u) * apart, sums[u], V * sizeof(lanes));
-    }
-}
-
-/* result (units, rows) from x (terms, rows), so many vectors of rows: sums over terms of w[unit, term] x[term, rows]. */
-INLINE void combine(int units, const float *w, long unit, long step, int terms, const float *x, long apart, int vectors,
-                    float *result) {
-    int v = 0;
-    for (; v + 1 < vectors; v += 2)
-        combine_some(2, units, w, unit, step, terms, x + v * LANES, apart, result + v * LANES);
-    if (v < vectors) combine_some(1, units, w, unit, step, terms, x + v * LANES, apart, result + v * LANES);
-}
-
-/* Attention's weights of a head: (keys, queries), each `apart` floats from the next. */
-INLINE void attend(const float *q, const float *k, int width, long count, long apart, float scale, float *weights) {
-    const int vectors = (int)((count + LANES - 1) / LANES);
-    combine((int)((count + UNITS - 1) / UNITS * UNITS), k, 1, apart, width, q, apart, vectors, weights);
-    for (int v = 0; v < vectors; v++) {
-        lanes *w = (lanes *)(weights + v * LANES), largest = w[0], total = {0};
-        const long next = apart / LANES;
-        for (long i = 1; i < count; i++) largest = where((words)(w[i * next] > largest), w[i * next], largest);
-        for (long i = 0; i < count; i++) total += w[i * next] = exponential((w[i * next] - largest) * scale);
-        total = 1.0f / total;
-        for (long i = 0; i < count; i++) w[i * next] *= total;
-    }
-}
-
-/* (count, count) from one place to another, its axes exchanged. */
-INLINE void exchanged(const float *from, float *to, int vectors, long apart) {
-    for (int a = 0; a < vectors; a++)
-        for (int b = 0; b < vectors; b++) {
-            lanes m[LANES];
-            for (int i = 0; i < LANES; i++) memcpy(&m[i], from + (a * LANES + i) * apart + b * LANES, sizeof m[i]);
-            transpose(m);
-            for (int i = 0; i < LANES; i++) memcpy(to + (b * LANES + i) * apart + a * LANES, &m[i], sizeof m[i]);
-        }
-}
+/* ---- what happens to a jet ---- */
 
 /* Floats from one feature of a jet to the next in a thread's memory: its rows, and room to write a vector too much. */
 INLINE long apart_of(const job *j) { return (j->longest + 2 * LANES - 1) / LANES * LANES; }
@@ -597,6 +318,9 @@ static void attention_backward(const job *j, int layer, long jet, float *memory)
 
 /* ---- all layers ---- */
 
+/* Rows of a tile: masks are ordered by tiles. */
+int tile_rows(void) { return TILE; }
+
 /* Floats that a thread needs. */
 long memory_of(const job *j) {
     const long apart = apart_of(j), d = j->d, hidden = j->hidden;
@@ -613,7 +337,7 @@ void forward(const job *j, float *memory, int threads) {
         float *own = memory + size * omp_get_thread_num();
 #pragma omp for schedule(static)
         for (long tile = 0; tile < tiles; tile++) {
-            load(j, j->given, tile, j->x + tile * d);
+            load(j->given, j->rows, d, tile, j->x + tile * d);
             if (j->kept == j->layers) memcpy(j->totals + tile * d, j->x + tile * d, d * sizeof(pair));
             project(j, 0, tile, j->x + tile * d);
         }
@@ -629,7 +353,7 @@ void forward(const job *j, float *memory, int threads) {
                 if (layer + 1 < j->layers)
                     project(j, layer + 1, tile, j->x + tile * d);
                 else
-                    store(j, j->result, tile, j->x + tile * d);
+                    store(j->result, j->rows, d, tile, j->x + tile * d);
             }
         }
     }
@@ -659,7 +383,7 @@ void backward(const job *j, float *memory, int threads) {
                     add_gradient(&projection, 3 * d, d, there, of_weights + layer * w.all + w.projection);
                 } else {
                     for (int i = 0; i < there; i++)
-                        load(j, j->of_result, group * GROUP + i, j->x + (group * GROUP + i) * d);
+                        load(j->of_result, j->rows, d, group * GROUP + i, j->x + (group * GROUP + i) * d);
                 }
                 if (layer > 0) {
                     place = own;
@@ -673,7 +397,7 @@ void backward(const job *j, float *memory, int threads) {
                     add_gradient(&output, d, d, there, of_layer + w.output);
                 } else {
                     for (int i = 0; i < there; i++)
-                        store(j, j->of_given, group * GROUP + i, j->x + (group * GROUP + i) * d);
+                        store(j->of_given, j->rows, d, group * GROUP + i, j->x + (group * GROUP + i) * d);
                 }
             }
             if (layer > 0) {

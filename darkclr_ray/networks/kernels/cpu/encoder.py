@@ -17,8 +17,6 @@ from darkclr_ray.settings import EncoderSettings
 if TYPE_CHECKING:
     from darkclr_ray.networks.block import Block
 
-TILE = 32
-"""Rows a tile."""
 SLACK = 64
 """Bytes, or more, behind the last tile that may be read, though nothing is done with them."""
 SPARE = 2
@@ -52,6 +50,11 @@ def library(products: torch.dtype) -> ctypes.CDLL | None:
     return compiled(source) if products == torch.float32 else None
 
 
+def tile_rows(kernels: ctypes.CDLL) -> int:
+    """Rows that go through the layers together, by the vectors of the processor."""
+    return int(kernels.tile_rows())
+
+
 def fits(settings: EncoderSettings) -> bool:
     """Whether the kernels know encoders of these sizes: multiples of 32 features, heads of a multiple of 8."""
     return settings.d_r % 32 == 0 and settings.d_h % 32 == 0 and settings.d_r // settings.heads % 8 == 0
@@ -74,7 +77,7 @@ def blocks_on_cpu(
         offsets: int64 (B + 1,), jet i owns rows offsets[i] to offsets[i + 1].
         products: float32 or bfloat16.
         masks: by what surviving values are multiplied, and a mask of -1 and 0 (or none) for the values of all tiles of
-            32 rows, ordered (tile, feature, row); that of dropout i begins at i times the third number.
+            `tile_rows`, ordered (tile, feature, row); that of dropout i begins at i times the third number.
 
     Raises:
         ValueError: the offsets are not those of the rows.
@@ -85,7 +88,10 @@ def blocks_on_cpu(
         raise ValueError(f"offsets of jets have to rise from 0 to {len(rows)}, the number of constituents")
     matrices, vectors = parameters(blocks)
     first = blocks[0]
-    given = Given(kernels, offsets, int(sizes.max()), products, masks, len(blocks), first.heads, first.feed_norm.eps)
+    given = Given(
+        kernels, tile_rows(kernels), offsets, int(sizes.max()), products, masks, len(blocks), first.heads,
+        first.feed_norm.eps,
+    )  # fmt: skip
     if torch.is_grad_enabled():
         result: Tensor = _Blocks.apply(given, rows, *matrices, *vectors)  # type: ignore[no-untyped-call]
         return result
@@ -133,6 +139,7 @@ class Given(NamedTuple):
     """What all layers have in common; see `blocks_on_cpu`."""
 
     kernels: ctypes.CDLL
+    tile: int
     offsets: Tensor
     longest: int
     products: torch.dtype
@@ -155,7 +162,7 @@ class Passed(NamedTuple):
 def forward(given: Given, rows: Tensor, matrices: Sequence[Tensor], vectors: Sequence[Tensor], *, kept: int) -> Passed:
     """All layers, of which ``kept`` (all, or 1) leave what the way back takes."""
     rows, (hidden, d) = rows.contiguous(), matrices[2].shape
-    slots = (len(rows) + TILE - 1) // TILE * TILE
+    slots = -(-len(rows) // given.tile) * given.tile
     scale, mask, shift = given.masks
     sizes = {
         "totals": (1 + 2 * kept) * slots * d,

@@ -1,17 +1,28 @@
-/* Vectors of 16 rows, and sums of products over them.
+/* Vectors of rows, and sums of products over them.
 
-   A vector holds one feature of 16 rows, so that a layer of any width fills it; a weight is spread over it. With BFLOAT16
-   products are of pairs of bfloat16, summed in float32; everything between them is float32. */
+   A vector holds one feature of 16 rows (8 with AVX2), so that a layer of any width fills it; a weight is spread over it.
+   With BFLOAT16 products are of pairs of bfloat16, summed in float32; everything between them is float32. */
+
+#pragma once
 
 #include <stdint.h>
 #include <string.h>
 
+/* Twice as many sums as UNITS, and what they are made of, fill the registers. */
+#if defined(__AVX512F__)
 #define LANES 16
 #define UNITS 8
+#elif defined(__AVX2__) && defined(__FMA__)
+#define LANES 8
+#define UNITS 4
+#else
+#error "for vectors of this processor nothing is written"
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 
-typedef float lanes __attribute__((vector_size(64)));
-typedef uint32_t words __attribute__((vector_size(64)));
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef uint32_t words __attribute__((vector_size(4 * LANES)));
 
 /* a where the condition holds, else b. */
 INLINE lanes where(words condition, lanes a, lanes b) {
