@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,8 @@ from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
 from darkclr_ray.networks.kernels.cpu.compiled import FLAGS, compiled
 from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.settings import EncoderSettings, NAESettings
+from darkclr_ray.training.loop import run_training
+from darkclr_ray.training.nae import NAETraining
 
 pytestmark = pytest.mark.skipif(kernels.library(torch.float32) is None, reason="no C compiler that knows OpenMP")
 
@@ -355,3 +358,21 @@ def test_inputs_of_another_kind() -> None:
     encoder, offsets = blocks_of(32, 32, 2, 1), offsets_of([3, 4])
     rows = torch.randn(7, 3)
     assert torch.equal(encoder(rows, offsets.int()).head, encoder(rows, offsets).head)
+
+
+@pytest.mark.parametrize("products", TYPES)
+def test_a_training_takes_the_same_course(products: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both phases of an autoencoder's training, against float32 by torch."""
+    random = np.random.default_rng(1)
+    z = (random.normal(size=(2000, 4)) @ random.normal(size=(4, 40))).astype(np.float32)
+    settings = NAESettings(batch_size=200, reconstruction_epochs=6, divergence_epochs=3)
+
+    def course(precision: str) -> list[float]:
+        training = NAETraining(z, settings, seed=1, source={})
+        training.to(torch.device("cpu"), precision)
+        run_training(training)
+        return [record["energy_data"] for record in training.history]
+
+    found = course(str(products).removeprefix("torch."))
+    plainly(monkeypatch)
+    assert found == pytest.approx(course("float32"), rel=1e-4 if products == torch.float32 else 1e-2)
