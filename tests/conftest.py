@@ -48,7 +48,7 @@ def ray_session() -> Iterator[None]:
     import ray
     import ray.data
 
-    ray.init(num_cpus=2, object_store_memory=10**9, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", num_cpus=2, object_store_memory=10**9, log_to_driver=False, logging_level="ERROR")
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         ray.data.DataContext.get_current()  # warns of its own defaults, once
     yield
