@@ -21,7 +21,7 @@ from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.kernels.cpu import autoencoder as kernels
 from darkclr_ray.networks.kernels.cpu import encoder as on_cpu
 from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
-from darkclr_ray.networks.kernels.cpu.compiled import FLAGS, compiled
+from darkclr_ray.networks.kernels.cpu.compiled import FLAGS, cache_folder, compiled
 from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.settings import EncoderSettings, NAESettings
 from darkclr_ray.training.loop import run_training
@@ -376,3 +376,14 @@ def test_a_training_takes_the_same_course(products: torch.dtype, monkeypatch: py
     found = course(str(products).removeprefix("torch."))
     plainly(monkeypatch)
     assert found == pytest.approx(course("float32"), rel=1e-4 if products == torch.float32 else 1e-2)
+
+
+def test_a_cache_that_is_not_ones_own_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that others may write to, and that of a user without a home."""
+    own = tmp_path / "cache" / "darkclr_ray"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(own.parent))
+    assert cache_folder(tmp_path) == own
+    own.chmod(0o777)
+    assert cache_folder(tmp_path) == tmp_path
+    monkeypatch.setenv("XDG_CACHE_HOME", "~nobody-of-this-name/.cache")
+    assert cache_folder(tmp_path) == tmp_path

@@ -42,8 +42,11 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
             library = cache_folder(Path(scratch)) / f"{source.stem}-{key.hexdigest()}.so"
             if not library.exists():
                 partial = library.with_suffix(f".{os.getpid()}.partial")
-                subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
-                os.replace(partial, library)
+                try:
+                    subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
+                    os.replace(partial, library)
+                finally:
+                    partial.unlink(missing_ok=True)
             return ctypes.CDLL(str(library))
     except (OSError, subprocess.SubprocessError) as error:
         logger.info("%s is not compiled, so that networks are slower: %s", source.name, error)
@@ -51,13 +54,15 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
 
 
 def cache_folder(otherwise: Path) -> Path:
-    """Where libraries are kept, made if need be and open to its owner alone; ``otherwise`` if it cannot be written."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "darkclr_ray"
+    """Where libraries are kept, made if need be; ``otherwise`` if it cannot be written, or others could write there."""
     try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "darkclr_ray"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
+        status = folder.stat()
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
         return otherwise
-    return folder if os.access(folder, os.W_OK) else otherwise
+    own = status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return folder if own and os.access(folder, os.W_OK) else otherwise
 
 
 def processor_flags() -> bytes:
