@@ -38,20 +38,23 @@ class Dropping:
 
     def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
         numbers = draws.uniform(offsets)
-        threshold = np.minimum(self._probability(draws), np.maximum.reduceat(numbers, offsets[:-1]))
-        kept = numbers >= np.repeat(threshold, np.diff(offsets))
-        remaining = np.zeros_like(offsets)
-        np.cumsum(np.add.reduceat(kept, offsets[:-1], dtype=np.int64), out=remaining[1:])
-        survivors = np.take(constituents.T, np.flatnonzero(kept), axis=1)
+        probability = self._probability(draws, offsets)
+        kept = np.flatnonzero(numbers >= probability)
+        remaining = np.searchsorted(kept, offsets)
+        if not np.diff(remaining).all():
+            largest = np.repeat(np.maximum.reduceat(numbers, offsets[:-1]), np.diff(offsets))
+            kept = np.flatnonzero(numbers >= np.minimum(probability, largest))
+            remaining = np.searchsorted(kept, offsets)
+        survivors = np.take(constituents.T, kept, axis=1)
         total = vector_pt if self.conserved_pt == "vector" else _scalar_pt
         factor = total(constituents, offsets) / total(survivors.T, remaining)
         survivors[0] *= np.repeat(factor, np.diff(remaining))
         return survivors.T, remaining
 
-    def _probability(self, draws: Draws) -> NDArray[np.float32] | np.float32:
+    def _probability(self, draws: Draws, offsets: NDArray[np.int64]) -> NDArray[np.float32] | np.float32:
         if isinstance(self.p_drop, tuple):
             low, high = self.p_drop
-            return (low + (high - low) * draws.uniform()).astype(np.float32)
+            return np.repeat((low + (high - low) * draws.uniform()).astype(np.float32), np.diff(offsets))
         return np.float32(self.p_drop)
 
 

@@ -29,10 +29,9 @@ class Rotation:
         return cls()
 
     def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
-        angle = 2.0 * np.pi * draws.uniform()
+        angle = (2.0 * np.pi * draws.uniform()).astype(np.float32)
         sizes = np.diff(offsets)
-        cosine = np.repeat(np.cos(angle).astype(np.float32), sizes)
-        sine = np.repeat(np.sin(angle).astype(np.float32), sizes)
+        cosine, sine = np.repeat(np.cos(angle), sizes), np.repeat(np.sin(angle), sizes)
         pt, eta, phi = constituents.T
         rotated = np.empty((3, len(pt)), dtype=np.float32)
         rotated[0] = pt

@@ -70,8 +70,9 @@ class Jets:
         sizes = self.offsets[1:][indices] - starts
         kept = sizes if hardest is None else np.minimum(sizes, hardest)
         rows, offsets = ragged_arange(starts, kept)
-        constituents = np.take(self.constituents, rows, axis=0)  # a third of the time of constituents[rows]
-        return Jets(constituents, offsets, self.ids[indices], self.events[indices], self.kinematics[indices])
+        # np.take of rows needs a third of the time of constituents[rows]
+        constituents, kinematics = np.take(self.constituents, rows, axis=0), np.take(self.kinematics, indices, axis=0)
+        return Jets(constituents, offsets, self.ids[indices], self.events[indices], kinematics)
 
     def hardest(self, count: int) -> Jets:
         """The same jets with at most the ``count`` hardest constituents of each (N_c of Table 1)."""
