@@ -130,7 +130,7 @@ def test_a_row_does_not_depend_on_the_others_nor_on_threads(products: torch.dtyp
         assert together is not None
         end = own.clone()
         together.walk(end, step_size=0.1, noise=0.3, steps=3, generator=torch.Generator().manual_seed(4))
-        return [*together.potential(own), *together.signals(own), end]
+        return [*together.potential(own), together.kept(own)[0], end]
 
     try:
         all_rows = everything(z)
@@ -143,6 +143,24 @@ def test_a_row_does_not_depend_on_the_others_nor_on_threads(products: torch.dtyp
         assert not all_rows[0][~finite].isfinite().any()
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("products", TYPES)
+@pytest.mark.parametrize("rows", [1, 17, 41, 200])
+def test_gradients_do_not_depend_on_threads(products: torch.dtype, rows: int) -> None:
+    autoencoder = autoencoder_of(40, products)
+    z, threads = torch.randn(rows, 40), torch.get_num_threads()
+    found = []
+    try:
+        for some in (1, 2, 3):
+            torch.set_num_threads(some)
+            autoencoder.zero_grad()
+            autoencoder.energy(z).sum().backward()
+            found.append([parameter.grad for parameter in autoencoder.parameters()])
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        assert all(map(torch.equal, found[0], other))
 
 
 def test_noise_of_chains() -> None:

@@ -1,10 +1,10 @@
-/* An autoencoder on a CPU: energies, their gradients, and whole Langevin chains.
+/* An autoencoder on a CPU: energies, their gradients by rows and by weights, and whole Langevin chains.
 
    A step of a chain is some twenty small matrix products. Called one by one they take longer to start than to compute,
    and what lies between them goes through memory. Rows do not see each other: a block of them goes through all layers,
-   and all steps of a chain, in one core's cache. Widths are padded to a multiple of UNITS, with zeros. */
+   and all steps of a chain, in one core's cache. Widths are padded to a multiple of LANES, with zeros. */
 
-#include "lanes.h"
+#include "tiles.h"
 
 #include <omp.h>
 
@@ -176,9 +176,7 @@ typedef struct {
     float *z;         /* (rows, d_z) */
     float *values;    /* (rows,), or NULL: chains */
     float *gradient;  /* (rows, d_z), or NULL */
-    float *inputs;    /* (rows, inputs of all layers but the first), or NULL */
-    float *signals;   /* (rows, outputs of all layers) */
-    float *of_slopes; /* (rows, layers) */
+    pair *kept;       /* (tiles, kept_of): for gradients of weights, or NULL */
     long rows;
     int steps;
     float step_size, noise;
@@ -186,27 +184,37 @@ typedef struct {
     const float *quantiles; /* (65536,) */
 } job;
 
-/* What gradients of weights are made of, from block to rows. */
-INLINE void scatter_signals(int V, const job *j, long first, workspace *own) {
-    const network *net = &j->net;
-    const int last = net->layers - 1, *sizes = j->sizes;
-    const long there = j->rows - first;
-    int all = 0;
-    for (int l = 1; l <= last; l++) all += sizes[l];
-    float *inputs = j->inputs + first * all, *signals = j->signals + first * (all + sizes[0]);
-    lanes *hidden = own->hidden;
-    for (int l = 0; l < last; l++) {
-        const int units = sizes[l + 1];
-        scatter(V, signals, there, all + sizes[0], units, own->signals + (hidden - own->hidden));
-        for (int n = 0; n < units * V; n++)
-            hidden[n] = where((words)(hidden[n] > 0), hidden[n], net->slopes[l] * hidden[n]);
-        scatter(V, inputs, there, all, units, hidden);
-        inputs += units;
-        signals += units;
-        hidden += net->widths[l + 1] * V;
+/* What is kept of a tile: what enters all layers, the energy's derivatives by what leaves them, and by slopes. */
+INLINE long signals_of(const job *j) { return j->all - j->net.widths[0]; }
+INLINE long slopes_of(const job *j) { return 2 * signals_of(j); }
+INLINE long kept_of(const job *j) { return slopes_of(j) + j->net.layers - 1; }
+
+/* `count` features of the block that begins at row `first` to its place in a tile; a tile's rest is zero. */
+INLINE void keep_features(int V, long first, long rows, const lanes *x, int count, pair *kept) {
+    const int at = first % TILE / LANES;
+    for (int n = 0; n < count; n++) {
+        for (int v = 0; v < V; v++) kept[n][at + v] = x[n * V + v];
+        if (at + V < 2 && first + LANES >= rows) kept[n][1] = (lanes){0};
     }
-    scatter(V, signals, there, all + sizes[0], sizes[0], own->residual);
-    scatter(V, j->of_slopes + first * last, there, last, last, own->of_slopes);
+}
+
+INLINE void keep(int V, const job *j, long first, workspace *own) {
+    const int *widths = j->net.widths, last = j->net.layers - 1;
+    pair *kept = j->kept + first / TILE * kept_of(j), *signals = kept + signals_of(j);
+    lanes *hidden = own->hidden, *of_hidden = own->signals;
+    keep_features(V, first, j->rows, own->z, widths[0], kept);
+    keep_features(V, first, j->rows, own->of_slopes, last, kept + slopes_of(j));
+    kept += widths[0];
+    for (int l = 0; l < last; l++) {
+        const int units = widths[l + 1];
+        for (int n = 0; n < units * V; n++)
+            hidden[n] = where((words)(hidden[n] > 0), hidden[n], j->net.slopes[l] * hidden[n]);
+        keep_features(V, first, j->rows, hidden, units, kept);
+        keep_features(V, first, j->rows, of_hidden, units, signals);
+        kept += units, signals += units;
+        hidden += units * V, of_hidden += units * V;
+    }
+    keep_features(V, first, j->rows, own->residual, widths[last + 1], signals);
 }
 
 INLINE void block(int V, const job *j, long first, workspace own) {
@@ -218,10 +226,10 @@ INLINE void block(int V, const job *j, long first, workspace own) {
     memset(own.z, 0, sizeof(lanes) * V * j->net.widths[0]);
     gather(V, rows, there, d_z, d_z, own.z);
     if (j->values) {
-        energies(V, &j->net, &own, values, j->inputs ? SIGNALS : j->gradient ? GRADIENT : VALUES);
+        energies(V, &j->net, &own, values, j->kept ? SIGNALS : j->gradient ? GRADIENT : VALUES);
         for (int i = 0; i < V * LANES && i < there; i++) j->values[first + i] = values[i / LANES][i % LANES];
         if (j->gradient) scatter(V, j->gradient + first * d_z, there, d_z, d_z, own.residual);
-        if (j->inputs) scatter_signals(V, j, first, &own);
+        if (j->kept) keep(V, j, first, &own);
         return;
     }
     seed_words(V, j->seed, first, s);
@@ -249,18 +257,127 @@ void run(const job *j, void *memory, int threads) {
     }
 }
 
-/* Weights (out, in) and biases (out,) of all layers as `network` has them; what pads them has to be zero already. */
-void prepare(int layers, const int *sizes, const int *widths, const float *const *weights, const float *const *given,
-             number *forward, number *backward, float *biases) {
+/* Rows of a tile, and pairs of vectors that are kept of it. */
+int tile_rows(void) { return TILE; }
+long kept_features(const job *j) { return kept_of(j); }
+
+/* ---- gradients of weights: products over rows ---- */
+
+typedef struct {
+    const float *scale; /* (rows,): factors of what is kept of their derivatives */
+    float *of_weights;  /* layer after layer (out, in) */
+    float *of_biases;   /* layer after layer (out,) */
+    float *of_slopes;   /* (layers - 1,) */
+    weight *out;        /* layer after layer (out, terms): derivatives */
+    value *in;          /* layer after layer, two vectors of features after two: (terms, 2) */
+} products_over_rows;
+
+INLINE void scale_of_tile(const job *j, const float *scale, long tile, pair x) {
+    const long there = j->rows - tile * TILE;
+    memset(x, 0, sizeof(pair));
+    memcpy(x, scale + tile * TILE, (there < TILE ? there : TILE) * sizeof(float));
+}
+
+/* What is kept of a tile in the forms that products take. */
+static void turn(const job *j, const products_over_rows *p, long tile, long terms) {
+    const int *widths = j->net.widths;
+    pair *x = j->kept + tile * kept_of(j), *signals = x + signals_of(j), scale;
+    weight *out = p->out + tile * DEPTH;
+    value *in = p->in;
+    scale_of_tile(j, p->scale, tile, scale);
+    for (int l = 0; l < j->net.layers; l++) {
+        for (int q = 0; q < widths[l] / LANES; q++) {
+            const int next = q + 1 < widths[l] / LANES || q % 2 ? 2 : 1;
+            across_rows(x + q * LANES, in + q / 2 * 2 * terms + tile * DEPTH * next + q % 2, next);
+        }
+        for (int n = 0; n < widths[l + 1]; n++, out += terms) {
+            pair scaled = {signals[n][0] * scale[0], signals[n][1] * scale[1]};
+            over_rows(scaled, out);
+        }
+        in += widths[l] / LANES * terms;
+        x += widths[l];
+        signals += widths[l + 1];
+    }
+}
+
+/* Two vectors of a layer's inputs, from number q on, with all of its outputs. */
+static void multiply(const job *j, int l, int q, const weight *out, const value *in, long terms, float *of_weights) {
+    const int inputs = j->sizes[l], outputs = j->sizes[l + 1], V = q + 1 < j->net.widths[l] / LANES ? 2 : 1;
+    const int first = q * LANES, there = inputs - first < V * LANES ? inputs - first : V * LANES;
+    in += q * terms;
+    for (int n = 0; n < outputs; n += UNITS) {
+        pair sums[UNITS];
+        start(2, NULL, sums);
+        if (V == 2)
+            products(2, out + n * terms, terms, 1, terms, in, 2, sums);
+        else
+            products(1, out + n * terms, terms, 1, terms, in, 1, sums);
+        for (int u = 0; u < UNITS && n + u < outputs; u++)
+            memcpy(of_weights + (long)(n + u) * inputs + first, sums[u], there * sizeof(float));
+    }
+}
+
+/* Sums over all rows of `count` features, from number `place` of what is kept of a tile. */
+static void add_up(const job *j, const float *scale, long place, int count, float *totals) {
+    memset(totals, 0, count * sizeof(float));
+    for (long tile = 0; tile < (j->rows + TILE - 1) / TILE; tile++) {
+        pair s, *x = j->kept + tile * kept_of(j) + place;
+        scale_of_tile(j, scale, tile, s);
+        for (int n = 0; n < count; n++) {
+            pair scaled = {x[n][0] * s[0], x[n][1] * s[1]};
+            totals[n] += sum(scaled);
+        }
+    }
+}
+
+void gradients(const job *j, const products_over_rows *p, int threads) {
+    const long tiles = (j->rows + TILE - 1) / TILE, terms = tiles * DEPTH;
+    const int *widths = j->net.widths, *sizes = j->sizes, layers = j->net.layers;
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static)
+        for (long tile = 0; tile < tiles; tile++) turn(j, p, tile, terms);
+        const weight *out = p->out;
+        const value *in = p->in;
+        float *of_weights = p->of_weights, *of_biases = p->of_biases;
+        long signals = signals_of(j);
+        for (int l = 0; l < layers; l++) {
+            const int vectors = widths[l] / LANES;
+#pragma omp for schedule(dynamic) nowait
+            for (int q = 0; q < vectors; q += 2) multiply(j, l, q, out, in, terms, of_weights);
+#pragma omp single nowait
+            add_up(j, p->scale, signals, sizes[l + 1], of_biases);
+            out += widths[l + 1] * terms;
+            in += vectors * terms;
+            of_weights += (long)sizes[l] * sizes[l + 1];
+            of_biases += sizes[l + 1];
+            signals += widths[l + 1];
+        }
+#pragma omp single nowait
+        add_up(j, p->scale, slopes_of(j), layers - 1, p->of_slopes);
+    }
+}
+
+/* Parameters of all layers as `network` has them; what pads them has to be zero already. */
+void prepare(int layers, const int *sizes, const int *widths, const float *const *weights, const float *const *biases,
+             const float *const *slopes, number *forward, number *backward, float *all_biases, float *all_slopes,
+             int threads) {
+#pragma omp parallel num_threads(threads) firstprivate(forward, backward, all_biases)
     for (int l = 0; l < layers; l++) {
         const int in = sizes[l], out = sizes[l + 1], wide = widths[l], high = widths[l + 1];
-        for (int n = 0; n < out; n++) {
-            biases[n] = given[l][n];
-            for (int k = 0; k < in; k++)
-                forward[(long)n * wide + k] = backward[(long)k * high + n] = rounded(weights[l][(long)n * in + k]);
+#pragma omp for schedule(static) nowait
+        for (int n = 0; n < out; n += LANES)
+            for (int k = 0; k < in; k += TILE) /* in the cache twice */
+                for (int u = n; u < n + LANES && u < out; u++)
+                    for (int i = k; i < k + TILE && i < in; i++)
+                        backward[(long)i * high + u] = forward[(long)u * wide + i] = rounded(weights[l][(long)u * in + i]);
+#pragma omp single nowait
+        {
+            memcpy(all_biases, biases[l], out * sizeof(float));
+            all_slopes[l] = *slopes[l];
         }
         forward += (long)high * wide;
         backward += (long)high * wide;
-        biases += high;
+        all_biases += high;
     }
 }

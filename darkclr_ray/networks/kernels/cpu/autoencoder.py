@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +12,17 @@ import torch
 from torch import Tensor
 
 from darkclr_ray.networks.kernels.cpu.compiled import compiled
-from darkclr_ray.networks.products import multiply_rows
 from darkclr_ray.normal import normal_quantiles
 
 if TYPE_CHECKING:
     from darkclr_ray.networks.autoencoder import Autoencoder
 
-UNITS = 8
-"""Widths are padded to a multiple of it."""
 LANES = 16
-"""Rows in a vector of float32, at most."""
+"""Rows in a vector of float32, at most; widths are padded to a multiple of it."""
 ACTIVATIONS = {"prelu", "relu"}
 """Activations that the kernels know: with a slope for negative values, which is a parameter or 0."""
+RELU, NO_ACTIVATION = torch.zeros(1), torch.ones(1)
+"""Slopes that are not learned."""
 
 
 class _Job(ctypes.Structure):
@@ -32,13 +31,19 @@ class _Job(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("widths", "forward", "backward", "biases", "slopes")),
         ("widest", ctypes.c_int),
         ("all", ctypes.c_int),
-        *((name, ctypes.c_void_p) for name in ("sizes", "z", "values", "gradient", "inputs", "signals", "of_slopes")),
+        *((name, ctypes.c_void_p) for name in ("sizes", "z", "values", "gradient", "kept")),
         ("rows", ctypes.c_long),
         ("steps", ctypes.c_int),
         ("step_size", ctypes.c_float),
         ("noise", ctypes.c_float),
         ("seed", ctypes.c_uint64),
         ("quantiles", ctypes.c_void_p),
+    )
+
+
+class _ProductsOverRows(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_void_p) for name in ("scale", "of_weights", "of_biases", "of_slopes", "out", "in_")
     )
 
 
@@ -67,36 +72,33 @@ class CompiledAutoencoder:
         self.kernels = kernels
         self.products = autoencoder.products
         layers = list(autoencoder.layers())
-        self.weights, self.biases = zip(*((linear.weight, linear.bias) for linear, _ in layers), strict=True)
-        self.slopes = {
-            place: parameter
-            for place, (_, after) in enumerate(layers)
-            for parameter in (() if after is None else after.parameters())
-        }
-        self.sizes = [layers[0][0].in_features, *(linear.out_features for linear, _ in layers)]
-        widths = [-(-size // UNITS) * UNITS for size in self.sizes]
-        forward = torch.zeros(sum(a * b for a, b in pairwise(widths)), dtype=self.products)
+        count = len(layers)
+        weights, biases = zip(*((linear.weight, linear.bias) for linear, _ in layers), strict=True)
+        slopes = [NO_ACTIVATION if after is None else next(after.parameters(), RELU) for _, after in layers]
+        self.learned = [place for place, slope in enumerate(slopes) if slope is not NO_ACTIVATION and slope is not RELU]
+        self.parameters = [*weights, *biases, *(slopes[place] for place in self.learned)]
+        self.sizes = [weights[0].shape[1], *(len(weight) for weight in weights)]
+        widths = [-(-size // LANES) * LANES for size in self.sizes]
+        self.inner, self.threads = sum(widths[1:]), torch.get_num_threads()
+        products = torch.zeros(2, sum(a * b for a, b in pairwise(widths)), dtype=self.products)
         self.own = {
             "widths": torch.tensor(widths, dtype=torch.int32),
             "sizes": torch.tensor(self.sizes, dtype=torch.int32),
-            "forward": forward,
-            "backward": torch.zeros_like(forward),
-            "biases": torch.zeros(sum(widths[1:])),
-            "slopes": torch.ones(len(layers)),
+            "forward": products[0],
+            "backward": products[1],
+            "biases": torch.zeros(self.inner),
+            "slopes": torch.empty(count),
         }
+        of = pointers(self.own)
         self.kernels.prepare(
-            len(layers),
-            *(ctypes.c_void_p(self.own[name].data_ptr()) for name in ("sizes", "widths")),
-            addresses(self.weights),
-            addresses(self.biases),
-            *(ctypes.c_void_p(self.own[name].data_ptr()) for name in ("forward", "backward", "biases")),
+            count,
+            *(ctypes.c_void_p(of[name]) for name in ("sizes", "widths")),
+            *map(addresses, (weights, biases, slopes)),
+            *(ctypes.c_void_p(of[name]) for name in ("forward", "backward", "biases", "slopes")),
+            self.threads,
         )
-        for place, (_, after) in enumerate(layers):
-            if after is not None:
-                self.own["slopes"][place] = self.slopes[place].detach() if place in self.slopes else 0.0
-        self.threads = torch.get_num_threads()
         self.widest, self.all = max(widths), sum(widths)
-        self.memory = torch.empty(self.threads * LANES * 2 * (4 * self.widest + 2 * self.all + len(layers)))
+        self.memory = torch.empty(self.threads * LANES * 2 * (4 * self.widest + 2 * self.all + count))
 
     def energies(self, z: Tensor) -> Tensor:
         """Squared errors (B,) of z, float32 (B, d_z)."""
@@ -110,14 +112,39 @@ class CompiledAutoencoder:
         self.run(z, values=values, gradient=gradient)
         return values, gradient
 
-    def signals(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Squared errors (B,); what enters all layers but the first, side by side, (B, widths); minus half of the
-        errors' derivatives by what leaves all layers, (B, widths), and by slopes, (B, layers - 1)."""
-        inner = sum(self.sizes[1:-1])
-        widths = (inner, inner + self.sizes[-1], len(self.sizes) - 2)
-        values, (inputs, signals, of_slopes) = torch.empty(len(z)), (torch.empty(len(z), width) for width in widths)
-        self.run(z, values=values, inputs=inputs, signals=signals, of_slopes=of_slopes)
-        return values, inputs, signals, of_slopes
+    def kept(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared errors (B,), and what `gradients` takes of these rows."""
+        values, kept = torch.empty(len(z)), torch.empty(self.tiled(len(z)) * (2 * self.inner + len(self.sizes) - 2))
+        self.run(z, values=values, kept=kept)
+        return values, kept
+
+    def gradients(self, kept: Tensor, scale: Tensor) -> list[Tensor]:
+        """Gradients, by each of the parameters, of the sum of ``scale`` (B,) times the squared errors."""
+        count = len(self.sizes) - 1
+        sizes = [parameter.numel() for parameter in self.parameters]
+        parts = torch.empty(sum(sizes)).split(sizes)
+        of_slopes = torch.empty(count - 1)
+        turned = torch.empty(2, self.tiled(len(scale)) * self.inner * self.products.itemsize // 4)
+        sums = {
+            "scale": (-2 * scale).contiguous(),
+            "of_weights": parts[0],
+            "of_biases": parts[count],
+            "of_slopes": of_slopes,
+            "out": turned[0],
+            "in_": turned[1],
+        }
+        job = self.job(rows=len(scale), kept=kept)
+        self.kernels.gradients(ctypes.byref(job), ctypes.byref(_ProductsOverRows(**pointers(sums))), self.threads)
+        slopes = of_slopes.split(1)
+        return [
+            *(part.view_as(parameter) for part, parameter in zip(parts[: 2 * count], self.parameters, strict=False)),
+            *(slopes[place] for place in self.learned),
+        ]
+
+    def tiled(self, rows: int) -> int:
+        """Rows with those that fill the last tile."""
+        tile: int = self.kernels.tile_rows()
+        return -(-rows // tile) * tile
 
     def walk(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> None:
         """Take chains z, float32 (B, d_z), in place, ``steps`` Langevin steps down the squared error (Eq. 10)."""
@@ -130,46 +157,42 @@ class CompiledAutoencoder:
     def run(self, z: Tensor, **others: Tensor | float) -> None:
         if z.shape[1:] != (self.sizes[0],):
             raise ValueError(f"representations of shape {tuple(z.shape)}; expected (any number, {self.sizes[0]})")
-        given: dict[str, Any] = {**self.own, "z": z.to(torch.float32).contiguous(), **others}
-        pointers = {name: value.data_ptr() if isinstance(value, Tensor) else value for name, value in given.items()}
-        job = _Job(layers=len(self.sizes) - 1, widest=self.widest, all=self.all, rows=len(z), **pointers)
+        z = z.to(torch.float32).contiguous()
+        job = self.job(z=z, rows=len(z), **others)
         self.kernels.run(ctypes.byref(job), ctypes.c_void_p(self.memory.data_ptr()), self.threads)
+
+    def job(self, **given: Tensor | float) -> _Job:
+        return _Job(layers=len(self.sizes) - 1, widest=self.widest, all=self.all, **pointers(self.own | given))
 
 
 def squared_errors(compiled: CompiledAutoencoder, z: Tensor) -> Tensor:
     """Squared errors (B,) of z, float32 (B, d_z), differentiable by the autoencoder's parameters."""
     if not torch.is_grad_enabled():
         return compiled.energies(z)
-    parameters = (*compiled.weights, *compiled.biases, *compiled.slopes.values())
-    errors: Tensor = _SquaredErrors.apply(compiled, z, *parameters)  # type: ignore[no-untyped-call]
+    errors: Tensor = _SquaredErrors.apply(compiled, z, *compiled.parameters)  # type: ignore[no-untyped-call]
     return errors
 
 
 class _SquaredErrors(torch.autograd.Function):
-    """The gradients of weights are products over rows, which torch's libraries are good at."""
-
     @staticmethod
     def forward(ctx: Any, compiled: CompiledAutoencoder, z: Tensor, *parameters: Tensor) -> Tensor:
-        values, *signals = compiled.signals(z)
-        ctx.save_for_backward(z, *signals)
+        values, kept = compiled.kept(z)
+        ctx.save_for_backward(kept)
         ctx.compiled = compiled
         return values
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        z, inputs, signals, of_slopes = ctx.saved_tensors
-        compiled = ctx.compiled
-        scale = -2 * gradient[:, None]
-        signals = (signals * scale).to(compiled.products)
-        inner = inputs.to(compiled.products).split(compiled.sizes[1:-1], dim=1)
-        pairs = zip(signals.split(compiled.sizes[1:], dim=1), [z.to(compiled.products), *inner], strict=True)
-        weights = [multiply_rows(out, x).float() for out, x in pairs]
-        biases = signals.sum(0, dtype=torch.float32).split(compiled.sizes[1:])
-        slopes = (of_slopes * scale).sum(0).split(1)
-        return None, None, *weights, *biases, *(slopes[place] for place in compiled.slopes)
+        (kept,) = ctx.saved_tensors
+        return None, None, *ctx.compiled.gradients(kept, gradient)
 
 
 def addresses(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
     """Pointers to the values of contiguous tensors."""
     assert all(tensor.is_contiguous() for tensor in tensors)
     return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+
+
+def pointers(values: Mapping[str, Tensor | float]) -> dict[str, Any]:
+    """Fields of a structure in C: of tensors where their values lie."""
+    return {name: value.data_ptr() if isinstance(value, Tensor) else value for name, value in values.items()}
