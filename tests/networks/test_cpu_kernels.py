@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from ctypes import CDLL
 from pathlib import Path
 
 import numpy as np
@@ -239,8 +240,10 @@ def blocks_of(d: int, hidden: int, heads: int, layers: int, products: torch.dtyp
     return encoder
 
 
-def compiled_blocks(encoder: Encoder, rows: Tensor, offsets: Tensor, masks: Masking = (1.0, None, 0)) -> Tensor:
-    own = on_cpu.library(encoder.products)
+def compiled_blocks(
+    encoder: Encoder, rows: Tensor, offsets: Tensor, masks: Masking = (1.0, None, 0), own: CDLL | None = None
+) -> Tensor:
+    own = own or on_cpu.library(encoder.products)
     assert own is not None
     return on_cpu.blocks_on_cpu(own, encoder.blocks, rows, offsets, encoder.products, masks)
 
@@ -307,6 +310,38 @@ def test_blocks_and_gradients(d: int, hidden: int, heads: int, layers: int, size
         assert theirs is not None
         scale_of = float(expected[1].abs().max())  # type: ignore[union-attr]
         torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-5 * max(1.0, scale_of))
+
+
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no vectors of bfloat16 here")
+@pytest.mark.parametrize(
+    ("d", "hidden", "heads", "sizes"),
+    [(32, 32, 4, [1]), (32, 64, 1, [31, 1, 1, 32, 33, 15]), (128, 160, 4, [7] * 30 + [50])],
+)
+def test_blocks_by_a_matrix_unit(
+    d: int, hidden: int, heads: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Emulated, so that everywhere it is known what would be asked of one: the same products, summed in another order.
+
+    One block, and one in a hundred: where a sum is rounded the other way, those behind it differ by more.
+    """
+    encoder, offsets = blocks_of(d, hidden, heads, 1, torch.bfloat16), offsets_of(sizes)
+    vectors = compiled(Path(on_cpu.__file__).with_name("encoder.c"), "BFLOAT16")
+    emulated = str(Path(__file__).with_name("matrix_unit.h"))
+    monkeypatch.setattr("darkclr_ray.networks.kernels.cpu.compiled.FLAGS", (*FLAGS, "-include", emulated))
+    unit = compiled(Path(on_cpu.__file__).with_name("encoder.c"), "BFLOAT16", "TILES")
+    rows, weights = torch.randn(2, sum(sizes), d)
+    found = []
+    for own in (vectors, unit):
+        assert own is not None
+        given = rows.clone().requires_grad_()
+        encoder.zero_grad()
+        result = compiled_blocks(encoder, given, offsets, own=own)
+        (result * weights).sum().backward()
+        found.append([result.detach(), given.grad, *(p.grad for block in encoder.blocks for p in block.parameters())])
+    for expected, ours in zip(*found, strict=True):
+        assert expected is not None
+        assert ours is not None
+        assert (ours - expected).norm() < 1e-2 * max(float(expected.norm()), 1e-2)
 
 
 @pytest.mark.parametrize("products", TYPES)

@@ -66,7 +66,7 @@ INLINE void combine_some(int V, int units, const float *w, long unit, long step,
                          float *result) {
     for (int n = 0; n < units; n += UNITS) {
         pair sums[UNITS];
-        start(V, NULL, sums);
+        start(UNITS, V, NULL, sums);
         float_products(V, w + n * unit, unit, step, terms, (const lanes *)x, apart / LANES, sums);
         for (int u = 0; u < UNITS; u++) memcpy(result + (n + u) * apart, sums[u], V * sizeof(lanes));
     }

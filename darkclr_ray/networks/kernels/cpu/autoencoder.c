@@ -43,13 +43,13 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
     for (int n = 0; n < net->widths[0]; n += UNITS) {
         for (int u = 0; u < UNITS; u++)
             for (int v = 0; v < V; v++) sums[u][v] = own->z[(n + u) * V + v];
-        put(V, own->x, n, sums);
+        put(UNITS, V, own->x, n, sums);
     }
     for (int v = 0; v < V; v++) values[v] = (lanes){0};
     for (int l = 0; l <= last; l++) {
         const int depth = net->widths[l] / PER, units = net->widths[l + 1];
         for (int n = 0; n < units; n += UNITS) {
-            start(V, bias + n, sums);
+            start(UNITS, V, bias + n, sums);
             products(V, w + (size_t)n * depth, depth, 1, depth, own->x, V, sums);
             for (int u = 0; u < UNITS; u++)
                 for (int v = 0; v < V; v++) {
@@ -63,7 +63,7 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
                         sums[u][v] = where((words)(h > 0), h, net->slopes[l] * h);
                     }
                 }
-            put(V, own->next, n, sums);
+            put(UNITS, V, own->next, n, sums);
         }
         swap(own);
         w += (size_t)units * depth;
@@ -81,7 +81,7 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
         if (l > 0 && what == SIGNALS)
             for (int v = 0; v < V; v++) own->of_slopes[(l - 1) * V + v] = (lanes){0};
         for (int n = 0; n < units; n += UNITS) {
-            start(V, NULL, sums);
+            start(UNITS, V, NULL, sums);
             products(V, w + (size_t)n * depth, depth, 1, depth, own->x, V, sums);
             for (int u = 0; u < UNITS; u++)
                 for (int v = 0; v < V; v++) {
@@ -96,7 +96,7 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
                     sums[u][v] = where(passes, sums[u][v], slope * sums[u][v]);
                     if (what == SIGNALS) signals[place] = sums[u][v];
                 }
-            if (l > 0) put(V, own->next, n, sums);
+            if (l > 0) put(UNITS, V, own->next, n, sums);
         }
         swap(own);
     }
@@ -307,7 +307,7 @@ static void multiply(const job *j, int l, int q, const weight *out, const value 
     in += q * terms;
     for (int n = 0; n < outputs; n += UNITS) {
         pair sums[UNITS];
-        start(2, NULL, sums);
+        start(UNITS, 2, NULL, sums);
         if (V == 2)
             products(2, out + n * terms, terms, 1, terms, in, 2, sums);
         else

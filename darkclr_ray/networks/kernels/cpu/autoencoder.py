@@ -122,7 +122,7 @@ class CompiledAutoencoder:
         """Gradients, by each of the parameters, of the sum of ``scale`` (B,) times the squared errors."""
         count = len(self.sizes) - 1
         sizes = [parameter.numel() for parameter in self.parameters]
-        parts = torch.empty(sum(sizes)).split(sizes)
+        parts = torch.split(torch.empty(sum(sizes)), sizes)
         of_slopes = torch.empty(count - 1)
         turned = torch.empty(2, self.tiled(len(scale)) * self.inner * self.products.itemsize // 4)
         sums = {
@@ -135,7 +135,7 @@ class CompiledAutoencoder:
         }
         job = self.job(rows=len(scale), kept=kept)
         self.kernels.gradients(ctypes.byref(job), ctypes.byref(_ProductsOverRows(**pointers(sums))), self.threads)
-        slopes = of_slopes.split(1)
+        slopes = torch.split(of_slopes, 1)
         return [
             *(part.view_as(parameter) for part, parameter in zip(parts[: 2 * count], self.parameters, strict=False)),
             *(slopes[place] for place in self.learned),

@@ -6,6 +6,7 @@
    are products over rows, are read and written less often. */
 
 #include "attention.h"
+#include "multiply.h"
 #include "norm.h"
 
 #include <omp.h>
@@ -99,11 +100,11 @@ INLINE void project(const job *j, int layer, long tile, const pair *x) {
     const float *bias = j->vectors + layer * vector_places(j).all + vector_places(j).projection;
     value packed[d / PER * 2], *projected = of_tile(j->projected, j, layer, tile, 3 * d);
     pack_all((pair *)x, d, packed);
-    for (int n = 0; n < 3 * d; n += UNITS) {
-        pair sums[UNITS];
-        start(2, bias + n, sums);
-        products(2, w + (long)n * d / PER, d / PER, 1, d / PER, packed, 2, sums);
-        put(2, projected, n, sums);
+    for (int n = 0; n < 3 * d; n += OUTPUTS) {
+        pair sums[OUTPUTS];
+        start(OUTPUTS, 2, bias + n, sums);
+        multiply_tile(w + (long)n * d / PER, d, packed, sums);
+        put(OUTPUTS, 2, projected, n, sums);
     }
 }
 
@@ -112,13 +113,12 @@ INLINE void after_attention(const job *j, int layer, long tile) {
     const weights_of w = places(j);
     const vectors_of b = vector_places(j);
     const float *vectors = j->vectors + layer * b.all;
-    pair *x = j->x + tile * d, sums[UNITS], total[d];
+    pair *x = j->x + tile * d, sums[OUTPUTS], total[d];
     value packed[d / PER * 2], fed[hidden / PER * 2]; /* what is kept is copied: it goes far away */
-    for (int n = 0; n < d; n += UNITS) {
-        start(2, vectors + b.output + n, sums);
-        products(2, forward_of(j, layer, w.output + (long)n * d), d / PER, 1, d / PER,
-                 of_tile(j->mixed, j, layer, tile, d), 2, sums);
-        for (int u = 0; u < UNITS; u++) {
+    for (int n = 0; n < d; n += OUTPUTS) {
+        start(OUTPUTS, 2, vectors + b.output + n, sums);
+        multiply_tile(forward_of(j, layer, w.output + (long)n * d), d, of_tile(j->mixed, j, layer, tile, d), sums);
+        for (int u = 0; u < OUTPUTS; u++) {
             drop(j, 3 * layer, tile, n + u, d, sums[u]);
             for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
         }
@@ -126,20 +126,20 @@ INLINE void after_attention(const job *j, int layer, long tile) {
     memcpy(total_of(j, layer, 0, tile), total, sizeof total);
     norm(total, d, j->eps, vectors + b.norm1, x);
     pack_all(x, d, packed);
-    for (int n = 0; n < hidden; n += UNITS) {
-        start(2, vectors + b.first + n, sums);
-        products(2, forward_of(j, layer, w.first + (long)n * d), d / PER, 1, d / PER, packed, 2, sums);
-        for (int u = 0; u < UNITS; u++) {
+    for (int n = 0; n < hidden; n += OUTPUTS) {
+        start(OUTPUTS, 2, vectors + b.first + n, sums);
+        multiply_tile(forward_of(j, layer, w.first + (long)n * d), d, packed, sums);
+        for (int u = 0; u < OUTPUTS; u++) {
             for (int v = 0; v < 2; v++) sums[u][v] = where((words)(sums[u][v] > 0), sums[u][v], (lanes){0});
             drop(j, 3 * layer + 1, tile, n + u, hidden, sums[u]);
         }
-        put(2, fed, n, sums);
+        put(OUTPUTS, 2, fed, n, sums);
     }
     memcpy(of_tile(j->fed, j, layer, tile, hidden), fed, sizeof fed);
-    for (int n = 0; n < d; n += UNITS) {
-        start(2, vectors + b.second + n, sums);
-        products(2, forward_of(j, layer, w.second + (long)n * hidden), hidden / PER, 1, hidden / PER, fed, 2, sums);
-        for (int u = 0; u < UNITS; u++) {
+    for (int n = 0; n < d; n += OUTPUTS) {
+        start(OUTPUTS, 2, vectors + b.second + n, sums);
+        multiply_tile(forward_of(j, layer, w.second + (long)n * hidden), hidden, fed, sums);
+        for (int u = 0; u < OUTPUTS; u++) {
             drop(j, 3 * layer + 2, tile, n + u, d, sums[u]);
             for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
         }
@@ -155,21 +155,12 @@ typedef struct {
     value *in;
 } signals;
 
-INLINE void add_block(int V, const weight *w, int unit, int terms, const value *x, int next, float *place, long apart) {
-    pair sums[UNITS];
-    for (int u = 0; u < UNITS; u++) memcpy(sums[u], place + u * apart, V * sizeof(lanes));
-    products(V, w, unit, 1, terms, x, next, sums);
-    for (int u = 0; u < UNITS; u++) memcpy(place + u * apart, sums[u], V * sizeof(lanes));
-}
-
 INLINE void add_gradient(const signals *own, int out, int in, int tiles, float *of_weights) {
     const int terms = tiles * DEPTH, most = GROUP * DEPTH, vectors = in / LANES;
-    for (int n = 0; n < out; n += UNITS) {
+    for (int n = 0; n < out; n += OUTPUTS) {
         const weight *w = own->out + (long)n * most;
         float *place = of_weights + (long)n * in;
-        int k = 0;
-        for (; k + 1 < vectors; k += 2) add_block(2, w, most, terms, own->in + k, vectors, place + k * LANES, in);
-        if (k < vectors) add_block(1, w, most, terms, own->in + k, vectors, place + k * LANES, in);
+        for (int k = 0; k < vectors; k += 2) multiply(w, most, terms, own->in + k, vectors, place + k * LANES, in);
     }
 }
 
@@ -186,7 +177,7 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
     const weights_of w = places(j);
     const vectors_of b = vector_places(j);
     const float *vectors = j->vectors + layer * b.all;
-    pair *gradient = j->x + tile * d, *total = total_of(j, layer, 0, tile), sums[UNITS], own[d];
+    pair *gradient = j->x + tile * d, *total = total_of(j, layer, 0, tile), sums[OUTPUTS], own[d];
     value *fed = of_tile(j->fed, j, layer, tile, hidden), packed[d / PER * 2], wide[hidden / PER * 2];
     of_vectors += layer * b.all;
 
@@ -199,10 +190,10 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
     }
     pack_all(own, d, packed);
     across_rows_packed(fed, hidden, second->in + (long)place * DEPTH * (hidden / LANES));
-    for (int n = 0; n < hidden; n += UNITS) {
-        start(2, NULL, sums);
-        products(2, backward_of(j, layer, w.second + (long)n * d), d / PER, 1, d / PER, packed, 2, sums);
-        for (int u = 0; u < UNITS; u++) {
+    for (int n = 0; n < hidden; n += OUTPUTS) {
+        start(OUTPUTS, 2, NULL, sums);
+        multiply_tile(backward_of(j, layer, w.second + (long)n * d), d, packed, sums);
+        for (int u = 0; u < OUTPUTS; u++) {
             for (int v = 0; v < 2; v++) {
                 lanes parts[PER];
                 unpack(fed[(n + u) / PER * 2 + v], parts);
@@ -211,11 +202,10 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
             of_vectors[b.first + n + u] += sum(sums[u]);
             over_rows(sums[u], first->out + (long)(n + u) * most + place * DEPTH);
         }
-        put(2, wide, n, sums);
+        put(OUTPUTS, 2, wide, n, sums);
     }
-    for (int n = 0; n < d; n += UNITS) {
-        products(2, backward_of(j, layer, w.first + (long)n * hidden), hidden / PER, 1, hidden / PER, wide, 2, gradient + n);
-    }
+    for (int n = 0; n < d; n += OUTPUTS)
+        multiply_tile(backward_of(j, layer, w.first + (long)n * hidden), hidden, wide, gradient + n);
     norm(total, d, j->eps, vectors + b.norm1, own);
     across_rows_all(own, d, first->in + (long)place * DEPTH * (d / LANES));
 
@@ -229,10 +219,10 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
     pack_all(own, d, packed);
     across_rows_packed(of_tile(j->mixed, j, layer, tile, d), d, output->in + (long)place * DEPTH * (d / LANES));
     value *of_mixed = j->of_mixed + tile * d / PER * 2;
-    for (int n = 0; n < d; n += UNITS) {
-        start(2, NULL, sums);
-        products(2, backward_of(j, layer, w.output + (long)n * d), d / PER, 1, d / PER, packed, 2, sums);
-        put(2, of_mixed, n, sums);
+    for (int n = 0; n < d; n += OUTPUTS) {
+        start(OUTPUTS, 2, NULL, sums);
+        multiply_tile(backward_of(j, layer, w.output + (long)n * d), d, packed, sums);
+        put(OUTPUTS, 2, of_mixed, n, sums);
     }
 }
 
@@ -261,9 +251,8 @@ static void project_backward(const job *j, int layer, long tile, int place, sign
         rows = own;
     }
     across_rows_all((pair *)rows, d, projection->in + (long)place * DEPTH * (d / LANES));
-    for (int n = 0; n < d; n += UNITS)
-        products(2, backward_of(j, layer, places(j).projection + (long)n * 3 * d), 3 * d / PER, 1, 3 * d / PER,
-                 of_projected, 2, gradient + n);
+    for (int n = 0; n < d; n += OUTPUTS)
+        multiply_tile(backward_of(j, layer, places(j).projection + (long)n * 3 * d), 3 * d, of_projected, gradient + n);
 }
 
 /* ---- what happens to a jet ---- */
@@ -335,6 +324,7 @@ void forward(const job *j, float *memory, int threads) {
 #pragma omp parallel num_threads(threads)
     {
         float *own = memory + size * omp_get_thread_num();
+        begin_multiplying();
 #pragma omp for schedule(static)
         for (long tile = 0; tile < tiles; tile++) {
             load(j->given, j->rows, d, tile, j->x + tile * d);
@@ -356,6 +346,7 @@ void forward(const job *j, float *memory, int threads) {
                     store(j->result, j->rows, d, tile, j->x + tile * d);
             }
         }
+        end_multiplying();
     }
 }
 
@@ -370,6 +361,7 @@ void backward(const job *j, float *memory, int threads) {
         float *own = memory + size * thread;
         float *of_weights = j->of_weights + thread * j->layers * w.all;
         float *of_vectors = j->of_vectors + thread * j->layers * vector_places(j).all;
+        begin_multiplying();
         for (int layer = j->layers; layer >= 0; layer--) {
             /* always the same groups to the same thread: sums do not depend on who was faster */
 #pragma omp for schedule(static)
@@ -405,5 +397,6 @@ void backward(const job *j, float *memory, int threads) {
                 for (long jet = 0; jet < j->jets; jet++) attention_backward(j, layer - 1, jet, own);
             }
         }
+        end_multiplying();
     }
 }

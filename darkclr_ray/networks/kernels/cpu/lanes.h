@@ -84,18 +84,18 @@ INLINE lanes add_product(lanes sum, weight w, value x) { return add_float(sum, w
 PRODUCTS(products, weight, value, add_product)
 PRODUCTS(float_products, float, lanes, add_float)
 
-/* UNITS features of V vectors, from feature n on, as products take them. */
-INLINE void put(int V, value *x, int n, lanes (*units)[2]) {
+/* `units` features of V vectors, from feature n on, as products take them. */
+INLINE void put(int units, int V, value *x, int n, lanes (*features)[2]) {
 #if PER == 2
-    for (int u = 0; u < UNITS; u += 2)
-        for (int v = 0; v < V; v++) x[(n + u) / 2 * V + v] = pack(units[u][v], units[u + 1][v]);
+    for (int u = 0; u < units; u += 2)
+        for (int v = 0; v < V; v++) x[(n + u) / 2 * V + v] = pack(features[u][v], features[u + 1][v]);
 #else
-    for (int u = 0; u < UNITS; u++)
-        for (int v = 0; v < V; v++) x[(n + u) * V + v] = units[u][v];
+    for (int u = 0; u < units; u++)
+        for (int v = 0; v < V; v++) x[(n + u) * V + v] = features[u][v];
 #endif
 }
 
-INLINE void start(int V, const float *from, lanes (*sums)[2]) {
-    for (int u = 0; u < UNITS; u++)
+INLINE void start(int units, int V, const float *from, lanes (*sums)[2]) {
+    for (int u = 0; u < units; u++)
         for (int v = 0; v < V; v++) sums[u][v] = (lanes){0} + (from ? from[u] : 0.0f);
 }

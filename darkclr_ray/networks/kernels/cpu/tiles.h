@@ -141,5 +141,5 @@ INLINE void across_rows_all(pair *x, int features, value *place) {
 }
 
 INLINE void pack_all(pair *x, int features, value *packed) {
-    for (int f = 0; f < features; f += UNITS) put(2, packed, f, x + f);
+    for (int f = 0; f < features; f += UNITS) put(UNITS, 2, packed, f, x + f);
 }
