@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from ctypes import CDLL
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -240,10 +239,8 @@ def blocks_of(d: int, hidden: int, heads: int, layers: int, products: torch.dtyp
     return encoder
 
 
-def compiled_blocks(
-    encoder: Encoder, rows: Tensor, offsets: Tensor, masks: Masking = (1.0, None, 0), own: CDLL | None = None
-) -> Tensor:
-    own = own or on_cpu.library(encoder.products)
+def compiled_blocks(encoder: Encoder, rows: Tensor, offsets: Tensor, masks: Masking = (1.0, None, 0)) -> Tensor:
+    own = on_cpu.library(encoder.products)
     assert own is not None
     return on_cpu.blocks_on_cpu(own, encoder.blocks, rows, offsets, encoder.products, masks)
 
@@ -312,36 +309,72 @@ def test_blocks_and_gradients(d: int, hidden: int, heads: int, layers: int, size
         torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-5 * max(1.0, scale_of))
 
 
-@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no vectors of bfloat16 here")
+@pytest.fixture
+def by_unit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
+    """Says whether kernels multiply by a matrix unit, emulated, or in vectors."""
+    emulated = str(Path(__file__).with_name("matrix_unit.h"))
+    monkeypatch.setattr("darkclr_ray.networks.kernels.cpu.compiled.FLAGS", (*FLAGS, "-include", emulated))
+
+    def choose(unit: bool) -> None:
+        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: unit)
+        compiled.cache_clear()
+        assert hasattr(kernels.library(torch.bfloat16), "may_multiply") == unit
+
+    yield choose
+    compiled.cache_clear()
+
+
+def close(ours: Sequence[Tensor | None], expected: Sequence[Tensor | None]) -> bool:
+    """To one in a hundred: where a sum is rounded to bfloat16 the other way, what follows differs by more than sums."""
+    return all((a - b).norm() < 1e-2 * max(float(b.norm()), 1e-2) for a, b in zip(ours, expected, strict=True))  # type: ignore[operator, union-attr]
+
+
+needs_bfloat16 = pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no vectors of bfloat16 here")
+
+
+@needs_bfloat16
 @pytest.mark.parametrize(
     ("d", "hidden", "heads", "sizes"),
     [(32, 32, 4, [1]), (32, 64, 1, [31, 1, 1, 32, 33, 15]), (128, 160, 4, [7] * 30 + [50])],
 )
 def test_blocks_by_a_matrix_unit(
-    d: int, hidden: int, heads: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+    d: int, hidden: int, heads: int, sizes: list[int], by_unit: Callable[[bool], None]
 ) -> None:
-    """Emulated, so that everywhere it is known what would be asked of one: the same products, summed in another order.
-
-    One block, and one in a hundred: where a sum is rounded the other way, those behind it differ by more.
-    """
+    """Emulated, so that everywhere it is known what one would be asked: the same products, summed in another order."""
     encoder, offsets = blocks_of(d, hidden, heads, 1, torch.bfloat16), offsets_of(sizes)
-    vectors = compiled(Path(on_cpu.__file__).with_name("encoder.c"), "BFLOAT16")
-    emulated = str(Path(__file__).with_name("matrix_unit.h"))
-    monkeypatch.setattr("darkclr_ray.networks.kernels.cpu.compiled.FLAGS", (*FLAGS, "-include", emulated))
-    unit = compiled(Path(on_cpu.__file__).with_name("encoder.c"), "BFLOAT16", "TILES")
     rows, weights = torch.randn(2, sum(sizes), d)
-    found = []
-    for own in (vectors, unit):
-        assert own is not None
+
+    def found(unit: bool) -> list[Tensor | None]:
+        by_unit(unit)
         given = rows.clone().requires_grad_()
         encoder.zero_grad()
-        result = compiled_blocks(encoder, given, offsets, own=own)
+        result = compiled_blocks(encoder, given, offsets)
         (result * weights).sum().backward()
-        found.append([result.detach(), given.grad, *(p.grad for block in encoder.blocks for p in block.parameters())])
-    for expected, ours in zip(*found, strict=True):
-        assert expected is not None
-        assert ours is not None
-        assert (ours - expected).norm() < 1e-2 * max(float(expected.norm()), 1e-2)
+        return [result.detach(), given.grad, *(p.grad for block in encoder.blocks for p in block.parameters())]
+
+    assert close(found(True), found(False))
+
+
+@needs_bfloat16
+@pytest.mark.parametrize(
+    ("d_z", "hidden", "rows"), [(20, (16, 9), 33), (1, (5,), 1), (512, (128, 64, 32, 16, 8), 100), (140, (32, 8), 17)]
+)
+def test_an_autoencoder_by_a_matrix_unit(
+    d_z: int, hidden: tuple[int, ...], rows: int, by_unit: Callable[[bool], None]
+) -> None:
+    autoencoder, z = autoencoder_of(d_z, torch.bfloat16, hidden=hidden), torch.randn(rows, d_z)
+
+    def found(unit: bool) -> list[Tensor | None]:
+        by_unit(unit)
+        autoencoder.zero_grad()
+        energies = autoencoder.energy(z)
+        energies.sum().backward()
+        own, end = compiled_autoencoder(autoencoder), z.clone()
+        assert own is not None
+        own.walk(end, step_size=0.05, noise=0.1, steps=3, generator=torch.Generator().manual_seed(4))
+        return [energies.detach(), end, *own.potential(z), *(p.grad for p in autoencoder.parameters())]
+
+    assert close(found(True), found(False))
 
 
 @pytest.mark.parametrize("products", TYPES)

@@ -2,9 +2,9 @@
 
    A step of a chain is some twenty small matrix products. Called one by one they take longer to start than to compute,
    and what lies between them goes through memory. Rows do not see each other: a block of them goes through all layers,
-   and all steps of a chain, in one core's cache. Widths are padded to a multiple of LANES, with zeros. */
+   and all steps of a chain, in one core's cache. Widths are padded to a multiple of `padding`, with zeros. */
 
-#include "tiles.h"
+#include "multiply.h"
 
 #include <omp.h>
 
@@ -35,23 +35,23 @@ enum { VALUES, GRADIENT, SIGNALS };
 /* Squared errors of own->z, V vectors. As `what` says also their gradient, in place of own->residual; or half of minus
    their derivatives by what leaves each linear layer (the last: the residual itself) and by slopes. */
 INLINE void energies(int V, const network *net, workspace *own, lanes *values, int what) {
-    lanes sums[UNITS][2];
+    lanes sums[OUTPUTS][2];
     const int last = net->layers - 1;
     const weight *w = net->forward;
     const float *bias = net->biases;
     lanes *hidden = own->hidden;
-    for (int n = 0; n < net->widths[0]; n += UNITS) {
-        for (int u = 0; u < UNITS; u++)
+    for (int n = 0; n < net->widths[0]; n += OUTPUTS) {
+        for (int u = 0; u < OUTPUTS; u++)
             for (int v = 0; v < V; v++) sums[u][v] = own->z[(n + u) * V + v];
-        put(UNITS, V, own->x, n, sums);
+        put(OUTPUTS, V, own->x, n, sums);
     }
     for (int v = 0; v < V; v++) values[v] = (lanes){0};
     for (int l = 0; l <= last; l++) {
-        const int depth = net->widths[l] / PER, units = net->widths[l + 1];
-        for (int n = 0; n < units; n += UNITS) {
-            start(UNITS, V, bias + n, sums);
-            products(V, w + (size_t)n * depth, depth, 1, depth, own->x, V, sums);
-            for (int u = 0; u < UNITS; u++)
+        const int inputs = net->widths[l], units = net->widths[l + 1];
+        for (int n = 0; n < units; n += OUTPUTS) {
+            start(OUTPUTS, V, bias + n, sums);
+            multiply_layer(V, w + (size_t)n * inputs / PER, inputs, own->x, sums);
+            for (int u = 0; u < OUTPUTS; u++)
                 for (int v = 0; v < V; v++) {
                     const int place = (n + u) * V + v;
                     if (l == last) {
@@ -63,10 +63,10 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
                         sums[u][v] = where((words)(h > 0), h, net->slopes[l] * h);
                     }
                 }
-            put(UNITS, V, own->next, n, sums);
+            put(OUTPUTS, V, own->next, n, sums);
         }
         swap(own);
-        w += (size_t)units * depth;
+        w += (size_t)units * inputs / PER;
         bias += units;
         if (l < last) hidden += units * V;
     }
@@ -74,16 +74,16 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
     w = net->backward;
     for (int l = 0; l <= last; l++) w += (size_t)net->widths[l] * (net->widths[l + 1] / PER);
     for (int l = last; l >= (what == SIGNALS); l--) {
-        const int depth = net->widths[l + 1] / PER, units = net->widths[l];
-        w -= (size_t)units * depth;
+        const int inputs = net->widths[l + 1], units = net->widths[l];
+        w -= (size_t)units * inputs / PER;
         lanes slope = (lanes){0} + (l > 0 ? net->slopes[l - 1] : 1), *signals = own->signals + (hidden - own->hidden);
         if (l > 0) hidden -= units * V, signals -= units * V;
         if (l > 0 && what == SIGNALS)
             for (int v = 0; v < V; v++) own->of_slopes[(l - 1) * V + v] = (lanes){0};
-        for (int n = 0; n < units; n += UNITS) {
-            start(UNITS, V, NULL, sums);
-            products(V, w + (size_t)n * depth, depth, 1, depth, own->x, V, sums);
-            for (int u = 0; u < UNITS; u++)
+        for (int n = 0; n < units; n += OUTPUTS) {
+            start(OUTPUTS, V, NULL, sums);
+            multiply_layer(V, w + (size_t)n * inputs / PER, inputs, own->x, sums);
+            for (int u = 0; u < OUTPUTS; u++)
                 for (int v = 0; v < V; v++) {
                     const int place = (n + u) * V + v;
                     if (l == 0) {
@@ -96,7 +96,7 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
                     sums[u][v] = where(passes, sums[u][v], slope * sums[u][v]);
                     if (what == SIGNALS) signals[place] = sums[u][v];
                 }
-            if (l > 0) put(UNITS, V, own->next, n, sums);
+            if (l > 0) put(OUTPUTS, V, own->next, n, sums);
         }
         swap(own);
     }
@@ -246,20 +246,24 @@ static void one(const job *j, long first, workspace own) { block(1, j, first, ow
 /* Each thread has memory for 2 (4 widest + 2 all + layers) vectors. */
 void run(const job *j, void *memory, int threads) {
     /* fewer rows at a time where not all threads would have some */
-    const int V = (j->rows + 2 * LANES - 1) / (2 * LANES) < threads ? 1 : 2;
+    const int V = (j->rows + TILE - 1) / TILE < threads && OUTPUTS == UNITS ? 1 : 2;
     const long wide = 2 * j->widest, all = 2 * j->all, size = 4 * wide + 2 * all + 2 * j->net.layers;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (long first = 0; first < j->rows; first += V * LANES) {
+#pragma omp parallel num_threads(threads)
+    {
         lanes *m = (lanes *)memory + size * omp_get_thread_num();
         workspace own = {.z = m, .residual = m + wide, .x = (value *)(m + 2 * wide), .next = (value *)(m + 3 * wide),
                          .hidden = m + 4 * wide, .signals = m + 4 * wide + all, .of_slopes = m + 4 * wide + 2 * all};
-        (V == 2 ? two : one)(j, first, own);
+        begin_multiplying();
+#pragma omp for schedule(dynamic)
+        for (long first = 0; first < j->rows; first += V * LANES) (V == 2 ? two : one)(j, first, own);
+        end_multiplying();
     }
 }
 
-/* Rows of a tile, and pairs of vectors that are kept of it. */
 int tile_rows(void) { return TILE; }
-long kept_features(const job *j) { return kept_of(j); }
+
+/* Of widths. */
+int padding(void) { return OUTPUTS > LANES ? OUTPUTS : LANES; }
 
 /* ---- gradients of weights: products over rows ---- */
 
@@ -301,18 +305,18 @@ static void turn(const job *j, const products_over_rows *p, long tile, long term
 }
 
 /* Two vectors of a layer's inputs, from number q on, with all of its outputs. */
-static void multiply(const job *j, int l, int q, const weight *out, const value *in, long terms, float *of_weights) {
+static void of_two(const job *j, int l, int q, const weight *out, const value *in, long terms, float *of_weights) {
     const int inputs = j->sizes[l], outputs = j->sizes[l + 1], V = q + 1 < j->net.widths[l] / LANES ? 2 : 1;
     const int first = q * LANES, there = inputs - first < V * LANES ? inputs - first : V * LANES;
     in += q * terms;
-    for (int n = 0; n < outputs; n += UNITS) {
-        pair sums[UNITS];
-        start(UNITS, 2, NULL, sums);
+    for (int n = 0; n < outputs; n += OUTPUTS) {
+        pair sums[OUTPUTS];
+        start(OUTPUTS, 2, NULL, sums);
         if (V == 2)
-            products(2, out + n * terms, terms, 1, terms, in, 2, sums);
+            multiply_layer(2, out + n * terms, terms * PER, in, sums);
         else
-            products(1, out + n * terms, terms, 1, terms, in, 1, sums);
-        for (int u = 0; u < UNITS && n + u < outputs; u++)
+            multiply_layer(1, out + n * terms, terms * PER, in, sums);
+        for (int u = 0; u < OUTPUTS && n + u < outputs; u++)
             memcpy(of_weights + (long)(n + u) * inputs + first, sums[u], there * sizeof(float));
     }
 }
@@ -335,6 +339,7 @@ void gradients(const job *j, const products_over_rows *p, int threads) {
     const int *widths = j->net.widths, *sizes = j->sizes, layers = j->net.layers;
 #pragma omp parallel num_threads(threads)
     {
+        begin_multiplying();
 #pragma omp for schedule(static)
         for (long tile = 0; tile < tiles; tile++) turn(j, p, tile, terms);
         const weight *out = p->out;
@@ -344,7 +349,7 @@ void gradients(const job *j, const products_over_rows *p, int threads) {
         for (int l = 0; l < layers; l++) {
             const int vectors = widths[l] / LANES;
 #pragma omp for schedule(dynamic) nowait
-            for (int q = 0; q < vectors; q += 2) multiply(j, l, q, out, in, terms, of_weights);
+            for (int q = 0; q < vectors; q += 2) of_two(j, l, q, out, in, terms, of_weights);
 #pragma omp single nowait
             add_up(j, p->scale, signals, sizes[l + 1], of_biases);
             out += widths[l + 1] * terms;
@@ -355,6 +360,7 @@ void gradients(const job *j, const products_over_rows *p, int threads) {
         }
 #pragma omp single nowait
         add_up(j, p->scale, slopes_of(j), layers - 1, p->of_slopes);
+        end_multiplying();
     }
 }
 

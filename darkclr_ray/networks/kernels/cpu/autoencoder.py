@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from darkclr_ray.networks.kernels.cpu.compiled import compiled
+from darkclr_ray.networks.kernels.cpu.compiled import compiled_for
 from darkclr_ray.normal import normal_quantiles
 
 if TYPE_CHECKING:
     from darkclr_ray.networks.autoencoder import Autoencoder
 
 LANES = 16
-"""Rows in a vector of float32, at most; widths are padded to a multiple of it."""
+"""Rows in a vector of float32, at most."""
 ACTIVATIONS = {"prelu", "relu"}
 """Activations that the kernels know: with a slope for negative values, which is a parameter or 0."""
 RELU, NO_ACTIVATION = torch.zeros(1), torch.ones(1)
@@ -49,12 +49,7 @@ class _ProductsOverRows(ctypes.Structure):
 
 def library(products: torch.dtype) -> ctypes.CDLL | None:
     """The compiled kernels for products of a type, if they can be had here."""
-    source = Path(__file__).with_name("autoencoder.c")
-    if products == torch.float32:
-        return compiled(source)
-    return (
-        compiled(source, "BFLOAT16") if products == torch.bfloat16 and torch.cpu._is_avx512_bf16_supported() else None
-    )
+    return compiled_for(Path(__file__).with_name("autoencoder.c"), products)
 
 
 def compiled_autoencoder(autoencoder: Autoencoder) -> CompiledAutoencoder | None:
@@ -78,7 +73,8 @@ class CompiledAutoencoder:
         self.learned = [place for place, slope in enumerate(slopes) if slope is not NO_ACTIVATION and slope is not RELU]
         self.parameters = [*weights, *biases, *(slopes[place] for place in self.learned)]
         self.sizes = [weights[0].shape[1], *(len(weight) for weight in weights)]
-        widths = [-(-size // LANES) * LANES for size in self.sizes]
+        unit = kernels.padding()
+        widths = [-(-size // unit) * unit for size in self.sizes]
         self.inner, self.threads = sum(widths[1:]), torch.get_num_threads()
         products = torch.zeros(2, sum(a * b for a, b in pairwise(widths)), dtype=self.products)
         self.own = {

@@ -103,7 +103,7 @@ INLINE void project(const job *j, int layer, long tile, const pair *x) {
     for (int n = 0; n < 3 * d; n += OUTPUTS) {
         pair sums[OUTPUTS];
         start(OUTPUTS, 2, bias + n, sums);
-        multiply_tile(w + (long)n * d / PER, d, packed, sums);
+        multiply_layer(2, w + (long)n * d / PER, d, packed, sums);
         put(OUTPUTS, 2, projected, n, sums);
     }
 }
@@ -117,7 +117,7 @@ INLINE void after_attention(const job *j, int layer, long tile) {
     value packed[d / PER * 2], fed[hidden / PER * 2]; /* what is kept is copied: it goes far away */
     for (int n = 0; n < d; n += OUTPUTS) {
         start(OUTPUTS, 2, vectors + b.output + n, sums);
-        multiply_tile(forward_of(j, layer, w.output + (long)n * d), d, of_tile(j->mixed, j, layer, tile, d), sums);
+        multiply_layer(2, forward_of(j, layer, w.output + (long)n * d), d, of_tile(j->mixed, j, layer, tile, d), sums);
         for (int u = 0; u < OUTPUTS; u++) {
             drop(j, 3 * layer, tile, n + u, d, sums[u]);
             for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
@@ -128,7 +128,7 @@ INLINE void after_attention(const job *j, int layer, long tile) {
     pack_all(x, d, packed);
     for (int n = 0; n < hidden; n += OUTPUTS) {
         start(OUTPUTS, 2, vectors + b.first + n, sums);
-        multiply_tile(forward_of(j, layer, w.first + (long)n * d), d, packed, sums);
+        multiply_layer(2, forward_of(j, layer, w.first + (long)n * d), d, packed, sums);
         for (int u = 0; u < OUTPUTS; u++) {
             for (int v = 0; v < 2; v++) sums[u][v] = where((words)(sums[u][v] > 0), sums[u][v], (lanes){0});
             drop(j, 3 * layer + 1, tile, n + u, hidden, sums[u]);
@@ -138,7 +138,7 @@ INLINE void after_attention(const job *j, int layer, long tile) {
     memcpy(of_tile(j->fed, j, layer, tile, hidden), fed, sizeof fed);
     for (int n = 0; n < d; n += OUTPUTS) {
         start(OUTPUTS, 2, vectors + b.second + n, sums);
-        multiply_tile(forward_of(j, layer, w.second + (long)n * hidden), hidden, fed, sums);
+        multiply_layer(2, forward_of(j, layer, w.second + (long)n * hidden), hidden, fed, sums);
         for (int u = 0; u < OUTPUTS; u++) {
             drop(j, 3 * layer + 2, tile, n + u, d, sums[u]);
             for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
@@ -192,7 +192,7 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
     across_rows_packed(fed, hidden, second->in + (long)place * DEPTH * (hidden / LANES));
     for (int n = 0; n < hidden; n += OUTPUTS) {
         start(OUTPUTS, 2, NULL, sums);
-        multiply_tile(backward_of(j, layer, w.second + (long)n * d), d, packed, sums);
+        multiply_layer(2, backward_of(j, layer, w.second + (long)n * d), d, packed, sums);
         for (int u = 0; u < OUTPUTS; u++) {
             for (int v = 0; v < 2; v++) {
                 lanes parts[PER];
@@ -205,7 +205,7 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
         put(OUTPUTS, 2, wide, n, sums);
     }
     for (int n = 0; n < d; n += OUTPUTS)
-        multiply_tile(backward_of(j, layer, w.first + (long)n * hidden), hidden, wide, gradient + n);
+        multiply_layer(2, backward_of(j, layer, w.first + (long)n * hidden), hidden, wide, gradient + n);
     norm(total, d, j->eps, vectors + b.norm1, own);
     across_rows_all(own, d, first->in + (long)place * DEPTH * (d / LANES));
 
@@ -221,7 +221,7 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
     value *of_mixed = j->of_mixed + tile * d / PER * 2;
     for (int n = 0; n < d; n += OUTPUTS) {
         start(OUTPUTS, 2, NULL, sums);
-        multiply_tile(backward_of(j, layer, w.output + (long)n * d), d, packed, sums);
+        multiply_layer(2, backward_of(j, layer, w.output + (long)n * d), d, packed, sums);
         put(OUTPUTS, 2, of_mixed, n, sums);
     }
 }
@@ -252,7 +252,7 @@ static void project_backward(const job *j, int layer, long tile, int place, sign
     }
     across_rows_all((pair *)rows, d, projection->in + (long)place * DEPTH * (d / LANES));
     for (int n = 0; n < d; n += OUTPUTS)
-        multiply_tile(backward_of(j, layer, places(j).projection + (long)n * 3 * d), 3 * d, of_projected, gradient + n);
+        multiply_layer(2, backward_of(j, layer, places(j).projection + (long)n * 3 * d), 3 * d, of_projected, gradient + n);
 }
 
 /* ---- what happens to a jet ---- */

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from darkclr_ray.networks.kernels.cpu.compiled import compiled
+from darkclr_ray.networks.kernels.cpu.compiled import compiled_for
 from darkclr_ray.settings import EncoderSettings
 
 if TYPE_CHECKING:
@@ -43,15 +43,8 @@ class _Job(ctypes.Structure):
 
 
 def library(products: torch.dtype) -> ctypes.CDLL | None:
-    """The compiled kernels for products of a type, by the processor's matrix unit if it has one and lets us; None where
-    they cannot be had."""
-    source = Path(__file__).with_name("encoder.c")
-    if products == torch.float32:
-        return compiled(source)
-    if products != torch.bfloat16 or not torch.cpu._is_avx512_bf16_supported():
-        return None
-    unit = compiled(source, "BFLOAT16", "TILES") if torch.cpu._is_amx_tile_supported() else None
-    return unit if unit is not None and unit.may_multiply() else compiled(source, "BFLOAT16")
+    """The compiled kernels for products of a type, if they can be had here."""
+    return compiled_for(Path(__file__).with_name("encoder.c"), products)
 
 
 def tile_rows(kernels: ctypes.CDLL) -> int:

@@ -56,8 +56,8 @@ INLINE void multiply(const weight *w, long unit, int terms, const value *x, long
     _tile_stored(3, more + 16, 4 * apart);
 }
 
-INLINE void multiply_tile(const weight *w, int inputs, const value *x, pair *sums) {
-    multiply(w, inputs / PER, inputs / PER, x, 2, (float *)sums, 2 * LANES);
+INLINE void multiply_layer(int V, const weight *w, int inputs, const value *x, pair *sums) {
+    if (V == 2) multiply(w, inputs / PER, inputs / PER, x, 2, (float *)sums, 2 * LANES);
 }
 #else
 #define OUTPUTS UNITS
@@ -65,9 +65,9 @@ INLINE void multiply_tile(const weight *w, int inputs, const value *x, pair *sum
 INLINE void begin_multiplying(void) {}
 INLINE void end_multiplying(void) {}
 
-/* Adds to OUTPUTS outputs of a layer with so many inputs, packed, for all rows of a tile. */
-INLINE void multiply_tile(const weight *w, int inputs, const value *x, pair *sums) {
-    products(2, w, inputs / PER, 1, inputs / PER, x, 2, sums);
+/* Adds to OUTPUTS outputs of a layer with so many inputs, packed, for V vectors of rows; two with TILES. */
+INLINE void multiply_layer(int V, const weight *w, int inputs, const value *x, pair *sums) {
+    products(V, w, inputs / PER, 1, inputs / PER, x, V, sums);
 }
 
 /* Adds to OUTPUTS sums of two vectors, `apart` floats from each other; for the rest see `products`. */
