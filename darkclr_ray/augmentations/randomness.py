@@ -64,15 +64,14 @@ class Draws:
     def keyed(ids: NDArray[np.int64], *, seed: int, epoch: int, transformation: str, draw: int) -> Draws:
         """Draws for the jets with these ids, (B,); equal keys give equal numbers."""
         stem = np.uint64(digest("views", seed, epoch, transformation, draw))
-        return Draws(_mixed(_mixed(ids.astype(np.uint64)) ^ stem))
+        return Draws(_mixed(ids.astype(np.uint64) ^ stem))
 
     def uniform(self, offsets: NDArray[np.int64] | None = None, number: int = 0) -> NDArray[np.floating]:
         """Uniform in [0, 1): one a jet, float64 (B,); or with ``offsets`` (B + 1,) one a constituent, float32 (M,)."""
         bits = self._bits(offsets, number)
         wide = offsets is None
-        uniform: NDArray[np.floating] = (bits >> np.uint64(11 if wide else 40)).astype(
-            np.float64 if wide else np.float32
-        )
+        bits >>= np.uint64(11 if wide else 40)
+        uniform: NDArray[np.floating] = bits.astype(np.float64 if wide else np.float32)
         uniform *= 2.0 ** (-53 if wide else -24)
         return uniform
 

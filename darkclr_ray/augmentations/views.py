@@ -235,7 +235,7 @@ def _scaled(parts: Sequence[Packed], jets: Jets, inputs: InputSettings) -> Packe
     scaled = np.empty((ends[-1], 3), dtype=np.float32)
     for (constituents, offsets), first, last in zip(parts, starts, ends, strict=True):
         unit = np.float32(inputs.pt_scale) if inputs.pt == "gev" else np.repeat(jets.pt, np.diff(offsets))
-        np.divide(constituents[:, 0], unit, out=scaled[first:last, 0])
+        scaled[first:last, 0] = constituents[:, 0] / unit
         scaled[first:last, 1] = constituents[:, 1]
         scaled[first:last, 2] = constituents[:, 2]
     return scaled, np.concatenate(

@@ -17,5 +17,8 @@ def kernels_in_use(device: str, products: torch.dtype) -> str:
     if device == "cuda":
         return "Triton" if has_kernels() else "none: no Triton or no C compiler"
     libraries = {"encoder": encoder.library, "autoencoder": autoencoder.library}
-    found = [name for name, library in libraries.items() if library(products) is not None]
-    return f"C ({', '.join(found)})" if found else "none: no C compiler that knows OpenMP, or not for these products"
+    found = {name: own for name, library in libraries.items() if (own := library(products)) is not None}
+    if not found:
+        return "none: no C compiler that knows OpenMP, or not for these products"
+    unit = ", by AMX" if all(hasattr(own, "may_multiply") for own in found.values()) else ""
+    return f"C ({', '.join(found)}{unit})"
