@@ -38,7 +38,8 @@ def rows(repetitions: int) -> Iterator[Row]:
     table1 = settings_of("Table 1").updated({"contrastive": {"batch_size": 64}})
     wide = {n: table1.updated({"inputs": {"constituents": n}}) for n in CONSTITUENTS}
     steps = {n: partial(step, settings, synthetic(128, n), n) for n, settings in wide.items()}
-    yield from growth("constituents a jet", steps, repetitions, unit="constituents/s")
+    why = "attention is between all constituents of a jet"
+    yield from growth("constituents a jet", steps, repetitions, unit="constituents/s", why=why)
     jets = starter_background()
     few = jets.take(np.arange(128))
     widths = {n: partial(step, table1.updated({"encoder": {"d_z": n}}), few) for n in D_Z}
@@ -49,8 +50,13 @@ def rows(repetitions: int) -> Iterator[Row]:
     yield from at_once()
 
 
-def growth(name: str, ways: Mapping[int, Making], repetitions: int, unit: str = "jets/s") -> Iterator[Row]:
-    """A row for each size: its cost relative to the smallest, and what a process that does nothing else takes."""
+def growth(
+    name: str, ways: Mapping[int, Making], repetitions: int, unit: str = "jets/s", why: str = ""
+) -> Iterator[Row]:
+    """A row for each size: its cost relative to the smallest, and what a process that does nothing else takes.
+
+    ``why`` says what makes the cost grow faster than the work.
+    """
     rates = interleaved({str(size): make() for size, make in ways.items()}, repetitions)
     smallest = str(next(iter(ways)))
     for size, make in ways.items():
@@ -63,7 +69,7 @@ def growth(name: str, ways: Mapping[int, Making], repetitions: int, unit: str = 
             rates[str(size)],
             ratio=rates.ratio(smallest, str(size)),
             aim="linear or better",
-            note=f"{LINEAR.format(unit=unit.removesuffix('s/s'))}; peak memory {memory}",
+            note="; ".join(filter(None, [LINEAR.format(unit=unit.removesuffix("s/s")), why, f"peak memory {memory}"])),
         )
 
 
