@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from darkclr_ray.benchmarks.interleaved import interleaved
 from darkclr_ray.benchmarks.row import OURS, Row
-from darkclr_ray.jets.generation import EVENTS_A_BATCH, Generation, ShardTask, collisions_of, make_jets
+from darkclr_ray.jets.generation import MOST_EVENTS, Generation, ShardTask, collisions_of, make_jets
 from darkclr_ray.jets.samples import parse_sample
 
 JETS = {"qcd": 150, "aachen": 300}
@@ -29,8 +29,8 @@ def rows(repetitions: int) -> Iterator[Row]:
         def pythia(task: ShardTask = task, events: int = events) -> float:
             """The same events and nothing done with them."""
             collisions = collisions_of(task)
-            for _ in range(events // EVENTS_A_BATCH):
-                collisions.record(EVENTS_A_BATCH)
+            for first in range(0, events, MOST_EVENTS):
+                collisions.record(min(MOST_EVENTS, events - first))
             return task.jets
 
         rates = interleaved({OURS: ours, PYTHIA: pythia}, repetitions)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -167,7 +168,6 @@ class Collisions:
             self._pythia.settings.word("Beams:LHEF", str(hard_process))  # a line would end at a blank in the path
         if not self._pythia.init():
             raise ValueError(f"Pythia cannot start with {what}: see its messages above")
-        self._charges: dict[int, float] = {}
 
     def batch(self, events: int) -> Any:
         """The next events, as an awkward record array of length ``events``.
@@ -193,7 +193,8 @@ class Collisions:
             columns = _kinematics(**{axis: values[entries] for axis, values in p.items()}) | more
             return ak.unflatten(ak.zip(columns), np.bincount(event[entries], minlength=len(counts)))
 
-        visible = np.flatnonzero((status > 0) & (ids < 4_900_000) & ~np.isin(ids, (SINGLET, *NEUTRINOS)))
+        final = np.flatnonzero(status > 0)
+        visible = final[(ids[final] < 4_900_000) & ~np.isin(ids[final], (SINGLET, *NEUTRINOS))]
         particles = chosen(visible, id=ids[visible], charge=self._charge(number[visible]))
         particles = particles[np.abs(particles.eta) < 5.0]
 
@@ -211,11 +212,11 @@ class Collisions:
         return self._pythia.nextBatch(events).prt
 
     def _charge(self, ids: NDArray[np.integer]) -> NDArray[np.float64]:
-        kinds, inverse = np.unique(ids, return_inverse=True)
-        for kind in kinds.tolist():
-            if kind not in self._charges:
-                self._charges[kind] = self._pythia.particleData.charge(kind)
-        return np.array([self._charges[kind] for kind in kinds.tolist()])[inverse]
+        kinds = pa.array(ids).dictionary_encode()
+        charge = self._pythia.particleData.charge
+        charges = np.array([charge(kind) for kind in kinds.dictionary.to_pylist()], dtype=np.float64)
+        places: NDArray[np.int32] = kinds.indices.to_numpy()
+        return charges[places]
 
 
 def _kinematics(px: Floats, py: Floats, pz: Floats, e: Floats) -> dict[str, NDArray[Any]]:

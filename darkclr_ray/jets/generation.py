@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -31,7 +32,9 @@ from darkclr_ray.jets.shards import SPLITS, read_metadata, write_shard
 from darkclr_ray.jets.systematics import SYSTEMATICS, systematic_of, variant_name
 
 JETS_A_SHARD = 2000
-EVENTS_A_BATCH = 250
+FIRST_EVENTS, MOST_EVENTS = 250, 500
+"""Events that are looked at together, at first and at most: what is done to them takes as long for few as for some, and
+each 100 of them 35 MB."""
 
 
 class Generation(BaseModel):
@@ -176,7 +179,7 @@ def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
     counts = dict.fromkeys(COUNTED, 0)
     parts: list[Jets] = []
     while sum(map(len, parts)) < task.jets:
-        events = collisions.batch(EVENTS_A_BATCH)
+        events = collisions.batch(_events_needed(task.jets, sum(map(len, parts)), counts["events"]))
         objects = energy_flow(events.particles, generation.detector, random)
         jets = select(cluster(objects, selection.radius, selection.pt_min), events.partons, selection)
         parts.append(_pack(jets, task, first_event=counts["events"]))
@@ -185,6 +188,15 @@ def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
     counts["jets"] = len(jets)
     jets = jets.take(np.arange(task.jets))
     return _with_ids(jets, task), counts
+
+
+def _events_needed(wanted: int, found: int, events: int) -> int:
+    """How many events to look at next, when so many have given so many of the jets that are wanted.
+
+    >>> _events_needed(100, 0, 0), _events_needed(100, 90, 250), _events_needed(2000, 50, 250)
+    (250, 28, 500)
+    """
+    return min(MOST_EVENTS, math.ceil((wanted - found) * events / found)) if found else FIRST_EVENTS
 
 
 def collisions_of(task: ShardTask) -> Collisions:
