@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from darkclr_ray.augmentations import registry
-from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import Draws
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import darkclr_ray.augmentations
 from darkclr_ray import plugins
-from darkclr_ray.augmentations.randomness import Draws
+from darkclr_ray.randomness import Draws
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 Packed = tuple[NDArray[np.float32], NDArray[np.int64]]

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from darkclr_ray.allocation import keep_freed_memory
 from darkclr_ray.augmentations import registry
-from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.augmentations.registry import Augmentation, Packed
 from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.randomness import Draws
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 logger = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.randomness import digest
 from darkclr_ray.detectors.base import Detector
 from darkclr_ray.detectors.trees import Trees, tree_features
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import digest
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.runner import Runner
 from darkclr_ray.training.supervised import class_weights

@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.randomness import digest
 from darkclr_ray.detectors.base import Detector
 from darkclr_ray.detectors.trees import Trees, tree_features
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.randomness import digest
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.runner import Runner
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.anomalous import anomalous_jets
-from darkclr_ray.augmentations.randomness import digest
 from darkclr_ray.detectors.darkclr import RepresentationDetector
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
 from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.randomness import digest
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.nae import fitted_scale

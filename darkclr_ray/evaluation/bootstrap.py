@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkclr_ray.augmentations.randomness import keyed_generator
+from darkclr_ray.randomness import keyed_generator
 
 
 def resampled(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkclr_ray.augmentations.randomness import keyed_generator
+from darkclr_ray.randomness import keyed_generator
 
 
 def event_parts(events: ArrayLike, parts: int, *, seed: int) -> NDArray[np.int64]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.augmentations.registry import Packed
 from darkclr_ray.augmentations.smearing import Smearing
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import Draws
 
 SOFT_PT = (0.5, 1.0)
 """pT in GeV of a soft emission: just above what the detector sees."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkclr_ray.augmentations.randomness import keyed_generator
 from darkclr_ray.evaluation.roc import Floats, finite
+from darkclr_ray.randomness import keyed_generator
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.randomness import keyed_generator
 from darkclr_ray.jets.packed import ragged_arange
+from darkclr_ray.randomness import keyed_generator
 
 POOL = 2**17
 """Jets that are shuffled together: about 50 MB of raw jets."""

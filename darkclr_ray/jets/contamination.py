@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from darkclr_ray.augmentations.randomness import keyed_generator
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.randomness import keyed_generator
 
 
 def contaminated(background: Jets, signal: Jets, fraction: float, *, seed: int) -> TrainingSample:

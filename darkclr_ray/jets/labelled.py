@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.randomness import keyed_generator
 from darkclr_ray.jets.folder import JetFolder
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.randomness import keyed_generator
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from darkclr_ray.augmentations import registry
-from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import Draws
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.store.files import read_json, write_json, write_text
 from darkclr_ray.study.folder import StudyFolder

@@ -21,7 +21,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from darkclr_ray.augmentations.randomness import digest
+from darkclr_ray.randomness import digest
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.jobs import EPOCH, METRIC
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.augmentations.registry import Augmentation, Packed
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import Draws
 from darkclr_ray.settings import InputSettings, ViewSettings
 from darkclr_ray.testing.toys import copied, toy_jets
 

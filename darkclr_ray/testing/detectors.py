@@ -156,7 +156,7 @@ def check_fit_again(
     again = other.fit(sample, runner()).score(jets)
     assert np.array_equal(scores, again), (
         f"{named(other)} scored jets differently after a second fit on the same sample ({apart(scores, again)}); "
-        f"draw everything random from a seed, see darkclr_ray.augmentations.randomness"
+        f"draw everything random from a seed, see darkclr_ray.randomness"
     )
 
 

@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from darkclr_ray.augmentations.randomness import reseed
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.randomness import reseed
 from darkclr_ray.training.parallel import weighted_sum
 
 CPU = torch.device("cpu")

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from darkclr_ray.augmentations import registry
-from darkclr_ray.augmentations.randomness import digest
 from darkclr_ray.augmentations.views import ViewBatch, ViewSource
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
@@ -20,6 +19,7 @@ from darkclr_ray.losses.nt_xent import nt_xent
 from darkclr_ray.losses.similarity import similarities
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.layout import LONGEST_PACKED
+from darkclr_ray.randomness import digest
 from darkclr_ray.settings import ContrastiveSettings, EncoderSettings, InputSettings, ViewSettings
 from darkclr_ray.training.base import CPU, Training, adam, numbers, packed_inputs, to_tensor
 

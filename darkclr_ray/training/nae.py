@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from darkclr_ray.augmentations.randomness import digest, keyed_generator
 from darkclr_ray.evaluation.roc import rejection_at
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.potential import ReconstructionPotential
+from darkclr_ray.randomness import digest, keyed_generator
 from darkclr_ray.settings import NAESettings
 from darkclr_ray.training.base import Training, TrainingDiverged, adam, to_tensor
 from darkclr_ray.training.parallel import slice_of

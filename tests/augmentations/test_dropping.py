@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from darkclr_ray.augmentations.dropping import Dropping
-from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import Draws
 
 KEY = {"seed": 3, "epoch": 1, "transformation": "dropping", "draw": 2}
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.augmentations.rotation import Rotation
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import Draws
 
 KEY = {"seed": 3, "epoch": 1, "transformation": "rotation", "draw": 0}
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.augmentations.smearing import Smearing
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import Draws
 
 
 def test_shifts_are_normal_in_units_of_their_width(toy_jets: Callable[..., Jets]):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from darkclr_ray.augmentations.randomness import Draws
 from darkclr_ray.augmentations.splitting import Splitting
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import Draws
 
 KEY = {"seed": 3, "epoch": 1, "transformation": "splitting", "draw": 1}
 

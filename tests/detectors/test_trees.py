@@ -7,13 +7,13 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.ensemble import IsolationForest as Forest
 
-from darkclr_ray.augmentations.randomness import digest
 from darkclr_ray.detectors.boosted_trees import BoostedTrees, exported
 from darkclr_ray.detectors.isolation_forest import IsolationForest, mean_depth
 from darkclr_ray.detectors.trees import AT_ONCE, Trees, tree_features
 from darkclr_ray.evaluation.roc import auc
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.randomness import digest
 from darkclr_ray.testing import toy_jets
 from darkclr_ray.training.runner import Runner
 

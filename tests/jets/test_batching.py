@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkclr_ray.augmentations.randomness import keyed_generator
 from darkclr_ray.jets.batching import RUNS, BatchPlan, rank_slice
+from darkclr_ray.randomness import keyed_generator
 
 
 @st.composite

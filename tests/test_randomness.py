@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from darkclr_ray.augmentations.randomness import Draws, digest, keyed_generator, reseed
+from darkclr_ray.randomness import Draws, digest, keyed_generator, reseed
 
 IDS = np.arange(20_000, dtype=np.int64)
 KEY = {"seed": 1, "epoch": 0, "transformation": "rotation", "draw": 0}
