@@ -64,7 +64,7 @@ class Draws:
     def keyed(ids: NDArray[np.int64], *, seed: int, epoch: int, transformation: str, draw: int) -> Draws:
         """Draws for the jets with these ids, (B,); equal keys give equal numbers."""
         stem = np.uint64(digest("views", seed, epoch, transformation, draw))
-        return Draws(_mixed(ids.astype(np.uint64) ^ stem))
+        return Draws(_mixed(_mixed(ids.astype(np.uint64)) ^ stem))
 
     def uniform(self, offsets: NDArray[np.int64] | None = None, number: int = 0) -> NDArray[np.floating]:
         """Uniform in [0, 1): one a jet, float64 (B,); or with ``offsets`` (B + 1,) one a constituent, float32 (M,)."""
