@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,9 @@ def read(folder: Path) -> Scan:
         raise ValueError(f"{folder}: nothing to report before the first complete trial ({states})")
     with reading(folder / "settings.yaml"):
         settings["background"], settings["search"]["objective"], settings["search"]["score"]
-    return scan
+    # references to a trial that was the best before others came say nothing of this one
+    own = {name: known for name, known in references.items() if known.get("parameters") in (None, scan.best.parameters)}
+    return replace(scan, references=own)
 
 
 def _trial(path: Path) -> Trial:

@@ -46,8 +46,12 @@ class EmbeddingScan(Study):
         return len(self.folder.endings())
 
     def finished(self) -> bool:
+        """Whether all trials have ended, and the last conclusions are about the best of them: more may have come."""
         there = all((self.folder.path / name).exists() for name in ("study.json", "references.json", "best"))
-        return there and self.ended >= self.total
+        if not there or self.ended < self.total:
+            return False
+        best = self.folder.best()
+        return best is not None and self.folder.about().get("best") == best["number"]
 
     def work(self, session: Session) -> int:
         from darkclr_ray.study.plan import Plan

@@ -97,9 +97,9 @@ class Tuning:
         if "untrained" in found:
             found["untrained"]["parameters"] = best["parameters"]
         write_best(self.folder, best, settings)
-        self.folder.note(best=best["number"])
         self.folder.store.drop_arrays(but={best["stages"]["representation"]})
         write_json(self.folder.path / "references.json", found)
+        self.folder.note(best=best["number"])  # last: it says that the rest belongs to this trial
         return True
 
     def _settle(self, searcher: StudySearch) -> None:

@@ -186,6 +186,15 @@ def test_study_without_extras_is_reported_too(tmp_path):
     assert 'id="energy_training"' not in html
 
 
+def test_references_of_an_earlier_best_trial_are_not_set_beside_this_one(tmp_path):
+    folder = make_study(tmp_path / "toy", background=600, signal=100, replicas=6)
+    known = json.loads((folder / "references.json").read_text())
+    assert set(read(folder).references) == {"untrained", "multiplicity"}
+    known["untrained"]["parameters"] = read(folder).best.parameters | {"d_z": 1}
+    (folder / "references.json").write_text(json.dumps(known))
+    assert set(read(folder).references) == {"multiplicity"}
+
+
 @pytest.mark.parametrize("ended", ["FAIL", "PRUNED"])
 def test_nothing_is_reported_before_a_complete_trial(tmp_path, ended):
     folder = tmp_path / "toy"

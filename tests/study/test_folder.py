@@ -12,6 +12,7 @@ import pytest
 from darkclr_ray.settings import StudySettings, preset
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.scan import EmbeddingScan
 
 JETS = {"train": {"qcd": "a"}, "test": {"qcd": "b", "aachen": "c"}}
 SETTINGS = preset("laptop")
@@ -36,6 +37,31 @@ def test_the_same_study_goes_on(folder: StudyFolder) -> None:
     assert known["created"] == created
     assert known["command"] == ["python", "x"]
     assert "trials: 50" in (folder.path / "settings.yaml").read_text()
+
+
+def test_a_longer_scan_is_not_finished_by_what_a_shorter_one_concluded(folder: StudyFolder, tmp_path: Path) -> None:
+    """Killed between its last trial and its conclusions, with those of the first two trials lying there."""
+
+    def scan(trials: int) -> EmbeddingScan:
+        settings = SETTINGS.updated({"name": "scan", "out": str(tmp_path), "search": {"trials": trials}})
+        return EmbeddingScan(settings, "laptop", ["python", "x"])
+
+    def ending(number: int, objective: float) -> None:
+        facts = {"number": number, "state": "COMPLETE", "objective": objective}
+        write_json(folder.trials / f"{number:04d}.json", facts)
+
+    for number, objective in enumerate((5.0, 7.0)):
+        ending(number, objective)
+    assert not scan(2).finished()
+    (folder.path / "best").mkdir()
+    write_json(folder.path / "references.json", {})
+    folder.note(best=1)
+    assert scan(2).finished()
+    assert not scan(3).finished()
+    ending(2, 6.0)
+    assert scan(3).finished()
+    ending(2, 8.0)
+    assert not scan(3).finished()
 
 
 def test_other_settings_are_refused_by_name(folder: StudyFolder) -> None:
