@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.views import ViewBatch, ViewSource
+from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
 from darkclr_ray.losses.norm_penalty import norm_penalty
@@ -22,6 +22,9 @@ from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import ContrastiveSettings, EncoderSettings, InputSettings, ViewSettings
 from darkclr_ray.training.base import CPU, Training, adam, numbers, packed_inputs, to_tensor
+
+Share = tuple[int, int] | None
+"""Where a rank's jets begin in a batch, and how many the batch has; None where one process has them all."""
 
 COLLAPSED = 1e-3
 """Relative spread of representations below which a network says the same of every jet."""
@@ -104,7 +107,7 @@ class ContrastiveTraining(Training):
         z = self.encoder(constituents, offsets, dropout=self.generator, longest=longest).head
         z = z.view(views, len(z) // views, -1)
         similar = similarities(z)
-        loss = LOSSES[self.settings.loss](z, similar, self.settings, self.world_size > 1)
+        loss = LOSSES[self.settings.loss](z, similar, self.settings, self.share())
         names = ("similarity_positive", "similarity_anomalous")
         with torch.no_grad():
             return {
@@ -112,6 +115,11 @@ class ContrastiveTraining(Training):
                 **dict(zip(names, similar.mean(1), strict=False)),
                 "norm_background": norm_penalty(z[0]),
             }
+
+    def share(self) -> Share:
+        if self.world_size == 1:
+            return None
+        return rank_slice(self.batch_size, self.rank, self.world_size).start, self.batch_size
 
     def recordable(self, inputs: Sequence[Any]) -> bool:
         return bool(inputs[2] <= LONGEST_PACKED)
@@ -124,7 +132,7 @@ class ContrastiveTraining(Training):
         self.encoder.eval()
         with torch.no_grad():
             z = self.encoder(anchors, to_tensor(offsets, CPU), longest=int(np.diff(offsets).max())).head
-            spreads = numbers(self.global_means(spread(z), len(z)))
+            spreads = numbers(self.global_means({"spread": spread(z)}, len(z)))
         record = super().record(means) | spreads | {"collapsed": spreads["spread"] < COLLAPSED}
         if record["collapsed"]:
             record["warning"] = (
@@ -140,42 +148,31 @@ class ContrastiveTraining(Training):
         return f"learning rate {self.settings.learning_rate:g}, temperature {self.settings.temperature:g}"
 
 
-def spread(z: Tensor) -> dict[str, Tensor]:
-    """How much representations z (B, d_z) differ from each other.
+def spread(z: Tensor) -> Tensor:
+    """How much representations z (B, d_z) differ from each other, in [0, 1]; 0 for a constant network.
 
-    "spread": root mean square distance from their mean over their root mean square norm, in [0, 1]; 0 for a constant
-    network. "norm_spread": standard deviation of s_CLR (Eq. 6) over its mean. "cosine_spread": standard deviation over
-    pairs of jets of the cosine of the angle between them.
+    Root mean square distance from their mean over their root mean square norm.
 
-    >>> {name: round(float(value), 3) for name, value in spread(torch.eye(2)).items()}
-    {'spread': 0.707, 'norm_spread': 0.0, 'cosine_spread': 0.0}
+    >>> round(float(spread(torch.eye(2))), 3)
+    0.707
     """
-    norms = torch.linalg.vector_norm(z, dim=1)
     around = (z - z.mean(0)).square().sum(1).mean().sqrt()
-    directions = F.normalize(z, dim=1)
-    pairs = torch.triu_indices(len(z), len(z), 1, device=z.device)
-    cosines = (directions @ directions.T)[pairs[0], pairs[1]]
-    tiny = torch.finfo(z.dtype).tiny
-    return {
-        "spread": around / norms.square().mean().sqrt().clamp_min(tiny),
-        "norm_spread": norms.std(correction=0) / norms.mean().clamp_min(tiny),
-        "cosine_spread": cosines.std(correction=0) if len(cosines) else cosines.new_zeros(()),
-    }
+    return around / z.square().sum(1).mean().sqrt().clamp_min(torch.finfo(z.dtype).tiny)
 
 
-def darkclr_loss(z: Tensor, similar: Tensor, settings: ContrastiveSettings, gather: bool) -> Tensor:
+def darkclr_loss(z: Tensor, similar: Tensor, settings: ContrastiveSettings, share: Share) -> Tensor:
     """Eq. 3 plus the penalty on the anchors' norm (Sec. 4), for z (3, B, d_z) = anchor, positive, anomalous, and the
     similarities of the anchor to the others, (2, B)."""
     positive, anomalous = similar
     return anomaly_contrastive(positive, anomalous, settings.temperature) + settings.norm_penalty * norm_penalty(z[0])
 
 
-def jetclr_loss(z: Tensor, similar: Tensor, settings: ContrastiveSettings, gather: bool) -> Tensor:
-    """NT-Xent between anchor and positive, z[0] and z[1] (B, d_z); ``gather`` takes the negatives of all ranks."""
-    return nt_xent(z[0], z[1], settings.temperature, gather=gather)
+def jetclr_loss(z: Tensor, similar: Tensor, settings: ContrastiveSettings, share: Share) -> Tensor:
+    """NT-Xent between anchor and positive, z[0] and z[1] (B, d_z), with the negatives of all who share the batch."""
+    return nt_xent(z[0], z[1], settings.temperature, share=share)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, ContrastiveSettings, bool], Tensor]] = {
+LOSSES: dict[str, Callable[[Tensor, Tensor, ContrastiveSettings, Share], Tensor]] = {
     "anomaly_contrastive": darkclr_loss,
     "nt_xent": jetclr_loss,
 }

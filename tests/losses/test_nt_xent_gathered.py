@@ -1,4 +1,4 @@
-"""Two processes with gathered negatives give the loss and the gradients of one."""
+"""Processes with gathered negatives, not all with as many jets, give the loss and the gradients of one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 
+from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.losses.nt_xent import nt_xent
+
+JETS, RANKS = 8, 3
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.nn.Linear]:
     generator = torch.Generator().manual_seed(1)
-    first, second = torch.randn(2, 8, 5, generator=generator)
+    first, second = torch.randn(2, JETS, 5, generator=generator)
     network = torch.nn.Linear(5, 3)
     with torch.no_grad():
         network.weight.copy_(torch.randn(3, 5, generator=generator))
@@ -22,20 +25,26 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.nn.Linear]:
 
 def worker(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=RANKS)
     first, second, network = batch()
-    own = slice(4 * rank, 4 * rank + 4)
-    loss = nt_xent(network(first[own]), network(second[own]), 0.2, gather=True)
+    own = rank_slice(JETS, rank, RANKS)
+    loss = nt_xent(network(first[own]), network(second[own]), 0.2, share=(own.start, JETS))
     loss.backward()
     torch.save((loss.detach(), network.weight.grad), f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
 def test_gathered_is_one_process(tmp_path: Path) -> None:
-    torch.multiprocessing.start_processes(worker, (str(tmp_path),), nprocs=2, start_method="fork")
+    torch.multiprocessing.start_processes(worker, (str(tmp_path),), nprocs=RANKS, start_method="fork")
     first, second, network = batch()
     loss = nt_xent(network(first), network(second), 0.2)
     loss.backward()
-    parts = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
-    torch.testing.assert_close((parts[0][0] + parts[1][0]) / 2, loss.detach())
-    torch.testing.assert_close((parts[0][1] + parts[1][1]) / 2, network.weight.grad)
+    loss_of_ranks, gradient_of_ranks = torch.zeros(()), torch.zeros_like(network.weight)
+    for rank in range(RANKS):
+        own = rank_slice(JETS, rank, RANKS)
+        weight = (own.stop - own.start) / JETS
+        part_of_loss, part_of_gradient = torch.load(tmp_path / f"{rank}.pt")
+        loss_of_ranks += weight * part_of_loss
+        gradient_of_ranks += weight * part_of_gradient
+    torch.testing.assert_close(loss_of_ranks, loss.detach())
+    torch.testing.assert_close(gradient_of_ranks, network.weight.grad)
