@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -39,7 +38,7 @@ from darkclr_ray.detectors.description import (
     trusted,
 )
 from darkclr_ray.detectors.saving import SETTINGS
-from darkclr_ray.store.files import write_json
+from darkclr_ray.store.files import replace_folder, write_json
 from darkclr_ray.training.runner import Runner
 
 __all__ = ["describe", "entry_of", "load_model", "pretrained", "save_model", "trusted", "write_description"]
@@ -78,9 +77,7 @@ def save_model(
         write_description(whole, [entry_of(detector) for detector in detectors], jets)
         if metrics is not None:
             write_json(whole / METRICS, metrics)
-        if folder.exists():
-            shutil.rmtree(folder)
-        whole.rename(folder)
+        replace_folder(whole, folder)
 
 
 def _merge(path: Path, target: Path, detector: Detector[Any]) -> None:

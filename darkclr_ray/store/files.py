@@ -1,9 +1,10 @@
-"""Small files that are whole or not there, whatever happens to the process or the machine that writes them."""
+"""Files and folders that are whole or not there, whatever happens to the process or the machine that writes them."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,25 @@ def read_json(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}); restore it, or start a new study with --name") from error
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put ``new`` in the place of ``folder``, on the same disk; a kill leaves one of them whole.
+
+    What was there before goes last. In between it lies beside ``folder``, as ``.<name>.before``.
+    """
+    before = folder.with_name(f".{folder.name}.before")
+    shutil.rmtree(before, ignore_errors=True)
+    if folder.exists():
+        folder.rename(before)
+    try:
+        new.rename(folder)
+    except OSError:
+        if before.exists():
+            before.rename(folder)
+        raise
+    sync_folder(folder.parent)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

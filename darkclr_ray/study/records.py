@@ -17,7 +17,7 @@ from darkclr_ray.augmentations import registry
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import Draws
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
-from darkclr_ray.store.files import read_json, write_json, write_text
+from darkclr_ray.store.files import read_json, replace_folder, write_json, write_text
 from darkclr_ray.study.folder import StudyFolder
 
 EXAMPLES = {
@@ -86,8 +86,7 @@ def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySett
     write_description(partial, ("s_NAE", "s_CLR", "s_AE"), {f"train/{name}": hash for name, hash in fitted_on.items()})
     metrics = ("number", "parameters", "objective", "objectives", "validation", "test")
     write_json(partial / "metrics.json", {name: best[name] for name in metrics})
-    shutil.rmtree(folder.path / "best", ignore_errors=True)
-    partial.rename(folder.path / "best")
+    replace_folder(partial, folder.path / "best")
 
 
 def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> dict[str, Any]:
