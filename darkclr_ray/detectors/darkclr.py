@@ -171,7 +171,8 @@ def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingS
         some = jets.take(np.arange(min(len(jets), JUDGED)))
         views = runner.represent(encoder, blind_jets(some, settings.inputs, nae.views_p_drop, settings.seed))
         source["views_seed"] = settings.seed
-    return NAETraining(runner.represent(encoder, jets), nae, seed=settings.seed, source=source, views=views)
+    z = runner.represent(encoder, jets)
+    return NAETraining(z, nae, seed=settings.seed, source=source, makers=(__name__,), views=views)
 
 
 def loaded(module: Module, path: Path, runner: Runner) -> Module:

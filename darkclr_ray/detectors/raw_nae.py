@@ -42,9 +42,8 @@ class RawEnergy(Detector[TrainingSample]):
         return cls(settings)
 
     def fit(self, sample: TrainingSample, runner: Runner) -> Self:
-        source = {"constituents": self.settings.inputs.model_dump(mode="json"), "sample": sample.fingerprint}
         x = side_by_side(sample.jets, self.settings.inputs)
-        self.model = runner.train(NAETraining(x, self.settings.nae, seed=self.settings.seed, source=source)).model
+        self.model = runner.train(NAETraining(x, self.settings.nae, seed=self.settings.seed)).model
         return self
 
     def score(self, jets: Jets) -> NDArray[np.float64]:

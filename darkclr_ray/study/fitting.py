@@ -128,6 +128,14 @@ class Fitting:
         return ray.get(self.work.jets.evaluation)
 
     @cached_property
+    def fingerprints(self) -> dict[str, dict[str, str]]:
+        """Of the jets that are judged, by split and sample."""
+        return {
+            split: {name: TrainingSample(jets).fingerprint for name, jets in samples.items()}
+            for split, samples in self.jets.items()
+        }
+
+    @cached_property
     def blind(self) -> Jets:
         settings = self.job.settings
         background = self.jets["validation"][self.work.jets.background]
@@ -140,10 +148,6 @@ class Fitting:
     def scores(self) -> Stage:
         """Fit the detectors, score all validation and test jets."""
         settings = self.job.settings
-        fingerprints = {
-            split: {name: TrainingSample(jets).fingerprint for name, jets in samples.items()}
-            for split, samples in self.jets.items()
-        }
         classes = [registry.find(entry) for entry in self.job.detectors]
         modules = {cls.__module__ for cls in classes}
         labels = any(cls.sample_type() is LabelledSample for cls in classes)
@@ -153,7 +157,7 @@ class Fitting:
             "detectors": list(self.job.detectors),
             "background": self.sample.fingerprint,
             **({"signal": TrainingSample(self.signal).fingerprint} if labels else {}),
-            "jets": fingerprints,
+            "jets": self.fingerprints,
             "blind": TrainingSample(self.blind).fingerprint,
             "code": code_fingerprint(*sorted(modules), "darkclr_ray.training.loop"),
             "precision": self.runner.precision,

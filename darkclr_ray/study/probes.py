@@ -46,7 +46,7 @@ class LinearJob:
     def run(self, work: Work, place: Place) -> dict[str, Any]:
         """On every rank of a crew: hashes of the stages, seconds."""
         from darkclr_ray.detectors.darkclr import contrastive_training
-        from darkclr_ray.study.fitting import Fitting
+        from darkclr_ray.study.fitting import EPS_S, REPLICAS, Fitting
 
         fitting = Fitting(work, DetectorJob(self.settings, (), seed=self.seed), place)
         runner = fitting.runner
@@ -68,12 +68,18 @@ class LinearJob:
             "features": self.features,
             "constituents": self.constituents if self.features == "constituents" else None,
             "seed": self.seed,
+            "jets": fitting.fingerprints["test"],
+            "background": work.jets.background,
+            "eps_s": EPS_S,
+            "replicas": REPLICAS,
         }
         stage = fitting.derived(
             "evaluation",
             description,
             lambda: self.judged(fitting, features),
             "darkclr_ray.evaluation.linear_classifier",
+            "darkclr_ray.evaluation.rejection",
+            "darkclr_ray.training.representing",
         )
         stages = {**runner.stages, "evaluation": stage}
         return {"stages": stages, "detectors": {self.name: dict(runner.stages)}, "seconds": fitting.all_seconds}

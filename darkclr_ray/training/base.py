@@ -73,7 +73,7 @@ class Training(ABC):
         """What determines the outcome, as JSON-able values: settings that matter, seed, the input's fingerprint."""
 
     def foreign_modules(self) -> tuple[str, ...]:
-        """Modules of other people's that take part, beside that of the training's own class."""
+        """Modules that take part beside that of the training's own class: other people's, or makers of its input."""
         return ()
 
     @abstractmethod

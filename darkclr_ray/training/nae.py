@@ -20,7 +20,7 @@ from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.randomness import digest, keyed_generator
 from darkclr_ray.settings import NAESettings
 from darkclr_ray.training.base import Training, TrainingDiverged, adam, to_tensor
-from darkclr_ray.training.parallel import slice_of
+from darkclr_ray.training.parallel import of_first_rank, slice_of
 
 STANDING_STILL = 0.01
 """Displacement of chains, in units of the data's spread, below which they are said to stand still."""
@@ -106,6 +106,7 @@ class NAETraining(Training):
         settings: see `NAESettings`.
         seed: of the initial weights, the batches and the chains' noise, unless the settings have one.
         source: what ``z`` and ``views`` are a function of, as JSON-able values; without it the key holds their hash.
+        makers: names of the modules that made them of it.
         views: representations of anomalous views of the first jets of ``z``, float32 (V, d_z), V <= B.
 
     Attributes:
@@ -122,6 +123,7 @@ class NAETraining(Training):
         *,
         seed: int,
         source: dict[str, Any] | None = None,
+        makers: tuple[str, ...] = (),
         views: NDArray[np.float32] | None = None,
     ) -> None:
         super().__init__()
@@ -131,8 +133,8 @@ class NAETraining(Training):
             )
         self.settings = settings
         self.seed = seed = seed if settings.seed is None else settings.seed
-        content = z.tobytes() + (b"" if views is None else views.tobytes())
-        self.source = {"content": hashlib.blake2b(content, digest_size=16).hexdigest()} if source is None else source
+        self.source = {"content": _hash(z, views)} if source is None else source
+        self.makers = makers
         d_z = z.shape[1]
         self.model = EnergyModel(d_z, settings, seed=digest("autoencoder", seed) >> 1)
         mean, scale = fitted_scale(z, settings.scale)
@@ -155,6 +157,9 @@ class NAETraining(Training):
             "seed": self.seed,
             "representations": self.source,
         }
+
+    def foreign_modules(self) -> tuple[str, ...]:
+        return self.makers
 
     def products(self) -> dict[str, nn.Module]:
         return {"autoencoder": self.model, "plain_autoencoder": self.plain}
@@ -254,7 +259,8 @@ class NAETraining(Training):
     def views_rejection(self, views: NDArray[np.float32]) -> float:
         """Background rejection at which a fifth of the anomalous views is found; at most the number of jets."""
         background, anomalous = energies(self.model, self.z[: len(views)]), energies(self.model, views)
-        return min(rejection_at(background, anomalous), float(len(views)))
+        rejection = min(rejection_at(background, anomalous), float(len(views)))
+        return rejection if self.world_size == 1 else of_first_rank(rejection, self.rank, self.device)
 
     def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
         record = super().end_epoch(means)
@@ -287,3 +293,10 @@ class NAETraining(Training):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.plain.load_state_dict(state["plain"])
+
+
+def _hash(z: NDArray[np.float32], views: NDArray[np.float32] | None) -> str:
+    content = hashlib.blake2b(z.tobytes(), digest_size=16)
+    if views is not None:
+        content.update(views.tobytes())
+    return content.hexdigest()

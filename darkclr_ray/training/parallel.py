@@ -32,6 +32,13 @@ def gather_rows(rows: Tensor, start: int, total: int) -> Tensor:
     return torch.cat([everything[:start], rows, everything[start + len(rows) :]])
 
 
+def of_first_rank(value: float, rank: int, device: torch.device) -> float:
+    """The first rank's number, on all: where ranks compute the same, they may differ in the last bit."""
+    first = torch.tensor(value if rank == 0 else 0.0, dtype=torch.float64, device=device)
+    distributed.all_reduce(first)
+    return float(first)
+
+
 def agreed(value: int, device: torch.device) -> bool:
     """Whether all ranks came with the same number."""
     ends = torch.tensor([value, -value], device=device)

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from darkclr_ray.detectors.darkclr import nae_training
 from darkclr_ray.evaluation.roc import rejection_at
+from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.store.fingerprints import participants
 from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.loop import run_training
 from darkclr_ray.training.nae import NAETraining, fitted_scale
+from darkclr_ray.training.runner import Runner
 
 
 def with_nae(toy, **changes):
@@ -158,6 +162,13 @@ def test_batches_depend_on_seed_and_epoch_only(toy):
 def test_unusable_representations_are_refused(toy):
     with pytest.raises(ValueError, match="finite"):
         NAETraining(np.full((10, 6), np.nan, dtype=np.float32), toy.SETTINGS.nae, seed=1)
+
+
+def test_code_that_makes_representations_takes_part(toy):
+    runner = Runner(device="cpu")
+    training = nae_training(toy.SETTINGS, toy.encoder_training(), TrainingSample(toy.toy_jets(40)), runner)
+    taking_part = participants(*training.foreign_modules())
+    assert {"darkclr_ray.training.representing", "darkclr_ray.augmentations.anomalous"} <= set(taking_part)
 
 
 def test_key_without_a_source_holds_the_content(toy):
