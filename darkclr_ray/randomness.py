@@ -34,6 +34,16 @@ def digest(*key: int | str) -> int:
     return int.from_bytes(hashlib.blake2b(json.dumps(key).encode(), digest_size=8).digest(), "little")
 
 
+def opaque_id(*parts: str | int) -> int:
+    """63-bit hash of the parts: unique in practice (two of a million agree with 5e-8), and opaque.
+
+    >>> opaque_id("a", 1) == opaque_id("a", 1) != opaque_id("a", 2)
+    True
+    """
+    digest = hashlib.blake2b("\n".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
 def keyed_generator(*key: int | str) -> np.random.Generator:
     """A numpy generator (Philox) seeded by a tuple of integers and strings.
 

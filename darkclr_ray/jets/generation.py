@@ -6,7 +6,6 @@ number of workers or what was there before. The only file of ``jets`` that knows
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import logging
 import math
@@ -30,11 +29,14 @@ from darkclr_ray.jets.progress import Progress
 from darkclr_ray.jets.samples import AnySample, Qcd, fingerprint, parse_sample, sample_name
 from darkclr_ray.jets.shards import SPLITS, read_metadata, write_shard
 from darkclr_ray.jets.systematics import SYSTEMATICS, systematic_of, variant_name
+from darkclr_ray.randomness import opaque_id
 
 JETS_A_SHARD = 2000
 FIRST_EVENTS, MOST_EVENTS = 250, 500
 """Events that are looked at together, at first and at most: what is done to them takes as long for few as for some, and
 each 100 of them 35 MB."""
+FRUITLESS = 20_000
+"""Events without a single jet after which no more are looked at."""
 
 
 class Generation(BaseModel):
@@ -106,7 +108,7 @@ def plan(counts: Counts, generation: Generation) -> list[ShardTask]:
 def _made(name: str, generation: Generation) -> tuple[AnySample, Generation, str | None]:
     """How a sample is made: its parameters, the settings, and which variant of the background it is."""
     systematic = systematic_of(name)
-    if systematic is None and name.startswith(variant_name("")):
+    if systematic is None and name.startswith(variant_name("")) and ":" not in name:  # else somebody's own module
         raise ValueError(f"unknown variant {name!r} of the background: {', '.join(map(variant_name, SYSTEMATICS))}")
     if systematic is None:
         return parse_sample(name), generation, None
@@ -172,7 +174,10 @@ def make_shard(task: ShardTask, out: Path) -> None:
 
 
 def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
-    """The jets of a shard; counts of events, jets and dark mesons (in all events, and within R of selected jets)."""
+    """The jets of a shard; counts of events, jets and dark mesons (in all events, and within R of selected jets).
+
+    Raises ValueError where events give no jets.
+    """
     generation, selection = task.generation, task.generation.selection
     collisions = collisions_of(task)
     random = np.random.default_rng(opaque_id(*task.key, "detector"))
@@ -184,6 +189,12 @@ def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
         jets = select(cluster(objects, selection.radius, selection.pt_min), events.partons, selection)
         parts.append(_pack(jets, task, first_event=counts["events"]))
         _count(counts, events, jets, selection)
+        if counts["events"] >= FRUITLESS and not any(map(len, parts)):
+            raise ValueError(
+                f"{task.name}: {counts['events']:,} events gave no jet with pT from {selection.pt_min:g} to "
+                f"{selection.pt_max:g} GeV, |eta| < {selection.eta_max:g} and a parton within "
+                f"{selection.match_radius:g}; change the selection, or what the sample is made of"
+            )
     jets = Jets.concatenate(parts)
     counts["jets"] = len(jets)
     jets = jets.take(np.arange(task.jets))
@@ -202,16 +213,6 @@ def _events_needed(wanted: int, found: int, events: int) -> int:
 def collisions_of(task: ShardTask) -> Collisions:
     """The events that a shard is made of, from the first on."""
     return Collisions(task.sample, task.generation.variation, seed=1 + opaque_id(*task.key, "pythia") % 900_000_000)
-
-
-def opaque_id(*parts: str | int) -> int:
-    """63-bit hash of the parts: unique in practice (two of a million agree with 5e-8), and opaque.
-
-    >>> opaque_id("a", 1) == opaque_id("a", 1) != opaque_id("a", 2)
-    True
-    """
-    digest = hashlib.blake2b("\n".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 def _pack(jets: Any, task: ShardTask, first_event: int) -> Jets:

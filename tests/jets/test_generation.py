@@ -14,6 +14,7 @@ for module in ("awkward", "fastjet", "pythia8mc"):
     pytest.importorskip(module)
 
 from darkclr_ray.jets import generation as module_under_test  # noqa: E402
+from darkclr_ray.jets.clustering import Selection  # noqa: E402
 from darkclr_ray.jets.detector import Detector  # noqa: E402
 from darkclr_ray.jets.events import Variation  # noqa: E402
 from darkclr_ray.jets.folder import open_jets  # noqa: E402
@@ -56,6 +57,13 @@ def test_jets_lie_in_the_window_and_are_made_of_their_constituents() -> None:
     assert jets.constituents[:, 0].min() > 0.5
     assert len(set(jets.ids.tolist())) == 20
     assert jets.ids.min() >= 0
+
+
+def test_events_without_jets_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module_under_test, "FRUITLESS", 250)
+    nowhere = QUICK.model_copy(update={"selection": Selection(pt_min=9000, pt_max=9001)})
+    with pytest.raises(ValueError, match=r"rinv_0\.5: 250 events gave no jet with pT from 9000 to 9001 GeV"):
+        make_jets(tasks(1, generation=nowhere)[0])
 
 
 def test_a_longer_shard_begins_with_the_shorter_one() -> None:

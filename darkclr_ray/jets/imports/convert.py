@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.jets.clustering import Selection, wrap
-from darkclr_ray.jets.generation import opaque_id
 from darkclr_ray.jets.imports.momenta import polar
 from darkclr_ray.jets.imports.raw import Floats, Integers, RawJets
 from darkclr_ray.jets.packed import Jets, ragged_arange
+from darkclr_ray.randomness import opaque_id
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.jets.detector import energy_flow
-from darkclr_ray.jets.generation import opaque_id
 from darkclr_ray.jets.imports import text
 from darkclr_ray.jets.imports.events import check_weights, cluster_events, no_partons
 from darkclr_ray.jets.imports.momenta import polar
 from darkclr_ray.jets.imports.options import ImportOptions
 from darkclr_ray.jets.imports.raw import CannotImport, Floats, Integers, RawJets, Source, reading, require
+from darkclr_ray.randomness import opaque_id
 
 FORMAT = "hepmc"
 EVENTS = 250

@@ -16,12 +16,12 @@ import numpy as np
 
 from darkclr_ray.jets.detector import energy_flow
 from darkclr_ray.jets.events import Collisions
-from darkclr_ray.jets.generation import opaque_id
 from darkclr_ray.jets.imports import text
 from darkclr_ray.jets.imports.events import check_weights, cluster_events
 from darkclr_ray.jets.imports.options import ImportOptions
 from darkclr_ray.jets.imports.raw import CannotImport, RawJets, Source, require
 from darkclr_ray.jets.samples import DarkShower, parse_sample
+from darkclr_ray.randomness import opaque_id
 
 FORMAT = "lhe"
 EVENTS = 250

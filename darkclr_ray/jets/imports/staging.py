@@ -12,11 +12,11 @@ from typing import Any
 
 from rich.console import Console
 
-from darkclr_ray.jets.generation import opaque_id
 from darkclr_ray.jets.imports.options import EVERYTHING_ELSE, ImportOptions
 from darkclr_ray.jets.imports.raw import CannotImport
 from darkclr_ray.jets.progress import Progress
 from darkclr_ray.jets.shards import SPLITS
+from darkclr_ray.randomness import opaque_id
 
 RECORDS = "imports"
 _COMPLETE = "complete.json"
