@@ -69,7 +69,7 @@ class EncoderSettings(Settings):
     """Transformer blocks (N)."""
     head_layers: int = Field(2, ge=1, le=8)
     """Linear layers of the head network."""
-    dropout: Probability = 0.1
+    dropout: float = Field(0.1, ge=0.0, le=0.99)
     """Dropout rate in the blocks during training."""
 
     @model_validator(mode="after")
@@ -143,7 +143,7 @@ class NAESettings(Settings):
     so that it means the same at every d_z; from 1 on the descent overshoots. The same group's 50 in images of 1,600
     pixels is 0.03 here."""
     noise: float = Field(0.005, ge=0.0, le=100.0)
-    """Langevin noise sigma of Eq. 10, in units of the scaled representation. With the step size it gives the
+    """Langevin noise sigma of Eq. 10, in units of the scaled representation. With the step size it gives about the
     temperature sigma^2 / (2 lambda) of the same group's low-dimensional set-up (lambda 1, sigma 0.02)."""
     energy_penalty: float = Field(1.0, ge=0.0, le=1000.0)
     """Weight gamma of the squared energies in the loss (same group's jet-image NAE)."""
@@ -214,8 +214,9 @@ class SearchSettings(Settings):
     signals), "raw" (the same unmatched, as in the paper), "worst" (worst signal), "leave_out:SIGNAL" (all but one),
     "signal_blind" (background against its own anomalous views), or module:name of your own."""
     score: str = "s_NAE"
-    """Which score of a trial the objective judges: "s_NAE" (the energy) or "s_CLR" (the norm)."""
-    blind_p_drop: tuple[Probability, ...] = (0.3, 0.5, 0.7)
+    """Which score of a trial the objective judges: "s_NAE" (the energy), "s_AE" (that before contrastive divergence) or
+    "s_CLR" (the norm)."""
+    blind_p_drop: tuple[Probability, ...] = Field((0.3, 0.5, 0.7), min_length=1)
     """Drop probabilities mixed in the signal-blind objective's anomalous views, never the trial's own."""
     prune: bool = True
     """Stop bad trials early (asynchronous successive halving on the trial's own epoch count)."""
@@ -254,8 +255,9 @@ class ComparisonSettings(Settings):
     further_jets: tuple[str, ...] = ()
     """Folders of jets whose test split is judged beside the study's own: a grid of signals, variants of background."""
     scan: str | None = None
-    """Folder of an embedding scan, to see what its choice costs on a signal that it was made without; none takes the
-    one beside this study's folder, if there is one."""
+    """Folder of an embedding scan, to see what a choice among its trials costs on a signal that it is made without
+    (which trials there are, the scan's own search decided); none takes the one beside this study's folder, if there is
+    one."""
     stability_jets: int = Field(3000, ge=10)
     """Test jets of a sample, at most, that are scored again after each small change."""
 

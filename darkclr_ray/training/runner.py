@@ -34,13 +34,15 @@ class Runner:
     order. A subclass changes where stages come from (`run`, `represent`) or how views are made (`views`).
 
     Args:
-        device: "cuda", "cpu", ...; none takes a GPU where there is one.
+        device: "cuda" or "cpu"; none takes a GPU where there is one.
         precision: arithmetic of the encoder's matrix products; "auto" takes bfloat16 where the hardware is fast at it.
         threads: of torch on the CPU; none leaves them as they are.
         folder: holds each training's checkpoint in a folder of its own, so that a killed notebook goes on; none keeps
             everything in memory.
         rank, world_size: this process among data-parallel workers; whoever started them set up torch.distributed.
         report: told of every epoch; see `darkclr_ray.training.loop.Report`.
+
+    Raises ValueError for another device.
     """
 
     precision: Literal["float32", "bfloat16"]
@@ -60,6 +62,8 @@ class Runner:
         if threads is not None:
             torch.set_num_threads(threads)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if self.device.type not in ("cuda", "cpu"):
+            raise ValueError(f"device {self.device}: trainings run on cuda or cpu")
         self.precision = "bfloat16" if products_dtype(precision, self.device) == torch.bfloat16 else "float32"
         self.folder = folder
         self.rank, self.world_size = rank, world_size

@@ -135,9 +135,10 @@ def test_noise_of_chains() -> None:
     assert not torch.equal(z, ends(2))
 
 
-def test_adam() -> None:
+@pytest.mark.parametrize("betas", [(0.8, 0.99), (0.0, 0.0)])
+def test_adam(betas: tuple[float, float]) -> None:
     """As torch's: from the start, and from a state that a file kept; a parameter without a gradient rests."""
-    options = {"lr": 0.03, "betas": (0.8, 0.99), "eps": 1e-3}
+    options = {"lr": 0.03, "betas": betas, "eps": 1e-3}
     shapes = [(3, 5), (7,), (1,), (40, 31)]
     start = [torch.randn(shape) for shape in shapes]
     plain, flat = ([nn.Parameter(value.clone()) for value in start] for _ in range(2))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import torch
 
 from darkclr_ray.augmentations.views import plain_inputs
@@ -52,6 +53,11 @@ def test_representations_are_kept_while_their_jets_live(toy):
     assert len(runner._representations) == 1
     del jets
     assert len(runner._representations) == 0
+
+
+def test_other_devices_are_refused():
+    with pytest.raises(ValueError, match="cuda or cpu"):
+        Runner(device="meta")
 
 
 def test_no_jets_no_representations(toy):

@@ -6,6 +6,7 @@ The arithmetic is that of torch's fused Adam, whose state this one reads and lea
 from __future__ import annotations
 
 import math
+import sys
 
 import torch
 import triton
@@ -14,6 +15,8 @@ from torch import Tensor
 
 VALUES = 1024
 """Parameters a program."""
+TINY = sys.float_info.min
+"""Stands for a beta of 0, which has no logarithm; all its powers are as good as 0."""
 
 
 @triton.jit
@@ -81,6 +84,6 @@ class FlatAdam:
         beta1, beta2 = map(float, self.group["betas"])
         _adam[(triton.cdiv(len(self.flat), VALUES),)](
             self.flat, gradients, self.first, self.second, self.taken, self.stuck, len(self.flat),
-            float(self.group["lr"]), float(self.group["eps"]), BETA1=beta1, BETA2=beta2, LOG1=math.log(beta1),
-            LOG2=math.log(beta2), VALUES=VALUES,
+            float(self.group["lr"]), float(self.group["eps"]), BETA1=beta1, BETA2=beta2, LOG1=math.log(beta1 or TINY),
+            LOG2=math.log(beta2 or TINY), VALUES=VALUES,
         )  # fmt: skip
