@@ -61,9 +61,13 @@ def selected(ensembles: Iterable[Ensemble]) -> Markup:
     parts = [
         Markup("{}: {}.").format(title, "; ".join(words))
         for title, key in (("Epochs", "epoch"), ("Settings", "settings"))
-        if (words := list(dict.fromkeys(str(facts[key]).rstrip(".") for facts in found if facts.get(key))))
+        if (words := list(dict.fromkeys(word for facts in found for word in _words(facts.get(key)))))
     ]
     return Markup(" ").join(parts) or Markup("What selected epochs and settings was not recorded.")
+
+
+def _words(told: object) -> list[str]:
+    return str(told).rstrip(".").split("; ") if told else []
 
 
 def ending(study: Comparison, ensembles: Iterable[Ensemble]) -> Markup:

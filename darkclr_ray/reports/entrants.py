@@ -189,7 +189,8 @@ def read(folder: Path) -> Comparison:
         ValueError: no study there, or no entrant of it is complete yet.
     """
     about, settings = study_json(folder), settings_yaml(folder)
-    entrants = tuple(_entrant(path) for path in sorted((folder / "entrants").glob("*.json")))
+    paths = sorted((folder / "entrants").glob("*.json"), key=lambda path: natural(path.name))
+    entrants = tuple(_entrant(path) for path in paths)
     sections = {path.stem: json_file(path) for path in sorted((folder / "sections").glob("*.json"))}
     comparison = Comparison(folder, about, settings, entrants, sections)
     with reading(folder / "settings.yaml"):
@@ -198,6 +199,15 @@ def read(folder: Path) -> Comparison:
         states = ", ".join(f"{entrant.key}: {entrant.state}" for entrant in entrants) or "no entrant at all"
         raise ValueError(f"{folder}: nothing to report before the first complete entrant ({states})")
     return comparison
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A name as people sort it, numbers by their size, so that the network of the lowest seed is the first.
+
+    >>> sorted(["e10", "e8-a2", "e8-a16"], key=natural)
+    ['e8-a2', 'e8-a16', 'e10']
+    """
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _entrant(path: Path) -> Entrant:

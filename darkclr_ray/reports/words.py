@@ -189,10 +189,13 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
     )
     chosen = Markup(
         "<strong>What chose what.</strong> Within a training, the encoder’s epoch is that of the lowest training "
-        "loss, and the autoencoder’s that with the energy difference closest to zero. The search chose {}, {} and the "
-        "Langevin step size: it maximised {}, judged by {}, on <em>validation</em> jets ({}). {} All numbers below "
-        "come from <em>test</em> jets ({}), which chose nothing."
+        "loss, and the autoencoder’s {}that with the energy difference closest to zero. The search chose {}, {} and "
+        "the Langevin step size: it maximised {}, judged by {}, on <em>validation</em> jets ({}). {} All numbers below "
+        "come from <em>test</em> jets ({}), which chose nothing{}."
     ).format(
+        "that whose energy best tells training jets from their own anomalous views, and after it "
+        if settings["nae"].get("views_p_drop")
+        else "",
         D_Z,
         P_DROP,
         objective(study),
@@ -202,6 +205,10 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
         if study.objective == "signal_blind"
         else "So the training is blind to signals, but the choice among trials is not.",
         counted(study, "test"),
+        " in this study; but the preset laptop itself was chosen with a look at the starter set’s validation and test "
+        "jets, so that its numbers there are slightly optimistic"
+        if study.about.get("preset") == "laptop"
+        else "",
     )
     level = min(evaluation.level for evaluation in found[study.score].values())
     thresholds = Markup(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkclr_ray.command_line.program import INTERRUPTED
+from darkclr_ray.settings import preset
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets, open_study_jets, with_labelled
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
 
 ENTRANTS, SECTIONS = "entrants", "sections"
+
+CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "supervised")
+"""Settings that make a detector better or worse, and that somebody chose on some jets."""
 
 
 class Comparison(Study):
@@ -53,11 +57,12 @@ class Comparison(Study):
             return  # torch, which a refusal of jets does not wait for
         from darkclr_ray.detectors import registry
 
-        for name in self.settings.comparison.detectors:
-            try:
+        try:
+            for name in self.settings.comparison.detectors:
                 registry.find(name)
-            except ValueError as error:
-                raise ValueError(f"comparison.detectors: {error}") from error
+            self.entrants  # noqa: B018  (refuses names of scores that two detectors have)
+        except ValueError as error:
+            raise ValueError(f"comparison.detectors: {error}") from error
 
     @property
     def scan(self) -> Path | None:
@@ -185,19 +190,17 @@ class Comparison(Study):
 
     def selected_on(self, entrant: Entrant) -> dict[str, str]:
         """Which jets chose what, in words."""
-        epoch = (
-            "of each training the epoch of lowest loss on a tenth of its jets, held out"
-            if entrant.labels
-            else "of the encoder the epoch of lowest training loss, of the autoencoder that with the energy difference "
-            "closest to zero"
-        )
+        epoch = "; ".join(chosen_epochs(entrant))
+        known = preset(self.preset)
         seen = (
             f"those of the preset {self.preset!r}, which were chosen with a look at the starter set's validation and "
             f"test jets"
             if self.preset == "laptop"
             else f"those of the preset {self.preset!r}, chosen on none of these jets"
         )
-        return {"epoch": epoch, "settings": seen, "words": f"{epoch}; settings: {seen}"}
+        if any(getattr(self.settings, group) != getattr(known, group) for group in CHOSEN):
+            seen += "; changes to them were given with the command, chosen on jets that it does not tell"
+        return {"epoch": epoch, "settings": seen, "words": f"{epoch or 'no epoch'}; settings: {seen}"}
 
     def plan(self, estimate: Estimate, session: Session) -> str:
         """What is about to happen, in a few lines."""
@@ -213,6 +216,25 @@ class Comparison(Study):
                 f"time       about {duration(estimate.seconds)}",
             ]
         )
+
+
+def chosen_epochs(entrant: Entrant) -> list[str]:
+    """What chose the epoch of each of an entrant's trainings."""
+    settings, words = entrant.job.settings, []
+    if "representation" in entrant.trains:
+        words.append("of an encoder that of lowest training loss")
+    if "energy" in entrant.trains:
+        by_views = settings.nae.views_p_drop and "raw_nae" not in entrant.detectors
+        told = "whose energy best tells training jets from their own anomalous views"
+        words.append(f"of an autoencoder's pre-training {f'that {told}' if by_views else 'the last'}")
+        if settings.nae.divergence_epochs:
+            words.append("of its contrastive divergence that with the energy difference closest to zero")
+    if "supervised" in entrant.trains:
+        held_out = f"{settings.supervised.validation:.0%} of its jets, held out"
+        words.append(f"of a supervised network that of lowest loss on {held_out}")
+    if "views_classifier" in entrant.detectors and settings.views_classifier.hidden:
+        words.append("of a views' classifier with hidden layers that of best score on 10% of its jets, held out")
+    return words
 
 
 def has_trials(scan: Path) -> bool:

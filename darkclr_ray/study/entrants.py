@@ -115,6 +115,19 @@ def line_up(
     return entrants
 
 
+def distinct(entries: Sequence[str]) -> Sequence[str]:
+    """The same detectors. Raises ValueError where the scores of two of them have the same name, or one is unknown."""
+    known: dict[str, str] = {}
+    for entry in entries:
+        name = registry.find(entry).name
+        if name in known:
+            raise ValueError(
+                f"{entry!r}: {known[name]!r} takes part, and its scores are called {name!r}, too; name each once"
+            )
+        known[name] = entry
+    return entries
+
+
 def described(entries: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What readers are told of detectors, by the name of the score."""
     found = {}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
 from darkclr_ray.jets.labelled import check_signal
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -117,6 +119,7 @@ def open_study_jets(settings: StudySettings, *, further: Sequence[str] = ()) -> 
                     f"folder, or leave it out of --comparison.further_jets"
                 )
             judged["test"][sample] = beside.load("test", sample)
+            _check_apart(training.jets, beside, judged["test"][sample], sample)
             fingerprints["test"][sample] = beside.fingerprint("test", sample)
             if beside.metadata("test", sample).get("variation"):
                 variants.append(sample)
@@ -128,12 +131,26 @@ def with_labelled(jets: StudyJets, signal: str) -> StudyJets:
     folder = jets.folder
     (name,) = jets.fingerprints["train"]
     check_signal(folder, signal, name, "one of the detectors")
+    labelled = folder.load("train", signal)
+    for beside in jets.further:
+        for sample in beside.samples("test"):
+            _check_apart(labelled, beside, jets.judged["test"][sample], sample)
     train = jets.fingerprints["train"] | {signal: folder.fingerprint("train", signal)}
     return replace(
         jets,
-        labelled={**jets.labelled, signal: folder.load("train", signal)},
+        labelled={**jets.labelled, signal: labelled},
         fingerprints={**jets.fingerprints, "train": train},
     )
+
+
+def _check_apart(training: Jets, beside: JetFolder, judged: Jets, sample: str) -> None:
+    """Raise ValueError where jets of a further folder come from events that detectors are trained on."""
+    shared = np.isin(judged.events, training.events).sum()
+    if shared:
+        raise ValueError(
+            f"{beside.path}: {shared} jets of test/{sample} are from events that detectors are trained on; leave it "
+            f"out of --comparison.further_jets, or import it with another split"
+        )
 
 
 def _same_point(first: JetFolder, second: JetFolder, name: str) -> bool:

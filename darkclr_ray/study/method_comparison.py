@@ -26,12 +26,12 @@ class MethodComparison(Comparison):
 
     def line_up(self) -> list[Entrant]:
         from darkclr_ray.detectors import registry
-        from darkclr_ray.study.entrants import line_up
+        from darkclr_ray.study.entrants import distinct, line_up
 
         comparison = self.settings.comparison
         encoders, autoencoders = comparison.encoder_seeds, comparison.autoencoder_seeds
         ensemble = partial(line_up, encoders=encoders, autoencoders=autoencoders)
-        everybody = [*registry.names(), *comparison.detectors]
+        everybody = distinct([*registry.names(), *comparison.detectors])
         both = [entry for entry in everybody if registry.find(entry).family in OVER_DIMENSIONS]
         others = [entry for entry in everybody if entry not in both]
         also = ("dimensions",) if comparison.d_z else ()

@@ -32,11 +32,11 @@ class Robustness(Comparison):
     sections = ("pairs", "variance", "sculpting", "systematics", "stability", "leave_one_out")
 
     def line_up(self) -> list[Entrant]:
-        from darkclr_ray.study.entrants import line_up
+        from darkclr_ray.study.entrants import distinct, line_up
 
         comparison = self.settings.comparison
         encoders, autoencoders = comparison.encoder_seeds, comparison.autoencoder_seeds
-        everybody = [*DETECTORS, *comparison.detectors]
+        everybody = distinct([*DETECTORS, *comparison.detectors])
         entrants = line_up(self.settings, everybody, ("methods",), encoders=encoders, autoencoders=autoencoders)
         for fraction in comparison.contamination:
             entrants += line_up(

@@ -213,7 +213,8 @@ def variance(done: Finished) -> dict[str, Any] | None:
 
 
 def leave_out(done: Finished) -> dict[str, Any] | None:
-    """What a search loses on a signal that it was made without; a search on other jets only where it was asked for."""
+    """What the choice among a scan's trials loses on a signal that it is made without; a scan on other jets only where
+    it was asked for. The trials are those of the scan's own search, which may have seen the signal."""
     scan = done.study.scan
     if scan is None:
         return None
@@ -225,6 +226,10 @@ def leave_out(done: Finished) -> dict[str, Any] | None:
     trials = [read_json(path) for path in sorted((scan / "trials").glob("*.json"))]
     result = [left.to_json() for left in leave_one_out(trials, score=score)]
     words = f"{len(trials)} trials of the embedding scan {scan.name}{'' if same else ', on other jets than these'}"
+    led_by = folder.about().get("objective")
+    if led_by != "signal_blind":
+        words += f"; its search was led by {led_by!r}: only the choice among its trials was made without the signal"
+    words += "."
     return {"of": {score: str(scan)}, "result": result, "words": words}
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from darkclr_ray.detectors import registry
-from darkclr_ray.settings import preset
+from darkclr_ray.settings import StudySettings, preset
+from darkclr_ray.study.comparison import chosen_epochs
 from darkclr_ray.study.entrants import line_up, merged
 from darkclr_ray.study.jobs import DetectorJob
 from darkclr_ray.study.linear_test import LinearClassifierStudy
@@ -47,6 +48,23 @@ def test_an_entrant_that_answers_two_questions_is_trained_once() -> None:
     again = line_up(SETTINGS, ["s_CLR"], ["dimensions"])
     (entrant,) = merged([*once, *again])
     assert entrant.sections == ("methods", "dimensions")
+
+
+def test_words_on_what_chose_an_epoch_follow_what_was_trained() -> None:
+    held_out = SETTINGS.updated({"supervised": {"validation": 0.2}, "nae": {"views_p_drop": (0.5,)}})
+
+    def words(settings: StudySettings, entry: str) -> str:
+        (entrant,) = line_up(settings, [entry], ["methods"])
+        return "; ".join(chosen_epochs(entrant))
+
+    assert words(SETTINGS, "multiplicity") == words(SETTINGS, "untrained s_CLR") == ""
+    assert words(SETTINGS, "s_CLR") == "of an encoder that of lowest training loss"
+    assert "anomalous views" in words(held_out, "untrained s_NAE")
+    assert "pre-training the last" in words(SETTINGS, "s_NAE")
+    assert "pre-training the last" in words(held_out, "raw_nae")  # it has no views
+    assert "closest to zero" in words(SETTINGS, "s_NAE")
+    assert "closest to zero" not in words(SETTINGS.updated({"nae": {"divergence_epochs": 0}}), "s_NAE")
+    assert "20% of its jets" in words(held_out, "supervised")
 
 
 @pytest.mark.parametrize("study", [MethodComparison, Robustness, LinearClassifierStudy])

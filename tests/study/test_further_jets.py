@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.samples import AnySample, grid_point, parse_sample
 from darkclr_ray.jets.shards import write_shard
@@ -39,6 +41,18 @@ def settings(write: Write) -> StudySettings:
         folder = write("jets", split, "rinv_0.5", parse_sample("rinv_0.5"))
     small = {"batch_size": 8}
     return StudySettings.model_validate({"jets": str(folder), "contrastive": small, "nae": small})
+
+
+def test_events_that_detectors_learn_from_are_not_judged(settings: StudySettings, write: Write, tmp_path: Path) -> None:
+    grid = write("grid", "test", "rinv_0.3_mass_12", grid_point(0.3, 12))
+    learned = open_jets(settings.jets).load("train", "qcd").take(np.arange(3))
+    point = grid_point(0.4, 12)
+    shard = grid / "test" / "rinv_0.4_mass_12" / "shard-00000.parquet"
+    write_shard(shard, learned, "rinv_0.4_mass_12", {"sample": point.model_dump()})
+    with pytest.raises(
+        ValueError, match=r"3 jets of test/rinv_0\.4_mass_12 are from events that detectors are trained"
+    ):
+        open_study_jets(settings, further=[str(grid)])
 
 
 def test_grid_and_variants_are_judged_on_test_jets(settings: StudySettings, write: Write) -> None:
