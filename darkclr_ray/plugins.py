@@ -40,14 +40,13 @@ def module_of(kind: str, entry: str) -> str | None:
     return _announced(kind)[entry].module if entry in _announced(kind) else None
 
 
-def find(kind: str, entry: str, shipped: Mapping[str, Known], hint: str = "module:name") -> Known | Any:
+def find(kind: str, entry: str, shipped: Mapping[str, Known]) -> Known | Any:
     """What ``entry`` means: one of ``shipped``, something announced, or the attribute of a module.
 
     Args:
         kind: augmentations, detectors, objectives or samples.
         entry: a name, or module:name.
         shipped: what comes with darkclr_ray, by name.
-        hint: how one's own is written, for the message.
 
     Raises:
         ValueError: there is nothing of that name, or it cannot be imported; with the nearest name.
@@ -63,7 +62,7 @@ def find(kind: str, entry: str, shipped: Mapping[str, Known], hint: str = "modul
     meant = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(
         f"unknown {kind[:-1]} {entry!r}{meant} There are: {', '.join(sorted(known))}; one of your own is written as "
-        f"{hint}"
+        f"module:name"
     )
 
 

@@ -43,7 +43,6 @@ def linear_classifier_test(
     *,
     seed: int,
     folds: int = 5,
-    background_weights: NDArray[np.floating] | None = None,
 ) -> LinearClassifierTest:
     """Cross-validated logistic regression on standardised features: one linear layer, as in Appendix A.
 
@@ -54,8 +53,6 @@ def linear_classifier_test(
         background_events, signal_events: event of each jet, (B,) and (S,).
         seed: of the split into folds.
         folds: number of parts K, at least 2.
-        background_weights: weights in the training (B,), such as `pt_weights` gives, for a classifier that cannot gain
-            from the jet pT.
 
     Raises:
         ValueError: features of different width or not finite, or fewer events of a class than folds.
@@ -69,10 +66,7 @@ def linear_classifier_test(
     if len(fold) != len(features):
         raise ValueError(f"{len(features)} jets with the events of {len(fold)}: expected one event a jet")
     labels = np.repeat([0, 1], [len(background), len(signal)])
-    weights = np.ones(len(labels))
-    if background_weights is not None:
-        weights[: len(background)] = background_weights
-    weights /= np.where(labels == 1, weights[labels == 1].sum(), weights[labels == 0].sum()) / len(labels)
+    weights = len(labels) / np.where(labels == 1, len(signal), len(background))
     scores, areas = np.empty(len(labels)), []
     for held_out in range(folds):
         test, train = fold == held_out, fold != held_out

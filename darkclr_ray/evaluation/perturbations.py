@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.registry import Packed
 from darkclr_ray.augmentations.smearing import Smearing
+from darkclr_ray.jets.clustering import wrap
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import Draws
 
@@ -57,11 +58,11 @@ def perturbed(jets: Jets, name: str, *, seed: int) -> Jets:
     pt, eta, phi, mass = jets.kinematics.astype(np.float64).T
     moved_eta, moved_phi = after.eta - before.eta, after.phi - before.phi
     constituents[:, 1] -= moved_eta[jet]
-    constituents[:, 2] = _wrapped(constituents[:, 2] - moved_phi[jet])
+    constituents[:, 2] = wrap(constituents[:, 2] - moved_phi[jet])
     kinematics = (
         pt * after.pt / before.pt,
         eta + moved_eta,
-        _wrapped(phi + moved_phi),
+        wrap(phi + moved_phi),
         np.sqrt(np.maximum(mass**2 + after.mass_squared - before.mass_squared, 0.0)),
     )
     return replace(
@@ -145,9 +146,3 @@ def _summed(constituents: NDArray[np.floating], offsets: NDArray[np.int64], jet_
     px, py, pz, energy = (np.add.reduceat(column, offsets[:-1]) for column in columns)
     total = np.hypot(px, py)
     return _Sum(total, np.arcsinh(pz / total), np.arctan2(py, px), energy**2 - total**2 - pz**2)
-
-
-def _wrapped(phi: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Angles in [-pi, pi)."""
-    wrapped: NDArray[np.float64] = (phi + np.pi) % (2.0 * np.pi) - np.pi
-    return wrapped

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -87,7 +87,6 @@ class PythiaProcess(BaseModel):
 
 
 AnySample = Qcd | DarkShower | PythiaProcess
-Sample = Annotated[AnySample, Field(discriminator="kind")]
 
 AACHEN = DarkShower(decays="neutral_rho")
 

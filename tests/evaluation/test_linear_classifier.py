@@ -3,7 +3,6 @@ import pytest
 from scipy.stats import norm
 
 from darkclr_ray.evaluation.linear_classifier import constituent_features, linear_classifier_test
-from darkclr_ray.evaluation.matching import pt_weights
 from darkclr_ray.evaluation.roc import auc
 from darkclr_ray.jets.packed import Jets
 
@@ -41,20 +40,6 @@ def test_jets_of_an_event_are_never_on_both_sides():
     apart = linear_classifier_test(b, s, np.arange(120), np.arange(120), seed=1)
     assert together.auc < 0.65
     assert apart.auc > 0.85
-
-
-def test_weights_take_the_pt_out_of_the_classifier():
-    generator = np.random.default_rng(3)
-    b_pt, s_pt = 150 + generator.exponential(40, 6000) % 150, generator.uniform(150, 300, 2000)
-    b, s = (np.column_stack([pt, generator.normal(size=len(pt))]) for pt in (b_pt, s_pt))
-    s[:, 1] += 1.0
-    weights = pt_weights(b_pt, s_pt).weights
-    events = np.arange(6000), np.arange(2000)
-    plain = linear_classifier_test(b, s, *events, seed=1)
-    matched = linear_classifier_test(b, s, *events, seed=1, background_weights=weights)
-    ideal = norm.cdf(1.0 / np.sqrt(2))
-    assert auc(matched.background, matched.signal, weights) == pytest.approx(ideal, abs=0.02)
-    assert auc(plain.background, plain.signal, weights) < auc(matched.background, matched.signal, weights) - 0.02
 
 
 def test_same_seed_same_scores_and_constant_features_do_no_harm():

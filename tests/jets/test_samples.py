@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from pydantic import TypeAdapter
 
 from darkclr_ray.jets.events import pythia_settings
 from darkclr_ray.jets.samples import (
@@ -13,7 +12,6 @@ from darkclr_ray.jets.samples import (
     DarkShower,
     PythiaProcess,
     Qcd,
-    Sample,
     fingerprint,
     grid_point,
     parse_sample,
@@ -99,7 +97,7 @@ def test_a_process_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     tops = parse_sample("own_samples:TOPS")
     assert sample_name(tops) == "tops"
     assert "Top:gg2ttbar = on" in pythia_settings(tops)
-    assert TypeAdapter(Sample).validate_python(tops.model_dump()) == tops
+    assert PythiaProcess.model_validate(tops.model_dump()) == tops
     assert parse_sample("own_samples:LIGHT") == DarkShower(pion_mass=2, rho_mass=3)
     for text, words in (
         ("own_samples:NONE", "a int; expected a Qcd, DarkShower or PythiaProcess"),
