@@ -161,7 +161,7 @@ def toy_table(path: Path) -> None:
     """A file of the top-tagging reference set's format."""
     random = np.random.default_rng(3)
     eta, phi = (random.uniform(-low, low, (60, 1)) + random.normal(0, 0.05, (60, 12)) for low in (1.5, np.pi))
-    pt = 210 * random.dirichlet(np.ones(12), 60) + 0.5
+    pt = 600 * random.dirichlet(np.ones(12), 60) + 0.5
     parts = {"E": pt * np.cosh(eta), "PX": pt * np.cos(phi), "PY": pt * np.sin(phi), "PZ": pt * np.sinh(eta)}
     columns = {f"{name}_{i}": values[:, i] for i in range(12) for name, values in parts.items()}
     table = pd.DataFrame({**columns, "is_signal_new": np.arange(60) % 2})

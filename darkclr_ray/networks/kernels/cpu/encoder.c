@@ -45,13 +45,8 @@ INLINE long tiles_of(const job *j) { return (j->rows + TILE - 1) / TILE; }
 /* `scale` times what the mask of a feature lets through. */
 INLINE void drop(const job *j, int use, long tile, int feature, int width, pair x) {
     if (!j->masks) return;
-    for (int v = 0; v < 2; v++) {
-        typedef int8_t bytes __attribute__((vector_size(LANES)));
-        typedef int32_t ints __attribute__((vector_size(4 * LANES)));
-        bytes mask;
-        memcpy(&mask, j->masks + use * j->shift + (tile * width + feature) * TILE + v * LANES, sizeof mask);
-        x[v] = (lanes)((words)(x[v] * j->scale) & (words)__builtin_convertvector(mask, ints));
-    }
+    const int8_t *mask = j->masks + use * j->shift + (tile * width + feature) * TILE;
+    for (int v = 0; v < 2; v++) x[v] = masked(mask + v * LANES, x[v] * j->scale);
 }
 
 /* ---- where a layer's parameters and what is kept of it lie ---- */

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -29,11 +30,19 @@ INLINE lanes where(words condition, lanes a, lanes b) {
     return (lanes)((condition & (words)a) | (~condition & (words)b));
 }
 
+/* x where a byte of the mask is -1, 0 where it is 0. */
+INLINE lanes masked(const int8_t *mask, lanes x) {
+#if LANES == 16
+    __m512i wide = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)mask));
+#else
+    __m256i wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)mask));
+#endif
+    return (lanes)((words)x & (words)wide);
+}
+
 INLINE lanes add_float(lanes sum, float w, lanes x) { return sum + w * x; }
 
 #ifdef BFLOAT16
-#include <immintrin.h>
-
 #define PER 2            /* features a value */
 typedef uint32_t weight; /* as many as a value has features */
 typedef uint16_t number; /* one of them */

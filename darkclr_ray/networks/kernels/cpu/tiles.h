@@ -12,6 +12,7 @@ typedef lanes pair[2]; /* one feature of a tile */
 /* Of two vectors, lanes i from the first and i ^ by from the second, in the place of the lanes that i & by tells apart. */
 #define LOW(i, by) ((i) & (by) ? LANES + ((i) ^ (by)) : (i))
 #define HIGH(i, by) ((i) & (by) ? LANES + (i) : (i) ^ (by))
+#define PARTNER(i, by) ((i) ^ (by))
 #define EIGHT(of, i, by)                                                                                               \
     of(i, by), of(i + 1, by), of(i + 2, by), of(i + 3, by), of(i + 4, by), of(i + 5, by), of(i + 6, by), of(i + 7, by)
 #if LANES == 16
@@ -80,11 +81,16 @@ INLINE void unpack(value x, lanes *features) {
 #endif
 }
 
+/* Over all rows of a tile: each time a lane takes its partner's share, until all have the whole. */
 INLINE float sum(pair x) {
     lanes both = x[0] + x[1];
-    float total = 0;
-    for (int i = 0; i < LANES; i++) total += both[i];
-    return total;
+    both += __builtin_shuffle(both, (words)ALL(PARTNER, 1));
+    both += __builtin_shuffle(both, (words)ALL(PARTNER, 2));
+    both += __builtin_shuffle(both, (words)ALL(PARTNER, 4));
+#if LANES == 16
+    both += __builtin_shuffle(both, (words)ALL(PARTNER, 8));
+#endif
+    return both[0];
 }
 
 /* A feature of a tile as weights of a product over its rows. */
