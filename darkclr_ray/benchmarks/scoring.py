@@ -66,7 +66,7 @@ def score(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: Jet
     """What a study does to a sample of a split: read it, represent it, write its scores."""
     read = jets.load("test", "qcd")
     z = represent(encoder, inputs, read)
-    scores = {"s_CLR": np.sqrt(np.square(z, dtype=np.float64).sum(1)), "s_NAE": energies(model, z)}
+    scores = {"s_CLR": np.sqrt(np.einsum("ij,ij->i", z, z, dtype=np.float64)), "s_NAE": energies(model, z)}
     write_scores(out, [score_table(read, "qcd", "test", name, values) for name, values in scores.items()])
     return len(read)
 

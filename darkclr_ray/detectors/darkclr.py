@@ -106,7 +106,7 @@ class EncoderNorm(RepresentationDetector):
     title = "norm of the representation"
 
     def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
-        squares: NDArray[np.float64] = np.square(z, dtype=np.float64).sum(1)
+        squares: NDArray[np.float64] = np.einsum("ij,ij->i", z, z, dtype=np.float64)
         return np.sqrt(squares)
 
 
