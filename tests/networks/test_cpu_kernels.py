@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,7 @@ from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.networks.kernels.available import compiler
 from darkclr_ray.networks.kernels.cpu import autoencoder as kernels
 from darkclr_ray.networks.kernels.cpu import encoder as on_cpu
 from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
@@ -27,29 +30,71 @@ from darkclr_ray.settings import EncoderSettings, NAESettings
 from darkclr_ray.training.loop import run_training
 from darkclr_ray.training.nae import NAETraining
 
-pytestmark = pytest.mark.skipif(kernels.library(torch.float32) is None, reason="no C compiler that knows OpenMP")
-
 Masking = tuple[float, Tensor | None, int]
 
-TYPES = [
-    torch.float32,
-    pytest.param(
-        torch.bfloat16,
-        marks=pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no products of bfloat16 here"),
-    ),
-]
+
+def accepts(program: str, *flags: str) -> bool:
+    """Whether there is a C compiler that takes this; asked without the package's sources, whose faults are no reason to
+    skip a test."""
+    path = shutil.which(compiler() or "")
+    command = [path or "", *flags, "-fsyntax-only", "-xc", "-"]
+    return path is not None and subprocess.run(command, input=program.encode(), capture_output=True).returncode == 0
+
+
+GCC = "#include <omp.h>\n#ifdef __clang__\n#error it has no __builtin_shuffle\n#endif"
+pytestmark = pytest.mark.skipif(not accepts(GCC, "-fopenmp"), reason="no GCC that knows OpenMP")
+
+HAS_BFLOAT16 = torch.cpu._is_avx512_bf16_supported() and accepts(
+    "#ifndef __AVX512BF16__\n#error\n#endif", "-march=native"
+)
+needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of bfloat16 here")
+TYPES = [torch.float32, pytest.param(torch.bfloat16, marks=needs_bfloat16)]
+LIBRARIES = [kernels.library, on_cpu.library]
+INTEL = platform.machine() in ("x86_64", "AMD64")
+
+
+@pytest.fixture(autouse=True)
+def _compiled(caplog: pytest.LogCaptureFixture) -> None:
+    """Networks go on without kernels, by torch, and their tests would pass; what the compiler said is shown."""
+    compiled.cache_clear()
+    with caplog.at_level("INFO", compiled.__module__):
+        for library in LIBRARIES:
+            assert library(torch.float32) is not None, caplog.text
+            assert not HAS_BFLOAT16 or library(torch.bfloat16) is not None, caplog.text
 
 
 @pytest.fixture(params=["native", "haswell"])
 def vectors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Those of this machine, and with AVX2 alone, as on most laptops."""
+    if request.param == "haswell" and not INTEL:
+        pytest.skip("no processor of Intel's kind")
     flags = [f"-march={request.param}" if flag.startswith("-march") else flag for flag in FLAGS]
     monkeypatch.setattr("darkclr_ray.networks.kernels.cpu.compiled.FLAGS", flags)
     compiled.cache_clear()
-    if kernels.library(torch.float32) is None:
-        pytest.skip("no processor of Intel's kind")
+    assert all(library(torch.float32) is not None for library in LIBRARIES)
     yield
     compiled.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["autoencoder.c", "encoder.c"])
+@pytest.mark.parametrize(
+    ("processor", "macros"),
+    [
+        ("native", []),
+        ("haswell", []),
+        ("sapphirerapids", []),
+        ("sapphirerapids", ["-DBFLOAT16"]),
+        ("sapphirerapids", ["-DBFLOAT16", "-DTILES"]),
+    ],
+)
+def test_sources_are_c(name: str, processor: str, macros: list[str]) -> None:
+    """For processors that are not here, too: what the compiler has to say about each is shown."""
+    if processor != "native" and not (INTEL and accepts("", f"-march={processor}")):
+        pytest.skip("a compiler that does not know this processor")
+    flags = [flag for flag in FLAGS if not flag.startswith("-march")]
+    command = [compiler() or "", *flags, f"-march={processor}", *macros, "-fsyntax-only", "-Wall", "-Werror"]
+    done = subprocess.run([*command, Path(kernels.__file__).with_name(name)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def autoencoder_of(d_z: int, products: torch.dtype = torch.float32, **settings: object) -> Autoencoder:
@@ -327,9 +372,6 @@ def by_unit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]
 def close(ours: Sequence[Tensor | None], expected: Sequence[Tensor | None]) -> bool:
     """To one in a hundred: where a sum is rounded to bfloat16 the other way, what follows differs by more than sums."""
     return all((a - b).norm() < 1e-2 * max(float(b.norm()), 1e-2) for a, b in zip(ours, expected, strict=True))  # type: ignore[operator, union-attr]
-
-
-needs_bfloat16 = pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no vectors of bfloat16 here")
 
 
 @needs_bfloat16

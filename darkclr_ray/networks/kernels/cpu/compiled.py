@@ -62,7 +62,8 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
                     partial.unlink(missing_ok=True)
             return ctypes.CDLL(str(library))
     except (OSError, subprocess.SubprocessError) as error:
-        logger.info("%s is not compiled, so that networks are slower: %s", source.name, error)
+        said = (getattr(error, "stderr", None) or b"").decode(errors="replace")
+        logger.info("%s is not compiled, so that networks are slower: %s\n%s", source.name, error, said)
         return None
 
 
