@@ -20,6 +20,14 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine
 hypothesis.settings.load_profile("untimed")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A session compiles its kernels itself, which takes seconds: none that somebody left are tested in their place."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def toy_jets() -> Callable[..., Jets]:
     """Makes jets at random: ``toy_jets(count, seed=0, most=60)`` with 1 to ``most`` constituents each."""

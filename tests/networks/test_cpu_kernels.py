@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -357,8 +358,10 @@ def test_blocks_and_gradients(d: int, hidden: int, heads: int, layers: int, size
 @pytest.fixture
 def by_unit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
     """Says whether kernels multiply by a matrix unit, emulated, or in vectors."""
-    emulated = str(Path(__file__).with_name("matrix_unit.h"))
-    monkeypatch.setattr("darkclr_ray.networks.kernels.cpu.compiled.FLAGS", (*FLAGS, "-include", emulated))
+    emulated = Path(__file__).with_name("matrix_unit.h")
+    content = hashlib.blake2b(emulated.read_bytes()).hexdigest()  # libraries are kept by their flags
+    flags = (*FLAGS, "-include", str(emulated), f"-DEMULATION={content}")
+    monkeypatch.setattr("darkclr_ray.networks.kernels.cpu.compiled.FLAGS", flags)
 
     def choose(unit: bool) -> None:
         monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: unit)
