@@ -18,7 +18,8 @@ class LinearAutoencoder(Norm):
     """Distance from the plane of the leading principal components of scaled background representations."""
 
     def __init__(self, z: NDArray[np.float32], components: int) -> None:
-        self.mean, self.scale = z.mean(0), np.maximum(z.std(0), 1e-6)
+        # in double precision: rounding of a feature that hardly varies would be its whole spread
+        self.mean, self.scale = z.mean(0, dtype=np.float64), np.maximum(z.std(0, dtype=np.float64), 1e-6)
         _, _, axes = np.linalg.svd((z - self.mean) / self.scale, full_matrices=False)
         self.axes = axes[:components]
 
