@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from darkclr_ray.langevin import langevin_chain
@@ -30,6 +29,8 @@ from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.settings import EncoderSettings, NAESettings
 from darkclr_ray.training.loop import run_training
 from darkclr_ray.training.nae import NAETraining
+
+from .by_hand import offsets_of, transformer_block
 
 Masking = tuple[float, Tensor | None, int]
 
@@ -291,19 +292,6 @@ def compiled_blocks(encoder: Encoder, rows: Tensor, offsets: Tensor, masks: Mask
     return on_cpu.blocks_on_cpu(own, encoder.blocks, rows, offsets, encoder.products, masks)
 
 
-def plain_attention(projected: Tensor, heads: int, offsets: Tensor) -> Tensor:
-    """Jet by jet."""
-    mixed = []
-    for jet in torch.tensor_split(projected, offsets[1:-1]):
-        q, k, v = jet.view(len(jet), 3, heads, -1).permute(1, 2, 0, 3)
-        mixed.append(F.scaled_dot_product_attention(q, k, v).transpose(0, 1).flatten(1))
-    return torch.cat(mixed)
-
-
-def offsets_of(sizes: list[int]) -> Tensor:
-    return torch.tensor([0, *sizes]).cumsum(0)
-
-
 @pytest.mark.usefixtures("vectors")
 @pytest.mark.parametrize("dropout", [False, True])
 @pytest.mark.parametrize(
@@ -342,10 +330,7 @@ def test_blocks_and_gradients(d: int, hidden: int, heads: int, layers: int, size
     encoder.double().zero_grad()
     exact = x = rows.double().requires_grad_()
     for place, block in enumerate(encoder.blocks):
-        mixed = plain_attention(block.attention_in(x), heads, offsets)
-        x = block.attention_norm(x + dropped(block.attention_out(mixed), 3 * place))
-        fed = block.feed_out(dropped(block.feed_in(x).relu(), 3 * place + 1))
-        x = block.feed_norm(x + dropped(fed, 3 * place + 2))
+        x = transformer_block(block, x, offsets, lambda values, use, first=3 * place: dropped(values, first + use))
     (x * weights).sum().backward()
     expected = [x.detach(), exact.grad, *(p.grad for block in encoder.blocks for p in block.parameters())]
     for ours, theirs in zip(found, expected, strict=True):

@@ -17,6 +17,8 @@ from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.networks.products import aligned
 from darkclr_ray.settings import EncoderSettings, NAESettings
 
+from . import by_hand
+
 pytest.importorskip("triton", reason="no Triton")
 
 from darkclr_ray.networks.kernels.gpu.adam import FlatAdam
@@ -28,32 +30,14 @@ from darkclr_ray.networks.kernels.gpu.column_sums import column_sums
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: test_gpu.py")
 
 
-def offsets_of(sizes: list[int]) -> Tensor:
-    return torch.tensor([0, *sizes]).cumsum(0)
-
-
-def plain_attention(projected: Tensor, heads: int, offsets: Tensor) -> Tensor:
-    """Jet by jet, head by head."""
-    width = projected.shape[1] // 3 // heads
-    result = torch.zeros(len(projected), heads * width)
-    for first, last in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        for head in range(heads):
-            q, k, v = projected[first:last].view(-1, 3, heads, width)[:, :, head].unbind(1)
-            weights = (q @ k.T / width**0.5).softmax(1)
-            result = result.index_put(
-                (torch.arange(first, last)[:, None], head * width + torch.arange(width)), weights @ v
-            )
-    return result
-
-
 @pytest.mark.parametrize(("heads", "width", "sizes"), [(2, 8, [3, 1, 0, 16]), (1, 24, [30, 7]), (2, 16, [90, 130])])
 def test_attention(heads: int, width: int, sizes: list[int]) -> None:
     """Jets of one row and of none; heads narrower than a matrix unit; several queries and keys at a time."""
-    offsets = offsets_of(sizes)
+    offsets = by_hand.offsets_of(sizes)
     projected = torch.randn(sum(sizes) + 3, 3 * heads * width)
     gradient = torch.randn(len(projected), heads * width)
     found = []
-    for attention in (plain_attention, lambda p, h, o: packed_attention(p, h, o, max(sizes))):
+    for attention in (by_hand.attention, lambda p, h, o: packed_attention(p, h, o, max(sizes))):
         own = projected.clone().requires_grad_()
         out = attention(own, heads, offsets)
         out.backward(gradient)
@@ -67,7 +51,7 @@ def test_blocks(dropout: float) -> None:
     """Rows and all gradients as those of the blocks on a CPU, with the same masks."""
     settings = EncoderSettings(d_r=24, d_h=40, heads=2, layers=2, d_z=8, dropout=dropout)
     sizes = [5, 1, 19, 11]
-    layout = Packed(offsets_of(sizes), max(sizes), packed_attention)
+    layout = Packed(by_hand.offsets_of(sizes), max(sizes), packed_attention)
     rows, gradient = torch.randn(2, sum(sizes), 24)
     found = []
     for fused in (False, True):
