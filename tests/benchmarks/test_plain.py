@@ -188,8 +188,18 @@ def test_views_have_the_same_statistics(toy_jets: Callable[..., Jets]) -> None:
             theirs = observables(expected)[name]
             error = float((found.var() + theirs.var()).sqrt()) / len(jets) ** 0.5
             assert float((found.mean() - theirs.mean()).abs()) < 5 * error + 1e-6, name
-    pt = [plain.jet_pt(view) for view in ours]
-    torch.testing.assert_close(pt[2], plain.jet_pt(plain.centred(padded)) / 300, rtol=1, atol=1e-3)
+
+
+def test_dropping_restores_the_vector_pt_of_each_jet(toy_jets: Callable[..., Jets]) -> None:
+    """In both: that of the centred jet, before it is turned and shifted."""
+    jets = toy_jets(500, most=50)
+    padded, _ = pad(torch.from_numpy(jets.constituents), torch.from_numpy(jets.offsets), 50)
+    batch = make_views(jets, ViewSettings(p_drop=0.5, anomalous=("dropping",)), InputSettings(), seed=1, epoch=0)
+    *_, anomalous = views(torch.from_numpy(batch.constituents), torch.from_numpy(batch.offsets))
+    before = plain.centred(padded)
+    for after, scale in ((anomalous, 300), (plain.dropped(before, 0.5), 1)):
+        torch.testing.assert_close(scale * plain.jet_pt(after), plain.jet_pt(before), rtol=1e-5, atol=0.0)
+        assert int((after[:, :, 0] > 0).sum()) < int((before[:, :, 0] > 0).sum())
 
 
 def observables(jets: Tensor) -> dict[str, Tensor]:
