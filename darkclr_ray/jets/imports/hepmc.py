@@ -140,5 +140,5 @@ class Charges:
         kinds, inverse = np.unique(kind, return_inverse=True)
         for number in kinds.tolist():
             if number not in self._known:
-                self._known[number] = self._table.charge(number) if number < 10**9 else 0.0
+                self._known[number] = self._table.charge(number)
         return np.array([self._known[number] for number in kinds.tolist()])[inverse]

@@ -84,7 +84,7 @@ def run(tmp_path: Path, quiet: Console) -> Callable[..., tuple[Jets, Summary]]:
         out = tmp_path / "jets"
         settings = ImportOptions.model_validate({"sample": "mine", "splits": {"test": 1.0}} | options)
         summary = import_jets(list(files), out, settings, console=quiet)
-        return open_jets(out).load("test", "mine"), summary
+        return open_jets(out).load("test", settings.sample or "mine"), summary
 
     return run
 
