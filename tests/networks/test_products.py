@@ -40,7 +40,12 @@ def test_products_and_gradients(rows: int) -> None:
         assert relative(products.multiply_rows(gradient, x), gradient.double().t() @ exact[0]) < 1e-6
 
 
-def test_other_types_stay_where_they_are() -> None:
-    rows = torch.zeros(10**6, 1, dtype=torch.bfloat16)
-    assert not products.by_onednn(rows, 10**6)
+def test_only_large_products_of_float32_go_to_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_mkl_is_slow", lambda: True)
+    rows = torch.zeros(10**6, 1)
+    assert products.by_onednn(rows, 10**6)
+    assert not products.by_onednn(rows.bfloat16(), 10**6)
+    assert not products.by_onednn(rows.double(), 10**6)
     assert not products.by_onednn(torch.zeros(2, 2), 4)
+    monkeypatch.setattr(products, "_mkl_is_slow", lambda: False)
+    assert not products.by_onednn(rows, 10**6)
