@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -48,6 +50,22 @@ def make_toy_jets(count: int, seed: int = 0, most: int = 60) -> Jets:
     kinematics[:, 2] = random.uniform(-np.pi, np.pi, count)
     kinematics[:, 3] = 0.1 * kinematics[:, 0]
     return Jets(toys.constituents, toys.offsets, ids, ids // 2, kinematics)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts Python with these arguments, on one thread, in a process that does not outlive its test."""
+    processes = []
+
+    def begin(*arguments: object) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        processes.append(subprocess.Popen([sys.executable, *map(str, arguments)], env=environment))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="session")

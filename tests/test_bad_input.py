@@ -117,6 +117,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Answer]]:
             input=json.dumps(asked),
             capture_output=True,
             text=True,
+            timeout=900,
             preexec_fn=without_privileges,
         )
         assert done.returncode == 0, done.stderr
@@ -147,7 +148,7 @@ def test_a_process_of_its_own_says_the_same(case: Case, answers: list[Answer]) -
     answer = answers[CASES.index(case)]
     name, *arguments = shlex.split(case.command)
     command = [sys.executable, STUDIES / f"{name}.py", *arguments]
-    done = subprocess.run(command, cwd=answer.here, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=answer.here, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (answer.status, answer.out, answer.err)
 
 

@@ -1,12 +1,17 @@
-"""Processes with gathered negatives, not all with as many jets, give the loss and the gradients of one."""
+"""Processes with gathered negatives, not all with as many jets, give the loss and the gradients of one.
+
+``python test_nt_xent_gathered.py RANK FOLDER`` is one of them: forked, it would lack threads that OpenMP expects.
+"""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.distributed
-import torch.multiprocessing
 
 from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.losses.nt_xent import nt_xent
@@ -17,14 +22,13 @@ JETS, RANKS = 8, 3
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.nn.Linear]:
     generator = torch.Generator().manual_seed(1)
     first, second = torch.randn(2, JETS, 5, generator=generator)
-    network = torch.nn.Linear(5, 3)
+    network = torch.nn.Linear(5, 3, bias=False)
     with torch.no_grad():
         network.weight.copy_(torch.randn(3, 5, generator=generator))
     return first, second, network
 
 
 def worker(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=RANKS)
     first, second, network = batch()
     own = rank_slice(JETS, rank, RANKS)
@@ -34,8 +38,9 @@ def worker(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-def test_gathered_is_one_process(tmp_path: Path) -> None:
-    torch.multiprocessing.start_processes(worker, (str(tmp_path),), nprocs=RANKS, start_method="fork")
+def test_gathered_is_one_process(start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path) -> None:
+    workers = [start(__file__, rank, tmp_path) for rank in range(RANKS)]
+    assert [process.wait(300.0) for process in workers] == [0] * RANKS
     first, second, network = batch()
     loss = nt_xent(network(first), network(second), 0.2)
     loss.backward()
@@ -48,3 +53,7 @@ def test_gathered_is_one_process(tmp_path: Path) -> None:
         gradient_of_ranks += weight * part_of_gradient
     torch.testing.assert_close(loss_of_ranks, loss.detach())
     torch.testing.assert_close(gradient_of_ranks, network.weight.grad)
+
+
+if __name__ == "__main__":
+    worker(int(sys.argv[1]), sys.argv[2])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -38,16 +40,27 @@ def test_a_trial_that_leaks_memory_until_it_is_killed(run: StudyRun, tmp_path: P
     run.script = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh", *run.script]
     run.environment |= {"PYTHONPATH": str(tmp_path)}
     run.options |= {"--search.objective": "leak:objective", "--compute.worker_failures": "1"}
-    run.start()
-    run.until(lambda: list(run.folder.glob("stages/scores/*/scores.parquet")))
-    with witness("a trial that leaks until it is killed", run, "that trial fails, the study goes on"):
-        run.until(run.trials)
-        stop.touch()
-    run.finish()
-    assert [trial["state"] for trial in run.trials()] == ["FAIL", "COMPLETE", "COMPLETE"]
-    assert "workers were lost" in str(run.trials()[0]["reason"])
+    try:
+        run.start()
+        run.until(lambda: list(run.folder.glob("stages/scores/*/scores.parquet")))
+        with witness("a trial that leaks until it is killed", run, "that trial fails, the study goes on"):
+            run.until(run.trials)
+            stop.touch()
+        run.finish()
+        assert [trial["state"] for trial in run.trials()] == ["FAIL", "COMPLETE", "COMPLETE"]
+        assert "workers were lost" in str(run.trials()[0]["reason"])
+    finally:
+        remove(group)
+
+
+def remove(group: Path, limit: float = 60.0) -> None:
+    """A group of processes, which goes once none is left in it."""
+    end = time.monotonic() + limit
     while group.exists():
-        try:
+        for pid in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        with contextlib.suppress(OSError):
             group.rmdir()
-        except OSError:
-            time.sleep(0.5)
+        assert time.monotonic() < end, f"{group} is still in use"
+        time.sleep(0.5)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -16,7 +13,8 @@ from safetensors.torch import load_file
 from darkclr_ray.training.checkpoint import CHECKPOINT, HISTORY, read_history
 from darkclr_ray.training.loop import StopTraining, run_training
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+LIMIT = 300.0
+"""Seconds that a process may take: many times what it does."""
 KINDS = ("representation", "energy", "supervised")
 SELECTED = {
     "representation": lambda record: record["loss"],
@@ -26,10 +24,6 @@ SELECTED = {
     "supervised": lambda record: record["validation_loss"],
 }
 """What the best epoch has least of."""
-
-
-def start(toy, *arguments):
-    return subprocess.Popen([sys.executable, toy.__file__, *map(str, arguments)], env=ENVIRONMENT)
 
 
 def products(folder):
@@ -60,9 +54,9 @@ def without_clock(history):
 @pytest.mark.parametrize(
     ("kind", "epoch", "step"), [("representation", 2, 3), ("energy", 1, 2), ("energy", 3, 0), ("supervised", 2, 1)]
 )
-def test_killed_training_resumes_to_identical_weights(toy, tmp_path, kind, epoch, step):
-    process = start(toy, tmp_path, "--kill", kind, epoch, step)
-    assert process.wait() == -signal.SIGKILL
+def test_killed_training_resumes_to_identical_weights(toy, start, tmp_path, kind, epoch, step):
+    process = start(toy.__file__, tmp_path, "--kill", kind, epoch, step)
+    assert process.wait(LIMIT) == -signal.SIGKILL
     assert len(read_history(tmp_path / kind)) == epoch
     # what a kill between the line and the checkpoint leaves, and a half-written checkpoint
     with open(tmp_path / kind / HISTORY, "a") as lines:
@@ -92,9 +86,9 @@ def test_a_finished_training_is_not_repeated(toy, tmp_path):
         assert torch.equal(first.plain(z), other.plain(z))
 
 
-def test_two_workers_give_the_weights_of_one(toy, tmp_path):
-    workers = [start(toy, tmp_path, "--rank", rank, "--world", 2) for rank in range(2)]
-    assert [worker.wait() for worker in workers] == [0, 0]
+def test_two_workers_give_the_weights_of_one(toy, start, tmp_path):
+    workers = [start(toy.__file__, tmp_path, "--rank", rank, "--world", 2) for rank in range(2)]
+    assert [worker.wait(LIMIT) for worker in workers] == [0, 0]
     for kind in KINDS:
         alone = run_training(toy.TRAININGS[kind](toy.WITHOUT_LOCAL_NOISE), folder=tmp_path / "alone" / kind)
         ours, theirs = (effective(products(folder / kind)) for folder in (tmp_path, tmp_path / "alone"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 
 from darkclr_ray.training.parallel import slice_of
@@ -35,9 +33,9 @@ CODE = textwrap.dedent("""
 """)
 
 
-def test_two_processes(tmp_path):
-    workers = [subprocess.Popen([sys.executable, "-c", CODE, str(rank), str(tmp_path)]) for rank in range(2)]
-    assert [worker.wait() for worker in workers] == [0, 0]
+def test_two_processes(start, tmp_path):
+    workers = [start("-c", CODE, rank, tmp_path) for rank in range(2)]
+    assert [worker.wait(300.0) for worker in workers] == [0, 0]
 
 
 def test_slices_cover_everything_once():
