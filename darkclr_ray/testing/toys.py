@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from darkclr_ray.jets.packed import Jets
 
 
-def toy_jets(count: int, seed: int = 0, most: int = 20) -> Jets:
-    """Jets with 2 to ``most`` constituents of falling pT, positions normal around the axis, opaque ids.
+def toy_jets(count: int, seed: int = 0, most: int = 20, *, least: int = 2) -> Jets:
+    """Jets with ``least`` to ``most`` constituents of falling pT, positions normal around the axis, opaque ids.
 
     >>> toy_jets(3, most=2).multiplicity.tolist()
     [2, 2, 2]
     """
     random = np.random.default_rng(seed)
-    sizes = random.integers(2, most + 1, count)
+    sizes = random.integers(least, most + 1, count)
     rows = []
     for size in sizes:
         pt = np.sort(random.exponential(20.0, size) + 0.5)[::-1]

@@ -3,16 +3,12 @@ import pytest
 
 from darkclr_ray.evaluation.observables import OBSERVABLES, observable_table
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.testing import toy_jets
 
 
 @pytest.fixture(scope="module")
 def jets():
-    generator = np.random.default_rng(1)
-    lists = []
-    for size in generator.integers(1, 40, size=60):
-        hardness = np.sort(generator.exponential(10.0, size) + 0.5)[::-1]
-        lists.append(np.column_stack([hardness, generator.normal(0.0, 0.2, (size, 2))]))
-    return Jets.from_lists([jet.tolist() for jet in lists])
+    return toy_jets(60, 1, least=1)
 
 
 def by_hand(jets, name, at):

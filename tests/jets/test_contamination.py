@@ -7,12 +7,11 @@ import pytest
 
 from darkclr_ray.jets.contamination import contaminated
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.testing import toy_jets
 
 
 def sample(jets: int, first_id: int) -> Jets:
-    generator = np.random.default_rng(first_id)
-    made = Jets.from_lists([generator.exponential(9.0, (generator.integers(1, 5), 3)).tolist() for _ in range(jets)])
-    return dataclasses.replace(made, ids=made.ids + first_id)
+    return dataclasses.replace(toy_jets(jets, first_id), ids=first_id + np.arange(jets))
 
 
 BACKGROUND, SIGNAL = sample(200, 0), sample(40, 1000)

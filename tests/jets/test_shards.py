@@ -16,19 +16,11 @@ import pytest
 from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.packed import Jets, vector_pt
 from darkclr_ray.jets.shards import METADATA_KEY, SPLITS, BrokenShard, read_chunks, read_metadata, write_shard
+from darkclr_ray.testing import toy_jets
 
 
-def make_jets(seed: int, count: int = 30) -> Jets:
-    random = np.random.default_rng(seed)
-    sizes = random.integers(1, 40, count)
-    jets = Jets.from_lists(
-        [
-            np.stack([np.sort(random.exponential(8, n))[::-1] + 0.5, *random.normal(0, 0.3, (2, n))], axis=1).tolist()
-            for n in sizes
-        ]
-    )
-    ids = random.integers(0, 2**63, count)
-    return Jets(jets.constituents, jets.offsets, ids, ids // 2, jets.kinematics)
+def make_jets(seed: int) -> Jets:
+    return toy_jets(30, seed, least=1, most=39)
 
 
 def assert_same(a: Jets, b: Jets) -> None:

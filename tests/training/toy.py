@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from darkclr_ray import testing
 from darkclr_ray.augmentations.views import MemoryViews
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -48,14 +50,8 @@ WITHOUT_LOCAL_NOISE = SETTINGS.updated({"encoder": {"dropout": 0.0}, "nae": {"no
 
 
 def toy_jets(count: int, seed: int = 1) -> Jets:
-    """Jets with 2 to 12 constituents of falling pT around their axis; ids and events are numbered."""
-    random = np.random.default_rng(seed)
-    sizes = random.integers(2, 13, count)
-    jets = []
-    for size in sizes:
-        pt = np.sort(random.exponential(20.0, size) + 0.5)[::-1]
-        jets.append(np.column_stack([pt, random.normal(0.0, 0.2, (size, 2))]).tolist())
-    return Jets.from_lists(jets)
+    """With 2 to 12 constituents."""
+    return testing.toy_jets(count, seed, most=12)
 
 
 def encoder_training(settings: StudySettings = SETTINGS, jets: int = 80) -> ContrastiveTraining:
@@ -86,7 +82,7 @@ def supervised_training(settings: StudySettings = SETTINGS) -> SupervisedTrainin
         np.arange(len(signal.constituents)), np.concatenate([signal.offsets[1:] - 1, signal.offsets[1:] - 2])
     )
     offsets = signal.offsets - 2 * np.arange(len(signal) + 1)
-    signal = Jets(signal.constituents[keep], offsets, signal.ids + 1000, signal.events + 1000, signal.kinematics)
+    signal = replace(signal, constituents=signal.constituents[keep], offsets=offsets)
     return SupervisedTraining(
         LabelledSample(toy_jets(80), signal),
         encoder=settings.encoder,
