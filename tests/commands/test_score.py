@@ -1,4 +1,7 @@
-"""Models from the command line to scores: what is written is what the detectors say, whole or not at all."""
+"""Models from the command line to scores: what is written is what the detectors say, whole or not at all.
+
+What is refused is in tests/bad_input/models.py.
+"""
 
 from __future__ import annotations
 
@@ -46,28 +49,6 @@ def test_a_lone_shard_and_one_detector(jets: Path, model: Path, tmp_path: Path) 
     assert list(read_scores(out)[""]) == ["s_CLR"]
     ids = open_jets(jets).load("test", "aachen").ids
     assert pq.read_table(out)["jet_id"].to_pylist() == ids.tolist()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["nothing", "--with", "MODEL"], "nothing: no such file or folder; expected shards"),
-        (["JETS/test"], "required: --with"),
-        (["JETS/test", "--with", "JETS"], "no model, it has no model.json"),
-        (["JETS/test", "--with", "MODEL", "--detectors", "s_NEA"], "has no detector 's_NEA'; it has s_NAE, s_CLR"),
-        (["JETS/test", "--with", "MODEL", "--out", "JETS"], "is a folder; --out wants a file"),
-        (["JETS/test", "--with", "MODEL", "--out", "MODEL/model.json/x"], "model.json is a file"),
-        (["MODEL/model.json", "--with", "MODEL"], "no shard; make shards of it: darkclr import"),
-        (["MODEL", "--with", "MODEL"], r"no \*.parquet in this folder"),
-        (["JETS/test", "--wiht", "MODEL", "--with", "MODEL"], "did you mean '--with'"),
-    ],
-)
-def test_what_cannot_be_is_refused(words, message, jets: Path, model: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    given = [word.replace("JETS", str(jets)).replace("MODEL", str(model)) for word in words]
-    with pytest.raises(ValueError, match=message):
-        score.main(given, "darkclr score")
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_shard_leaves_no_scores(jets: Path, model: Path, tmp_path: Path) -> None:
