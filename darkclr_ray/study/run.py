@@ -13,7 +13,7 @@ from rich.console import Console
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.command_line.program import INTERRUPTED
-from darkclr_ray.crews.cluster import address_of, check_reachable, check_shared, running_ray
+from darkclr_ray.crews.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets, open_study_jets
@@ -128,29 +128,34 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
 
 
 def _compute(study: Study, jets: StudyJets, console: Console) -> int:
+    logs = study.folder.logs
+    logs.mkdir(exist_ok=True)
+    with running_ray(study.settings.compute, logs / "ray", 2 * jets.bytes + 400_000_000) as cluster:
+        return compute(study, jets, cluster, console)
+
+
+def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -> int:
+    """Compute what is left of a study, while Ray runs; the exit status."""
+    import ray
+
+    from darkclr_ray.crews.resources import allocate, cluster_nodes
+    from darkclr_ray.study.session import Session
+
     settings, folder = study.settings, study.folder
-    store = 2 * jets.bytes + 400_000_000
-    folder.logs.mkdir(exist_ok=True)
-    with running_ray(settings.compute, folder.logs / "ray", store) as cluster:
-        import ray
-
-        from darkclr_ray.crews.resources import allocate, cluster_nodes
-        from darkclr_ray.study.session import Session
-
-        nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]
-        allocation = allocate(settings.compute, study.total, nodes)
-        check_shared(folder.path)
-        machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}
-        facts = {"kind": study.kind, **jets.facts(settings.background), "machine": machine}
-        folder.describe(settings, study.preset, study.command, facts)
-        write_jets(folder.path / "jets.parquet", jets.judged)
-        background = jets.judged["validation"][settings.background]
-        write_examples(folder.path / "examples.npz", background, settings.inputs, settings.seed)
-        console.print(f"study      {folder.path}", highlight=False, soft_wrap=True)
-        if cluster.dashboard:
-            console.print(f"dashboard  http://{cluster.dashboard}", highlight=False, soft_wrap=True)
-        with Display(console) as display, Session(study, jets, allocation, display) as session:
-            return study.work(session)
+    nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]
+    allocation = allocate(settings.compute, study.total, nodes)
+    check_shared(folder.path)
+    machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}
+    facts = {"kind": study.kind, **jets.facts(settings.background), "machine": machine}
+    folder.describe(settings, study.preset, study.command, facts)
+    write_jets(folder.path / "jets.parquet", jets.judged)
+    background = jets.judged["validation"][settings.background]
+    write_examples(folder.path / "examples.npz", background, settings.inputs, settings.seed)
+    console.print(f"study      {folder.path}", highlight=False, soft_wrap=True)
+    if cluster.dashboard:
+        console.print(f"dashboard  http://{cluster.dashboard}", highlight=False, soft_wrap=True)
+    with Display(console) as display, Session(study, jets, allocation, display) as session:
+        return study.work(session)
 
 
 def _report(folder: StudyFolder, console: Console) -> int:

@@ -1,15 +1,23 @@
-"""A small set of jets on disk, and a study on it that takes seconds."""
+"""A small set of jets on disk, and studies on it that take seconds."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from darkclr_ray.command_line.options import CommandLine
+from darkclr_ray.crews.cluster import Cluster
 from darkclr_ray.jets.packed import Jets, vector_pt
 from darkclr_ray.jets.shards import write_shard
+from darkclr_ray.settings import PRESETS, StudySettings
+from darkclr_ray.store.files import read_json
+from darkclr_ray.study.run import Study, compute
+from darkclr_ray.study.scan import EmbeddingScan
 
 SIZES = {"train": {"qcd": 256}, "validation": {"qcd": 120, "aachen": 80}, "test": {"qcd": 160, "aachen": 100}}
 
@@ -66,3 +74,46 @@ def write_toys(folder: Path, toy_jets: Callable[..., Jets], sizes: Mapping[str, 
 def tiny_options() -> list[str]:
     """The tiny study's options."""
     return [word for name, value in TINY.items() for word in (f"--{name}", value)]
+
+
+@pytest.fixture(scope="session")
+def scan(
+    ray_session: None, tiny_options: list[str], toy_jets: Callable[..., Jets], tmp_path_factory: pytest.TempPathFactory
+) -> EmbeddingScan:
+    """An embedding scan of two trials that share an encoder, on two signals."""
+    two = {"validation": {"mass_10": 80}, "test": {"mass_10": 100}}
+    sizes = {split: {**samples, **two.get(split, {})} for split, samples in SIZES.items()}
+    jets = write_toys(tmp_path_factory.mktemp("scanned"), toy_jets, sizes)
+    where = ["--jets", str(jets), "--out", str(tmp_path_factory.mktemp("results")), "--name", "scan"]
+    line = CommandLine(StudySettings, PRESETS, "laptop", "", {})
+    settings, preset = line.read([*tiny_options, *ONE_CREW, *where, "--search.trials", "2"])
+    scan = EmbeddingScan(settings, preset, ["embedding_scan"])
+    perform(scan)
+    return scan
+
+
+ONE_CREW = ("--compute.cpus_per_worker", "0.5", "--compute.concurrent_trials", "1")
+"""Jobs are done in their order."""
+
+
+def perform(study: Study) -> str:
+    """Compute a study on the Ray that the tests share; what was said."""
+    screen = io.StringIO()
+    study.check()
+    study.folder.claim()
+    cluster = Cluster(dashboard=None, own=False)
+    assert compute(study, study.open(), cluster, Console(file=screen, width=200)) == 0, screen.getvalue()
+    study.folder.release()
+    return screen.getvalue()
+
+
+def seal(stages: Path) -> None:
+    """Put a file in the place where each finished stage would be computed again, so that whoever tries fails."""
+    for stage in stages.glob("*/*/"):
+        stage.with_name(f"{stage.name}.partial").touch()
+
+
+def trainer(stages: Path, kind: str, name: str) -> str:
+    """The job that computed a stage last: nobody takes the lock of a stage that is there."""
+    owner: str = read_json(stages / ".locks" / kind / name)["owner"]
+    return owner

@@ -1,0 +1,81 @@
+"""The main command's study under Ray, with two trials: its records, the model that it leaves, its page."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from darkclr_ray.detectors.models import load_model
+from darkclr_ray.reports import build
+from darkclr_ray.store.files import read_json
+from darkclr_ray.store.scores import read_scores
+from darkclr_ray.study.scan import EmbeddingScan
+from tests.study.conftest import trainer
+
+
+@pytest.fixture
+def trials(scan: EmbeddingScan) -> list[dict[str, Any]]:
+    return [read_json(path) for path in sorted(scan.folder.trials.glob("*.json"))]
+
+
+@pytest.fixture
+def best(trials: list[dict[str, Any]]) -> dict[str, Any]:
+    return max(trials, key=lambda trial: trial["objective"])
+
+
+def test_every_trial_has_a_record(scan: EmbeddingScan, trials: list[dict[str, Any]]) -> None:
+    assert [(trial["number"], trial["state"]) for trial in trials] == [(0, "COMPLETE"), (1, "COMPLETE")]
+    settings = scan.settings
+    preset = {"d_z": settings.encoder.d_z, "p_drop": settings.views.p_drop, "step_size": settings.nae.step_size}
+    assert trials[0]["parameters"] == preset
+    assert trials[1]["parameters"] == {**preset, "step_size": trials[1]["parameters"]["step_size"]} != preset
+    assert scan.finished()
+
+
+def test_the_objective_is_the_mean_over_signals(trials: list[dict[str, Any]]) -> None:
+    for trial in trials:
+        found = [evaluation["matched"]["rejection"]["0.2"] for evaluation in trial["validation"]["s_NAE"].values()]
+        assert len(found) == 2
+        assert not any(rejection["lower_bound"] for rejection in found)
+        assert trial["objective"] == pytest.approx(sum(math.log(rejection["value"]) for rejection in found) / 2)
+
+
+def test_two_trials_share_an_encoder(scan: EmbeddingScan, trials: list[dict[str, Any]]) -> None:
+    (encoder,) = {trial["stages"]["representation"] for trial in trials}
+    assert trainer(scan.folder.store.folder, "representation", encoder) == "trial-0000"
+    energies = [trial["stages"]["energy"] for trial in trials]
+    assert [trainer(scan.folder.store.folder, "energy", name) for name in energies] == ["trial-0000", "trial-0001"]
+
+
+def test_reference_points_are_on_the_same_jets(scan: EmbeddingScan, best: dict[str, Any]) -> None:
+    references = read_json(scan.folder.path / "references.json")
+    assert set(references) == {"untrained", "multiplicity"}
+    assert references["untrained"]["parameters"] == best["parameters"]
+    untrained = scan.folder.store.find("representation", references["untrained"]["stages"]["representation"])
+    assert (untrained.folder / "history.jsonl").read_text() == ""
+    for split, samples in scan.open().judged.items():
+        background = samples.pop("qcd").multiplicity
+        assert set(references["untrained"][split]["s_NAE"]) == set(samples) == {"aachen", "mass_10"}
+        for name, jets in samples.items():
+            labels = np.repeat([0, 1], [len(background), len(jets)])
+            area = roc_auc_score(labels, -np.concatenate([background, jets.multiplicity]))
+            assert references["multiplicity"][split]["multiplicity"][name]["raw"]["auc"] == pytest.approx(area)
+
+
+def test_the_best_trial_is_left_as_a_model(scan: EmbeddingScan, best: dict[str, Any]) -> None:
+    assert read_json(scan.folder.path / "study.json")["best"] == best["number"]
+    assert read_json(scan.folder.path / "best" / "metrics.json")["test"] == best["test"]
+    stored = read_scores(scan.folder.store.find("scores", best["stages"]["scores"]).folder / "scores.parquet")
+    for name in ("s_NAE", "s_CLR", "s_AE"):
+        model = load_model(scan.folder.path / "best", name)
+        for split, samples in scan.open().judged.items():
+            for sample, jets in samples.items():
+                np.testing.assert_allclose(model.score(jets), stored[split][name][sample], rtol=1e-5)
+
+
+def test_a_page_comes_of_it(scan: EmbeddingScan) -> None:
+    assert build(scan.folder.path).stat().st_size > 10000
