@@ -1,87 +1,76 @@
-"""A small comparison under Ray, to its end and its page; its tables as regression values."""
+"""A small comparison under Ray, to its end and its page; its numbers against the same by hand."""
 
 from __future__ import annotations
 
-import io
 import json
+import math
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from rich.console import Console
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from darkclr_ray.commands.robustness import COMMAND_LINE
-from darkclr_ray.crews.resources import Node, allocate
+from darkclr_ray.detectors import registry
+from darkclr_ray.evaluation.parts import event_parts
+from darkclr_ray.jets.labelled import LabelledSample
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.shards import write_shard
 from darkclr_ray.reports import build
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json
-from darkclr_ray.study.progress import Display
-from darkclr_ray.study.records import write_examples, write_jets
+from darkclr_ray.store.scores import read_scores
 from darkclr_ray.study.robustness import Robustness
-from darkclr_ray.study.session import Session
+from darkclr_ray.study.scan import EmbeddingScan
+from darkclr_ray.training.runner import Runner
+from tests.study.conftest import ONE_CREW, perform, seal, trainer
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {
     "supervised.epochs": "2",
     "supervised.batch_size": "64",
     "views_classifier.hidden": "[]",
-    "comparison.encoder_seeds": "1",
+    "comparison.encoder_seeds": "2",
     "comparison.autoencoder_seeds": "2",
     "comparison.contamination": "0,0.1",
     "comparison.stability_jets": "40",
 }
 
-EXPECTED = {
-    "multiplicity": 0.705,
-    "jet_pt": 0.534,
-    "jet_mass": 0.293,
-    "boosted_trees": 0.735,
-    "supervised": 0.527,
-    "s_CLR": 0.293,
-    "views_classifier": 0.7,
-    "s_NAE": 0.417,
-    "s_AE": 0.417,
-}
-"""Areas under the curve of the first networks against aachen."""
+
+@pytest.fixture(scope="module")
+def gluons(tmp_path_factory: pytest.TempPathFactory, toy_jets: Callable[..., Jets]) -> Path:
+    """Test jets of the background as another simulation has it, with more constituents."""
+    folder = tmp_path_factory.mktemp("systematics")
+    shard = folder / "test" / "qcd_gluons" / "shard-00000.parquet"
+    write_shard(shard, toy_jets(120, seed=9), "qcd_gluons", {"variation": "gluons"})
+    return folder
 
 
 @pytest.fixture(scope="module")
-def options(tiny_options: list[str], labelled_folder: Path) -> list[str]:
-    own = [word for name, value in OPTIONS.items() for word in (f"--{name}", value)]
+def options(tiny_options: list[str], labelled_folder: Path, gluons: Path, scan: EmbeddingScan) -> list[str]:
+    beside = {"comparison.further_jets": str(gluons), "comparison.scan": str(scan.folder.path)}
+    own = [word for name, value in (OPTIONS | beside).items() for word in (f"--{name}", value)]
     return [*tiny_options, *own, "--jets", str(labelled_folder)]
 
 
 @pytest.fixture(scope="module")
 def settings(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> StudySettings:
     out = tmp_path_factory.mktemp("out")
-    return COMMAND_LINE.read([*options, "--out", str(out), "--compute.cpus_per_worker", "0.5"], "robustness")[0]
-
-
-def perform(study: Robustness) -> str:
-    """What `darkclr_ray.study.run.run` does between Ray's start and its end; what was said."""
-    jets, screen = study.open(), io.StringIO()
-    study.folder.claim()
-    study.folder.logs.mkdir(exist_ok=True)
-    study.folder.describe(study.settings, study.preset, study.command, {"kind": study.kind, **jets.facts("qcd")})
-    write_jets(study.folder.path / "jets.parquet", jets.judged)
-    write_examples(study.folder.path / "examples.npz", jets.judged["validation"]["qcd"], study.settings.inputs, 1)
-    allocation = allocate(study.settings.compute, study.total, [Node(2)])
-    with Display(Console(file=screen, width=200)) as display, Session(study, jets, allocation, display) as session:
-        assert study.work(session) == 0, screen.getvalue()
-    study.folder.release()
-    return screen.getvalue()
+    return COMMAND_LINE.read([*options, *ONE_CREW, "--out", str(out)], "robustness")[0]
 
 
 @pytest.fixture(scope="module")
 def study(ray_session: None, settings: StudySettings) -> Robustness:
     study = Robustness(settings, "laptop", ["robustness"])
-    study.check()
     perform(study)
     return study
 
@@ -124,26 +113,141 @@ def test_what_is_shared_is_trained_once(study: Robustness) -> None:
     energies = [found[f"DarkCLR-e1-a{number}"]["detectors"]["s_NAE"]["stages"]["energy"] for number in (1, 2)]
     assert energies[0] != energies[1]
     assert found["signal_0.1-DarkCLR-e1"]["detectors"]["s_CLR"]["stages"]["representation"] != encoder
+    asked: dict[tuple[str, str], str] = {}
+    for entrant in study.entrants:
+        for stages in found[entrant.key]["detectors"].values():
+            for stage in stages["stages"].items():
+                asked.setdefault(stage, entrant.key)
+    assert len(asked) > 10
+    assert {stage: trainer(study.folder.store.folder, *stage) for stage in asked} == asked  # by the first who asks
 
 
-def test_sections_of_the_study_as_a_whole(study: Robustness) -> None:
-    sections = {path.stem: read_json(path) for path in (study.folder.path / "sections").glob("*.json")}
-    assert set(sections) == {"pairs", "sculpting", "stability"}  # one encoder, no further jets, no scan
-    methods = {name for record in records(study).values() if "methods" in record["sections"] for name in record["test"]}
-    for name in ("sculpting", "stability"):
-        assert set(sections[name]["result"]) == methods
-    assert all(0.0 < pair["matched"]["confidence"] < 1.0 for pair in sections["pairs"]["result"])
-
-
-def test_tables_as_they_were(study: Robustness) -> None:
-    """Those of networks may move a little with the order of sums."""
-    found = records(study)
+def test_areas_are_those_of_a_notebook(study: Robustness) -> None:
+    """Networks that are fitted in this process, and observables, judged by scikit-learn."""
+    jets, found, runner = study.open(), records(study), Runner(threads=1)
+    samples = {
+        TrainingSample: jets.training,
+        LabelledSample: LabelledSample(jets.training.jets, jets.labelled["aachen"]),
+    }
+    qcd, aachen = jets.judged["test"]["qcd"], jets.judged["test"]["aachen"]
+    labels = np.repeat([0, 1], [len(qcd), len(aachen)])
+    expected = {
+        "multiplicity": roc_auc_score(labels, -np.concatenate([qcd.multiplicity, aachen.multiplicity])),
+        "jet_pt": roc_auc_score(labels, np.concatenate([qcd.pt, aachen.pt])),
+        "jet_mass": roc_auc_score(labels, np.concatenate([qcd.mass, aachen.mass])),
+    }
+    keys = ("trees-labels-e1", "supervised-labels-e1", "DarkCLR-e1", "DarkCLR-e2-a3")
+    for entrant in (entrant for entrant in study.entrants if entrant.key in keys):
+        for entry in entrant.job.detectors:
+            detector = registry.make(entry, entrant.job.settings)
+            detector.fit(samples[detector.sample_type()], runner)
+            scores = np.concatenate([detector.score(qcd), detector.score(aachen)])
+            expected[detector.name] = roc_auc_score(labels, scores)
     areas = {
-        name: round(signals["aachen"]["raw"]["auc"], 3)
-        for key in ("observables", "trees-labels-e1", "supervised-labels-e1", "DarkCLR-e1", "DarkCLR-e1-a1")
+        name: signals["aachen"]["raw"]["auc"]
+        for key in ("observables", *keys)
         for name, signals in found[key]["test"].items()
     }
-    assert areas == pytest.approx(EXPECTED, abs=0.02)
+    assert len(areas) == 9
+    assert areas == pytest.approx(expected, abs=1e-12)
+
+
+def section(study: Robustness, name: str) -> Any:
+    return read_json(study.folder.path / "sections" / f"{name}.json")["result"]
+
+
+def scores(study: Robustness, key: str, detector: str) -> dict[str, NDArray[np.float64]]:
+    """Of test jets, by sample."""
+    stage = records(study)[key]["stages"]["scores"]
+    table = read_scores(study.folder.store.find("scores", stage).folder / "scores.parquet")
+    return table["test"][detector]
+
+
+def rejection(background: NDArray[np.float64], signal: NDArray[np.float64]) -> float:
+    """At a signal efficiency of 0.2, of scores without ties."""
+    cut = np.sort(signal)[-math.ceil(0.2 * len(signal))]
+    return float(1.0 / np.mean(background > cut))
+
+
+def test_every_section_is_there(study: Robustness) -> None:
+    found = {path.stem for path in (study.folder.path / "sections").glob("*.json")}
+    assert found == {"pairs", "sculpting", "stability", "systematics", "variance", "leave_one_out"}
+    methods = {name for record in records(study).values() if "methods" in record["sections"] for name in record["test"]}
+    for name in ("sculpting", "stability", "systematics"):
+        assert set(section(study, name)) == methods
+    assert set(section(study, "variance")) == {"s_NAE", "s_AE", "untrained s_NAE"}
+
+
+def test_pairs_by_hand(study: Robustness) -> None:
+    (pair,) = (pair for pair in section(study, "pairs") if (pair["a"], pair["b"]) == ("s_NAE", "untrained s_NAE"))
+    a, b = (scores(study, key, name) for key, name in (("DarkCLR-e1-a1", pair["a"]), (pair["b_key"], pair["b"])))
+    assert (pair["signal"], pair["a_key"]) == ("aachen", "DarkCLR-e1-a1")
+    ratio = rejection(a["qcd"], a["aachen"]) / rejection(b["qcd"], b["aachen"])
+    assert pair["raw"]["ratio"] == pytest.approx(ratio)
+    assert 0.0 < pair["matched"]["confidence"] < 1.0
+
+
+def test_sculpting_by_hand(study: Robustness) -> None:
+    mass = study.open().judged["test"]["qcd"].mass
+    tenth, _ = section(study, "sculpting")["s_NAE"]["mass"]
+    strangest = np.argsort(scores(study, "DarkCLR-e1-a1", "s_NAE")["qcd"])[-len(mass) // 10 :]
+    assert tenth["passed"] == len(strangest) == 16
+    assert tenth["after"] == np.histogram(mass[strangest], tenth["edges"])[0].tolist()
+
+
+def test_stability_by_hand(study: Robustness) -> None:
+    """All constituents 1% harder are as many as before, and a jet 1% harder."""
+    found = {name: changes["scale_up"]["background"] for name, changes in section(study, "stability").items()}
+    assert found["multiplicity"]["rms"] == 0.0
+    few = study.open().judged["test"]["qcd"].pt[:40]
+    assert found["jet_pt"]["mean"] == pytest.approx(0.01 * few.mean() / few.std(), rel=1e-3)
+
+
+def test_systematics_by_hand(study: Robustness) -> None:
+    test = study.open().judged["test"]
+    nominal, varied = test["qcd"].multiplicity, test["qcd_gluons"].multiplicity
+    found = section(study, "systematics")["multiplicity"]
+    assert list(found) == ["gluons"]
+    assert found["gluons"]["mean_shift"] == pytest.approx(-(varied.mean() - nominal.mean()) / nominal.std())
+    s_nae = scores(study, "DarkCLR-e1-a1", "s_NAE")
+    cut = section(study, "systematics")["s_NAE"]["gluons"]["signals"]["aachen"]["raw"]
+    for side, background in (("nominal", "qcd"), ("varied", "qcd_gluons")):
+        assert cut[side] == pytest.approx(rejection(s_nae[background], s_nae["aachen"]))
+
+
+def test_variance_by_hand(study: Robustness) -> None:
+    """Two autoencoders on each of two encoders, and four parts of the test sample."""
+    test = study.open().judged["test"]
+    parts = {name: event_parts(test[name].events, 4, seed=study.settings.seed) for name in ("qcd", "aachen")}
+    y = np.empty((2, 2, 4))
+    for (encoder, autoencoder), key in zip(np.ndindex(2, 2), ("e1-a1", "e1-a2", "e2-a3", "e2-a4"), strict=True):
+        found = scores(study, f"DarkCLR-{key}", "s_NAE")
+        for part in range(4):
+            qcd, aachen = (found[name][parts[name] == part] for name in ("qcd", "aachen"))
+            y[encoder, autoencoder, part] = math.log(rejection(qcd, aachen))
+    raw = section(study, "variance")["s_NAE"]["aachen"]["raw"]
+    networks, encoders = y.mean(axis=2), y.mean(axis=(1, 2))
+    assert raw["mean"] == pytest.approx(y.mean())
+    within = np.sum((networks - encoders[:, None]) ** 2) / 2
+    assert raw["encoder"] == pytest.approx(encoders.var(ddof=1) - within / 2)
+    assert raw["degrees_of_freedom"] == [1, 2, 3, 9]
+
+
+def test_leave_one_out_by_hand(study: Robustness, scan: EmbeddingScan) -> None:
+    """The trial that is best on the other signal, against the one that is best on this."""
+    trials = [read_json(path) for path in sorted(scan.folder.trials.glob("*.json"))]
+
+    def reached(trial: dict[str, Any], split: str, signal: str) -> float:
+        value: float = trial[split]["s_NAE"][signal]["matched"]["rejection"]["0.2"]["value"]
+        return value
+
+    found = {left["signal"]: left for left in section(study, "leave_one_out")}
+    for name, other in (("aachen", "mass_10"), ("mass_10", "aachen")):
+        blind, oracle = (max(trials, key=lambda t, s=s: reached(t, "validation", s)) for s in (other, name))
+        assert found[name]["left_out"]["trial"] == blind["number"]
+        assert found[name]["oracle"]["trial"] == oracle["number"]
+        assert found[name]["loss"] == pytest.approx(reached(oracle, "test", name) / reached(blind, "test", name))
+    assert set(found) == {"aachen", "mass_10"}
 
 
 def test_a_page_comes_of_it(study: Robustness) -> None:
@@ -151,16 +255,20 @@ def test_a_page_comes_of_it(study: Robustness) -> None:
 
 
 def test_the_same_again_trains_nothing(study: Robustness, settings: StudySettings) -> None:
-    """Even where the records were lost: the store has everything."""
-    stages = study.folder.path / "stages"
+    """Even where the records were lost: the store has everything, and nobody computes it again."""
+    stages = study.folder.store.folder
     before = {path for path in stages.glob("*/*/*") if path.suffix != ".npy"}
-    known = records(study)
+    known, stable = records(study), section(study, "stability")
+    seal(stages)
     shutil.rmtree(study.folder.path / "entrants")
+    (study.folder.path / "sections" / "stability.json").unlink()
     study.folder.note(finished=False)
     perform(Robustness(settings, "laptop", ["robustness"]))
     assert {path for path in stages.glob("*/*/*") if path.suffix != ".npy"} == before
     found = records(study)
+    assert {key: record["state"] for key, record in found.items()} == dict.fromkeys(known, "COMPLETE")
     assert {key: record["test"] for key, record in found.items()} == {k: record["test"] for k, record in known.items()}
+    assert section(study, "stability") == stable
 
 
 def test_labels_that_are_not_there_are_asked_for(settings: StudySettings, jet_folder: Path) -> None:
