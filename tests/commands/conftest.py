@@ -11,6 +11,7 @@ from darkclr_ray.commands import train
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.shards import write_shard
 from darkclr_ray.testing import toy_jets
+from tests.reports.make_study import make_study
 
 SIZES = {"train/qcd": 200, "validation/qcd": 60, "validation/aachen": 40, "test/qcd": 60, "test/aachen": 40}
 TINY = (
@@ -36,3 +37,9 @@ def model(jets: Path) -> Path:
     folder = jets.with_name("model")
     assert train.main([*TINY, "--jets", str(jets), "--out", str(folder)], "darkclr train") == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of which everything is there but the report."""
+    return make_study(tmp_path_factory.mktemp("results") / "toy", background=300, signal=60, replicas=2)

@@ -83,30 +83,6 @@ def test_training_again_replaces_a_model_and_nothing_else(jets: Path, model: Pat
     assert (tmp_path / "full" / "precious").exists()
 
 
-@pytest.mark.parametrize("what", ["MODEL", "JETS", "JETS/test/qcd", "JETS/test/qcd/shard-00000.parquet"])
-def test_inspect(what: str, jets: Path, model: Path, capsys) -> None:
-    assert darkclr(["inspect", what.replace("JETS", str(jets)).replace("MODEL", str(model))]) == 0
-    text = capsys.readouterr().out
-    for word in {
-        "MODEL": ("a model of s_NAE, s_CLR", "fitted on train/qcd", '"d_z": 6', "rejection, matched in pT"),
-        "JETS": ("a set of jets", "validation", open_jets(jets).fingerprint("test", "aachen")[:12]),
-    }.get(what, ("a shard of 60 jets of 'qcd'", "constituents")):
-        assert word in text
-
-
-def test_inspect_scores_and_strangers(jets: Path, model: Path, tmp_path: Path, capsys) -> None:
-    out = tmp_path / "scores.parquet"
-    score.main([str(jets / "test"), "--with", str(model), "--out", str(out)], "darkclr score")
-    darkclr(["inspect", str(out)])
-    assert "s_NAE: 100 jets" in capsys.readouterr().out
-    (tmp_path / "strange.txt").write_text("nothing that is known")
-    for path, words in ((tmp_path / "strange.txt", "no known format"), (tmp_path / "none", "no such file")):
-        with pytest.raises(SystemExit) as end:
-            darkclr(["inspect", str(path)])
-        assert end.value.code == 2
-        assert words in capsys.readouterr().err
-
-
 def test_the_command_of_commands(capsys) -> None:
     assert darkclr(["--help"]) == 0
     assert "inspect" in capsys.readouterr().out
