@@ -1,4 +1,4 @@
-"""Rates, rows and the table; the stages themselves are measured by `studies/throughput.py`."""
+"""Rates, rows and the table; what the stages tell of this machine is for `studies/throughput.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from darkclr_ray.benchmarks.autoencoder import operations
-from darkclr_ray.benchmarks.inputs import encoder_operations, repeated, starter_background, synthetic
+from darkclr_ray.benchmarks.inputs import SIZES, encoder_operations, repeated, starter_background, synthetic
 from darkclr_ray.benchmarks.interleaved import Rates, interleaved
 from darkclr_ray.benchmarks.row import OURS, PLAIN, Row, notes, table
 from darkclr_ray.benchmarks.stages import QUICK, STAGES, measure
@@ -49,6 +49,34 @@ def test_unknown_stage() -> None:
     with pytest.raises(ValueError, match="unknown stages: speed; there are: augmentation"):
         list(measure(["speed"], 1))
     assert set(QUICK) <= set(STAGES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stage", "cases"),
+    [
+        ("augmentation", {"batch 256, one core", "batch 2048, one core"}),
+        ("contrastive", {f"{name} encoder" for name in SIZES}),
+        (
+            "autoencoder",
+            {f"{part}, batch {n}" for part in ("pre-training", "divergence", "whole training") for n in (128, 2048)},
+        ),
+        ("scoring", {f"{name} encoder" for name in SIZES}),
+    ],
+)
+def test_quick_stages(stage: str, cases: set[str]) -> None:
+    rows = list(measure([stage], 1))
+    for case in cases:
+        assert any(row.case.startswith(case) for row in rows), case
+    for row in rows:
+        assert row.ours is not None
+        assert row.plain is not None
+        assert row.ratio is not None
+        assert min(row.ours, row.plain, row.ratio) > 0
+        if row.unit == "jets/s":  # measured once: the ratio is that of the two numbers beside it
+            assert row.ratio == pytest.approx(row.ours / row.plain)
+        assert row.limit is None or row.limit > 0
+    Console(file=io.StringIO(), width=150).print(table(rows))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
