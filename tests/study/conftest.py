@@ -80,13 +80,14 @@ def tiny_options() -> list[str]:
 def scan(
     ray_session: None, tiny_options: list[str], toy_jets: Callable[..., Jets], tmp_path_factory: pytest.TempPathFactory
 ) -> EmbeddingScan:
-    """An embedding scan of two trials that share an encoder, on two signals."""
+    """An embedding scan of three trials, of which two share an encoder, on two signals."""
     two = {"validation": {"mass_10": 80}, "test": {"mass_10": 100}}
     sizes = {split: {**samples, **two.get(split, {})} for split, samples in SIZES.items()}
     jets = write_toys(tmp_path_factory.mktemp("scanned"), toy_jets, sizes)
     where = ["--jets", str(jets), "--out", str(tmp_path_factory.mktemp("results")), "--name", "scan"]
     line = CommandLine(StudySettings, PRESETS, "laptop", "", {})
-    settings, preset = line.read([*tiny_options, *ONE_CREW, *where, "--search.trials", "2"])
+    far_apart = ["--nae.step_size", "0.02", "--nae.divergence_learning_rate", "0.01"]
+    settings, preset = line.read([*tiny_options, *ONE_CREW, *where, *far_apart, "--search.trials", "3"])
     scan = EmbeddingScan(settings, preset, ["embedding_scan"])
     perform(scan)
     return scan

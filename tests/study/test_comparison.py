@@ -246,8 +246,10 @@ def test_leave_one_out_by_hand(study: Robustness, scan: EmbeddingScan) -> None:
         blind, oracle = (max(trials, key=lambda t, s=s: reached(t, "validation", s)) for s in (other, name))
         assert found[name]["left_out"]["trial"] == blind["number"]
         assert found[name]["oracle"]["trial"] == oracle["number"]
+        assert found[name]["left_out"]["matched"] == reached(blind, "test", name)
         assert found[name]["loss"] == pytest.approx(reached(oracle, "test", name) / reached(blind, "test", name))
     assert set(found) == {"aachen", "mass_10"}
+    assert found["aachen"]["oracle"]["trial"] != found["aachen"]["left_out"]["trial"]  # there was something to choose
 
 
 def test_a_page_comes_of_it(study: Robustness) -> None:
@@ -255,10 +257,11 @@ def test_a_page_comes_of_it(study: Robustness) -> None:
 
 
 def test_the_same_again_trains_nothing(study: Robustness, settings: StudySettings) -> None:
-    """Even where the records were lost: the store has everything, and nobody computes it again."""
-    stages = study.folder.store.folder
+    """Even where the records were lost, and the scores of one entrant: nobody computes again what the store has."""
+    stages, known, stable = study.folder.store.folder, records(study), section(study, "stability")
     before = {path for path in stages.glob("*/*/*") if path.suffix != ".npy"}
-    known, stable = records(study), section(study, "stability")
+    lost = "DarkCLR-e1-a1"
+    shutil.rmtree(stages / "scores" / known[lost]["stages"]["scores"])
     seal(stages)
     shutil.rmtree(study.folder.path / "entrants")
     (study.folder.path / "sections" / "stability.json").unlink()
@@ -268,6 +271,7 @@ def test_the_same_again_trains_nothing(study: Robustness, settings: StudySetting
     found = records(study)
     assert {key: record["state"] for key, record in found.items()} == dict.fromkeys(known, "COMPLETE")
     assert {key: record["test"] for key, record in found.items()} == {k: record["test"] for k, record in known.items()}
+    assert {key for key, record in found.items() if record["seconds"]} == {lost}
     assert section(study, "stability") == stable
 
 

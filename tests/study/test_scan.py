@@ -1,4 +1,4 @@
-"""The main command's study under Ray, with two trials: its records, the model that it leaves, its page."""
+"""The main command's study under Ray, with three trials: its records, the model that it leaves, its page."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ def best(trials: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_every_trial_has_a_record(scan: EmbeddingScan, trials: list[dict[str, Any]]) -> None:
-    assert [(trial["number"], trial["state"]) for trial in trials] == [(0, "COMPLETE"), (1, "COMPLETE")]
+    assert [(trial["number"], trial["state"]) for trial in trials] == [(n, "COMPLETE") for n in range(3)]
     settings = scan.settings
     preset = {"d_z": settings.encoder.d_z, "p_drop": settings.views.p_drop, "step_size": settings.nae.step_size}
     assert trials[0]["parameters"] == preset
     assert trials[1]["parameters"] == {**preset, "step_size": trials[1]["parameters"]["step_size"]} != preset
+    assert trials[2]["parameters"]["p_drop"] != preset["p_drop"]
     assert scan.finished()
 
 
@@ -45,10 +46,12 @@ def test_the_objective_is_the_mean_over_signals(trials: list[dict[str, Any]]) ->
 
 
 def test_two_trials_share_an_encoder(scan: EmbeddingScan, trials: list[dict[str, Any]]) -> None:
-    (encoder,) = {trial["stages"]["representation"] for trial in trials}
-    assert trainer(scan.folder.store.folder, "representation", encoder) == "trial-0000"
-    energies = [trial["stages"]["energy"] for trial in trials]
-    assert [trainer(scan.folder.store.folder, "energy", name) for name in energies] == ["trial-0000", "trial-0001"]
+    encoders, energies = ([trial["stages"][kind] for trial in trials] for kind in ("representation", "energy"))
+    assert encoders[0] == encoders[1] != encoders[2]
+    trainers = [trainer(scan.folder.store.folder, "representation", name) for name in encoders]
+    assert trainers == ["trial-0000", "trial-0000", "trial-0002"]
+    trainers = [trainer(scan.folder.store.folder, "energy", name) for name in energies]
+    assert trainers == ["trial-0000", "trial-0001", "trial-0002"]
 
 
 def test_reference_points_are_on_the_same_jets(scan: EmbeddingScan, best: dict[str, Any]) -> None:
