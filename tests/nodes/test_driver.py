@@ -140,14 +140,19 @@ def test_stopped_once_it_says_how_to_go_on(
 
 
 def test_stopped_twice_it_stops_at_once(run: StudyRun) -> None:
+    """In an epoch that does not end, since its worker stands still: once would not do."""
     run.start()
     run.until_checkpoint()
-    processes = run.family()
+    processes, worker = run.family(), run.training_worker()
     assert run.process is not None
+    assert worker is not None
+    os.kill(worker, signal.SIGSTOP)
     run.process.send_signal(signal.SIGINT)
-    time.sleep(0.05)
+    run.until(lambda: "stopping after the epoch at work" in run.screen())
+    assert "stopping at once" not in run.screen()
     run.process.send_signal(signal.SIGINT)
     run.finish(130)
+    assert "stopping at once" in run.screen()
     assert "Traceback" not in run.screen()
     assert gone(processes)
 
