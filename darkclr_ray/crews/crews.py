@@ -130,8 +130,9 @@ def _end_controllers(limit: float) -> None:
     from ray._private.worker import global_worker
     from ray.util.state import list_actors
 
-    mine = ("job_id", "=", ray.get_runtime_context().get_job_id())
-    alive = [mine, ("class_name", "=", "TrainController"), ("state", "=", "ALIVE")]
-    for actor in list_actors(filters=alive, timeout=max(1, int(limit))):  # type: ignore[arg-type]
+    context = ray.get_runtime_context()
+    alive = [("job_id", "=", context.get_job_id()), ("class_name", "=", "TrainController"), ("state", "=", "ALIVE")]
+    here = context.gcs_address  # other clusters may have nodes on this machine, too
+    for actor in list_actors(here, filters=alive, timeout=max(1, int(limit))):  # type: ignore[arg-type]
         core_worker = global_worker.core_worker  # type: ignore[attr-defined]
         core_worker.kill_actor(ray.ActorID.from_hex(actor.actor_id), True)
