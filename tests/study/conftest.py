@@ -97,20 +97,19 @@ ONE_CREW = ("--compute.cpus_per_worker", "0.5", "--compute.concurrent_trials", "
 """Jobs are done in their order."""
 
 
-def perform(study: Study) -> str:
-    """Compute a study on the Ray that the tests share; what was said."""
+def perform(study: Study) -> None:
+    """Compute a study on the Ray that the tests share."""
     screen = io.StringIO()
     study.check()
     study.folder.claim()
     cluster = Cluster(dashboard=None, own=False)
     assert compute(study, study.open(), cluster, Console(file=screen, width=200)) == 0, screen.getvalue()
     study.folder.release()
-    return screen.getvalue()
 
 
 def seal(stages: Path) -> None:
     """Put a file in the place where each finished stage would be computed again, so that whoever tries fails."""
-    for stage in stages.glob("*/*/"):
+    for stage in stages.glob("[!.]*/*/"):
         stage.with_name(f"{stage.name}.partial").touch()
 
 
