@@ -180,7 +180,8 @@ class SupervisedSettings(Settings):
     """Training of the supervised references: the transformer of Sec. 5.2, and boosted trees."""
 
     signal: str = Field("aachen", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
-    """Sample whose training jets are the signal (Sec. 5.2: the Aachen benchmark)."""
+    """Sample whose training jets are the signal (Sec. 5.2: the Aachen benchmark). All training jets of background and
+    signal are used, weighted to count the same; the paper trains on 50,000 of each."""
     match_pt: bool = False
     """Background weighted to the signal's spectrum of jet pT, so that nothing is learned from it (the paper: not)."""
     learning_rate: float = Field(5e-5, gt=0.0, le=1.0)

@@ -165,14 +165,21 @@ def contrastive_training(settings: StudySettings, sample: TrainingSample, runner
 
 def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingSample, runner: Runner) -> NAETraining:
     """The normalised autoencoder's training on the sample's representations."""
-    nae, jets, views = settings.nae, sample.jets, None
     source: dict[str, Any] = {"encoder": runner.identity(encoder), "sample": sample.fingerprint}
-    if nae.views_p_drop:
-        some = jets.take(np.arange(min(len(jets), JUDGED)))
-        views = runner.represent(encoder, blind_jets(some, settings.inputs, nae.views_p_drop, settings.seed))
+    judging = judging_views(settings, sample.jets)
+    views = None if judging is None else runner.represent(encoder, judging)
+    if judging is not None:
         source["views_seed"] = settings.seed
-    z = runner.represent(encoder, jets)
-    return NAETraining(z, nae, seed=settings.seed, source=source, makers=(__name__,), views=views)
+    z = runner.represent(encoder, sample.jets)
+    return NAETraining(z, settings.nae, seed=settings.seed, source=source, makers=(__name__,), views=views)
+
+
+def judging_views(settings: StudySettings, jets: Jets) -> Jets | None:
+    """Anomalous views of the first jets, which choose an autoencoder's epoch of pre-training; None where none do."""
+    if not settings.nae.views_p_drop:
+        return None
+    some = jets.take(np.arange(min(len(jets), JUDGED)))
+    return blind_jets(some, settings.inputs, settings.nae.views_p_drop, settings.seed)
 
 
 def loaded(module: Module, path: Path, runner: Runner) -> Module:

@@ -1,8 +1,9 @@
 """JetCLR: what contrasting gives without anomalous views (Sec. 5.2, "Impact of anomaly augmentation").
 
 The same encoder and the same autoencoder after it; the loss is NT-Xent, which pushes every jet away from all others,
-and both views are changed by all of JetCLR's transformations (SciPost Phys. 12, 188). All else is as in the study's
-settings, so that the comparison isolates the anomalous views.
+and both views are changed by all of JetCLR's transformations (SciPost Phys. 12, 188). No anomalous view chooses the
+epoch of the autoencoder's pre-training, either. All else is as in the study's settings, so that the comparison isolates
+the anomalous views.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ VIEW = ("rotation", "smearing", "splitting", "translation")
 JETCLR = {
     "views": {"anchor": VIEW, "positive": VIEW, "anomalous": ()},
     "contrastive": {"loss": "nt_xent"},
+    "nae": {"views_p_drop": ()},
 }
 
 

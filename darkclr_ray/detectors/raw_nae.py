@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.detectors.base import Detector
-from darkclr_ray.detectors.darkclr import loaded
+from darkclr_ray.detectors.darkclr import judging_views, loaded
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample, ragged_arange
 from darkclr_ray.settings import InputSettings, StudySettings
@@ -24,6 +24,9 @@ FILE = "autoencoder.safetensors"
 class RawEnergy(Detector[TrainingSample]):
     """The energy of an autoencoder on the constituents of a jet side by side, as a network would see them.
 
+    Its training is that on representations, views that choose an epoch included; but each input has a scale of its own
+    (``nae.scale`` "dimension"): a common one would leave pT, which varies less than angles do, out of the energy.
+
     Args:
         settings: of a study; the groups inputs and nae, and the seed, are used.
     """
@@ -34,7 +37,7 @@ class RawEnergy(Detector[TrainingSample]):
     seeds = frozenset({"autoencoder"})
 
     def __init__(self, settings: StudySettings) -> None:
-        self.settings = settings
+        self.settings = settings.updated({"nae": {"scale": "dimension"}})
         self.model: EnergyModel | None = None
 
     @classmethod
@@ -42,8 +45,10 @@ class RawEnergy(Detector[TrainingSample]):
         return cls(settings)
 
     def fit(self, sample: TrainingSample, runner: Runner) -> Self:
-        x = side_by_side(sample.jets, self.settings.inputs)
-        self.model = runner.train(NAETraining(x, self.settings.nae, seed=self.settings.seed)).model
+        inputs, judging = self.settings.inputs, judging_views(self.settings, sample.jets)
+        x = side_by_side(sample.jets, inputs)
+        views = None if judging is None else side_by_side(judging, inputs)
+        self.model = runner.train(NAETraining(x, self.settings.nae, seed=self.settings.seed, views=views)).model
         return self
 
     def score(self, jets: Jets) -> NDArray[np.float64]:

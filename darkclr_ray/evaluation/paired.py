@@ -75,7 +75,8 @@ def paired_ratio(
 
     Each replica of the bootstrap over events draws the same jets for both scores and derives cuts and matching weights
     anew, so what the scores have in common drops out of the interval. A cut that less than one background jet
-    survives counts as if one of the largest weight did: no ratio is infinite, and a lead is never overstated.
+    survives counts as if one of the largest weight did, or what survives the other score where that is less: no ratio
+    is infinite, and a score without survivors neither trails one with some nor is its lead overstated.
 
     Args:
         background_a, signal_a: scores a, higher = more anomalous, (B,) and (S,).
@@ -125,12 +126,14 @@ def ratio_of(observed: Floats, replica: Floats, jets: Floats | int, floor: Float
         observed: of the test jets, (2,).
         replica: of the bootstrap's replicas, (R, 2).
         jets: how many background jets there are: one number, or one for a and one for b.
-        floor: what an efficiency below one jet counts as; likewise.
+        floor: what an efficiency below one jet counts as, at most; likewise.
         level: of the interval.
     """
 
     def quotient(eps_b: Floats) -> Floats:
-        seen = np.where(below_one_jet(eps_b, jets), floor, eps_b)
+        few = below_one_jet(eps_b, jets)
+        other = np.where(few, floor, eps_b)[..., ::-1]
+        seen = np.where(few, np.where(few[..., ::-1], floor, np.minimum(floor, other)), eps_b)
         result: Floats = seen[..., 1] / seen[..., 0]
         return result
 

@@ -220,20 +220,23 @@ class Comparison(Study):
 
 def chosen_epochs(entrant: Entrant) -> list[str]:
     """What chose the epoch of each of an entrant's trainings."""
+    from darkclr_ray.detectors import registry
+
     settings, words = entrant.job.settings, []
+    for entry in filter(None, (facts["entry"] for facts in entrant.detectors.values())):
+        settings = settings.updated(getattr(registry.find(entry), "recipe", {}))
     if "representation" in entrant.trains:
         words.append("of an encoder that of lowest training loss")
     if "energy" in entrant.trains:
-        by_views = settings.nae.views_p_drop and "raw_nae" not in entrant.detectors
-        told = "whose energy best tells training jets from their own anomalous views"
-        words.append(f"of an autoencoder's pre-training {f'that {told}' if by_views else 'the last'}")
+        by_views = "that whose energy best tells training jets from their own anomalous views"
+        words.append(f"of an autoencoder's pre-training {by_views if settings.nae.views_p_drop else 'the last'}")
         if settings.nae.divergence_epochs:
             words.append("of its contrastive divergence that with the energy difference closest to zero")
     if "supervised" in entrant.trains:
         held_out = f"{settings.supervised.validation:.0%} of its jets, held out"
         words.append(f"of a supervised network that of lowest loss on {held_out}")
     if "views_classifier" in entrant.detectors and settings.views_classifier.hidden:
-        words.append("of a views' classifier with hidden layers that of best score on 10% of its jets, held out")
+        words.append("of a views' classifier with hidden layers that of best score on 10% of its rows, held out")
     return words
 
 

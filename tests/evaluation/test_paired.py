@@ -105,6 +105,21 @@ def test_no_survivors_bound_the_ratio():
     assert (both.raw.bound, both.raw.ratio, both.raw.confidence) == ("none", 1.0, 0.5)
 
 
+def test_few_survivors_of_little_weight_do_not_lead_over_none():
+    """Twelve background jets survive a, none survives b; matched, all twelve weigh less than the heaviest jet."""
+    events = np.arange(400)
+    background_pt = np.repeat([160.0, 280.0], [360, 40])  # the signal is at high pT: jets there weigh more
+    signal_pt = np.repeat([160.0, 280.0], [40, 360])
+    a, b = np.zeros(400), np.zeros(400)
+    a[:12] = 2.0
+    ratio = paired_ratio(
+        a, np.ones(400), b, np.ones(400), background_pt, signal_pt, events, events, seed=1, replicas=200
+    )
+    for side in (ratio.raw, ratio.matched):
+        assert side.ratio <= 1.0
+        assert side.confidence <= 0.5
+
+
 def test_arrays_of_different_lengths_are_refused(toy):
     arrays = list(toy.pair(1, 50, 50))
     arrays[2] = arrays[2][:-1]

@@ -61,7 +61,8 @@ def test_words_on_what_chose_an_epoch_follow_what_was_trained() -> None:
     assert words(SETTINGS, "s_CLR") == "of an encoder that of lowest training loss"
     assert "anomalous views" in words(held_out, "untrained s_NAE")
     assert "pre-training the last" in words(SETTINGS, "s_NAE")
-    assert "pre-training the last" in words(held_out, "raw_nae")  # it has no views
+    assert "anomalous views" in words(held_out, "raw_nae")
+    assert "pre-training the last" in words(held_out, "JetCLR s_NAE")  # whose recipe has no anomalous views
     assert "closest to zero" in words(SETTINGS, "s_NAE")
     assert "closest to zero" not in words(SETTINGS.updated({"nae": {"divergence_epochs": 0}}), "s_NAE")
     assert "20% of its jets" in words(held_out, "supervised")
