@@ -1,7 +1,8 @@
-"""Whether a folder can receive files, found out before anything is computed for it."""
+"""Whether a folder can receive files, found out before anything is computed for it; and whose fault an error is."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -21,3 +22,8 @@ def check_writable(folder: Path, option: str) -> None:
         raise ValueError(f"{folder}: {there} is a file; choose another {option}")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"{folder}: {there} is not writable; ask for permission, or choose another {option}")
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Whether an error is that of a disk or a mount, and says nothing of the file that was read."""
+    return isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE, errno.ENOTCONN)

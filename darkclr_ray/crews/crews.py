@@ -122,6 +122,7 @@ class Crews:
                 in_vain = 0 if ray.get(self.desk.taken.remote()) > before else in_vain + 1
                 if in_vain >= HOPELESS:
                     self.trouble = str(error)
+                    ray.get(self.desk.give_up.remote(crew, self.trouble))
                     return
 
 

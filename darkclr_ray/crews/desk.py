@@ -42,6 +42,7 @@ class Job:
     stop: bool = False
     progress: dict[str, Any] = field(default_factory=dict)
     rungs: list[dict[str, Any]] = field(default_factory=list)
+    complaint: str | None = None
     outcome: Outcome | None = None
 
     @property
@@ -101,8 +102,8 @@ class Desk:
                 position += 1
             elif self.closed:
                 return None
-            elif self.waiting and position == len(own):
-                own.append(self.waiting.popleft())
+            elif self.waiting and position == len(own) and not (own and own[-1].outcome is None):
+                own.append(self.waiting.popleft())  # not before all ranks are through with the last: one may be lost
             else:
                 await self._sleep()
 
@@ -110,8 +111,9 @@ class Desk:
         job.moved = time.monotonic()
         job.started = job.started or job.moved
         if job.attempts == self.attempts:
-            reason = f"its workers were lost {self.attempts} times (killed, out of memory, or their node went)"
-            await self.finish(job.name, Outcome("failed", reason))
+            ended = f"ended by an error {self.attempts} times, at last {job.complaint}"
+            lost = f"were lost {self.attempts} times (killed, out of memory, or their node went)"
+            await self.finish(job.name, Outcome("failed", f"its workers {ended if job.complaint else lost}"))
         job.starts.add(start)
 
     async def report(self, name: str, progress: dict[str, Any]) -> bool:
@@ -129,6 +131,16 @@ class Desk:
         if all(values["epoch"] != known["epoch"] for known in job.rungs):
             job.rungs.append(values)
         await self._wake()
+
+    async def complain(self, name: str, words: str) -> None:
+        """An error ends the workers that have a job."""
+        self.jobs[name].complaint = words
+
+    async def give_up(self, crew: int, reason: str) -> None:
+        """A crew does not start any more: the job that it has waits for nobody."""
+        own = self.crews.get(crew)
+        if own and own[-1].outcome is None:
+            await self.finish(own[-1].name, Outcome("broken", reason))
 
     async def finish(self, name: str, outcome: Outcome) -> None:
         """A job has ended; the first outcome counts."""
@@ -196,6 +208,10 @@ class Desk:
             for job in self.jobs.values()
             if job.started is not None and job.outcome is None
         }
+
+    async def unattended(self) -> float:
+        """Seconds for which a job has waited without any worker having come so far."""
+        return time.monotonic() - self.waiting[0].submitted if self.waiting and not self.workers else 0.0
 
     async def broken(self) -> str | None:
         """Why the study should pause, if it should."""

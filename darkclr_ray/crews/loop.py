@@ -38,6 +38,9 @@ SURROUNDINGS = {
 }
 """Faults of disks and mounts: no trial is to blame for them."""
 
+FAULTS_OF_RAY = (ray.exceptions.OutOfDiskError, ray.exceptions.ObjectStoreFullError, ray.exceptions.ObjectLostError)
+"""The same of Ray's store of objects."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -100,7 +103,11 @@ def serve(config: dict[str, Any]) -> None:
         if task is None:
             return
         position, name, payload = task
-        outcome = attempt(config["work"], payload, Place(name, rank, world_size, device, desk))
+        try:
+            outcome = attempt(config["work"], payload, Place(name, rank, world_size, device, desk))
+        except Exception as error:
+            ray.get(desk.complain.remote(name, f"{type(error).__name__}: {error}"))
+            raise
         if rank == 0 or outcome.state == "broken":
             ray.get(desk.finish.remote(name, outcome))
         if outcome.state == "broken" and world_size > 1:
@@ -119,8 +126,8 @@ def common_number(world_size: int, device: torch.device) -> int:
 def attempt(work: Work, payload: Any, place: Place) -> Outcome:
     """Do a job, and put how it ended into words.
 
-    What one rank alone runs into, its companions would wait for: with several workers a fault of the code is raised,
-    and Ray Train starts all of them anew.
+    What one rank alone runs into, its companions would wait for, and a GPU that an error has left unusable stays so for
+    this process: there a fault of the code is raised, and Ray Train starts all workers of the crew anew.
     """
     try:
         return Outcome("finished", result=work(payload, place))
@@ -132,6 +139,18 @@ def attempt(work: Work, payload: Any, place: Place) -> Outcome:
         fault = getattr(raised, "cause", None) or raised  # what a task of Ray's raised, it wraps
         if isinstance(fault, OSError) and fault.errno in SURROUNDINGS:
             return Outcome("broken", f"{fault.strerror}: {fault.filename}" if fault.filename else str(fault))
-        if place.world_size > 1:
+        if isinstance(fault, FAULTS_OF_RAY):
+            return Outcome("broken", str(fault))
+        if place.world_size > 1 or not usable(place.device):
             raise
         return Outcome("failed", f"{type(fault).__name__}: {fault}")
+
+
+def usable(device: torch.device) -> bool:
+    """Whether a device still computes: after some errors a process gets nothing more out of its GPU."""
+    if device.type == "cpu":
+        return True
+    try:
+        return bool(torch.ones(1, device=device).sum().item() == 1.0)
+    except RuntimeError:
+        return False

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from darkclr_ray.writable import is_of_disk
+
 
 def write_text(path: Path, text: str) -> None:
     """Replace ``path`` by ``text``: a reader, and a later start, see the old file or the new one.
@@ -35,16 +37,19 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, OSError) as error:
+        if is_of_disk(error):
+            raise
         raise ValueError(f"{path} cannot be read ({error}); restore it, or start a new study with --name") from error
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``, on the same disk; a kill leaves one of them whole.
+    """Put ``new``, a folder of files, in the place of ``folder``, on the same disk; a kill leaves one of them whole.
 
     What was there before goes last. In between it lies beside ``folder``, as ``.<name>.before``.
     """
     before = folder.with_name(f".{folder.name}.before")
     shutil.rmtree(before, ignore_errors=True)
+    sync_files(new)
     if folder.exists():
         folder.rename(before)
     try:
@@ -55,6 +60,14 @@ def replace_folder(new: Path, folder: Path) -> None:
         raise
     sync_folder(folder.parent)
     shutil.rmtree(before, ignore_errors=True)
+
+
+def sync_files(folder: Path) -> None:
+    """Make the files of ``folder`` survive a power cut."""
+    for path in folder.iterdir():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import math
+import os
 import platform
 import time
 from collections.abc import Callable, Collection
@@ -97,8 +100,8 @@ class StoredRunner(Runner):
                 report = partial(self.on_progress, training)
                 run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
                 if self.rank == 0:
-                    (stage.partial / CHECKPOINT).unlink(missing_ok=True)
                     stage.commit({"seconds": round(time.monotonic() - started - waited, 3), **surroundings(self)})
+                    (stage.folder / CHECKPOINT).unlink(missing_ok=True)  # not before: a kill would cost the training
                 self.place.agreed(True)  # nobody reads before it is there
         self.seconds[training.kind] = self.seconds.get(training.kind, 0.0) + time.monotonic() - started - waited
 
@@ -131,25 +134,42 @@ class StoredRunner(Runner):
 
     def represent(self, encoder: JetEncoder, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
         """Representations of jets, kept beside the encoder's weights as long as the study keeps the trial."""
-        path = self._array(encoder, jets, layer)
-        if path is not None and self.place.agreed(path.exists()):
-            kept: NDArray[np.float32] = np.load(path, mmap_mode="r")
-            return kept
+        if not isinstance(encoder, Training):
+            return super().represent(encoder, jets, layer)
+        if jets not in self._hashes:
+            self._hashes[jets] = TrainingSample(jets).fingerprint
+        path = self.stage(encoder).folder / f"{layer}-{self._hashes[jets]}.npy"
+        kept = read_array(path) if self.rank == 0 else None
+        if self.place.agreed(kept is not None):
+            return kept if kept is not None else awaited_array(path)
         z = super().represent(encoder, jets, layer)
-        if path is not None and self.rank == 0:
+        if self.rank == 0 and path.parent.is_dir():
             partial_path = path.with_name(f"{path.name}.{self.place.job}.partial")  # others may be at it, too
             with open(partial_path, "wb") as file:
                 np.save(file, z)
+                file.flush()
+                os.fsync(file.fileno())
             partial_path.replace(path)
         return z
 
-    def _array(self, encoder: JetEncoder, jets: Jets, layer: Layer) -> Path | None:
-        if not isinstance(encoder, Training):
-            return None
-        if jets not in self._hashes:
-            self._hashes[jets] = TrainingSample(jets).fingerprint
-        folder = self.stage(encoder).folder
-        return folder / f"{layer}-{self._hashes[jets]}.npy" if folder.is_dir() else None
+
+def read_array(path: Path) -> NDArray[np.float32] | None:
+    """An array that somebody left, as it lies on the disk; None where there is none, or a power cut has emptied it."""
+    try:
+        array: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    except (FileNotFoundError, EOFError, ValueError):
+        return None
+    return array
+
+
+def awaited_array(path: Path, limit: float = 60.0) -> NDArray[np.float32]:
+    """An array that the first rank has found: other nodes may see it later. Raises FileNotFoundError after a while."""
+    for _ in range(math.ceil(limit / PATIENCE)):
+        array = read_array(path)
+        if array is not None:
+            return array
+        time.sleep(PATIENCE)
+    raise FileNotFoundError(errno.ENOENT, "this node does not see what another has found", str(path))
 
 
 def surroundings(runner: Runner) -> dict[str, Any]:

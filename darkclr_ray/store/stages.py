@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darkclr_ray.store.files import read_json, sync_folder, write_json
+from darkclr_ray.store.files import read_json, sync_files, sync_folder, write_json
 from darkclr_ray.store.locks import Lock
 
 DESCRIPTION = "stage.json"
@@ -74,10 +74,7 @@ class Stage:
         """
         self.partial.mkdir(parents=True, exist_ok=True)
         write_json(self.partial / DESCRIPTION, {"kind": self.kind, **self.description, "notes": dict(notes or {})})
-        for path in self.partial.iterdir():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(self.partial)
+        sync_files(self.partial)
         if self.finished:  # computed twice where locks do not reach: the same content, the first one stays
             shutil.rmtree(self.partial)
             return

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -181,6 +182,7 @@ class StudySearch(OptunaSearch):
         )
         self.on_ending = on_ending
         self.paused = False
+        self.fault: Exception | None = None
         trials = self.study.get_trials()
         self.interrupted = [trial for trial in trials if trial.state == TrialState.RUNNING]
         if not trials:
@@ -209,12 +211,28 @@ class StudySearch(OptunaSearch):
         return {"number": trial.number, "parameters": parameters(trial)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        with self._kept():
+            self._report(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        with self._kept():
+            self._complete(trial_id, result, error)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Tune would swallow what is raised here, a full disk for example, and go on: it is kept for the driver."""
+        try:
+            yield
+        except Exception as error:
+            self.fault, self.paused = self.fault or error, True
+
+    def _report(self, trial_id: str, result: dict[str, Any]) -> None:
         value, trial = result[METRIC], self._ot_trials[trial_id]
         known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         if "outcome" not in result and math.isfinite(value) and result[EPOCH] not in known:
             trial.report(value, result[EPOCH])
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def _complete(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
         trial = self._ot_trials.get(trial_id)
         if trial is None or trial_id in self._completed_trials:
             return

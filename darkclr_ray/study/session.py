@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from darkclr_ray.study.run import Study
 
 logger = logging.getLogger(__name__)
+
+LONG = 45.0
+"""Seconds without any worker after which a study says what it waits for; they usually come within ten."""
 
 TICK = 0.5
 """Seconds between two looks at the desk."""
@@ -80,6 +84,7 @@ class Session:
         self.began = time.monotonic()
         self.submitted: dict[str, float] = {}
         self.ended: frozenset[str] = frozenset()
+        self.kept_waiting = False
         self.crews = muster(study.settings, jets, study.folder, allocation)
         self.watching = threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True, name="watch")
@@ -124,8 +129,14 @@ class Session:
         self.begin()
         for name, job in jobs.items():
             ray.get(desk.submit.remote(name, job))
-        pending = {desk.next.remote(name, 10**9): name for name in jobs}
-        while pending:
+        later = iter(jobs)
+        pending: dict[Any, str] = {}
+        while True:
+            # jobs end about in their order, and each question keeps the desk busy: it is asked about a few at a time
+            for name in islice(later, 2 * self.allocation.crews + 2 - len(pending)):
+                pending[desk.next.remote(name, 10**9)] = name
+            if not pending:
+                return
             ready, _ = ray.wait(list(pending), timeout=1.0)
             for reference in ready:
                 outcome: Outcome = ray.get(reference)
@@ -169,6 +180,9 @@ class Session:
                     if self.interrupted:
                         self.standing.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
                         self.display.say(self.standing.note)
+                if not self.kept_waiting and ray.get(desk.unattended.remote(), timeout=30) > LONG:
+                    self.kept_waiting = True
+                    self.display.say("waiting    for resources that others hold, or for nodes that are still to come")
                 ray.get(desk.stalled.remote(self.settings.compute.stall_limit), timeout=30)
                 self.standing.left = self._left(jobs)
                 self.metrics.jobs(jobs)

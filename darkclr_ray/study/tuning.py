@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray import tune
+from ray.tune import TuneError
 
+from darkclr_ray.crews.crews import Broken
 from darkclr_ray.store.files import write_json
 from darkclr_ray.study.jobs import MULTIPLICITY, DetectorJob, job_name, trial_settings
 from darkclr_ray.study.records import evaluation_of, write_best
-from darkclr_ray.study.search import Ending, Halving, SharedEncoderSampler, StudySearch, open_storage, rungs
+from darkclr_ray.study.search import ENCODER, Ending, Halving, SharedEncoderSampler, StudySearch, open_storage, rungs
 from darkclr_ray.study.session import Session
 from darkclr_ray.study.trial import StudyTrial
 
@@ -70,7 +74,12 @@ class Tuning:
                 ),
             )
             session.begin()
-            tuner.fit()
+            try:
+                tuner.fit()
+            except TuneError as error:
+                raise Broken(f"the search broke off: {str(error).splitlines()[-1]}") from error
+            if searcher.fault is not None:
+                raise Broken(f"a trial's end could not be written: {searcher.fault}") from searcher.fault
         return session.sound()
 
     def conclude(self) -> bool:
@@ -154,11 +163,12 @@ class Tuning:
 
     def _drop_arrays(self) -> None:
         """Free the disk of representations of trials that have ended, but for those that the next ones may share."""
-        best = self.folder.best()
-        keep = {best["stages"]["representation"]} if best is not None else set()
-        kept = self.session.allocation.crews * self.settings.search.step_sizes_per_encoder
-        ended = [trial["stages"].get("representation") for trial in self.folder.endings()]
-        self.folder.store.drop_arrays(of=set(ended), but=keep.union(ended[-kept:]))
+        best, endings = self.folder.best(), self.folder.endings()
+        keep = to_be_followed(endings, self.settings.search.step_sizes_per_encoder)
+        if best is not None:
+            keep.add(best["stages"]["representation"])
+        ended = {trial["stages"].get("representation") for trial in endings}
+        self.folder.store.drop_arrays(of=ended, but=keep)
 
     def _count(self) -> None:
         endings = self.folder.endings()
@@ -171,3 +181,19 @@ class Tuning:
             self.session.metrics.best_trial(
                 best["objective"], {s: e["matched"]["rejection"]["0.2"]["value"] for s, e in signals.items()}
             )
+
+
+def to_be_followed(endings: Sequence[Mapping[str, Any]], shared: int) -> set[str]:
+    """Stages of the encoders that a trial at work or to come may take; see `SharedEncoderSampler`.
+
+    Args:
+        endings: files of the trials that have ended.
+        shared: trials an encoder.
+    """
+
+    def encoder(trial: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(trial["parameters"][name] for name in ENCODER)
+
+    users = Counter(map(encoder, endings))
+    complete = (trial for trial in endings if trial["state"] == "COMPLETE")
+    return {trial["stages"]["representation"] for trial in complete if users[encoder(trial)] < shared}

@@ -21,6 +21,7 @@ from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.randomness import reseed
 from darkclr_ray.training.parallel import weighted_sum
+from darkclr_ray.writable import is_of_disk
 
 CPU = torch.device("cpu")
 ROWS_TOGETHER = 1024
@@ -261,6 +262,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     try:
         module.load_state_dict(load_file(path))
     except (RuntimeError, OSError, SafetensorError) as error:
+        if is_of_disk(error):
+            raise
         words = " ".join(str(error).split())[:300]
         raise ValueError(
             f"{path} does not hold the weights of this {type(module).__name__}: {words}; copy the model again"

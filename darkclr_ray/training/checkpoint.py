@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from darkclr_ray.training.base import Training
+from darkclr_ray.writable import is_of_disk
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.jsonl"
@@ -53,6 +54,8 @@ def resume(folder: Path, training: Training, *, writes: bool) -> None:
                 f"the start"
             ) from None
         except Exception as error:
+            if is_of_disk(error):
+                raise
             raise ValueError(f"{path} cannot be read ({error}); delete it to train again from the start") from error
         if content["key"] != canonical(training.key()):
             raise ValueError(

@@ -56,6 +56,57 @@ def test_a_crew_that_was_lost_gets_its_job_back_until_it_is_hopeless() -> None:
     run(story())
 
 
+def test_no_rank_runs_ahead_of_a_job_that_may_still_be_lost() -> None:
+    async def story() -> None:
+        desk = Desk(attempts=3)
+        for name in "ab":
+            await desk.submit(name, name)
+        for rank in range(2):
+            assert await desk.take(0, None, rank, START, f"worker {rank}") == (0, "a", "a")
+        ahead = asyncio.create_task(desk.take(0, 1, 1, START, "worker 1"))  # rank 1 is through, rank 0 is lost
+        await asyncio.sleep(0)
+        ahead.cancel()
+        for rank in range(2):
+            assert await desk.take(0, None, rank, START + 1, f"worker {rank}") == (0, "a", "a")
+        await desk.finish("a", Outcome("finished"))
+        assert await desk.take(0, 1, 0, START + 1, "worker 0") == (1, "b", "b")
+
+    run(story())
+
+
+def test_an_error_that_ends_workers_again_and_again_is_told() -> None:
+    async def story() -> None:
+        desk = Desk(attempts=2)
+        await desk.submit("a", "A")
+        await desk.submit("b", "B")
+        for start in range(2):
+            await desk.take(0, None, 0, start, "worker")
+            await desk.complain("a", "ValueError: no training jets of the signal 'aachne'")
+        await desk.take(0, None, 0, 2, "worker")
+        outcome = await desk.next("a", 0)
+        assert isinstance(outcome, Outcome)
+        assert outcome.state == "failed"
+        assert "2 times, at last ValueError: no training jets of the signal 'aachne'" in str(outcome.reason)
+
+    run(story())
+
+
+def test_a_crew_that_does_not_start_leaves_nobody_waiting() -> None:
+    async def story() -> None:
+        desk = Desk(attempts=2)
+        assert await desk.unattended() == 0.0
+        await desk.submit("a", "A")
+        assert await desk.unattended() > 0.0
+        await desk.give_up(0, "it has taken nothing")
+        await desk.take(0, None, 0, START, "worker")
+        assert await desk.unattended() == 0.0
+        await desk.give_up(0, "Ray Train's folder is gone")
+        assert await desk.next("a", 0) == Outcome("broken", "Ray Train's folder is gone")
+        assert await desk.broken() == "Ray Train's folder is gone"
+
+    run(story())
+
+
 def test_intermediate_results_come_in_order_and_once() -> None:
     async def story() -> None:
         desk = Desk(attempts=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from ray.exceptions import RayTaskError
+from ray.exceptions import OutOfDiskError, RayTaskError
 
 from darkclr_ray.crews.loop import Place, attempt
 from darkclr_ray.training.base import TrainingDiverged
@@ -42,6 +42,7 @@ def test_a_result_is_handed_on() -> None:
         ),
         (OSError(errno.EROFS, "Read-only file system"), "broken", "Read-only file system"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/shards/a"), "broken", "/shards/a"),
+        (OutOfDiskError("no room for objects"), "broken", "no room for objects"),
         (OSError("something odd"), "failed", "OSError: something odd"),
         (KeyError("bug"), "failed", "KeyError: 'bug'"),
         (ValueError("jets without constituents"), "failed", "jets without constituents"),
@@ -63,6 +64,14 @@ def test_what_one_of_several_runs_into_ends_all_of_them() -> None:
     with pytest.raises(KeyError):
         attempt(raising(KeyError("bug")), None, place(world_size=2))
     assert attempt(raising(TrainingDiverged("nan")), None, place(world_size=2)).state == "failed"
+
+
+def test_a_device_that_computes_no_more_wants_a_new_process() -> None:
+    """The device "meta" stands for a GPU after an error: nothing comes out of it."""
+    lost = Place("trial-0001", 0, 1, torch.device("meta"), desk=None)
+    with pytest.raises(KeyError):
+        attempt(raising(KeyError("an illegal memory access")), None, lost)
+    assert attempt(raising(TrainingDiverged("nan")), None, lost).state == "failed"
 
 
 def test_a_disk_that_one_of_several_misses_is_told_before_all_begin_anew() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from darkclr_ray.store.files import replace_folder
+from darkclr_ray.store.files import read_json, replace_folder
 
 
 def folder(path: Path, content: str) -> Path:
@@ -49,3 +49,14 @@ def test_killed_in_between_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.M
     replace_folder(new, target)
     assert (target / "content").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_fault_of_the_disk_is_not_one_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    path.write_text("{")
+    with pytest.raises(ValueError, match="restore it"):
+        read_json(path)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # reading it at its beginning is an input/output error
+    with pytest.raises(OSError, match="Input/output error"):
+        read_json(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from darkclr_ray.study.search import (
     rungs,
     space,
 )
+from darkclr_ray.study.tuning import to_be_followed
 
 SETTINGS = preset("laptop").updated({"search": {"trials": 12, "step_sizes_per_encoder": 3}})
 
@@ -278,6 +280,55 @@ def test_through_a_real_run_of_tune(tmp_path: Path) -> None:
     assert [trial.state.name for trial in scan.trials] == ["COMPLETE", "COMPLETE", "FAIL", "PRUNED", "PRUNED", "PRUNED"]
     assert [trial.intermediate_values for trial in scan.trials][:2] == [{1: 0.0, 4: 0.0}, {1: -1.0, 4: -1.0}]
     assert [ending.number for ending in scan.endings] == list(range(6))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_an_end_that_cannot_be_written_is_not_lost(tmp_path: Path) -> None:
+    """Tune swallows what a searcher raises, and goes on as if the trial had been heard."""
+    from ray import tune
+
+    class FullDisk(Scan):
+        def on_ending(self, ending: Ending) -> Mapping[str, Any]:
+            if ending.number == 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().on_ending(ending)
+
+    scan = FullDisk(tmp_path)
+
+    def trainable(config: dict[str, Any]) -> None:
+        outcome = {"state": "finished", "reason": None, "objective": 1.0}
+        tune.report({"objective": 1.0, "epoch": 12, "outcome": json.dumps(outcome)})
+
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, {"CPU": 0, "node:__internal_head__": 0.001}),
+        tune_config=tune.TuneConfig(search_alg=scan.searcher, num_samples=4, max_concurrent_trials=1),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), name="tune", verbose=0),
+    )
+    tuner.fit()
+    assert isinstance(scan.searcher.fault, OSError)
+    assert scan.searcher.fault.errno == errno.ENOSPC
+    assert [trial.state.name for trial in scan.trials] == ["COMPLETE", "RUNNING"]  # nothing new was begun
+    again = Scan(tmp_path)
+    assert [trial.number for trial in again.searcher.interrupted] == [1]
+
+
+def test_representations_are_kept_for_those_who_may_follow() -> None:
+    def ending(encoder: str, state: str = "COMPLETE") -> dict[str, Any]:
+        stages = {"representation": encoder} if state == "COMPLETE" else {}
+        return {"state": state, "parameters": {"d_z": 64, "p_drop": encoder, "step_size": 0.1}, "stages": stages}
+
+    full = [ending("full") for _ in range(3)]
+    pruned = [ending(f"pruned {number}", "PRUNED") for number in range(9)]
+    endings = [
+        *full,
+        ending("two users"),
+        *pruned,
+        ending("two users"),
+        ending("failed once"),
+        ending("failed once", "FAIL"),
+    ]
+    assert to_be_followed(endings, 3) == {"two users", "failed once"}
+    assert to_be_followed([*endings, ending("two users")], 3) == {"failed once"}
 
 
 def test_a_journal_is_opened_without_its_lock_and_with_its_backups(tmp_path: Path) -> None:

@@ -137,6 +137,12 @@ def test_another_trainings_folder_is_refused(toy, tmp_path):
         run_training(other, folder=tmp_path)
 
 
+def test_a_disk_that_fails_is_not_blamed_on_the_checkpoint(toy, tmp_path):
+    (tmp_path / CHECKPOINT).symlink_to("/proc/self/mem")  # reading it at its beginning is an input/output error
+    with pytest.raises(OSError, match="Input/output error"):
+        run_training(toy.energy_training(), folder=tmp_path)
+
+
 def test_an_unreadable_checkpoint_is_named(toy, tmp_path):
     (tmp_path / CHECKPOINT).write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match=r"checkpoint\.pt cannot be read"):
