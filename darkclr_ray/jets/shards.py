@@ -48,6 +48,7 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
 
     Raises:
         BrokenShard: these jets could not be opened again.
+        OSError: the file system does not take them.
     """
     fault = jets_fault(jets)
     if fault:
@@ -72,8 +73,10 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
             os.fsync(file.fileno())
         os.chmod(partial, 0o644)
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         Path(partial).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say for which file it has no room
         raise
 
 
