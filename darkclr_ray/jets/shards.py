@@ -101,14 +101,14 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """A shard's file while it is read. Raises BrokenShard if it cannot be read."""
     try:
         if not path.stat().st_size:
-            raise BrokenShard(f"{path}: an empty file of 0 bytes; remove it or generate it again")
+            raise BrokenShard(f"{path}: an empty file of 0 bytes; remove it, then fetch or generate it again")
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
     except PermissionError as error:
         raise BrokenShard(f"{path}: cannot be read ({error.strerror}); ask for permission to read it") from None
     except (*DAMAGE, OSError) as error:
         raise BrokenShard(
-            f"{path}: truncated, or no Parquet file ({in_one_line(error)}); fetch or generate it again"
+            f"{path}: truncated, or no Parquet file ({in_one_line(error)}); remove it, then fetch or generate it again"
         ) from None
 
 
@@ -131,5 +131,6 @@ def metadata_of(path: Path, file: pq.ParquetFile) -> dict[str, Any]:
     except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict) or not are_counts(metadata.get("counts", dict.fromkeys(COUNTED, 0))):
-        raise BrokenShard(f"{path}: its notes (metadata {METADATA_KEY.decode()!r}) are damaged; generate it again")
+        what = f"its notes (metadata {METADATA_KEY.decode()!r}) are damaged"
+        raise BrokenShard(f"{path}: {what}; remove it, then fetch or generate it again")
     return metadata

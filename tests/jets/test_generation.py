@@ -113,6 +113,18 @@ def test_jets_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
         generate(tasks(1, generation=Generation(seed=6, variation=QUICK.variation)), tmp_path, workers=1)
 
 
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_damaged_shard_is_made_again_once_it_is_removed(tmp_path: Path, kept: float) -> None:
+    [path] = generate(tasks(1), tmp_path, workers=1)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(ValueError, match=rf"{path}: .*; remove it, then fetch or generate it again"):
+        generate(tasks(1), tmp_path, workers=1)
+    path.unlink()
+    assert generate(tasks(1), tmp_path, workers=1) == [path]
+    assert path.read_bytes() == whole
+
+
 def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     code = f"""if True:
         from pathlib import Path
