@@ -132,7 +132,9 @@ def generate(
 
     Raises:
         ImportError: Pythia or FastJet is not installed.
-        ValueError: ``out`` holds jets made with other settings, or an unreadable shard.
+        OSError: a shard cannot be written.
+        ValueError: ``out`` holds jets made with other settings, or an unreadable shard; events give no jets; workers
+            are lost.
     """
     _require_generator()
     missing = [task for task in tasks if not _is_there(task, out)]
@@ -299,8 +301,17 @@ def _on_ray(tasks: Sequence[ShardTask], out: Path, workers: int | None, address:
         running = {remote.remote(task, out): task for task in tasks}
         while running:
             (ready,), _ = ray.wait(list(running), num_returns=1)
-            ray.get(ready)
-            yield running.pop(ready)
+            task = running.pop(ready)
+            try:
+                ray.get(ready)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error  # as it would be in this process
+            except ray.exceptions.RayError as error:
+                raise ValueError(
+                    f"{task.path(out)}: its worker was lost again and again ({type(error).__name__}); are the nodes "
+                    f"up, and does their memory suffice? The same command goes on, with fewer --workers, too"
+                ) from error
+            yield task
     finally:
         if started:
             ray.shutdown()

@@ -48,6 +48,7 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
 
     Raises:
         BrokenShard: these jets could not be opened again.
+        OSError: the file system does not take them.
     """
     fault = jets_fault(jets)
     if fault:
@@ -72,8 +73,10 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
             os.fsync(file.fileno())
         os.chmod(partial, 0o644)
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         Path(partial).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say for which file it has no room
         raise
 
 
@@ -98,14 +101,14 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """A shard's file while it is read. Raises BrokenShard if it cannot be read."""
     try:
         if not path.stat().st_size:
-            raise BrokenShard(f"{path}: an empty file of 0 bytes; remove it or generate it again")
+            raise BrokenShard(f"{path}: an empty file of 0 bytes; remove it, then fetch or generate it again")
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
     except PermissionError as error:
         raise BrokenShard(f"{path}: cannot be read ({error.strerror}); ask for permission to read it") from None
     except (*DAMAGE, OSError) as error:
         raise BrokenShard(
-            f"{path}: truncated, or no Parquet file ({in_one_line(error)}); fetch or generate it again"
+            f"{path}: truncated, or no Parquet file ({in_one_line(error)}); remove it, then fetch or generate it again"
         ) from None
 
 
@@ -128,5 +131,6 @@ def metadata_of(path: Path, file: pq.ParquetFile) -> dict[str, Any]:
     except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict) or not are_counts(metadata.get("counts", dict.fromkeys(COUNTED, 0))):
-        raise BrokenShard(f"{path}: its notes (metadata {METADATA_KEY.decode()!r}) are damaged; generate it again")
+        what = f"its notes (metadata {METADATA_KEY.decode()!r}) are damaged"
+        raise BrokenShard(f"{path}: {what}; remove it, then fetch or generate it again")
     return metadata

@@ -13,6 +13,7 @@ import pytest
 for module in ("awkward", "fastjet", "pythia8mc"):
     pytest.importorskip(module)
 
+from darkclr_ray.command_line.program import in_words  # noqa: E402
 from darkclr_ray.jets import generation as module_under_test  # noqa: E402
 from darkclr_ray.jets.clustering import Selection  # noqa: E402
 from darkclr_ray.jets.detector import Detector  # noqa: E402
@@ -112,6 +113,18 @@ def test_jets_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
         generate(tasks(1, generation=Generation(seed=6, variation=QUICK.variation)), tmp_path, workers=1)
 
 
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_damaged_shard_is_made_again_once_it_is_removed(tmp_path: Path, kept: float) -> None:
+    [path] = generate(tasks(1), tmp_path, workers=1)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(ValueError, match=rf"{path}: .*; remove it, then fetch or generate it again"):
+        generate(tasks(1), tmp_path, workers=1)
+    path.unlink()
+    assert generate(tasks(1), tmp_path, workers=1) == [path]
+    assert path.read_bytes() == whole
+
+
 def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     code = f"""if True:
         from pathlib import Path
@@ -140,6 +153,32 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     generate(wanted, tmp_path / "undisturbed", workers=1)
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in finished} == before
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_what_stops_a_shard_on_ray_is_said_as_in_this_process(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "rinv_0.5").write_text("in the way")
+    for workers in (1, None):
+        with pytest.raises(FileExistsError) as refusal:
+            generate(tasks(1), tmp_path, workers=workers)
+        assert refusal.type is FileExistsError
+        assert in_words(refusal.value).startswith(f"{tmp_path / 'test' / 'rinv_0.5'}: file exists;")
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_worker_that_is_lost_again_and_again_is_named(tmp_path: Path) -> None:
+    class Deadly(ShardTask):
+        """A shard that no process survives but the one that plans it."""
+
+        @property
+        def key(self) -> tuple[str | int, ...]:
+            os._exit(1)
+
+    [task] = tasks(1)
+    deadly = Deadly(task.sample, task.split, task.shard, task.jets, task.generation)
+    with pytest.raises(ValueError, match=r"shard-00000\.parquet: its worker was lost again and again \(.*same command"):
+        generate([deadly], tmp_path)
 
 
 @pytest.mark.slow

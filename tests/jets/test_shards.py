@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -247,6 +248,18 @@ def test_jets_that_could_not_be_opened_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(BrokenShard, match="not written: column 'pt': jet 3"):
         write_shard(tmp_path / "test" / "qcd" / "a.parquet", jets, "qcd", {})
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_disk_without_room_says_for_which_file(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as refusal:
+            write_shard(tmp_path / "test" / "shard.parquet", make_jets(0), "qcd", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refusal.value.filename == str(tmp_path / "test" / "shard.parquet")
+    assert list((tmp_path / "test").iterdir()) == []
 
 
 def test_a_writer_killed_before_the_end_leaves_no_shard(tmp_path: Path) -> None:
