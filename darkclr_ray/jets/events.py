@@ -22,6 +22,7 @@ DARK_QUARKS = (4900101, 4900102)
 DARK_MESONS = (4900111, 4900211, 4900113, 4900213)
 SINGLET = 53  # what an invisible dark meson decays to
 NEUTRINOS = (12, 14, 16)
+OUTGOING = 23  # Pythia's status of what leaves the hard process
 OPEN_CHARM, OPEN_BOTTOM = 3.74, 10.56  # 2 m(D), 2 m(B) in GeV
 
 
@@ -43,6 +44,21 @@ class Variation(BaseModel):
 
 
 NOMINAL = Variation()
+
+
+def outgoing_partons(number: Any, status: Any) -> Any:
+    """Which particles (PDG numbers, Pythia's status) jets are matched to: quarks, gluons and dark quarks.
+
+    Leptons, photons and neutrinos leave the hard process too, and no jet is theirs: matched to them, an electron, or
+    whatever lies beside a neutrino, would count as a jet of the signal.
+
+    >>> outgoing_partons(np.array([21, -5, 4900101, 11, 14, 22, 2]), np.array([23, -23, 23, 23, 23, 23, 71])).tolist()
+    [True, True, True, False, False, False, False]
+    """
+    kind = np.abs(number)
+    quark, dark_quark = (kind >= 1) & (kind <= 6), (kind >= 4900101) & (kind <= 4900108)  # Pythia's, of any flavour
+    return (np.abs(status) == OUTGOING) & (quark | (kind == 21) | dark_quark)
+
 
 _PROCESSES = {
     "all": ("gg2gg", "gg2qqbar", "qg2qg", "qq2qq", "qqbar2gg", "qqbar2qqbarNew"),
@@ -173,8 +189,8 @@ class Collisions:
         """The next events, as an awkward record array of length ``events``.
 
         Fields, each jagged, pt and energy in GeV: ``particles`` (visible final ones in |eta| < 5: pt, eta, phi,
-        energy, absolute id, charge), ``partons`` (outgoing partons or dark quarks of the hard process: pt, eta, phi,
-        energy) and ``mesons`` (primary dark mesons: pt, eta, phi, energy, invisible).
+        energy, absolute id, charge), ``partons`` (see `outgoing_partons`: pt, eta, phi, energy) and ``mesons``
+        (primary dark mesons: pt, eta, phi, energy, invisible).
         """
         import awkward as ak
 
@@ -204,7 +220,7 @@ class Collisions:
         invisible = ~decayed | (ids[np.where(decayed, daughter, 0)] == SINGLET)
         mesons = chosen(primary, invisible=invisible)
 
-        partons = chosen(np.flatnonzero(np.abs(status) == 23))
+        partons = chosen(np.flatnonzero(outgoing_partons(number, status)))
         return ak.zip({"particles": particles, "partons": partons, "mesons": mesons}, depth_limit=1)
 
     def record(self, events: int) -> Any:

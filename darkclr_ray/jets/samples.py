@@ -70,7 +70,8 @@ class PythiaProcess(BaseModel):
 
     Attributes:
         name: of the sample's folder.
-        settings: Pythia's lines for the process, such as ``Top:gg2ttbar = on``; jets are matched to what goes out.
+        settings: Pythia's lines for the process, such as ``Top:gg2ttbar = on``; jets are matched to the quarks,
+            gluons and dark quarks that go out, not to leptons.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

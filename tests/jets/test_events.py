@@ -9,7 +9,16 @@ ak = pytest.importorskip("awkward")
 pythia8mc = pytest.importorskip("pythia8mc")
 
 from darkclr_ray.jets.events import DARK_MESONS, Collisions, Variation, pythia_settings  # noqa: E402
-from darkclr_ray.jets.samples import GRID_MASSES, GRID_R_INV, NAMED, SIGNALS, DarkShower, Qcd, grid_point  # noqa: E402
+from darkclr_ray.jets.samples import (  # noqa: E402
+    GRID_MASSES,
+    GRID_R_INV,
+    NAMED,
+    SIGNALS,
+    DarkShower,
+    PythiaProcess,
+    Qcd,
+    grid_point,
+)
 
 
 def one_by_one(sample: Qcd | DarkShower, seed: int, events: int) -> list[dict[str, list[tuple[float, ...]]]]:
@@ -46,6 +55,25 @@ def test_a_batch_holds_what_the_event_record_holds(name: str) -> None:
             assert len(got[field]) == len(rows)
             np.testing.assert_allclose([list(row.values()) for row in got[field]], rows, rtol=1e-6, atol=1e-9)
     assert any(event["mesons"] for event in batch) == (name != "qcd")
+
+
+def test_jets_are_matched_to_no_lepton() -> None:
+    # Pythia's own words for what leaves the hard process: the quarks of t -> b W -> b q qbar, and W -> l nu
+    tops = PythiaProcess(
+        name="tops", settings=("Top:gg2ttbar = on", "PhaseSpace:pTHatMin = 100", "PartonLevel:MPI = off")
+    )
+    pythia = pythia8mc.Pythia("", False)
+    for line in [*pythia_settings(tops), "Random:setSeed = on", "Random:seed = 2"]:
+        pythia.readString(line)
+    pythia.init()
+    leptons = 0
+    for event in Collisions(tops, seed=2).batch(12).partons.to_list():
+        assert pythia.next()
+        outgoing = [p for p in pythia.event if p.statusAbs() == 23]
+        quarks = [(p.pT(), p.eta(), p.phi(), p.e()) for p in outgoing if p.isParton()]
+        np.testing.assert_allclose([list(parton.values()) for parton in event], quarks, rtol=1e-6, atol=1e-9)
+        leptons += sum(p.isLepton() for p in outgoing)
+    assert leptons > 4
 
 
 def test_batches_cut_one_and_the_same_stream() -> None:

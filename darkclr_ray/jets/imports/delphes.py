@@ -1,8 +1,8 @@
 """Delphes trees: energy-flow tracks, photons and neutral hadrons, through our clustering, matching and selection.
 
 The tree's own ``Jet`` branch is not read: its constituents are references, and its radius and cuts are those of the
-card. Objects are massless, in GeV. Partons: ``Particle`` with status 23 (outgoing of the hard process, quarks, gluons
-or dark quarks alike).
+card. Objects are massless, in GeV. Partons: quarks, gluons and dark quarks among ``Particle`` with status 23 (outgoing
+of the hard process).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from darkclr_ray.jets.events import outgoing_partons
 from darkclr_ray.jets.imports.columns import Store, open_store
 from darkclr_ray.jets.imports.events import check_weights, cluster_events, no_partons
 from darkclr_ray.jets.imports.options import ImportOptions
@@ -21,9 +22,8 @@ from darkclr_ray.jets.imports.raw import CannotImport, RawJets, Source, require
 FORMAT = "delphes"
 EVENTS = 500
 OBJECTS = {"EFlowTrack": "PT", "EFlowPhoton": "ET", "EFlowNeutralHadron": "ET"}
-PARTONS = [f"Particle.{name}" for name in ("Status", "Eta", "Phi")]
+PARTONS = [f"Particle.{name}" for name in ("PID", "Status", "Eta", "Phi")]
 WEIGHT = "Event.Weight"
-OUTGOING = 23
 
 
 def looks_like(branches: Collection[str]) -> bool:
@@ -84,4 +84,4 @@ def _partons(batch: Any) -> Any:
     import awkward as ak
 
     particles = ak.zip({"eta": batch["Particle.Eta"], "phi": batch["Particle.Phi"]})
-    return particles[np.abs(batch["Particle.Status"]) == OUTGOING]
+    return particles[outgoing_partons(batch["Particle.PID"], batch["Particle.Status"])]

@@ -60,6 +60,6 @@ def check_weights(path: Path, weights: Floats, first: float | None) -> float | N
 def no_partons(path: Path) -> CannotImport:
     """What to say where no event of the first stretch has a parton of the hard process."""
     return CannotImport(
-        f"{path}: no outgoing partons of the hard process (status 23, as Pythia 8 writes it) to match jets to; "
-        "say --match none to keep unmatched jets"
+        f"{path}: no outgoing partons of the hard process (quarks, gluons or dark quarks of status 23, as Pythia 8 "
+        "writes it) to match jets to; say --match none to keep unmatched jets"
     )

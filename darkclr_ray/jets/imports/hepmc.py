@@ -1,8 +1,8 @@
 """HepMC 3 and 2 event records (text, plain or gzip): visible final particles, through our detector and clustering.
 
-Momenta in the unit that the record states. Partons to match: status 23 (outgoing of the hard process, as Pythia 8
-writes it). Charges are those of Pythia's particle table; neutrinos, dark matter (51-60), the lightest neutralino and
-hidden-valley particles are invisible.
+Momenta in the unit that the record states. Partons to match: quarks, gluons and dark quarks of status 23 (outgoing of
+the hard process, as Pythia 8 writes it). Charges are those of Pythia's particle table; neutrinos, dark matter (51-60),
+the lightest neutralino and hidden-valley particles are invisible.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.jets.detector import energy_flow
+from darkclr_ray.jets.events import outgoing_partons
 from darkclr_ray.jets.imports import text
 from darkclr_ray.jets.imports.events import check_weights, cluster_events, no_partons
 from darkclr_ray.jets.imports.momenta import polar
@@ -25,7 +26,7 @@ from darkclr_ray.randomness import opaque_id
 FORMAT = "hepmc"
 EVENTS = 250
 END = b"END_EVENT_LISTING"
-FINAL, OUTGOING = 1, 23
+FINAL = 1
 
 
 class Record(NamedTuple):
@@ -70,9 +71,9 @@ def _stream(path: Path, total: int, options: ImportOptions, fingerprint: str) ->
         kind = np.abs(record.pid)
         everything = ak.zip({**columns, "energy": record.momenta[:, 3], "id": kind, "charge": charges(kind)})
         everything = ak.unflatten(everything, record.sizes)
-        status = ak.unflatten(record.status, record.sizes)
+        status, pid = (ak.unflatten(column, record.sizes) for column in (record.status, record.pid))
         seen = (status == FINAL) & ak.unflatten(visible(kind), record.sizes) & (everything.pt > 0)
-        partons = everything[np.abs(status) == OUTGOING] if options.match == "partons" else None
+        partons = everything[outgoing_partons(pid, status)] if options.match == "partons" else None
         if first == 0 and partons is not None and not ak.any(ak.num(partons)):
             raise no_partons(path)
         objects = energy_flow(everything[seen], options.detector, random)

@@ -118,6 +118,15 @@ def test_unmatched_jets_are_dropped(far_apart, run: Callable, tmp_path: Path) ->
     assert summary.dropped == {"no parton within 0.8": 1}
 
 
+@pytest.mark.parametrize(("pid", "kept"), [(-5, 40), (4900102, 40), (11, 39), (-14, 39), (15, 39), (22, 39)])
+def test_no_jet_belongs_to_a_lepton(far_apart, run: Callable, tmp_path: Path, pid: int, kept: int) -> None:
+    arrays = tree(far_apart)
+    number = ak.to_numpy(arrays["Particle"]["PID"]).copy()
+    number[3, 1] = pid  # along the first jet of event 3
+    arrays["Particle"] = ak.with_field(arrays["Particle"], ak.from_regular(ak.Array(number)), "PID")
+    assert len(run(write(tmp_path / "a.root", arrays))[0]) == kept
+
+
 def test_events_without_jets(far_apart, run: Callable, tmp_path: Path) -> None:
     with pytest.raises(CannotImport, match="no jet kept: there are none"):
         run(write(tmp_path / "a.root", tree(far_apart)), selection={"pt_min": 5000, "pt_max": 6000})
@@ -127,7 +136,7 @@ def test_without_partons(far_apart, run: Callable, tmp_path: Path) -> None:
     arrays = tree(far_apart)
     del arrays["Particle"]
     path = write(tmp_path / "a.root", arrays)
-    with pytest.raises(CannotImport, match=r"lacks Particle.Status.*say --match none"):
+    with pytest.raises(CannotImport, match=r"lacks Particle.PID, Particle.Status.*say --match none"):
         run(path)
     assert len(run(path, match="none")[0]) == 40
 

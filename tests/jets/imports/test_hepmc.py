@@ -18,7 +18,7 @@ from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.samples import Qcd
 
 PARTONS = ((220.0, 0.3, 1.0), (220.0, -0.9, 1.0 - np.pi))
-PION, NEUTRINO, GLUON = 211, 12, 21
+PION, NEUTRINO, ELECTRON, GLUON = 211, 12, 11, 21
 
 
 def momentum(pt: float, eta: float, phi: float, mass: float, scale: float) -> pyhepmc.FourVector:
@@ -26,8 +26,10 @@ def momentum(pt: float, eta: float, phi: float, mass: float, scale: float) -> py
     return pyhepmc.FourVector(*(scale * np.array([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), energy])))
 
 
-def record(number: int, unit: str = "GeV", status: int = 23, weight: float = 1.0) -> pyhepmc.GenEvent:
-    """Two partons, 15 pions of about 14 GeV close to each, and a hard neutrino between."""
+def record(
+    number: int, unit: str = "GeV", status: int = 23, weight: float = 1.0, kinds: tuple[int, int] = (GLUON, GLUON)
+) -> pyhepmc.GenEvent:
+    """Two partons of some kinds, 15 pions of about 14 GeV close to each, and a hard neutrino between."""
     random = np.random.default_rng(number)
     scale = 1000.0 if unit == "MeV" else 1.0
     event = pyhepmc.GenEvent(getattr(pyhepmc.Units, unit.upper()), pyhepmc.Units.MM)
@@ -35,8 +37,8 @@ def record(number: int, unit: str = "GeV", status: int = 23, weight: float = 1.0
     event.weights = [weight]
     vertex = pyhepmc.GenVertex()
     vertex.add_particle_in(pyhepmc.GenParticle(momentum(1.0, 0.0, 0.0, 0.0, scale), 2212, 4))
-    for parton in PARTONS:
-        vertex.add_particle_out(pyhepmc.GenParticle(momentum(*parton, 0.0, scale), GLUON, status))
+    for parton, kind in zip(PARTONS, kinds, strict=True):
+        vertex.add_particle_out(pyhepmc.GenParticle(momentum(*parton, 0.0, scale), kind, status))
         for i in range(15):
             eta, phi = random.normal(parton[1:], 0.05)
             pt = 14.7 - 0.1 * i
@@ -95,6 +97,15 @@ def test_compressed_and_cut_into_other_stretches(
     compressed = tmp_path / "a.hepmc"
     compressed.write_bytes(gzip.compress(path.read_bytes()))
     assert_same_jets(run(compressed, sample="compressed", detector=PERFECT)[0], whole)
+
+
+@pytest.mark.parametrize("lepton", [ELECTRON, -NEUTRINO])
+def test_no_jet_belongs_to_a_lepton(lepton: int, run: Callable, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", kinds=(lepton, -4900101))
+    jets, summary = run(path, detector=PERFECT)
+    assert len(jets) == 12
+    np.testing.assert_allclose(jets.kinematics[:, 1], PARTONS[1][1], atol=0.1)
+    assert summary.dropped == {"no parton within 0.8": 12}
 
 
 def test_no_partons_weights_and_damage(run: Callable, tmp_path: Path) -> None:

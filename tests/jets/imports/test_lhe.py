@@ -19,6 +19,8 @@ DARK = {
     "colours": ((501, 0), (0, 501), (0, 0), (0, 0)),
 }
 
+ELECTRONS = {"incoming": (2, -2), "outgoing": (11, -11), "colours": ((501, 0), (0, 501), (0, 0), (0, 0))}
+
 
 def event(number: int, kind: dict, weight: float = 1.0) -> str:
     random = np.random.default_rng(number)
@@ -62,6 +64,13 @@ def test_gluons_are_showered_into_jets(run: Callable, tmp_path: Path) -> None:
     phis = np.array([np.arctan2(py, px) for px, py in directions])
     nearest = np.abs(wrap(jets.kinematics[:, 2, None] - phis)).min(axis=1)
     assert np.median(nearest) < 0.3
+
+
+def test_no_jet_belongs_to_an_electron(run: Callable, tmp_path: Path) -> None:
+    path = write(tmp_path / "events.lhe", kind=ELECTRONS)
+    with pytest.raises(CannotImport, match=r"no jet kept.*no parton within 0\.8"):
+        run(path)
+    assert len(run(path, match="none")[0]) >= 8
 
 
 def test_compressed_file_and_seed(tmp_path: Path, quiet: Console) -> None:
