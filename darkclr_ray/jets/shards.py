@@ -23,6 +23,7 @@ from darkclr_ray.jets.counts import COUNTED, are_counts
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.schema import CONSTITUENTS, KINEMATICS, SCHEMA, to_jets, to_table
 from darkclr_ray.jets.validity import jets_fault
+from darkclr_ray.writable import is_of_disk
 
 SPLITS = ("train", "validation", "test")
 METADATA_KEY = b"darkclr_ray"
@@ -107,6 +108,8 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
     except PermissionError as error:
         raise BrokenShard(f"{path}: cannot be read ({error.strerror}); ask for permission to read it") from None
     except (*DAMAGE, OSError) as error:
+        if is_of_disk(error):
+            raise
         raise BrokenShard(
             f"{path}: truncated, or no Parquet file ({in_one_line(error)}); remove it, then fetch or generate it again"
         ) from None

@@ -1,5 +1,6 @@
 """Shards on disk: what is written comes back, any tool can read it, and everything broken is named."""
 
+import errno
 import json
 import os
 import resource
@@ -16,7 +17,7 @@ import pytest
 
 from darkclr_ray.jets.folder import open_jets
 from darkclr_ray.jets.packed import Jets, vector_pt
-from darkclr_ray.jets.shards import METADATA_KEY, SPLITS, BrokenShard, read_chunks, read_metadata, write_shard
+from darkclr_ray.jets.shards import METADATA_KEY, SPLITS, BrokenShard, opened, read_chunks, read_metadata, write_shard
 from darkclr_ray.testing import toy_jets
 
 
@@ -284,3 +285,12 @@ def test_the_writer_s_notes_travel_with_the_file(folder: Path) -> None:
     assert read_metadata(path) == {"name": "qcd", "shard": 1, "seed": 1}
     assert json.loads(pq.read_schema(path).metadata[METADATA_KEY]) == read_metadata(path)
     assert os.stat(path).st_mode & 0o777 == 0o644
+
+
+def test_a_fault_of_the_disk_is_not_one_of_the_shard(tmp_path: Path) -> None:
+    shard = tmp_path / "shard-00000.parquet"
+    write_shard(shard, make_jets(1), "qcd", {})
+    with pytest.raises(OSError, match="Input/output error"), opened(shard):
+        raise OSError(errno.EIO, "Input/output error")
+    with pytest.raises(BrokenShard, match="truncated"), opened(shard):
+        raise OSError("Corrupt snappy compressed data")
