@@ -190,8 +190,8 @@ def summary(study: Comparison) -> list[Markup]:
         "<strong>Two errors.</strong> The interval of a number is that of the <em>test sample</em>: {:.0%} of a "
         "bootstrap over events, in which threshold and weights are derived anew; “&gt;” marks a lower bound (95%). The "
         "exact binomial interval, in the CSV, takes the threshold as given, although it comes from the signal: it "
-        "covers only about 55% where it claims 68%. “±” is the <em>spread over networks</em>: the standard deviation "
-        "over seeds, as the paper quotes it. Means are over networks, which share the test jets. “Ahead” and “behind” "
-        "are said of paired comparisons on the same jets only, with their confidence."
+        "covers less than it claims, the less the smaller the rejection. “±” is the <em>spread over networks</em>: the "
+        "standard deviation over seeds, as the paper quotes it. Means are over networks, which share the test jets. "
+        "“Ahead” and “behind” are said of paired comparisons on the same jets only, with their confidence."
     ).format(float(first.get("level", 0.68)))
     return [told, thresholds, errors]

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
+from darkclr_ray.evaluation.intervals import clopper_pearson
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, ensembles, theme
 from darkclr_ray.reports.entrants import is_grid, read
@@ -91,7 +93,19 @@ def test_page_says_what_was_trained_on_what_and_where_thresholds_come_from(text)
     assert "10,000 QCD and 3,000 Aachen jets with labels" in said
     assert "Epochs: that of the lowest training loss. Settings: those of the preset." in said
     assert "test signal itself" in said
-    assert "only about 55%" in said
+    assert "covers less than it claims, the less the smaller the rejection" in said
+
+
+def test_exact_interval_covers_less_than_it_claims_the_less_the_smaller_the_rejection():
+    """What the page says of it, by toys: normal scores, the cut that keeps a fifth of 1,500 signal jets."""
+    random, covered = np.random.default_rng(1), []
+    for separation in (0.4, 1.6):  # rejections of 9 and 140
+        rejection = 1 / norm.sf(norm.isf(0.2) + separation)
+        cuts = norm.isf(random.beta(300, 1201, size=1000)) + separation  # order statistics of the signal
+        intervals = [clopper_pearson(survivors, 6000) for survivors in random.binomial(6000, norm.sf(cuts))]
+        covered.append(np.mean([low < 1 / rejection < high for low, high in intervals]))
+    assert covered[0] < covered[1] - 0.1
+    assert covered[1] < 0.68
 
 
 def test_a_detector_with_labels_is_never_the_champion(comparison_folder):
