@@ -216,7 +216,7 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
         "of the <em>test signal itself</em>: the paper’s convention. A search that does not know its signal could not "
         "set it. Chance is a rejection of 1/{}. Jet {} alone separates these signals from QCD, so every number has a "
         "twin in which background is weighted to the signal’s spectrum of jet {} (“matched”). Intervals hold {:.0%}; "
-        "“&gt;” marks a lower bound (95%) where less than one background jet survives. They cover the test sample, "
-        "not another training with other seeds."
+        "“&gt;” marks a lower bound (95%) where less than one background jet of average weight survives. They cover "
+        "the test sample, not another training with other seeds."
     ).format(EPS_S, EPS_S, P_T, P_T, level)
     return [trained, chosen, thresholds]

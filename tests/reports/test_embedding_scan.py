@@ -1,6 +1,7 @@
 """The page of a small study: its numbers against the study's files, what it says, what it refuses."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from darkclr_ray.evaluation.matching import PtBins
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, words
 from darkclr_ray.reports.trials import read
@@ -65,6 +67,27 @@ def test_rejection_of_multiplicity_agrees_with_counting_jets(study_folder, repor
         signal = np.sort(scored.multiplicity[scored.of(row["signal"])])
         cut = signal[int(float(row["eps_s"]) * len(signal)) - 1]
         assert np.mean(background < cut) <= 1 / float(row["rejection"]) <= np.mean(background <= cut)
+
+
+ENDS = "A curve ends where less than one background jet of average weight survives."
+
+
+def test_a_curve_ends_where_its_caption_says(study_folder, report, text, comparison):
+    """Survivors counted by hand. Of weighted background a few may survive where the curve has ended already."""
+    assert ENDS in str(text)
+    assert ENDS in str(Text(comparison.read_text(encoding="utf-8")))
+    scored, few = read(study_folder).scored("test"), 0
+    scores, background = scored.scores["s_NAE"], scored.of("qcd")
+    for row in rows(report, "roc"):
+        signal = scored.of(row["signal"])
+        cut = np.sort(scores[signal])[-math.ceil(float(row["eps_s"]) * len(signal))]
+        weights = np.ones(len(background))
+        if row["weighting"] == "matched":
+            weights = PtBins.of(scored.pt[background], scored.pt[signal]).weights()
+        above = scores[background] >= cut
+        assert (row["rejection"] == "") == (weights[above].sum() < 0.999 * weights.mean())
+        few += row["rejection"] == "" and above.any()
+    assert few > 0
 
 
 def test_scores_stand_with_their_jets(study_folder):

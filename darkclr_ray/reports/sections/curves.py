@@ -38,8 +38,8 @@ def section(study: Scan, scored: ScoredJets, eps_s: float) -> Section:
             ]
     caption = Markup(
         "ROC curves of the best trial’s {} (the paper’s Fig. 4, right). Bands: 68% of a bootstrap over events, "
-        "thresholds and weights derived anew each time. A curve ends where no background survives. Dotted: chance; "
-        "vertical line: {} = {:g}. {}"
+        "thresholds and weights derived anew each time. A curve ends where less than one background jet of average "
+        "weight survives. Dotted: chance; vertical line: {} = {:g}. {}"
     ).format(detector_label(study.score), EPS_S, eps_s, words.trained_and_selected(study))
     figure = Figure("roc", roc.roc_curves(panels, eps_s=eps_s), caption, data)
     return Section("roc", "ROC curves of the best trial", [figure])

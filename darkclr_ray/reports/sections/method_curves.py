@@ -60,8 +60,8 @@ def _methods(
         return None
     caption = Markup(
         "ROC curves on {}, first network of each detector (the paper’s Fig. 3). Bands: 68% of a bootstrap over events, "
-        "thresholds and weights derived anew each time. A curve ends where no background survives. Dotted: chance; "
-        "vertical line: {} = {:g}. {}"
+        "thresholds and weights derived anew each time. A curve ends where less than one background jet of average "
+        "weight survives. Dotted: chance; vertical line: {} = {:g}. {}"
     ).format(study.label(study.lead), EPS_S, eps_s, ending(study, shown))
     return Figure("roc_methods", roc.roc_curves(panels, eps_s=eps_s), caption, data)
 
