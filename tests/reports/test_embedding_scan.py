@@ -12,7 +12,9 @@ import pytest
 from darkclr_ray.evaluation.matching import PtBins
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, words
+from darkclr_ray.reports.sections import provenance
 from darkclr_ray.reports.trials import read
+from darkclr_ray.settings import StudySettings
 
 from .make_study import SHIFTS, make_study
 from .pages import Text, rows
@@ -155,6 +157,19 @@ def test_settings_that_differ_from_the_papers_are_listed(report):
     differing = {row["setting"]: (row["here"], row["paper"]) for row in rows(report, "settings")}
     assert differing["inputs.pt"] == ("fraction", "gev")
     assert "contrastive.temperature" not in differing
+
+
+def test_defaults_that_are_not_the_papers_are_always_said(study_folder, text):
+    """Three of the autoencoder: a study of the defaults lists them beside the paper's values, and nothing else."""
+    assert "The defaults are the paper’s too, except three of the autoencoder" in str(text)
+    defaults = StudySettings().model_dump(mode="json")
+    table = provenance.differing_settings(replace(read(study_folder), settings=defaults))
+    listed = {row["setting"]: (row["here"], row["paper"]) for row in table.rows}
+    assert listed == {
+        "nae.scale": ("global", "none"),
+        "nae.energy_penalty": ("1", "0"),
+        "nae.views_p_drop": ("0.3, 0.5, 0.7", "none"),
+    }
 
 
 def test_building_again_gives_the_same_page(study_folder, report):
