@@ -2,17 +2,19 @@
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 
 from darkclr_ray.evaluation.intervals import clopper_pearson
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, ensembles, theme
 from darkclr_ray.reports.entrants import is_grid, read
+from darkclr_ray.reports.sections import spread
 
 from .make_comparison import GRID, METHODS, SEEDS, make_comparison
 from .make_study import SHIFTS
@@ -106,6 +108,27 @@ def test_exact_interval_covers_less_than_it_claims_the_less_the_smaller_the_reje
         covered.append(np.mean([low < 1 / rejection < high for low, high in intervals]))
     assert covered[0] < covered[1] - 0.1
     assert covered[1] < 0.68
+
+
+def test_components_of_variance_stand_with_their_degrees_of_freedom(comparison_folder, comparison, text):
+    """Of 3 encoders, 2 autoencoders on each and 4 parts of the test sample; older studies may not have kept them."""
+    words = [row["row"] for row in rows(comparison, "variance")]
+    assert [re.search(r", (\d+ degrees?) of freedom", one)[1] for one in words] == [
+        "2 degrees",
+        "3 degrees",
+        "3 degrees",
+        "15 degrees",
+    ]
+    for freedom, low, high in ((1, 0.7, 5), (3, 0.8, 1.9)):
+        interval = [math.sqrt(freedom / chi2.isf(tail, freedom)) for tail in (0.1587, 0.8413)]
+        assert interval == pytest.approx([low, high], abs=0.05)
+        assert f"from {low} to {high} times" in str(text)
+    study = read(comparison_folder)
+    for sides in study.result("variance")["s_NAE"].values():
+        for components in sides.values():
+            components.pop("degrees_of_freedom", None)
+    [section] = spread.section(study)
+    assert "of freedom" not in str(section.blocks[0].rows)
 
 
 def test_a_detector_with_labels_is_never_the_champion(comparison_folder):
