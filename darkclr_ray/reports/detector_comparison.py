@@ -10,7 +10,7 @@ from darkclr_ray.reports import comparison_words, ensembles
 from darkclr_ray.reports.comparison import PAPER, WEIGHTINGS
 from darkclr_ray.reports.entrants import Comparison, read
 from darkclr_ray.reports.figures.curves import Curve, against, rejection
-from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, signal_axes
+from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, decay_rules, signal_axes
 from darkclr_ray.reports.page import Figure, Page, Section, write
 from darkclr_ray.reports.sections import (
     augmentations,
@@ -103,8 +103,8 @@ def key_figure(study: Comparison) -> Figure:
     caption = Markup(
         "Background rejection at {} = {:g} as the dark sector changes: raw as in the paper, and with background "
         "weighted to the signal’s jet {}. Light bands: 68% of a bootstrap of the test sample; dark bands: standard "
-        "deviation over networks; dotted: chance. The Aachen point (0.75, 4 GeV) stands in both kinds of panels. {}"
-    ).format(EPS_S, EPS, P_T, comparison_words.ending(study, shown))
+        "deviation over networks; dotted: chance. The Aachen point (0.75, 4 GeV) stands in both kinds of panels.{} {}"
+    ).format(EPS_S, EPS, P_T, decay_rules(samples), comparison_words.ending(study, shown))
     figure = against(signal_axes(samples), [(rejection(EPS), panels)], bands=True)
     return Figure("rejection", figure, caption, ensembles.as_rows(study, shown, (EPS,)))
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from darkclr_ray.reports import comparison, words
 from darkclr_ray.reports.comparison import PAPER, WEIGHTINGS, Evaluations
 from darkclr_ray.reports.figures.curves import Curve, against, rejection
-from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, signal_axes
+from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, decay_rules, signal_axes
 from darkclr_ray.reports.page import Figure, Page, Section, write
 from darkclr_ray.reports.sections import augmentations, curves, provenance, scan, signals, summary, training
 from darkclr_ray.reports.trials import Scan, read
@@ -86,7 +86,7 @@ def key_figure(study: Scan, found: Evaluations) -> Figure:
     caption = Markup(
         "Background rejection at {} = {:g} as the dark sector changes, left as it is and right with background "
         "weighted to the signal’s jet {}. The paper’s numbers are from its own jets; dotted: chance. The Aachen point "
-        "(r<sub>inv</sub> = 0.75, 4 GeV) stands in both kinds of panels. {}"
-    ).format(EPS_S, EPS, P_T, words.trained_and_selected(study))
+        "(r<sub>inv</sub> = 0.75, 4 GeV) stands in both kinds of panels.{} {}"
+    ).format(EPS_S, EPS, P_T, decay_rules(study.samples), words.trained_and_selected(study))
     figure = against(signal_axes(study.samples), [(rejection(EPS), panels)])
     return Figure("rejection", figure, caption)

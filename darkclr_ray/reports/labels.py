@@ -113,3 +113,20 @@ def signal_axes(samples: Mapping[str, Mapping[str, Any]]) -> list[Axis]:
         names = {name: signal_label(name, samples[name]) for name in left}
         axes.append(Axis(Markup("signal"), {name: float(at) for at, name in enumerate(left)}, names=names))
     return axes
+
+
+def decay_rules(samples: Mapping[str, Mapping[str, Any]]) -> Markup:
+    """What a line along r_inv hides, for captions: at the benchmark only the neutral rho decays, elsewhere any meson
+    may. Empty where the line joins signals of one rule, or none was recorded.
+
+    >>> decay_rules({"rinv_0.2": {"r_inv": 0.2, "pion_mass": 4, "decays": "all_mesons"}})
+    Markup('')
+    """
+    axes = [axis for axis in signal_axes(samples) if axis.title == R_INV]
+    rules = {samples[name].get("decays") for axis in axes for name in axis.positions}
+    if not {"neutral_rho", "all_mesons"} <= rules:
+        return Markup("")
+    return Markup(
+        " Along {0} lines join two rules of decay: at Aachen only the neutral rho decays, and always; at the other "
+        "points every meson does, with probability 1 − {0}."
+    ).format(R_INV)

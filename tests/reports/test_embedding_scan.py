@@ -12,6 +12,7 @@ import pytest
 from darkclr_ray.evaluation.matching import PtBins
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, words
+from darkclr_ray.reports.labels import decay_rules
 from darkclr_ray.reports.sections import provenance
 from darkclr_ray.reports.trials import read
 from darkclr_ray.settings import StudySettings
@@ -69,6 +70,17 @@ def test_rejection_of_multiplicity_agrees_with_counting_jets(study_folder, repor
         signal = np.sort(scored.multiplicity[scored.of(row["signal"])])
         cut = signal[int(float(row["eps_s"]) * len(signal)) - 1]
         assert np.mean(background < cut) <= 1 / float(row["rejection"]) <= np.mean(background <= cut)
+
+
+def test_two_rules_of_decay_on_one_line_are_said(study_folder, text, comparison):
+    """The rules are those of the samples themselves; of signals that share one there is nothing to say."""
+    said = "at Aachen only the neutral rho decays, and always"
+    assert said in str(text)
+    assert said in str(Text(comparison.read_text(encoding="utf-8")))
+    samples = read(study_folder).samples
+    assert decay_rules({name: {**facts, "decays": "all_mesons"} for name, facts in samples.items()}) == ""
+    assert decay_rules({name: samples[name] for name in ("aachen", "mass_10", "mass_20")}) == ""
+    assert decay_rules({name: {} for name in samples}) == ""
 
 
 ENDS = "A curve ends where less than one background jet of average weight survives."
