@@ -101,12 +101,16 @@ def headline(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> Markup
         _with_networks(rejection(lead), lead.deviation),
         study.label(study.lead),
     )
-    others = sorted(found[name, "matched"].rejection for name in study.main_signals if name != study.lead)
-    if others:
-        text += Markup(" and of {} on the other signals").format(range_words(others))
+    elsewhere = sorted(found[name, "matched"].rejection for name in study.main_signals if name != study.lead)
+    if elsewhere:
+        text += Markup(" and of {} on the other signals").format(range_words(elsewhere))
     text += Markup(" at {} = {:g} (chance: {:g}). ").format(EPS_S, eps_s, 1 / eps_s)
     mine = [ratio for ratio in ratios if ratio.numerator == champion.detector and ratio.signal in study.main_signals]
-    return text + sure_verdict([_standing(study, mine, other) for other in _others(mine)]) + _papers_score(study, eps_s)
+    others = _others(mine)
+    compared = [champion, *(study.methods[name] for name in others if name in study.methods)]
+    several = any(len(one.entrants) > 1 for one in compared)
+    verdict = sure_verdict([_standing(study, mine, other) for other in others], several=several)
+    return text + verdict + _papers_score(study, eps_s)
 
 
 def _with_networks(value: Value, deviation: float | None) -> Markup:
@@ -192,6 +196,7 @@ def summary(study: Comparison) -> list[Markup]:
         "exact binomial interval, in the CSV, takes the threshold as given, although it comes from the signal: it "
         "covers less than it claims, the less the smaller the rejection. “±” is the <em>spread over networks</em>: the "
         "standard deviation over seeds, as the paper quotes it. Means are over networks, which share the test jets. "
-        "“Ahead” and “behind” are said of paired comparisons on the same jets only, with their confidence."
+        "“Ahead” and “behind” are said of paired comparisons on the same jets only, of the first network of each, "
+        "where the 95% interval of the ratio leaves out 1."
     ).format(float(first.get("level", 0.68)))
     return [told, thresholds, errors]

@@ -14,8 +14,9 @@ from darkclr_ray.reports.record import Study
 from darkclr_ray.reports.trials import Scan, Trial
 from darkclr_ray.reports.values import Value
 
-SURE = 0.95
-"""Confidence from which one detector is said to be better than another."""
+SURE = 0.975
+"""Confidence from which one detector is said to be better than another: where the two-sided 95% interval of the ratio,
+which stands in the table, leaves out 1."""
 
 _OBJECTIVES = {
     "matched": Markup("the mean logarithm over all signals of the {}-matched rejection at {} = 0.2").format(P_T, EPS_S),
@@ -137,7 +138,7 @@ def range_words(numbers: Sequence[float]) -> str:
 
 def standing(ratios: Sequence[Ratio], other: str, signals: Sequence[str] | None = None, suffix: str = "") -> Markup:
     """On how many signals (all or some) the first detector of these pT-matched ratios is ahead of and behind ``other``
-    with at least 95% confidence; empty where they were not compared."""
+    with a confidence of 95% (two-sided); empty where they were not compared."""
     sure = [
         ratio.confidence
         for ratio in ratios
@@ -150,13 +151,16 @@ def standing(ratios: Sequence[Ratio], other: str, signals: Sequence[str] | None 
     return text + (Markup(" (behind on {})").format(behind) if behind else "")
 
 
-def sure_verdict(standings: Sequence[Markup]) -> Markup:
-    """The sentence of some standings; empty where there is none."""
+def sure_verdict(standings: Sequence[Markup], *, several: bool = False) -> Markup:
+    """The sentence of some standings, with ``several`` networks of a detector that of the first of each; empty where
+    there is none."""
     said = [one for one in standings if one]
     if not said:
         return Markup("")
     ending = Markup(", and ").join([Markup(", ").join(said[:-1]), said[-1]] if len(said) > 1 else said)
-    return Markup("With 95% confidence, on the same jets, it is {}.").format(ending)
+    return Markup("With 95% confidence, on the same jets{}, it is {}.").format(
+        " and with the first network of each" if several else "", ending
+    )
 
 
 def detector_words(name: str) -> Markup:

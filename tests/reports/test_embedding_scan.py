@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from darkclr_ray.evaluation.matching import PtBins
+from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, words
+from darkclr_ray.reports.comparison import Ratio
 from darkclr_ray.reports.labels import decay_rules
 from darkclr_ray.reports.sections import provenance
 from darkclr_ray.reports.trials import read
+from darkclr_ray.reports.values import Value
 from darkclr_ray.settings import StudySettings
 
 from .make_study import SHIFTS, make_study
@@ -70,6 +73,20 @@ def test_rejection_of_multiplicity_agrees_with_counting_jets(study_folder, repor
         signal = np.sort(scored.multiplicity[scored.of(row["signal"])])
         cut = signal[int(float(row["eps_s"]) * len(signal)) - 1]
         assert np.mean(background < cut) <= 1 / float(row["rejection"]) <= np.mean(background <= cut)
+
+
+def test_ahead_is_said_where_the_interval_beside_it_leaves_out_1():
+    """Two scores of the same power or not: the sentence counts what the table's two-sided 95% intervals show."""
+    random, ratios, jets = np.random.default_rng(2), [], 400
+    pt, event = np.full(jets, 200.0), np.arange(jets)
+    for power in np.repeat([0.5, 0.8, 1.0, 1.25, 1.6], 12):
+        parts = [random.normal(mean, size=jets) for mean in (0.0, power, 0.0, 1.0)]
+        found = paired_ratio(*parts, pt, pt, event, event, seed=1, replicas=200).matched
+        ratios.append(Ratio("a", "b", "s", "matched", Value(found.ratio, found.low, found.high), found.confidence))
+    ahead = sum(ratio.value.low > 1 for ratio in ratios)
+    behind = sum(ratio.value.high < 1 for ratio in ratios)
+    assert ahead < sum(ratio.confidence >= 0.95 for ratio in ratios)  # intervals that a one-sided word would contradict
+    assert words.standing(ratios, "b") == f"ahead of b on {ahead} of {len(ratios)} signals (behind on {behind})"
 
 
 def test_two_rules_of_decay_on_one_line_are_said(study_folder, text, comparison):
