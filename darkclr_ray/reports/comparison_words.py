@@ -93,9 +93,7 @@ def headline(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> Markup
         return linear_headline(study)
     found = entries(champion, eps_s, study.main_signals)
     lead = found[study.lead, "matched"]
-    text = Markup(
-        "Without labels, and chosen without signals, {} reaches a {}-matched background rejection of {} on {}"
-    ).format(
+    text = Markup("Without labels, {} reaches a {}-matched background rejection of {} on {}").format(
         detector_words(champion.detector) if champion.detector != "s_NAE" else champion.label,
         P_T,
         _with_networks(rejection(lead), lead.deviation),
@@ -104,7 +102,9 @@ def headline(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> Markup
     elsewhere = sorted(found[name, "matched"].rejection for name in study.main_signals if name != study.lead)
     if elsewhere:
         text += Markup(" and of {} on the other signals").format(range_words(elsewhere))
-    text += Markup(" at {} = {:g} (chance: {:g}). ").format(EPS_S, eps_s, 1 / eps_s)
+    text += Markup(" at {} = {:g} (chance: {:g}); the choice among detectors was made without signals. ").format(
+        EPS_S, eps_s, 1 / eps_s
+    )
     mine = [ratio for ratio in ratios if ratio.numerator == champion.detector and ratio.signal in study.main_signals]
     others = _others(mine)
     compared = [champion, *(study.methods[name] for name in others if name in study.methods)]

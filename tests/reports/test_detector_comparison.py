@@ -85,6 +85,8 @@ def test_headline_states_the_outcome_in_numbers(comparison_folder, text):
     assert study.champion.detector == "views_classifier"
     pairs = [pair for pair in study.result("pairs") if pair["b"] == "supervised" and pair["signal"] != "aachen"]
     ahead = sum(pair["matched"]["low"] > 1 for pair in pairs)
+    assert "Without labels, the views’ classifier reaches" in str(text)
+    assert "; the choice among detectors was made without signals" in str(text)
     assert "With 95% confidence, on the same jets and with the first network of each, it is ahead of" in str(text)
     assert f"ahead of the supervised classifier on {ahead} of 4 signals that it was not trained on" in str(text)
     assert "where the paper has 58, 35, 28, 65, 33" in str(text)
