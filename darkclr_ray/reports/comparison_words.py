@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from darkclr_ray.reports.comparison import PAPER, Ratio
-from darkclr_ray.reports.ensembles import entries, rejection
+from darkclr_ray.reports.ensembles import entries, rejection, rivals
 from darkclr_ray.reports.entrants import Comparison, Ensemble
 from darkclr_ray.reports.labels import D_Z, EPS_S, P_T
 from darkclr_ray.reports.values import Value, plain
@@ -102,9 +102,11 @@ def headline(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> Markup
     elsewhere = sorted(found[name, "matched"].rejection for name in study.main_signals if name != study.lead)
     if elsewhere:
         text += Markup(" and of {} on the other signals").format(range_words(elsewhere))
-    text += Markup(" at {} = {:g} (chance: {:g}); the choice among detectors was made without signals. ").format(
+    text += Markup(" at {} = {:g} (chance: {:g}); the choice among detectors was made without signals").format(
         EPS_S, eps_s, 1 / eps_s
     )
+    near = rivals(study)
+    text += Markup(" and does not exclude {}. ").format(near[0].label) if near else Markup(". ")
     mine = [ratio for ratio in ratios if ratio.numerator == champion.detector and ratio.signal in study.main_signals]
     others = _others(mine)
     compared = [champion, *(study.methods[name] for name in others if name in study.methods)]

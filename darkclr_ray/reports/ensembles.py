@@ -32,6 +32,28 @@ def rejection(entry: Entry) -> Value:
     return Value(entry.rejection, entry.bootstrap_low, or_nan(entry.bootstrap_high), bound=entry.lower_bound)
 
 
+def blind_rejection(ensemble: Ensemble, eps_s: float) -> Value | None:
+    """Rejection of its own anomalous views, pT-matched, with the bootstrap's interval; geometric means over networks,
+    as the choice goes by. None where that was not looked at."""
+    cuts = [one.matched.at(eps_s) for one in ensemble.blind]
+    if not cuts:
+        return None
+    ends = [cut.bootstrap_high for cut in cuts if cut.bootstrap_high is not None]
+    return Value(
+        geometric_mean([cut.value for cut in cuts]),
+        geometric_mean([cut.bootstrap_low for cut in cuts]),
+        geometric_mean(ends) if len(ends) == len(cuts) else math.nan,
+        bound=any(cut.lower_bound for cut in cuts),
+    )
+
+
+def rivals(study: Comparison) -> list[Ensemble]:
+    """Candidates whom the choice of the champion does not exclude: their intervals, maybe open, reach its value."""
+    values = [(one, blind_rejection(one, study.blind_eps_s)) for one in study.candidates]
+    judged = [(one, value) for one, value in values if value is not None]
+    return [one for one, value in judged[1:] if not value.high < judged[0][1].value]
+
+
 def noted(value: Value, deviation: float | None) -> Value:
     """The value with its standard deviation over networks as a note."""
     return value if deviation is None else replace(value, note=f"± {plain(deviation)}")

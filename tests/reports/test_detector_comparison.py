@@ -1,5 +1,6 @@
 """The page of a small comparison: its numbers against the record, what it says, what it leaves out."""
 
+import copy
 import json
 import math
 import re
@@ -8,13 +9,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from scipy.stats import chi2, norm
 
 from darkclr_ray.evaluation.intervals import clopper_pearson
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, ensembles, theme
+from darkclr_ray.reports.comparison_words import headline
 from darkclr_ray.reports.entrants import is_grid, read
-from darkclr_ray.reports.sections import spread
+from darkclr_ray.reports.sections import choices, spread
 
 from .make_comparison import GRID, METHODS, SEEDS, make_comparison
 from .make_study import SHIFTS
@@ -138,7 +141,82 @@ def test_a_detector_with_labels_is_never_the_champion(comparison_folder):
     study = read(comparison_folder)
     assert study.methods["supervised"].labels
     assert not study.champion.labels
-    assert max(study.methods.values(), key=lambda one: one.blind_merit) == study.champion
+    assert max(study.methods.values(), key=lambda one: one.blind_merit(0.2)) == study.champion
+
+
+def with_views(study, change):
+    """The study after ``change`` to the JSON of each detector's evaluation against anomalous views."""
+    entrants = copy.deepcopy(study.entrants)
+    for entrant in entrants:
+        for detector, facts in entrant.signal_blind.items():
+            change(detector, facts["matched"]["rejection"])
+    return replace(study, entrants=entrants)
+
+
+def views(value, low=None, high=None, bound=False):
+    """What a change writes: a rejection of anomalous views with its interval."""
+    return {"value": value, "bootstrap_low": low or value, "bootstrap_high": high, "lower_bound": bound}
+
+
+def test_the_choice_without_signals_has_its_interval(comparison_folder, comparison):
+    """Geometric means over networks of the record's own ends."""
+    table = {row["form"]: row for row in rows(comparison, "signal_blind")}
+    for detector in ("s_NAE", "views_classifier"):
+        networks = [
+            one for one in entrants(comparison_folder) if one["key"] in ("DarkCLR-e1", "DarkCLR-e2", "DarkCLR-e3")
+        ]
+        cuts = [one["signal_blind"][detector]["matched"]["rejection"]["0.2"] for one in networks]
+        row = table[Markup(read(comparison_folder).methods[detector].label).striptags()]
+        for column, key in (("blind", "value"), ("blind_low", "bootstrap_low"), ("blind_high", "bootstrap_high")):
+            assert float(row[column]) == pytest.approx(np.exp(np.mean(np.log([cut[key] for cut in cuts]))))
+
+
+def test_a_choice_that_no_background_survives_is_a_bound(comparison_folder):
+    """And not the number of background jets, as if that had been measured."""
+
+    def change(detector, cuts):
+        if detector == "views_classifier":
+            cuts["0.2"] |= views(400.0, bound=True)
+
+    study = with_views(read(comparison_folder), change)
+    assert study.champion.detector == "views_classifier"
+    [table] = [block for one in choices.sections(study, 0.2) for block in one.blocks if block.name == "signal_blind"]
+    assert [str(row["blind"]) for row in table.rows if row["best"]] == ["> 400"]
+
+
+def test_whom_the_choice_does_not_exclude_is_said(comparison_folder):
+    """Those whose interval reaches the champion's value or is open, and nobody else."""
+    reach = {"views_classifier": (100.0, 80.0, 130.0), "s_NAE": (70.0, 50.0, 101.0), "s_CLR": (60.0, 40.0, None)}
+
+    def change(detector, cuts):
+        cuts["0.2"] |= views(*reach.get(detector, (50.0, 40.0, 99.0)))
+
+    study = with_views(read(comparison_folder), change)
+    assert [one.detector for one in ensembles.rivals(study)] == ["s_NAE", "s_CLR"]
+    assert "without signals and does not exclude DarkCLR, s<sub>NAE</sub>." in headline(study, [], 0.2)
+    assert "intervals reach the chosen value: DarkCLR, s<sub>NAE</sub>; DarkCLR, s<sub>CLR</sub>." in str(
+        choices.sections(study, 0.2)[0].blocks[0].caption
+    )
+    reach |= {"s_NAE": (70.0, 50.0, 99.0), "s_CLR": (60.0, 40.0, 99.0)}
+    study = with_views(read(comparison_folder), change)
+    assert ensembles.rivals(study) == []
+    assert "does not exclude" not in headline(study, [], 0.2)
+
+
+def test_more_surviving_background_chooses_where_every_entrant_kept_it(comparison_folder):
+    """At half of the views where all have it, at a fifth where one study is older; never where all jets pass."""
+
+    def change(detector, cuts):
+        for eps_s, better in (("0.5", "s_NAE"), ("1", "s_CLR")):
+            cuts[eps_s] = {**cuts["0.2"], "eps_s": float(eps_s), **views(9.0 if detector == better else 3.0)}
+
+    study = with_views(read(comparison_folder), change)
+    assert (study.blind_eps_s, study.champion.detector) == (0.5, "s_NAE")
+    assert "so that 50% of the views pass" in choices.sections(study, 0.2)[0].blocks[0].caption
+    older = next(one for one in study.entrants if "s_AE" in one.signal_blind)
+    older.signal_blind["s_AE"]["matched"]["rejection"].pop("0.5")
+    study = replace(study)
+    assert (study.blind_eps_s, study.champion.detector) == (0.2, "views_classifier")
 
 
 def test_failures_warnings_and_rising_chains_are_said(text, comparison):

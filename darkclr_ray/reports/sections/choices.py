@@ -3,7 +3,6 @@ classifier, and hyperparameters chosen with the signal left out against those th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ _NAMES = {"d_z": D_Z, "p_drop": P_DROP, "step_size": Markup("step size")}
 def sections(study: Comparison, eps_s: float) -> list[Section]:
     """What the study looked at of these."""
     found = []
-    judged = {name: one for name, one in study.methods.items() if math.isfinite(one.blind_merit)}
+    judged = {name: one for name, one in study.methods.items() if one.blind}
     forms = study.ensembles("forms")
     if judged or forms:
         tables = [_blind(study, list(judged.values()), eps_s)] if judged else []
@@ -38,25 +37,46 @@ def sections(study: Comparison, eps_s: float) -> list[Section]:
 
 def _blind(study: Comparison, judged: list[Ensemble], eps_s: float) -> Table:
     caption = Markup(
-        "What somebody sees who knows no signal: rejection of background against its own anomalous views on validation "
-        "jets ({}-matched, {} = 0.2, geometric mean over networks), and beside it the geometric mean over the {} "
-        "signals of the {}-matched test rejection at {} = {:g}, which chose nothing. The marked detector is the one "
-        "that this choice takes among networks without labels; cuts stand aside, as views that lack constituents are "
-        "no test of them. {}"
-    ).format(P_T, EPS_S, len(study.main_signals), P_T, EPS_S, eps_s, ending(study, judged))
+        "What somebody sees who knows no signal: {}-matched rejection of background against its own anomalous views on "
+        "validation jets, cut so that {:.0%} of the views pass (geometric mean over networks; interval: {:.0%} of a "
+        "bootstrap over events; “&gt;” is a lower bound (95%), ranked as if one jet survived), and beside it the "
+        "geometric mean over the {} signals of the {}-matched test rejection at {} = {:g}, which chose nothing. The "
+        "marked detector is the one that this choice takes among networks without labels; cuts stand aside, as views "
+        "that lack constituents are no test of them.{} {}"
+    ).format(
+        P_T,
+        study.blind_eps_s,
+        judged[0].blind[0].level,
+        len(study.main_signals),
+        P_T,
+        EPS_S,
+        eps_s,
+        _not_excluded(study),
+        ending(study, judged),
+    )
     rows = [_blind_row(study, one, eps_s, one.label, one == study.champion) for one in judged]
     columns = [Column("form", "detector"), Column("blind", "anomalous views"), Column("signals", "signals (test)")]
     return Table("signal_blind", caption, columns, rows)
 
 
+def _not_excluded(study: Comparison) -> Markup:
+    """Whom else the choice might have taken."""
+    labels = [one.label for one in ensembles.rivals(study)]
+    if not labels:
+        return Markup("")
+    return Markup(" Not excluded, as intervals reach the chosen value: {}.").format(Markup("; ").join(labels))
+
+
 def _blind_row(study: Comparison, ensemble: Ensemble, eps_s: float, label: str, best: bool) -> dict[str, Cell]:
     found = ensembles.entries(ensemble, eps_s, study.main_signals)
-    reached = [entry.rejection for (_, weighting), entry in found.items() if weighting == "matched"]
-    merit = ensemble.blind_merit
+    reached = [entry for (_, weighting), entry in found.items() if weighting == "matched"]
     return {
         "form": label,
-        "blind": math.exp(merit) if math.isfinite(merit) else None,
-        "signals": ensembles.geometric_mean(reached),
+        "blind": ensembles.blind_rejection(ensemble, study.blind_eps_s),
+        "signals": Value(
+            ensembles.geometric_mean([entry.rejection for entry in reached]),
+            bound=any(entry.lower_bound for entry in reached),
+        ),
         "best": int(best),
     }
 
@@ -68,13 +88,13 @@ def _forms(study: Comparison, forms: list[Ensemble], eps_s: float) -> Table:
         for key in dict.fromkeys(key for one in forms for key in one.parameters)
         if len({str(one.parameters.get(key)) for one in forms}) > 1
     ]
-    best = max(forms, key=lambda one: one.blind_merit)
+    ranked = sorted(forms, key=lambda one: one.blind_merit(study.blind_eps_s), reverse=True)
     rows = [
         {
             **{key: str(one.parameters.get(key, "")) for key in differing},
-            **_blind_row(study, one, eps_s, one.label, one == best),
+            **_blind_row(study, one, eps_s, one.label, one == ranked[0]),
         }
-        for one in sorted(forms, key=lambda one: -one.blind_merit)
+        for one in ranked
     ]
     columns = [
         Column("form", "detector"),
