@@ -60,12 +60,12 @@ def differing_settings(study: Study) -> Table:
     return Table(
         "settings",
         Markup(
-            "Settings that differ from the paper’s (where it is silent, from its authors’). The defaults are the "
-            "paper’s too, except three of the autoencoder: representations are put on one scale "
+            "Settings that differ from the paper’s, or where it is silent from the defaults (its authors’, where they "
+            "have one). Three defaults of the autoencoder are not the paper’s: representations are put on one scale "
             "(<code>nae.scale</code>), the loss has a penalty on energies (<code>nae.energy_penalty</code>), and views "
             "choose the epoch of pre-training that is kept (<code>nae.views_p_drop</code>)."
         ),
-        [Column("setting", "setting"), Column("here", "this study"), Column("paper", "paper")],
+        [Column("setting", "setting"), Column("here", "this study"), Column("paper", "paper, or default")],
         rows,
     )
 
