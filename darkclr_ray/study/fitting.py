@@ -40,7 +40,7 @@ from darkclr_ray.training.representing import JetEncoder, represent
 NO_MATTER = {"name", "out", "jets", "background", "search", "comparison", "compute"}
 """Settings that no detector is made of; jets count by their content."""
 
-EPS_S = (0.2, 0.1)
+EPS_S = (0.2, 0.1, 0.5)
 REPLICAS = 400
 RUNG_JETS = 4000
 """Background jets on which an unfinished encoder is judged, at most."""

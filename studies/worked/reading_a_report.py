@@ -52,7 +52,7 @@ def main(study: Path) -> None:
         # errors than either; "better" is a word for a confidence, not for a larger number.
         pairs = (qcd["score"], some["score"], -qcd["multiplicity"], -some["multiplicity"])
         ratio = paired_ratio(*pairs, *jets, eps_s=0.2, seed=1, replicas=200).matched
-        words = "better" if ratio.confidence > 0.95 else "worse" if ratio.confidence < 0.05 else "not told apart"
+        words = "better" if ratio.confidence > 0.975 else "worse" if ratio.confidence < 0.025 else "not told apart"
         print(f"  against few constituents: {words} (ratio {ratio.ratio:.2f}, confidence {ratio.confidence:.2f})")
 
 
