@@ -20,8 +20,9 @@ class Translation:
 
     The shift along an axis is uniform within +- ``width`` times the jet's extent along it, the largest minus the
     smallest coordinate (authors' code, ``width`` = 1). The paper says "a window with size given by the distance
-    between the two furthest constituents", one length for both axes. Read literally, that is a window half as wide, a
-    ``width`` of about 0.5: the starter set's jets are 1.23 across, and an axis' window here is 2.05 wide on average.
+    between the two furthest constituents": read literally, within +- half that distance, one length for both axes. The
+    code's window is about twice as wide: 2.05 along an axis for QCD jets, whose furthest constituents are 1.23 apart.
+    ``width`` = 0.5 is the paper's window read literally, but for the shape of the jet.
 
     The plane is flat: coordinates are relative to the jet, and a shift past pi is not wrapped, which would tear the
     jet apart.
