@@ -42,6 +42,9 @@ SYSTEMATICS: dict[str, Systematic] = {
     "tracks_lost": Systematic(words="5% fewer tracks", detector=Detector(track_efficiency=0.95)),
     "energy_up": Systematic(words="calorimeters read 3% more", detector=Detector(ecal_scale=1.03, hcal_scale=1.03)),
     "energy_down": Systematic(words="calorimeters read 3% less", detector=Detector(ecal_scale=0.97, hcal_scale=0.97)),
+    "significance_double": Systematic(
+        words="significance asked of calorimeter deposits x 2", detector=Detector(significance=2.0)
+    ),
 }
 """Each relative to the nominal background; the renormalisation scales of both showers are changed together."""
 

@@ -108,6 +108,7 @@ def flow_by_hand(particles: list[list[dict[str, float]]], detector: Detector, ra
     [
         Detector(),
         Detector(significance=0, ecal_min=0, hcal_min=0, pt_min=0),
+        Detector(significance=2),
         Detector(track_efficiency=0.8, track_resolution=3, ecal_scale=1.1, hcal_scale=0.9, calorimeter_resolution=0.5),
     ],
 )

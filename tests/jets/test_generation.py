@@ -213,6 +213,13 @@ def test_grid_and_systematics_are_signals_and_backgrounds_to_judge() -> None:
         assert len(folders) == points * len(splits)
 
 
+def test_each_variant_is_another_simulation() -> None:
+    made = {task.systematic: task.generation for task in plan(PRESETS["systematics"], Generation())}
+    changes = {name: (how.variation, how.detector) for name, how in made.items()}
+    assert len({*changes.values(), (Variation(), Detector())}) == len(SYSTEMATICS) + 1
+    assert changes["significance_double"] == (Variation(), Detector(significance=2))
+
+
 def test_a_variant_of_the_background_is_made_by_name(tmp_path: Path) -> None:
     [task] = plan({"test": {"qcd_tracks_lost": 12}}, Generation(seed=5))
     [nominal] = plan({"test": {"qcd": 12}}, Generation(seed=5))
