@@ -17,18 +17,18 @@ LARGEST_FILE = 1_000_000
 """Bytes of a settings file; what is larger is something else."""
 
 
-def read_yaml(path: Path, remedy: str = "--config wants a YAML file with settings") -> dict[str, Any]:
-    """A YAML file's mapping. Raises ValueError where it is none, cannot be read (with a remedy) or repeats itself."""
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file's mapping. Raises ValueError where it is none, cannot be read, or says a thing twice."""
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_FILE + 1).decode()
         if len(text) > LARGEST_FILE:
-            raise ValueError(f"{path}: more than {LARGEST_FILE} bytes; {remedy}")
+            raise ValueError(f"{path}: more than {LARGEST_FILE} bytes; --config wants a YAML file with settings")
         content = load_yaml(text)
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; {remedy}") from None
+        raise ValueError(f"{path}: no such file; --config wants a YAML file with settings") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read ({error}); {remedy}") from None
+        raise ValueError(f"{path}: cannot be read ({error}); --config wants a YAML file with settings") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not readable as YAML: {' '.join(str(error).split())}; mend the file") from None
     if content is None:

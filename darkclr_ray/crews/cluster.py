@@ -84,11 +84,9 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
                     _temp_dir=str(temporary),
                     **common,
                 )
-            except BaseException as error:  # Ctrl-C, too, leaves nothing behind
+            except Exception as error:
                 ray.shutdown()
                 shutil.rmtree(temporary, ignore_errors=True)
-                if not isinstance(error, Exception):
-                    raise
                 raise ValueError(
                     f"Ray does not start on this machine: {' '.join(str(error).split())} Where the machine is only "
                     f"very busy, the same command works later"
@@ -237,8 +235,8 @@ def check_shared(folder: Path) -> None:
     """Raise ValueError unless every node of the cluster sees the same folder."""
     folder = folder.resolve()
     token = folder / f".shared-{uuid.uuid4().hex}"
+    token.write_text("seen")
     try:
-        token.write_text("seen")
         for node in nodes_that_deny(sees, str(token)):
             raise ValueError(
                 f"{folder}: node {node} does not see this folder; point --out at storage that all nodes share (NFS, "

@@ -30,21 +30,16 @@ class Lock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> bool:
-        """Take the lock if it is free, without waiting; whether this lock is held now.
-
-        Raises OSError where the file system knows no locks.
-        """
+        """Take the lock if it is free, without waiting; whether this lock is held now."""
         if self._file is not None:
             return True
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError:
             file.close()
-            if isinstance(error, BlockingIOError):
-                return False
-            raise
+            return False
         file.truncate(0)
         file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "owner": self.owner}))
         file.flush()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -31,9 +30,6 @@ FORMAT = 1
 
 MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
 """Settings that a study can be continued with: where it is, how long it gets and where it runs. Jets go by content."""
-
-OWN = re.compile(r"logs|\.lock|\.shared-.*|\.study\.json\..*")
-"""Names of what a study makes, and may leave, before it is one."""
 
 STATES = ("COMPLETE", "PRUNED", "FAIL")
 """How a trial ends."""
@@ -63,14 +59,7 @@ class StudyFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"{self.path}: cannot be made ({error.strerror}); choose another --out") from None
-        try:
-            acquired = self._lock.acquire()
-        except OSError as error:
-            raise ValueError(
-                f"{self.path}: a study needs a lock, which cannot be had there ({error.strerror}); choose an "
-                f"--out on a file system that knows locks"
-            ) from None
-        if not acquired:
+        if not self._lock.acquire():
             raise ValueError(
                 f"{self.path}: this study is being used by {self._lock.holder()}; wait for it, or choose another --name"
             )
@@ -114,7 +103,7 @@ class StudyFolder:
                 f"{self.path / 'settings.yaml'}: no such file; restore it, or start a new study with --name"
             )
         try:
-            there = StudySettings.model_validate(read_yaml(self.path / "settings.yaml", "restore it"))
+            there = StudySettings.model_validate(read_yaml(self.path / "settings.yaml"))
         except ValueError as error:
             what = faults(error) if isinstance(error, ValidationError) else str(error)
             raise ValueError(f"{self.path / 'settings.yaml'}: {what}; start a new study with --name") from error
@@ -160,6 +149,7 @@ class StudyFolder:
 
     def describe(self, settings: StudySettings, preset: str, command: Sequence[str], facts: Mapping[str, Any]) -> None:
         """Write study.json and settings.yaml; what a study began with stays."""
+        self.store.folder.mkdir(exist_ok=True)
         path = self.path / "study.json"
         known = read_json(path) if path.exists() else {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
@@ -177,7 +167,6 @@ class StudyFolder:
                 **facts,
             },
         )
-        self.store.folder.mkdir(exist_ok=True)  # after study.json, which makes the folder a study's
         text = yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False)
         write_text(self.path / "settings.yaml", text)
 
@@ -203,7 +192,7 @@ class StudyFolder:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path}: a file is in the way of the study's folder; choose another --name or --out")
         if self.path.is_dir() and not (self.path / "study.json").exists():
-            others = [path.name for path in self.path.iterdir() if not OWN.fullmatch(path.name)]
+            others = [path.name for path in self.path.iterdir() if path.name not in (".lock", "logs")]
             if others:
                 raise ValueError(
                     f"{self.path}: holds {', '.join(sorted(others)[:3])} but no study; choose another --name or --out"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import subprocess
 import sys
@@ -101,35 +99,6 @@ def test_a_damaged_folder_is_refused(folder: StudyFolder, name: str, content: st
     (folder.path / name).write_text(content)
     with pytest.raises(ValueError, match=name):
         folder.check(SETTINGS, JETS)
-
-
-def test_what_a_kill_before_the_first_trial_leaves_is_no_stranger(tmp_path: Path) -> None:
-    settings = SETTINGS.updated({"out": str(tmp_path), "name": "scan"})
-    folder = StudyFolder(tmp_path / "scan")
-    folder.claim()
-    for name in (".shared-0123", ".study.json.partial"):
-        (folder.path / name).touch()
-    folder.release()
-    again = StudyFolder(tmp_path / "scan")
-    again.check_place(settings)
-    again.claim()
-    again.release()
-
-
-def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)  # there is no such mount here
-    with pytest.raises(ValueError, match=r"scan: a study needs a lock.*Function not implemented.*--out"):
-        StudyFolder(tmp_path / "scan").claim()
-
-
-def test_an_unreadable_settings_file_of_a_study_is_not_blamed_on_config(folder: StudyFolder) -> None:
-    (folder.path / "settings.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"settings\.yaml: cannot be read .*; restore it; start") as refusal:
-        folder.check(SETTINGS, JETS)
-    assert "--config" not in str(refusal.value)
 
 
 def test_strangers_are_left_alone(tmp_path: Path) -> None:
