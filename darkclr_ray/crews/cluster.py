@@ -34,6 +34,8 @@ QUIET = {
 }
 
 PREFIX = "darkclr_ray-"
+TOKEN = ".shared-"
+"""How files begin by which nodes find out whether they see the same folder."""
 
 
 @dataclass(frozen=True)
@@ -234,9 +236,9 @@ def keep_logs(temporary: Path, logs: Path) -> None:
 def check_shared(folder: Path) -> None:
     """Raise ValueError unless every node of the cluster sees the same folder."""
     folder = folder.resolve()
-    token = folder / f".shared-{uuid.uuid4().hex}"
-    token.write_text("seen")
+    token = folder / f"{TOKEN}{uuid.uuid4().hex}"
     try:
+        token.write_text("seen")
         for node in nodes_that_deny(sees, str(token)):
             raise ValueError(
                 f"{folder}: node {node} does not see this folder; point --out at storage that all nodes share (NFS, "
@@ -276,10 +278,12 @@ def nodes_that_deny(question: Callable[..., bool], *arguments: Any) -> list[str]
 def sees(path: str) -> bool:
     """Whether this node can read and write beside a file."""
     file = Path(path)
+    beside = file.with_name(f"{file.name}-{os.getpid()}")
     try:
-        beside = file.with_name(f"{file.name}-{os.getpid()}")
-        beside.write_text("written")
-        beside.unlink()
+        try:
+            beside.write_text("written")
+        finally:
+            beside.unlink(missing_ok=True)
         return file.read_text() == "seen"
     except OSError:
         return False

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from darkclr_ray.command_line.files import read_yaml
 from darkclr_ray.command_line.kinds import leaves
 from darkclr_ray.command_line.words import shown
+from darkclr_ray.crews.cluster import TOKEN
 from darkclr_ray.jets.samples import faults
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json, write_text
@@ -33,6 +34,9 @@ MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
 
 STATES = ("COMPLETE", "PRUNED", "FAIL")
 """How a trial ends."""
+
+LEFTOVERS = (".lock", f"{TOKEN}*", ".study.json.partial", "logs")
+"""What is left by a first start that ended before there was a study.json."""
 
 LIBRARIES = ("darkclr_ray", "numpy", "optuna", "pyarrow", "ray", "torch")
 
@@ -67,9 +71,9 @@ class StudyFolder:
     def release(self) -> None:
         """Let others at the study; a folder in which none came about goes."""
         if not (self.path / "study.json").exists():
-            shutil.rmtree(self.logs, ignore_errors=True)
-            self._lock.path.unlink(missing_ok=True)
             with suppress(OSError):
+                for path in filter(left_over, list(self.path.iterdir())):
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
                 self.path.rmdir()
         self._lock.release()
 
@@ -99,6 +103,8 @@ class StudyFolder:
                 f"{settings.jets}); give it its own jets ({path}), or start a new one with --name"
             )
         if not (self.path / "settings.yaml").exists():
+            if not self.store.folder.exists():
+                return  # it ended before it was described, and with it all that could be continued
             raise ValueError(
                 f"{self.path / 'settings.yaml'}: no such file; restore it, or start a new study with --name"
             )
@@ -148,8 +154,10 @@ class StudyFolder:
         return bool(there) and all(there)
 
     def describe(self, settings: StudySettings, preset: str, command: Sequence[str], facts: Mapping[str, Any]) -> None:
-        """Write study.json and settings.yaml; what a study began with stays."""
-        self.store.folder.mkdir(exist_ok=True)
+        """Write study.json and settings.yaml; what a study began with stays.
+
+        The folder of the stages comes last: where it is, the rest is.
+        """
         path = self.path / "study.json"
         known = read_json(path) if path.exists() else {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
@@ -169,6 +177,7 @@ class StudyFolder:
         )
         text = yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False)
         write_text(self.path / "settings.yaml", text)
+        self.store.folder.mkdir(exist_ok=True)
 
     def note(self, **facts: Any) -> None:
         """Add facts to study.json."""
@@ -192,11 +201,18 @@ class StudyFolder:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path}: a file is in the way of the study's folder; choose another --name or --out")
         if self.path.is_dir() and not (self.path / "study.json").exists():
-            others = [path.name for path in self.path.iterdir() if path.name not in (".lock", "logs")]
+            others = [path.name for path in self.path.iterdir() if not left_over(path)]
             if others:
                 raise ValueError(
                     f"{self.path}: holds {', '.join(sorted(others)[:3])} but no study; choose another --name or --out"
                 )
+
+
+def left_over(path: Path) -> bool:
+    """Whether a first start that ended before there was a study.json left this; stages are somebody's work."""
+    if path.name == "stages":
+        return path.is_dir() and not any(path.iterdir())
+    return any(path.match(pattern) for pattern in LEFTOVERS)
 
 
 def at(values: Any, name: str) -> Any:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from darkclr_ray.crews.cluster import check_shared
 from darkclr_ray.settings import StudySettings, preset
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.folder import StudyFolder
@@ -141,6 +145,58 @@ def test_a_study_that_was_refused_leaves_nothing(tmp_path: Path) -> None:
     (folder.logs / "ray").mkdir(parents=True)
     folder.release()
     assert list((tmp_path / "results").iterdir()) == []
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file can be written that is longer than nothing, as on a disk without room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_first_start_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "results" / "scan")
+    folder.claim()
+    with pytest.raises(OSError, match="too large"), full_disk():
+        check_shared(folder.path)
+    with pytest.raises(OSError, match="too large"), full_disk():
+        folder.describe(SETTINGS, "laptop", ["python", "x"], {"jets": {"path": "here", "fingerprints": JETS}})
+    assert {path.name for path in folder.path.iterdir()} == {".lock", ".study.json.partial"}
+    folder.release()
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_first_start_that_was_killed_is_no_stranger(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "results" / "scan")
+    for name in ("logs/ray", "stages"):
+        (folder.path / name).mkdir(parents=True)
+    for name in (".lock", ".shared-0123", ".shared-0123-42", ".study.json.partial", "logs/ray_folder"):
+        (folder.path / name).write_text("")
+    folder.check_place(SETTINGS)
+    folder.claim()
+    folder.release()
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_study_without_its_settings_has_not_begun_or_is_damaged(folder: StudyFolder) -> None:
+    (folder.path / "settings.yaml").unlink()
+    with pytest.raises(ValueError, match=r"settings\.yaml: no such file; restore it"):
+        folder.check(SETTINGS, JETS)
+    folder.store.folder.rmdir()  # which `describe` makes last
+    folder.check(SETTINGS, JETS)
+
+
+def test_stages_without_a_study_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "scan" / "stages" / "scores").mkdir(parents=True)
+    folder = StudyFolder(tmp_path / "scan")
+    with pytest.raises(ValueError, match="holds stages but no study"):
+        folder.claim()
+    folder.release()
+    assert (tmp_path / "scan" / "stages" / "scores").is_dir()
 
 
 def test_the_best_trial(folder: StudyFolder) -> None:
