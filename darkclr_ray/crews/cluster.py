@@ -86,9 +86,13 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
                     _temp_dir=str(temporary),
                     **common,
                 )
-            except Exception as error:
-                ray.shutdown()
-                shutil.rmtree(temporary, ignore_errors=True)
+            except BaseException as error:
+                try:
+                    ray.shutdown()
+                finally:
+                    shutil.rmtree(temporary, ignore_errors=True)
+                if not isinstance(error, Exception):
+                    raise  # Ctrl-C
                 raise ValueError(
                     f"Ray does not start on this machine: {' '.join(str(error).split())} Where the machine is only "
                     f"very busy, the same command works later"
@@ -185,7 +189,11 @@ def temporary_folder(note: Path) -> Path:
         if left.name.startswith(PREFIX) and left.parent == Path(tempfile.gettempdir()):
             shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    note.write_text(str(folder), encoding="utf-8")
+    try:
+        note.write_text(str(folder), encoding="utf-8")
+    except OSError:
+        folder.rmdir()
+        raise
     return folder
 
 

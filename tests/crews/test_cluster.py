@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -66,6 +70,13 @@ def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
     assert precious.exists()
     for folder in (second, third):
         folder.rmdir()
+
+
+def test_a_folder_that_cannot_be_noted_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        temporary_folder(tmp_path / "nowhere" / "ray_folder")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> None:
@@ -131,3 +142,27 @@ def test_where_ray_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ):
         pass
     assert not any(tmp_path.glob(f"{PREFIX}*"))
+
+
+def test_ctrl_c_while_ray_starts() -> None:
+    with tempfile.TemporaryDirectory() as temporary:  # a short path: sockets have to fit in
+        folder = Path(temporary)
+        (folder / "logs").mkdir()
+        program = f"""
+import tempfile
+from pathlib import Path
+from darkclr_ray.crews.cluster import running_ray
+from darkclr_ray.settings import ComputeSettings
+tempfile.tempdir = {temporary!r}
+with running_ray(ComputeSettings(), Path({temporary!r}) / "logs" / "ray", 10**8):
+    print("started")
+"""
+        study = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while not any(folder.glob(f"{PREFIX}*/session_2*")):
+            assert study.poll() is None
+            time.sleep(0.02)
+        study.send_signal(signal.SIGINT)
+        out, error = study.communicate(timeout=60)
+        assert out == b""
+        assert error.rstrip().endswith(b"KeyboardInterrupt")
+        assert not any(folder.glob(f"{PREFIX}*"))
