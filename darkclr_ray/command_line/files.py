@@ -17,24 +17,29 @@ LARGEST_FILE = 1_000_000
 """Bytes of a settings file; what is larger is something else."""
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file's mapping. Raises ValueError where it is none, cannot be read, or says a thing twice."""
+def read_yaml(path: Path, mend: str = "--config wants a YAML file with settings") -> dict[str, Any]:
+    """A YAML file's mapping. Raises ValueError where it is none, cannot be read, or says a thing twice.
+
+    Args:
+        path: of the file.
+        mend: what to do where it cannot be read, for the message; not every such file is named by an option.
+    """
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_FILE + 1).decode()
         if len(text) > LARGEST_FILE:
-            raise ValueError(f"{path}: more than {LARGEST_FILE} bytes; --config wants a YAML file with settings")
+            raise ValueError(f"{path}: more than {LARGEST_FILE} bytes; {mend}")
         content = load_yaml(text)
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; --config wants a YAML file with settings") from None
+        raise ValueError(f"{path}: no such file; {mend}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read ({error}); --config wants a YAML file with settings") from None
+        raise ValueError(f"{path}: cannot be read ({error}); {mend}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not readable as YAML: {' '.join(str(error).split())}; mend the file") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected settings as 'name: value', found {shown(content)}")
+        raise ValueError(f"{path}: expected settings as 'name: value', found {shown(content)}; mend the file")
     return content
 
 

@@ -57,13 +57,23 @@ class StudyFolder:
         self._lock = Lock(path / ".lock", "a study")
 
     def claim(self) -> None:
-        """Make the folder, and keep other processes away until this one ends. Raises ValueError where it is in use."""
+        """Make the folder, and keep other processes away until this one ends.
+
+        Raises ValueError where it is in use, or nobody could be kept away.
+        """
         self._refuse_strangers()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"{self.path}: cannot be made ({error.strerror}); choose another --out") from None
-        if not self._lock.acquire():
+        try:
+            free = self._lock.acquire()
+        except OSError as error:
+            raise ValueError(
+                f"{self.path}: cannot be locked ({error.strerror}); choose another --out, where there is room and "
+                f"the file system knows locks"
+            ) from None
+        if not free:
             raise ValueError(
                 f"{self.path}: this study is being used by {self._lock.holder()}; wait for it, or choose another --name"
             )
@@ -91,7 +101,7 @@ class StudyFolder:
             )
         try:
             parts = differing(known["jets"]["fingerprints"], fingerprints)
-            path = known["jets"]["path"]
+            own = known["jets"]["path"]
         except (KeyError, TypeError, AttributeError):
             raise ValueError(
                 f"{self.path / 'study.json'}: damaged, it does not say which jets the study has; restore it, or start "
@@ -100,19 +110,15 @@ class StudyFolder:
         if parts:
             raise ValueError(
                 f"{self.path}: this study was made with other jets ({', '.join(parts)} differ from those in "
-                f"{settings.jets}); give it its own jets ({path}), or start a new one with --name"
+                f"{settings.jets}); give it its own jets ({own}), or start a new one with --name"
             )
-        if not (self.path / "settings.yaml").exists():
-            if not self.store.folder.exists():
-                return  # it ended before it was described, and with it all that could be continued
-            raise ValueError(
-                f"{self.path / 'settings.yaml'}: no such file; restore it, or start a new study with --name"
-            )
+        path = self.path / "settings.yaml"
+        if not path.exists() and not self.store.folder.exists():
+            return  # it ended before it was described, and with it all that could be continued
         try:
-            there = StudySettings.model_validate(read_yaml(self.path / "settings.yaml"))
-        except ValueError as error:
-            what = faults(error) if isinstance(error, ValidationError) else str(error)
-            raise ValueError(f"{self.path / 'settings.yaml'}: {what}; start a new study with --name") from error
+            there = StudySettings.model_validate(read_yaml(path, "restore it, or start a new study with --name"))
+        except ValidationError as error:
+            raise ValueError(f"{path}: {faults(error)}; start a new study with --name") from error
         values, now = there.model_dump(), settings.model_dump()
         changed = [
             f"{name}: {shown(at(values, name))} there, {shown(at(now, name))} now"
@@ -122,7 +128,7 @@ class StudyFolder:
         if changed:
             raise ValueError(
                 f"{self.path}: this study was made with other settings ({'; '.join(changed)}); ask for the same ones "
-                f"to continue it (--config {self.path / 'settings.yaml'}), or start a new one with --name"
+                f"to continue it (--config {path}), or start a new one with --name"
             )
 
         self.endings()

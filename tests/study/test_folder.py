@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -97,12 +100,22 @@ def test_another_format_is_refused(folder: StudyFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("study.json", "{"), ("settings.yaml", "a: ["), ("settings.yaml", "a: 1")]
+    ("name", "content", "mend"),
+    [
+        ("study.json", b"{", "restore it"),
+        ("settings.yaml", b"a: [", "mend the file"),
+        ("settings.yaml", b"a: 1", "start a new study with --name"),
+        ("settings.yaml", b"\xff", "restore it, or start a new study with --name"),
+        ("settings.yaml", b"- a", "mend the file"),
+    ],
 )
-def test_a_damaged_folder_is_refused(folder: StudyFolder, name: str, content: str) -> None:
-    (folder.path / name).write_text(content)
-    with pytest.raises(ValueError, match=name):
+def test_a_damaged_folder_is_refused(folder: StudyFolder, name: str, content: bytes, mend: str) -> None:
+    (folder.path / name).write_bytes(content)
+    with pytest.raises(ValueError) as refusal:
         folder.check(SETTINGS, JETS)
+    assert str(refusal.value).count(str(folder.path / name)) == 1
+    assert mend in str(refusal.value)
+    assert "--config" not in str(refusal.value)  # nobody gave any
 
 
 def test_strangers_are_left_alone(tmp_path: Path) -> None:
@@ -168,6 +181,26 @@ def test_a_first_start_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     assert {path.name for path in folder.path.iterdir()} == {".lock", ".study.json.partial"}
     folder.release()
     assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_folder_without_room_for_a_lock_is_refused(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "scan")
+    with (
+        full_disk(),
+        pytest.raises(ValueError, match=r"scan: cannot be locked \(File too large\); choose another --out"),
+    ):
+        folder.claim()
+    folder.claim()
+    folder.release()
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))  # no file system at hand says so
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with pytest.raises(ValueError, match=r"scan: cannot be locked \(Function not implemented\); choose another --out"):
+        StudyFolder(tmp_path / "scan").claim()
 
 
 def test_a_first_start_that_was_killed_is_no_stranger(tmp_path: Path) -> None:
