@@ -277,8 +277,9 @@ class ComputeSettings(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of matrix products; "auto" takes bfloat16 where the hardware has units for it."""
     materialise_limit: float = Field(4.0, ge=0.0, le=1e6)
-    """Raw training jets up to this size in GB are held in the object store for the study; larger sets are read shard by
-    shard as they are needed."""
+    """Background jets to train on are held in the object store for the study up to this size in GB; of larger sets, the
+    streams of views read shard by shard as they need them. The study and each training worker hold all training jets in
+    their own memory in either case."""
     stall_limit: float = Field(1800.0, gt=0.0)
     """Seconds without progress after which a trial is ended and counted as failed."""
     worker_failures: int = Field(3, ge=0, le=1000)
