@@ -124,6 +124,27 @@ def test_cloud_file_obeys_rays_schema() -> None:
     assert "--dashboard-host=127.0.0.1" in start
 
 
+def test_cloud_containers_ask_for_gpus() -> None:
+    """Ray's Docker runner adds NVIDIA's runtime, and nothing else: it injects GPUs where these variables are set."""
+    options = yaml.safe_load(TEXTS["cloud/ray-up.yaml"])["docker"]["run_options"]
+    environment = dict(option.removeprefix("-e ").split("=", 1) for option in options if option.startswith("-e "))
+    assert environment["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert {"compute", "utility"} <= set(environment["NVIDIA_DRIVER_CAPABILITIES"].split(","))
+    assert "NVIDIA_VISIBLE_DEVICES" not in TEXTS["Dockerfile"]  # pods without GPUs use the image, too
+
+
+def test_cloud_machines_see_what_their_containers_write_for_them() -> None:
+    """On the shared storage, and in Ray's folder, where a Prometheus on the machine looks; the image's user writes."""
+    content = yaml.safe_load(TEXTS["cloud/ray-up.yaml"])
+    (scrape,) = yaml.safe_load(TEXTS["monitoring/prometheus.yaml"])["scrape_configs"]
+    ((listing,),) = [place["files"] for place in scrape["file_sd_configs"]]
+    (user,) = re.findall(r"useradd --uid (\d+)", TEXTS["Dockerfile"])
+    for folder in ("/shared", str(Path(listing).parent)):
+        assert f"-v {folder}:{folder}" in content["docker"]["run_options"]
+        assert any(f"sudo mkdir -p {folder}" in command for command in content["initialization_commands"])
+        assert any(f"sudo chown {user}:{user} {folder}" in command for command in content["initialization_commands"])
+
+
 @cache
 def commands() -> tuple[tuple[str, tuple[str, ...]], ...]:
     """(file, words) of every command of ours or of Ray's that the files hold."""
