@@ -178,7 +178,7 @@ def test_a_first_start_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
         check_shared(folder.path)
     with pytest.raises(OSError, match="too large"), full_disk():
         folder.describe(SETTINGS, "laptop", ["python", "x"], {"jets": {"path": "here", "fingerprints": JETS}})
-    assert {path.name for path in folder.path.iterdir()} == {".lock", ".study.json.partial"}
+    assert {path.name for path in folder.path.iterdir()} == {".lock"}
     folder.release()
     assert list((tmp_path / "results").iterdir()) == []
 
