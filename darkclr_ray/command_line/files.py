@@ -35,11 +35,12 @@ def read_yaml(path: Path, mend: str = "--config wants a YAML file with settings"
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read ({error}); {mend}") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not readable as YAML: {' '.join(str(error).split())}; mend the file") from None
+        words = " ".join(str(error).split())
+        raise ValueError(f"{path}: not readable as YAML: {words}; mend the file; {mend}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected settings as 'name: value', found {shown(content)}; mend the file")
+        raise ValueError(f"{path}: expected settings as 'name: value', found {shown(content)}; mend the file; {mend}")
     return content
 
 
