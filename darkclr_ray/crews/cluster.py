@@ -7,13 +7,16 @@ import io
 import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from joblib import cpu_count
@@ -77,15 +80,16 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
         else:
             temporary = temporary_folder(logs.with_name("ray_folder"))
             try:
-                context = ray.init(
-                    address="local",
-                    num_cpus=max(2, cpu_count()),  # of this process, which a container may allow fewer than there are
-                    object_store_memory=object_store,
-                    include_dashboard=True,
-                    dashboard_host="127.0.0.1",
-                    _temp_dir=str(temporary),
-                    **common,
-                )
+                with held_back(signal.SIGINT):
+                    context = ray.init(
+                        address="local",
+                        num_cpus=max(2, cpu_count()),  # this process's: a container may allow fewer than there are
+                        object_store_memory=object_store,
+                        include_dashboard=True,
+                        dashboard_host="127.0.0.1",
+                        _temp_dir=str(temporary),
+                        **common,
+                    )
             except BaseException as error:
                 try:
                     ray.shutdown()
@@ -109,6 +113,22 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             shutil.rmtree(temporary, ignore_errors=True)
             with contextlib.suppress(OSError):
                 logs.with_name("ray_folder").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def held_back(number: signal.Signals) -> Iterator[None]:
+    """Have a signal wait until the end of this: interrupted while it starts, Ray leaves processes behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where signals do not arrive
+        return
+    came: list[FrameType | None] = []
+    before = signal.signal(number, lambda _, frame: came.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+    if came:
+        signal.raise_signal(number)
 
 
 def join(address: str, **options: Any) -> Any:

@@ -111,10 +111,10 @@ class Desk:
         job.moved = time.monotonic()
         job.started = job.started or job.moved
         if job.attempts == self.attempts:
-            ended = f"ended by an error {self.attempts} times, at last {job.complaint}"
-            lost = f"were lost {self.attempts} times (killed, out of memory, or their node went)"
-            await self.finish(job.name, Outcome("failed", f"its workers {ended if job.complaint else lost}"))
+            last = f"at last by {job.complaint}" if job.complaint else "killed, out of memory, or their node went"
+            await self.finish(job.name, Outcome("failed", f"its workers were lost {self.attempts} times ({last})"))
         job.starts.add(start)
+        job.complaint = None
 
     async def report(self, name: str, progress: dict[str, Any]) -> bool:
         """Where a job stands; whether it shall go on."""
@@ -133,8 +133,9 @@ class Desk:
         await self._wake()
 
     async def complain(self, name: str, words: str) -> None:
-        """An error ends the workers that have a job."""
-        self.jobs[name].complaint = words
+        """An error ends the workers that have a job. The first of a start counts: it may be what ended the others."""
+        job = self.jobs[name]
+        job.complaint = job.complaint or words
 
     async def give_up(self, crew: int, reason: str) -> None:
         """A crew does not start any more: the job that it has waits for nobody."""

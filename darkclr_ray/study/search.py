@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from ray.tune.search.optuna import OptunaSearch
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.jobs import EPOCH, METRIC
+
+logger = logging.getLogger(__name__)
 
 REDUCTION = 3
 """Of each this many trials at a rung, one goes on (successive halving)."""
@@ -224,6 +227,7 @@ class StudySearch(OptunaSearch):
         try:
             yield
         except Exception as error:
+            logger.exception("the search")
             self.fault, self.paused = self.fault or error, True
 
     def _report(self, trial_id: str, result: dict[str, Any]) -> None:

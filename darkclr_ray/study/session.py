@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONG = 45.0
+UNATTENDED = 45.0
 """Seconds without any worker after which a study says what it waits for; they usually come within ten."""
 
 TICK = 0.5
@@ -180,7 +180,7 @@ class Session:
                     if self.interrupted:
                         self.standing.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
                         self.display.say(self.standing.note)
-                if not self.kept_waiting and ray.get(desk.unattended.remote(), timeout=30) > LONG:
+                if not self.kept_waiting and ray.get(desk.unattended.remote(), timeout=30) > UNATTENDED:
                     self.kept_waiting = True
                     self.display.say("waiting    for resources that others hold, or for nodes that are still to come")
                 ray.get(desk.stalled.remote(self.settings.compute.stall_limit), timeout=30)

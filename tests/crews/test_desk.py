@@ -81,12 +81,13 @@ def test_an_error_that_ends_workers_again_and_again_is_told() -> None:
         await desk.submit("b", "B")
         for start in range(2):
             await desk.take(0, None, 0, start, "worker")
-            await desk.complain("a", "ValueError: no training jets of the signal 'aachne'")
+            await desk.complain("a", f"ValueError: no training jets of the signal 'aachne' ({start})")
+            await desk.complain("a", "RuntimeError: connection closed by peer")  # a companion that waited for it
         await desk.take(0, None, 0, 2, "worker")
         outcome = await desk.next("a", 0)
         assert isinstance(outcome, Outcome)
         assert outcome.state == "failed"
-        assert "2 times, at last ValueError: no training jets of the signal 'aachne'" in str(outcome.reason)
+        assert "2 times (at last by ValueError: no training jets of the signal 'aachne' (1))" in str(outcome.reason)
 
     run(story())
 
