@@ -13,7 +13,7 @@ from darkclr_ray.networks.block import Block, linear
 from darkclr_ray.networks.dropout import Dropout
 from darkclr_ray.networks.kernels.available import has_kernels
 from darkclr_ray.networks.kernels.cpu import encoder as on_cpu
-from darkclr_ray.networks.layout import layout_of, sums_of_jets
+from darkclr_ray.networks.layout import layout_of
 from darkclr_ray.settings import EncoderSettings
 
 
@@ -38,8 +38,9 @@ class Encoder(nn.Module):
     Args:
         settings: sizes and dropout rate.
         seed: of the initial weights; the same seed gives the same weights on every machine.
-        products: arithmetic of the matrix products in blocks and head, float32 or bfloat16. Weights, embedding, sums of
-            residuals, layer norms and the sum over constituents are float32 in either case.
+        products: arithmetic of the matrix products in blocks and head, float32 or bfloat16. Weights, embedding (but for
+            2^-16 of it, see `first_layer`), sums of residuals, layer norms and the sum over constituents are float32 in
+            either case.
     """
 
     def __init__(self, settings: EncoderSettings, *, seed: int = 0, products: torch.dtype = torch.float32) -> None:
@@ -70,7 +71,8 @@ class Encoder(nn.Module):
             longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
         """
         plain = not constituents.is_cuda and self.embedding.weight.dtype == torch.float32
-        kernels = on_cpu.library(self.products) if plain and on_cpu.fits(self.settings) else None
+        known = plain and not constituents.requires_grad and on_cpu.fits(self.settings)
+        kernels = on_cpu.library(self.products) if known else None
         if kernels is not None:
             pooled = self._compiled(kernels, constituents, offsets, dropout)
         else:
@@ -97,15 +99,15 @@ class Encoder(nn.Module):
             uses=3 * len(self.blocks),
             dtype=torch.int8,
         )
-        rows = on_cpu.blocks_on_cpu(
+        return on_cpu.pooled_on_cpu(
             kernels,
+            self.embedding,
             self.blocks,
-            self.embedding(constituents),
+            constituents,
             offsets,
             self.products,
             (masks.scale, masks.pool, masks.stride),
         )
-        return sums_of_jets(rows, offsets.diff())
 
     def _laid_out(
         self, constituents: Tensor, offsets: Tensor, generator: torch.Generator | None, longest: int | None

@@ -286,10 +286,15 @@ def blocks_of(d: int, hidden: int, heads: int, layers: int, products: torch.dtyp
     return encoder
 
 
-def compiled_blocks(encoder: Encoder, rows: Tensor, offsets: Tensor, masks: Masking = (1.0, None, 0)) -> Tensor:
+def compiled_sums(encoder: Encoder, constituents: Tensor, offsets: Tensor, masks: Masking = (1.0, None, 0)) -> Tensor:
     own = on_cpu.library(encoder.products)
     assert own is not None
-    return on_cpu.blocks_on_cpu(own, encoder.blocks, rows, offsets, encoder.products, masks)
+    return on_cpu.pooled_on_cpu(own, encoder.embedding, encoder.blocks, constituents, offsets, encoder.products, masks)
+
+
+def gradients_of(encoder: Encoder) -> list[Tensor | None]:
+    """Of all that comes before the head."""
+    return [p.grad for module in (encoder.embedding, *encoder.blocks) for p in module.parameters()]
 
 
 @pytest.mark.usefixtures("vectors")
@@ -301,24 +306,25 @@ def compiled_blocks(encoder: Encoder, rows: Tensor, offsets: Tensor, masks: Mask
         (32, 64, 1, 2, [31, 1, 1, 32, 33, 15, 17]),
         (96, 32, 3, 3, [300, 2, 64]),
         (128, 160, 4, 2, [7] * 30 + [50]),
+        (64, 64, 2, 1, [9, 70]),
+        (256, 32, 8, 2, [40]),
     ],
 )
-def test_blocks_and_gradients(d: int, hidden: int, heads: int, layers: int, sizes: list[int], dropout: bool) -> None:
+def test_sums_and_gradients(d: int, hidden: int, heads: int, layers: int, sizes: list[int], dropout: bool) -> None:
     """Jets across tiles, of one row and of hundreds; by what autograd finds in float64, with the same masks."""
     encoder, offsets = blocks_of(d, hidden, heads, layers), offsets_of(sizes)
-    rows, weights = torch.randn(2, sum(sizes), d)
+    constituents, weights = torch.randn(sum(sizes), 3), torch.randn(len(sizes), d)
     tile = on_cpu.tile_rows(on_cpu.library(torch.float32))  # type: ignore[arg-type]
-    tiles = -(-len(rows) // tile)
+    tiles = -(-len(constituents) // tile)
     shift, scale, pool = 64 * 7, 1.0, None
     if dropout:
         values = tiles * tile * max(d, hidden) + 3 * layers * shift
         scale, pool = 1.25, -(torch.rand(values) > 0.2).to(torch.int8)
-    own = rows.clone().requires_grad_()
-    result = compiled_blocks(encoder, own, offsets, (scale, pool, shift))
+    result = compiled_sums(encoder, constituents, offsets, (scale, pool, shift))
     (result * weights).sum().backward()
-    found = [result.detach(), own.grad, *(p.grad for block in encoder.blocks for p in block.parameters())]
+    found = [result.detach(), *gradients_of(encoder)]
     with torch.no_grad():
-        assert torch.equal(compiled_blocks(encoder, rows, offsets, (scale, pool, shift)), result)
+        assert torch.equal(compiled_sums(encoder, constituents, offsets, (scale, pool, shift)), result)
 
     def dropped(x: Tensor, use: int) -> Tensor:
         if pool is None:
@@ -328,16 +334,40 @@ def test_blocks_and_gradients(d: int, hidden: int, heads: int, layers: int, size
         return x * scale * (part.transpose(1, 2).reshape(-1, width)[: len(x)] != 0)
 
     encoder.double().zero_grad()
-    exact = x = rows.double().requires_grad_()
+    x = encoder.embedding(constituents.double())
     for place, block in enumerate(encoder.blocks):
         x = transformer_block(block, x, offsets, lambda values, use, first=3 * place: dropped(values, first + use))
-    (x * weights).sum().backward()
-    expected = [x.detach(), exact.grad, *(p.grad for block in encoder.blocks for p in block.parameters())]
+    sums = torch.stack([jet.sum(0) for jet in x.split(sizes)])
+    (sums * weights).sum().backward()
+    expected = [sums.detach(), *gradients_of(encoder)]
     for ours, theirs in zip(found, expected, strict=True):
         assert ours is not None
         assert theirs is not None
-        scale_of = float(expected[1].abs().max())  # type: ignore[union-attr]
-        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-5 * max(1.0, scale_of))
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-5 * max(1.0, float(theirs.abs().max())))
+
+
+@needs_bfloat16
+def test_constituents_are_not_rounded() -> None:
+    """Though products are of bfloat16: where blocks add nothing, sums are those of float32."""
+    encoder, offsets = blocks_of(64, 32, 2, 1), offsets_of([40, 1, 60])
+    with torch.no_grad():
+        for layer in (encoder.blocks[0].attention_out, encoder.blocks[0].feed_out):
+            layer.weight.zero_()
+        constituents = torch.randn(101, 3) + torch.tensor([3.0, 0.0, 0.0])
+        expected = compiled_sums(encoder, constituents, offsets)
+        encoder.products = torch.bfloat16
+        found = compiled_sums(encoder, constituents, offsets)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_constituents_may_ask_for_gradients() -> None:
+    """Which is against what the kernels are made for: by torch, the same as by differences."""
+    encoder, offsets = blocks_of(32, 32, 2, 1), offsets_of([3, 4])
+    constituents, step = torch.randn(7, 3, requires_grad=True), 1e-2
+    (gradient,) = torch.autograd.grad(encoder(constituents, offsets).pooled.sum(), constituents)
+    with torch.no_grad():
+        ahead, behind = (encoder(constituents + sign * step * gradient, offsets).pooled.sum() for sign in (1, -1))
+    assert float(ahead - behind) == pytest.approx(2 * step * float(gradient.square().sum()), rel=0.02)
 
 
 @pytest.fixture
@@ -367,20 +397,19 @@ def close(ours: Sequence[Tensor | None], expected: Sequence[Tensor | None]) -> b
     ("d", "hidden", "heads", "sizes"),
     [(32, 32, 4, [1]), (32, 64, 1, [31, 1, 1, 32, 33, 15]), (128, 160, 4, [7] * 30 + [50])],
 )
-def test_blocks_by_a_matrix_unit(
+def test_an_encoder_by_a_matrix_unit(
     d: int, hidden: int, heads: int, sizes: list[int], by_unit: Callable[[bool], None]
 ) -> None:
     """Emulated, so that everywhere it is known what one would be asked: the same products, summed in another order."""
     encoder, offsets = blocks_of(d, hidden, heads, 1, torch.bfloat16), offsets_of(sizes)
-    rows, weights = torch.randn(2, sum(sizes), d)
+    constituents, weights = torch.randn(sum(sizes), 3), torch.randn(len(sizes), d)
 
     def found(unit: bool) -> list[Tensor | None]:
         by_unit(unit)
-        given = rows.clone().requires_grad_()
         encoder.zero_grad()
-        result = compiled_blocks(encoder, given, offsets)
+        result = compiled_sums(encoder, constituents, offsets)
         (result * weights).sum().backward()
-        return [result.detach(), given.grad, *(p.grad for block in encoder.blocks for p in block.parameters())]
+        return [result.detach(), *gradients_of(encoder)]
 
     assert close(found(True), found(False))
 
@@ -413,22 +442,22 @@ def test_a_jet_does_not_depend_on_the_others_nor_on_threads(products: torch.dtyp
     encoder = blocks_of(32, 64, 2, 2, products)
     sizes = [5, 40, 1, 33, 16, 90]
     offsets = offsets_of(sizes)
-    rows = torch.randn(sum(sizes), 32)
-    rows[int(offsets[2])] = torch.nan
+    constituents = torch.randn(sum(sizes), 3)
+    constituents[int(offsets[2])] = torch.nan
     threads = torch.get_num_threads()
-    together = compiled_blocks(encoder, rows, offsets).split(sizes)
+    together = compiled_sums(encoder, constituents, offsets)
     gradients = []
     try:
         for some in (1, 3, 3):
             torch.set_num_threads(some)
-            for own, expected, jet in zip(rows.split(sizes), together, range(6), strict=True):
-                alone = compiled_blocks(encoder, own, torch.tensor([0, len(own)]))
+            for own, expected, jet in zip(constituents.split(sizes), together, range(6), strict=True):
+                (alone,) = compiled_sums(encoder, own, torch.tensor([0, len(own)]))
                 assert torch.equal(alone, expected) == (jet != 2)
                 assert bool(alone.isfinite().all()) == (jet != 2)
             encoder.zero_grad()
-            compiled_blocks(encoder, torch.randn(300, 32, generator=torch.Generator().manual_seed(1)),
-                            offsets_of([60] * 5)).square().sum().backward()  # fmt: skip
-            gradients.append(torch.cat([p.grad.flatten() for b in encoder.blocks for p in b.parameters()]))  # type: ignore[union-attr]
+            others = torch.randn(300, 3, generator=torch.Generator().manual_seed(1))
+            compiled_sums(encoder, others, offsets_of([60] * 5)).square().sum().backward()
+            gradients.append(torch.cat([gradient.flatten() for gradient in gradients_of(encoder)]))  # type: ignore[union-attr]
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(gradients[1], gradients[2])
@@ -438,18 +467,13 @@ def test_a_jet_does_not_depend_on_the_others_nor_on_threads(products: torch.dtyp
 def test_what_is_kept_is_one_forward_passs_own() -> None:
     """Two passes before the first is followed back; none can be followed twice."""
     encoder, offsets = blocks_of(32, 32, 2, 2), offsets_of([10, 20])
-    inputs = [torch.randn(30, 32, requires_grad=True) for _ in range(2)]
-    alone = []
-    for rows in inputs:
-        compiled_blocks(encoder, rows, offsets).square().sum().backward()
-        alone.append(rows.grad)
-        rows.grad = None
-    results = [compiled_blocks(encoder, rows, offsets).square().sum() for rows in inputs]
-    for result in results:
-        result.backward(retain_graph=True)
-    for rows, expected in zip(inputs, alone, strict=True):
-        assert rows.grad is not None
-        assert torch.equal(rows.grad, expected)  # type: ignore[arg-type]
+    inputs = torch.randn(2, 30, 3)
+    parameters = [p for module in (encoder.embedding, *encoder.blocks) for p in module.parameters()]
+    alone = [torch.autograd.grad(compiled_sums(encoder, own, offsets).square().sum(), parameters) for own in inputs]
+    results = [compiled_sums(encoder, own, offsets).square().sum() for own in inputs]
+    for result, expected in zip(results, alone, strict=True):
+        found = torch.autograd.grad(result, parameters, retain_graph=True)
+        assert all(map(torch.equal, found, expected))
     with pytest.raises(RuntimeError, match="can be followed back once"):
         results[0].backward()
 

@@ -1,9 +1,11 @@
-/* The transformer blocks of an encoder on a CPU, forward and backward, on packed jets.
+/* An encoder on a CPU, from the constituents to their sum, forward and backward, on packed jets.
 
    Rows (constituents) of all jets lie end to end and are cut into tiles. Everything but attention sees a row alone:
    a tile goes from one attention to the next in one core's cache. Attention is within jets, each gathered from its tiles,
-   with queries side by side in vectors, in float32. Backward takes GROUP tiles at a time, so that the gradients of weights, which
-   are products over rows, are read and written less often. */
+   with queries side by side in vectors, in float32. Backward takes GROUP tiles at a time, so that the gradients of
+   weights, which are products over rows, are read and written less often.
+
+   The first layer's attention is narrow: it sees the constituents themselves, see first_layer.py. */
 
 #include "attention.h"
 #include "multiply.h"
@@ -12,30 +14,33 @@
 #include <omp.h>
 
 #define GROUP 4
+#define NUMBERS 4 /* of a constituent: pT, eta, phi and 1 */
+#define INPUTS 32 /* what the first products take of them, and zeros: as many as a matrix unit wants */
 
 typedef struct {
-    int layers, d, hidden, heads;
+    int layers, d, hidden, heads, narrow; /* narrow: features of the first attention, in all heads */
     long rows, jets, longest;
     const int64_t *offsets; /* (jets + 1,) */
-    const weight *forward;  /* layer after layer: projection (3 d, d), output (d, d), first (hidden, d), second (d, hidden) */
+    const weight *forward;  /* layer after layer: projection (3 d, d), output (d, d), first (hidden, d), second (d, hidden);
+                               of the first layer projection (d + 3 narrow, INPUTS), output (d, narrow) */
     const weight *backward; /* each of them transposed */
-    const float *vectors;   /* layer after layer: their biases, then weight and bias of both layer norms */
+    const float *vectors;   /* layer after layer: their biases (the first projection has none), then weight and bias of
+                               both layer norms */
     float scale, eps;       /* of what survives a dropout; of layer norms */
     const int8_t *masks;    /* -1 or 0 for each value, the third dropout of a layer `shift` after the second; or NULL */
     long shift;
-    const float *given; /* (rows, d) */
-    float *result;      /* (rows, d) */
+    const float *given; /* (rows, 3) */
+    float *result;      /* (jets, d) */
     int kept;           /* layers that what is kept is kept of, or 1 where nothing is */
     pair *x;            /* (tiles, d): rows as they are now */
-    pair *totals;       /* (1 + 2 kept, tiles, d): the rows given, then what enters the layer norms */
-    value *projected;   /* (kept, tiles, 3 d), in values of PER features, as all that follow */
+    pair *totals;       /* (2 kept, tiles, d): what enters the layer norms */
+    value *projected;   /* (kept, tiles, 3 d), in values of PER features, as all that follow; the first layer has less */
     value *mixed;       /* (kept, tiles, d) */
     value *fed;         /* (kept, tiles, hidden): between the layers of the feed-forward network */
     /* backward alone */
-    const float *of_result; /* (rows, d) */
-    float *of_given;        /* (rows, d) */
+    const float *of_result; /* (jets, d) */
     value *of_mixed;        /* (tiles, d) */
-    value *of_projected;    /* (tiles, 3 d) */
+    value *of_projected;    /* (tiles, 3 d); of the first layer queries alone: its keys and values are the constituents */
     float *of_weights;      /* (threads, as `forward`) */
     float *of_vectors;      /* (threads, as `vectors`) */
 } job;
@@ -51,36 +56,38 @@ INLINE void drop(const job *j, int use, long tile, int feature, int width, pair 
 
 /* ---- where a layer's parameters and what is kept of it lie ---- */
 
+/* Features of a layer's attention, in all heads. */
+INLINE int across(const job *j, int layer) { return layer ? j->d : j->narrow; }
+
 typedef struct {
-    long projection, output, first, second, all;
+    long projection, output, first, second, end;
 } weights_of;
 
-INLINE weights_of places(const job *j) {
-    long d = j->d, h = j->hidden;
-    return (weights_of){0, 3 * d * d, 4 * d * d, 4 * d * d + h * d, 4 * d * d + 2 * h * d};
+INLINE weights_of places(const job *j, int layer) {
+    const long d = j->d, feed = 2L * j->hidden * d, narrow = (d + 3L * j->narrow) * INPUTS, first = narrow + d * j->narrow;
+    const long begin = layer ? first + feed + (layer - 1) * (4 * d * d + feed) : 0;
+    const long output = begin + (layer ? 3 * d * d : narrow), past = output + d * across(j, layer);
+    return (weights_of){begin, output, past, past + feed / 2, past + feed};
 }
 
 typedef struct {
-    long projection, output, first, second, norm1, norm2, all;
+    long projection, output, first, second, norm1, norm2, end;
 } vectors_of;
 
-INLINE vectors_of vector_places(const job *j) {
-    long d = j->d, h = j->hidden;
-    return (vectors_of){0, 3 * d, 4 * d, 4 * d + h, 5 * d + h, 7 * d + h, 9 * d + h};
+INLINE vectors_of vector_places(const job *j, int layer) {
+    const long d = j->d, h = j->hidden, output = layer * (9 * d + h);
+    return (vectors_of){output - 3 * d, output, output + d, output + d + h, output + 2 * d + h, output + 4 * d + h,
+                        output + 6 * d + h};
 }
 
-INLINE const weight *forward_of(const job *j, int layer, long place) {
-    return j->forward + (layer * places(j).all + place) / PER;
-}
+INLINE const weight *forward_of(const job *j, long place) { return j->forward + place / PER; }
 
-INLINE const weight *backward_of(const job *j, int layer, long place) {
-    return j->backward + (layer * places(j).all + place) / PER;
-}
+INLINE const weight *backward_of(const job *j, long place) { return j->backward + place / PER; }
 
 INLINE int slot(const job *j, int layer) { return layer % j->kept; }
 
 INLINE pair *total_of(const job *j, int layer, int norm, long tile) {
-    return j->totals + ((1 + 2 * slot(j, layer) + norm) * tiles_of(j) + tile) * j->d;
+    return j->totals + ((2 * slot(j, layer) + norm) * tiles_of(j) + tile) * j->d;
 }
 
 INLINE value *of_tile(value *x, const job *j, int layer, long tile, long features) {
@@ -89,30 +96,68 @@ INLINE value *of_tile(value *x, const job *j, int layer, long tile, long feature
 
 /* ---- what happens to a tile ---- */
 
-INLINE void project(const job *j, int layer, long tile, const pair *x) {
-    const int d = j->d;
-    const weight *w = forward_of(j, layer, places(j).projection);
-    const float *bias = j->vectors + layer * vector_places(j).all + vector_places(j).projection;
-    value packed[d / PER * 2], *projected = of_tile(j->projected, j, layer, tile, 3 * d);
-    pack_all((pair *)x, d, packed);
-    for (int n = 0; n < 3 * d; n += OUTPUTS) {
+/* The numbers of a tile's constituents: rounded as products take them, what is missing, and rounded again. */
+INLINE void constituents(const job *j, long tile, pair *numbers) {
+    memset(numbers, 0, INPUTS * sizeof *numbers);
+    for (long i = 0; i < TILE && tile * TILE + i < j->rows; i++) {
+        for (int f = 0; f < 3; f++) ((float *)numbers[f])[i] = j->given[(tile * TILE + i) * 3 + f];
+        ((float *)numbers[3])[i] = 1.0f;
+    }
+    value packed[NUMBERS / PER * 2];
+    put(NUMBERS, 2, packed, 0, numbers);
+    for (int f = 0; f < NUMBERS; f++)
+        for (int v = 0; v < 2; v++) {
+            lanes parts[PER];
+            unpack(packed[f / PER * 2 + v], parts);
+            numbers[NUMBERS + f][v] = numbers[f][v] - parts[f % PER];
+            numbers[2 * NUMBERS + f][v] = numbers[f][v] = parts[f % PER];
+        }
+}
+
+INLINE void project(const job *j, int outputs, const weight *w, const float *bias, int inputs, const value *packed,
+                    value *projected) {
+    for (int n = 0; n < outputs; n += OUTPUTS) {
         pair sums[OUTPUTS];
-        start(OUTPUTS, 2, bias + n, sums);
-        multiply_layer(2, w + (long)n * d / PER, d, packed, sums);
+        start(OUTPUTS, 2, bias ? bias + n : NULL, sums);
+        multiply_layer(2, w + (long)n * inputs / PER, inputs, packed, sums);
         put(OUTPUTS, 2, projected, n, sums);
     }
 }
 
+/* To the embedded constituents, in j->x, and the first attention. */
+INLINE void embed(const job *j, long tile) {
+    const int d = j->d;
+    const weight *w = forward_of(j, places(j, 0).projection);
+    pair numbers[INPUTS], *x = j->x + tile * d;
+    value packed[INPUTS / PER * 2];
+    constituents(j, tile, numbers);
+    pack_all(numbers, INPUTS, packed);
+    for (int n = 0; n < d; n += OUTPUTS) {
+        start(OUTPUTS, 2, NULL, x + n);
+        multiply_layer(2, w + n * INPUTS / PER, INPUTS, packed, x + n);
+    }
+    project(j, 3 * j->narrow, w + d * INPUTS / PER, NULL, INPUTS, packed, of_tile(j->projected, j, 0, tile, 3 * j->narrow));
+}
+
+/* From the rows in j->x to a layer's attention. */
+INLINE void before_attention(const job *j, int layer, long tile) {
+    const int d = j->d;
+    value packed[d / PER * 2];
+    pack_all(j->x + tile * d, d, packed);
+    project(j, 3 * d, forward_of(j, places(j, layer).projection), j->vectors + vector_places(j, layer).projection, d, packed,
+            of_tile(j->projected, j, layer, tile, 3 * d));
+}
+
 INLINE void after_attention(const job *j, int layer, long tile) {
-    const int d = j->d, hidden = j->hidden;
-    const weights_of w = places(j);
-    const vectors_of b = vector_places(j);
-    const float *vectors = j->vectors + layer * b.all;
+    const int d = j->d, hidden = j->hidden, mixed = across(j, layer);
+    const weights_of w = places(j, layer);
+    const vectors_of b = vector_places(j, layer);
+    const float *vectors = j->vectors;
     pair *x = j->x + tile * d, sums[OUTPUTS], total[d];
     value packed[d / PER * 2], fed[hidden / PER * 2]; /* what is kept is copied: it goes far away */
     for (int n = 0; n < d; n += OUTPUTS) {
         start(OUTPUTS, 2, vectors + b.output + n, sums);
-        multiply_layer(2, forward_of(j, layer, w.output + (long)n * d), d, of_tile(j->mixed, j, layer, tile, d), sums);
+        multiply_layer(2, forward_of(j, w.output + (long)n * mixed), mixed, of_tile(j->mixed, j, layer, tile, mixed), sums);
         for (int u = 0; u < OUTPUTS; u++) {
             drop(j, 3 * layer, tile, n + u, d, sums[u]);
             for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
@@ -123,7 +168,7 @@ INLINE void after_attention(const job *j, int layer, long tile) {
     pack_all(x, d, packed);
     for (int n = 0; n < hidden; n += OUTPUTS) {
         start(OUTPUTS, 2, vectors + b.first + n, sums);
-        multiply_layer(2, forward_of(j, layer, w.first + (long)n * d), d, packed, sums);
+        multiply_layer(2, forward_of(j, w.first + (long)n * d), d, packed, sums);
         for (int u = 0; u < OUTPUTS; u++) {
             for (int v = 0; v < 2; v++) sums[u][v] = where((words)(sums[u][v] > 0), sums[u][v], (lanes){0});
             drop(j, 3 * layer + 1, tile, n + u, hidden, sums[u]);
@@ -133,7 +178,7 @@ INLINE void after_attention(const job *j, int layer, long tile) {
     memcpy(of_tile(j->fed, j, layer, tile, hidden), fed, sizeof fed);
     for (int n = 0; n < d; n += OUTPUTS) {
         start(OUTPUTS, 2, vectors + b.second + n, sums);
-        multiply_layer(2, forward_of(j, layer, w.second + (long)n * hidden), hidden, fed, sums);
+        multiply_layer(2, forward_of(j, w.second + (long)n * hidden), hidden, fed, sums);
         for (int u = 0; u < OUTPUTS; u++) {
             drop(j, 3 * layer + 2, tile, n + u, d, sums[u]);
             for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
@@ -168,13 +213,12 @@ INLINE signals signals_from(void **memory, int out, int in) {
 /* From the gradient of a layer's result, in j->x, to that of its rows past the attention, and of what was mixed. */
 static void feed_backward(const job *j, int layer, long tile, int place, signals *second, signals *first, signals *output,
                           float *of_vectors) {
-    const int d = j->d, hidden = j->hidden, most = GROUP * DEPTH;
-    const weights_of w = places(j);
-    const vectors_of b = vector_places(j);
-    const float *vectors = j->vectors + layer * b.all;
+    const int d = j->d, hidden = j->hidden, mixed = across(j, layer), most = GROUP * DEPTH;
+    const weights_of w = places(j, layer);
+    const vectors_of b = vector_places(j, layer);
+    const float *vectors = j->vectors;
     pair *gradient = j->x + tile * d, *total = total_of(j, layer, 0, tile), sums[OUTPUTS], own[d];
     value *fed = of_tile(j->fed, j, layer, tile, hidden), packed[d / PER * 2], wide[hidden / PER * 2];
-    of_vectors += layer * b.all;
 
     norm_backward(total_of(j, layer, 1, tile), d, j->eps, vectors + b.norm2, gradient, of_vectors + b.norm2);
     memcpy(own, gradient, sizeof own);
@@ -187,7 +231,7 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
     across_rows_packed(fed, hidden, second->in + (long)place * DEPTH * (hidden / LANES));
     for (int n = 0; n < hidden; n += OUTPUTS) {
         start(OUTPUTS, 2, NULL, sums);
-        multiply_layer(2, backward_of(j, layer, w.second + (long)n * d), d, packed, sums);
+        multiply_layer(2, backward_of(j, w.second + (long)n * d), d, packed, sums);
         for (int u = 0; u < OUTPUTS; u++) {
             for (int v = 0; v < 2; v++) {
                 lanes parts[PER];
@@ -200,7 +244,7 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
         put(OUTPUTS, 2, wide, n, sums);
     }
     for (int n = 0; n < d; n += OUTPUTS)
-        multiply_layer(2, backward_of(j, layer, w.first + (long)n * hidden), hidden, wide, gradient + n);
+        multiply_layer(2, backward_of(j, w.first + (long)n * hidden), hidden, wide, gradient + n);
     norm(total, d, j->eps, vectors + b.norm1, own);
     across_rows_all(own, d, first->in + (long)place * DEPTH * (d / LANES));
 
@@ -212,23 +256,13 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
         over_rows(own[f], output->out + (long)f * most + place * DEPTH);
     }
     pack_all(own, d, packed);
-    across_rows_packed(of_tile(j->mixed, j, layer, tile, d), d, output->in + (long)place * DEPTH * (d / LANES));
-    value *of_mixed = j->of_mixed + tile * d / PER * 2;
-    for (int n = 0; n < d; n += OUTPUTS) {
-        start(OUTPUTS, 2, NULL, sums);
-        multiply_layer(2, backward_of(j, layer, w.output + (long)n * d), d, packed, sums);
-        put(OUTPUTS, 2, of_mixed, n, sums);
-    }
+    across_rows_packed(of_tile(j->mixed, j, layer, tile, mixed), mixed, output->in + (long)place * DEPTH * (mixed / LANES));
+    project(j, mixed, backward_of(j, w.output), NULL, d, packed, j->of_mixed + tile * mixed / PER * 2);
 }
 
-/* Adds to the gradient of a layer's rows, in j->x, what came through its attention. */
-static void project_backward(const job *j, int layer, long tile, int place, signals *projection, float *of_vectors) {
-    const int d = j->d, most = GROUP * DEPTH;
-    const vectors_of b = vector_places(j);
-    pair *gradient = j->x + tile * d, own[d];
-    const value *of_projected = j->of_projected + tile * 3 * d / PER * 2;
-    of_vectors += layer * b.all + b.projection;
-    for (int f = 0; f < 3 * d; f += PER) {
+/* The gradient of what a layer projects a tile to, for the gradient of its weights. */
+INLINE void projected_backward(const value *of_projected, int features, weight *out, float *of_bias) {
+    for (int f = 0; f < features; f += PER) {
         pair both[PER];
         for (int v = 0; v < 2; v++) {
             lanes parts[PER];
@@ -236,18 +270,35 @@ static void project_backward(const job *j, int layer, long tile, int place, sign
             for (int p = 0; p < PER; p++) both[p][v] = parts[p];
         }
         for (int p = 0; p < PER; p++) {
-            of_vectors[f + p] += sum(both[p]);
-            over_rows(both[p], projection->out + (long)(f + p) * most + place * DEPTH);
+            if (of_bias) of_bias[f + p] += sum(both[p]);
+            over_rows(both[p], out + (long)(f + p) * GROUP * DEPTH);
         }
     }
-    const pair *rows = j->totals + tile * d;
-    if (layer > 0) {
-        norm(total_of(j, layer - 1, 1, tile), d, j->eps, j->vectors + (layer - 1) * b.all + b.norm2, own);
-        rows = own;
-    }
-    across_rows_all((pair *)rows, d, projection->in + (long)place * DEPTH * (d / LANES));
+}
+
+/* Adds to the gradient of a layer's rows, in j->x, what came through its attention. */
+static void project_backward(const job *j, int layer, long tile, int place, signals *projection, float *of_vectors) {
+    const int d = j->d;
+    const weights_of w = places(j, layer);
+    pair *gradient = j->x + tile * d, own[d];
+    const value *of_projected = j->of_projected + tile * 3 * d / PER * 2;
+    of_vectors += vector_places(j, layer).projection;
+    projected_backward(of_projected, 3 * d, projection->out + place * DEPTH, of_vectors);
+    norm(total_of(j, layer - 1, 1, tile), d, j->eps, j->vectors + vector_places(j, layer - 1).norm2, own);
+    across_rows_all(own, d, projection->in + (long)place * DEPTH * (d / LANES));
     for (int n = 0; n < d; n += OUTPUTS)
-        multiply_layer(2, backward_of(j, layer, places(j).projection + (long)n * 3 * d), 3 * d, of_projected, gradient + n);
+        multiply_layer(2, backward_of(j, w.projection + (long)n * 3 * d), 3 * d, of_projected, gradient + n);
+}
+
+/* The gradients of the embedded constituents, in j->x, and of the first queries. */
+static void embed_backward(const job *j, long tile, int place, signals *projection) {
+    const int d = j->d, most = GROUP * DEPTH;
+    pair numbers[INPUTS];
+    for (int f = 0; f < d; f++) over_rows(j->x[tile * d + f], projection->out + (long)f * most + place * DEPTH);
+    projected_backward(j->of_projected + tile * j->narrow / PER * 2, j->narrow,
+                       projection->out + (long)d * most + place * DEPTH, NULL);
+    constituents(j, tile, numbers);
+    across_rows_all(numbers, INPUTS, projection->in + (long)place * DEPTH * (INPUTS / LANES));
 }
 
 /* ---- what happens to a jet ---- */
@@ -256,7 +307,7 @@ static void project_backward(const job *j, int layer, long tile, int place, sign
 INLINE long apart_of(const job *j) { return (j->longest + 2 * LANES - 1) / LANES * LANES; }
 
 static void attention(const job *j, int layer, long jet, float *memory) {
-    const int d = j->d, width = d / j->heads;
+    const int d = across(j, layer), width = d / j->heads;
     const long first = j->offsets[jet], count = j->offsets[jet + 1] - first, apart = apart_of(j);
     float *projected = memory, *weights = projected + 3 * d * apart, *mixed = weights + apart * apart;
     const int vectors = (int)((count + LANES - 1) / LANES);
@@ -270,7 +321,7 @@ static void attention(const job *j, int layer, long jet, float *memory) {
 }
 
 static void attention_backward(const job *j, int layer, long jet, float *memory) {
-    const int d = j->d, width = d / j->heads;
+    const int d = across(j, layer), width = d / j->heads;
     const long first = j->offsets[jet], count = j->offsets[jet + 1] - first, apart = apart_of(j);
     float *projected = memory, *of_mixed = projected + 3 * d * apart, *of_projected = of_mixed + d * apart;
     float *weights = of_projected + 3 * d * apart, *of_weights = weights + apart * apart;
@@ -286,18 +337,54 @@ static void attention_backward(const job *j, int layer, long jet, float *memory)
         float *of_q = of_projected + head * width * apart, *of_k = of_q + d * apart, *of_v = of_k + d * apart;
         attend(q, k, width, count, apart, scale, weights);
         combine((int)((count + UNITS - 1) / UNITS * UNITS), v, 1, apart, width, of_out, apart, vectors, of_weights);
-        exchanged(weights, turned, vectors, apart);
-        combine(width, of_out, apart, 1, (int)count, turned, apart, vectors, of_v);
+        if (layer) {
+            exchanged(weights, turned, vectors, apart);
+            combine(width, of_out, apart, 1, (int)count, turned, apart, vectors, of_v);
+        }
         for (int vector = 0; vector < vectors; vector++) {
             lanes *w = (lanes *)(weights + vector * LANES), *g = (lanes *)(of_weights + vector * LANES), total = {0};
             for (long i = 0; i < count; i++) total += w[i * next] * g[i * next];
             for (long i = 0; i < count; i++) g[i * next] = w[i * next] * (g[i * next] - total) * scale;
         }
         combine(width, k, apart, 1, (int)count, of_weights, apart, vectors, of_q);
-        exchanged(of_weights, turned, vectors, apart);
-        combine(width, q, apart, 1, (int)count, turned, apart, vectors, of_k);
+        if (layer) {
+            exchanged(of_weights, turned, vectors, apart);
+            combine(width, q, apart, 1, (int)count, turned, apart, vectors, of_k);
+        }
     }
-    scatter(j->of_projected, 3 * d, first, count, of_projected, apart);
+    scatter(j->of_projected, layer ? 3 * d : d, first, count, of_projected, apart);
+}
+
+/* A jet's rows in a tile, one feature after the other; the row behind the last of them. */
+INLINE float *part_of(const job *j, long jet, long row, int *count) {
+    const long end = j->offsets[jet + 1], in_tile = TILE - row % TILE;
+    *count = (int)(end - row < in_tile ? end - row : in_tile);
+    return (float *)(j->x + row / TILE * j->d) + row % TILE;
+}
+
+/* The sum over a jet's rows, in their order. */
+static void pool(const job *j, long jet) {
+    float *result = j->result + jet * j->d;
+    int count;
+    memset(result, 0, j->d * sizeof *result);
+    for (long row = j->offsets[jet]; row < j->offsets[jet + 1]; row += count) {
+        const float *part = part_of(j, jet, row, &count);
+        for (int f = 0; f < j->d; f++) {
+            float total = result[f];
+            for (int i = 0; i < count; i++) total += part[f * TILE + i];
+            result[f] = total;
+        }
+    }
+}
+
+static void pool_backward(const job *j, long jet) {
+    const float *gradient = j->of_result + jet * j->d;
+    int count;
+    for (long row = j->offsets[jet]; row < j->offsets[jet + 1]; row += count) {
+        float *part = part_of(j, jet, row, &count);
+        for (int f = 0; f < j->d; f++)
+            for (int i = 0; i < count; i++) part[f * TILE + i] = gradient[f];
+    }
 }
 
 /* ---- all layers ---- */
@@ -315,32 +402,26 @@ long memory_of(const job *j) {
 
 void forward(const job *j, float *memory, int threads) {
     const long tiles = tiles_of(j), size = memory_of(j);
-    const int d = j->d;
 #pragma omp parallel num_threads(threads)
     {
         float *own = memory + size * omp_get_thread_num();
         begin_multiplying();
 #pragma omp for schedule(static)
-        for (long tile = 0; tile < tiles; tile++) {
-            load(j->given, j->rows, d, tile, j->x + tile * d);
-            if (j->kept == j->layers) memcpy(j->totals + tile * d, j->x + tile * d, d * sizeof(pair));
-            project(j, 0, tile, j->x + tile * d);
-        }
+        for (long tile = 0; tile < tiles; tile++) embed(j, tile);
         for (int layer = 0; layer < j->layers; layer++) {
-            if (omp_get_thread_num() == 0) /* rows of no jet */
-                memset(of_tile(j->mixed, j, layer, tiles - 1, d), 0, d / PER * 2 * sizeof(value));
-#pragma omp barrier
+            const int d = across(j, layer);
+#pragma omp single /* rows of no jet */
+            memset(of_tile(j->mixed, j, layer, tiles - 1, d), 0, d / PER * 2 * sizeof(value));
 #pragma omp for schedule(dynamic, 4)
             for (long jet = 0; jet < j->jets; jet++) attention(j, layer, jet, own);
 #pragma omp for schedule(static)
             for (long tile = 0; tile < tiles; tile++) {
                 after_attention(j, layer, tile);
-                if (layer + 1 < j->layers)
-                    project(j, layer + 1, tile, j->x + tile * d);
-                else
-                    store(j->result, j->rows, d, tile, j->x + tile * d);
+                if (layer + 1 < j->layers) before_attention(j, layer + 1, tile);
             }
         }
+#pragma omp for schedule(static)
+        for (long jet = 0; jet < j->jets; jet++) pool(j, jet);
         end_multiplying();
     }
 }
@@ -348,46 +429,50 @@ void forward(const job *j, float *memory, int threads) {
 void backward(const job *j, float *memory, int threads) {
     const long tiles = tiles_of(j), size = memory_of(j), groups = (tiles + GROUP - 1) / GROUP;
     const int d = j->d, hidden = j->hidden;
-    const weights_of w = places(j);
-    memset(j->of_projected + (tiles - 1) * 3 * d / PER * 2, 0, 3 * d / PER * 2 * sizeof(value));
+    memset(j->x + (tiles - 1) * d, 0, d * sizeof(pair)); /* rows of no jet */
 #pragma omp parallel num_threads(threads)
     {
         const int thread = omp_get_thread_num();
         float *own = memory + size * thread;
-        float *of_weights = j->of_weights + thread * j->layers * w.all;
-        float *of_vectors = j->of_vectors + thread * j->layers * vector_places(j).all;
+        float *of_weights = j->of_weights + thread * places(j, j->layers - 1).end;
+        float *of_vectors = j->of_vectors + thread * vector_places(j, j->layers - 1).end;
         begin_multiplying();
+#pragma omp for schedule(static)
+        for (long jet = 0; jet < j->jets; jet++) pool_backward(j, jet);
         for (int layer = j->layers; layer >= 0; layer--) {
             /* always the same groups to the same thread: sums do not depend on who was faster */
 #pragma omp for schedule(static)
             for (long group = 0; group < groups; group++) {
                 const int there = (int)(tiles - group * GROUP < GROUP ? tiles - group * GROUP : GROUP);
                 void *place = own;
+                if (layer == 0) {
+                    const int outputs = d + j->narrow;
+                    signals projection = signals_from(&place, outputs, INPUTS);
+                    for (int i = 0; i < there; i++) embed_backward(j, group * GROUP + i, i, &projection);
+                    add_gradient(&projection, outputs, INPUTS, there, of_weights);
+                    continue;
+                }
                 if (layer < j->layers) {
                     signals projection = signals_from(&place, 3 * d, d);
                     for (int i = 0; i < there; i++)
                         project_backward(j, layer, group * GROUP + i, i, &projection, of_vectors);
-                    add_gradient(&projection, 3 * d, d, there, of_weights + layer * w.all + w.projection);
-                } else {
-                    for (int i = 0; i < there; i++)
-                        load(j->of_result, j->rows, d, group * GROUP + i, j->x + (group * GROUP + i) * d);
+                    add_gradient(&projection, 3 * d, d, there, of_weights + places(j, layer).projection);
                 }
-                if (layer > 0) {
-                    place = own;
-                    signals second = signals_from(&place, d, hidden), first = signals_from(&place, hidden, d);
-                    signals output = signals_from(&place, d, d);
-                    for (int i = 0; i < there; i++)
-                        feed_backward(j, layer - 1, group * GROUP + i, i, &second, &first, &output, of_vectors);
-                    float *of_layer = of_weights + (layer - 1) * w.all;
-                    add_gradient(&second, d, hidden, there, of_layer + w.second);
-                    add_gradient(&first, hidden, d, there, of_layer + w.first);
-                    add_gradient(&output, d, d, there, of_layer + w.output);
-                } else {
-                    for (int i = 0; i < there; i++)
-                        store(j->of_given, j->rows, d, group * GROUP + i, j->x + (group * GROUP + i) * d);
-                }
+                const int mixed = across(j, layer - 1);
+                const weights_of w = places(j, layer - 1);
+                place = own;
+                signals second = signals_from(&place, d, hidden), first = signals_from(&place, hidden, d);
+                signals output = signals_from(&place, d, mixed);
+                for (int i = 0; i < there; i++)
+                    feed_backward(j, layer - 1, group * GROUP + i, i, &second, &first, &output, of_vectors);
+                add_gradient(&second, d, hidden, there, of_weights + w.second);
+                add_gradient(&first, hidden, d, there, of_weights + w.first);
+                add_gradient(&output, d, mixed, there, of_weights + w.output);
             }
             if (layer > 0) {
+                const int features = layer > 1 ? 3 * d : j->narrow;
+#pragma omp single /* rows of no jet */
+                memset(j->of_projected + (tiles - 1) * features / PER * 2, 0, features / PER * 2 * sizeof(value));
 #pragma omp for schedule(dynamic, 4)
                 for (long jet = 0; jet < j->jets; jet++) attention_backward(j, layer - 1, jet, own);
             }

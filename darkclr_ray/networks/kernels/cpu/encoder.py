@@ -1,4 +1,4 @@
-"""The transformer blocks of an encoder on a CPU; the work is done in encoder.c."""
+"""An encoder on a CPU, from the constituents to their sum; the work is done in encoder.c."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from darkclr_ray.networks.kernels.cpu.compiled import compiled_for
+from darkclr_ray.networks.kernels.cpu.first_layer import first_layer
 from darkclr_ray.settings import EncoderSettings
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ SPARE = 2
 
 class _Job(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int) for name in ("layers", "d", "hidden", "heads")),
+        *((name, ctypes.c_int) for name in ("layers", "d", "hidden", "heads", "narrow")),
         *((name, ctypes.c_long) for name in ("rows", "jets", "longest")),
         *((name, ctypes.c_void_p) for name in ("offsets", "forward", "backward", "vectors")),
         ("scale", ctypes.c_float),
@@ -36,7 +37,7 @@ class _Job(ctypes.Structure):
         ("result", ctypes.c_void_p),
         ("kept", ctypes.c_int),
         *((name, ctypes.c_void_p) for name in ("x", "totals", "projected", "mixed", "fed")),
-        *((name, ctypes.c_void_p) for name in ("of_result", "of_given", "of_mixed", "of_projected")),
+        *((name, ctypes.c_void_p) for name in ("of_result", "of_mixed", "of_projected")),
         ("of_weights", ctypes.c_void_p),
         ("of_vectors", ctypes.c_void_p),
     )
@@ -57,20 +58,22 @@ def fits(settings: EncoderSettings) -> bool:
     return settings.d_r % 32 == 0 and settings.d_h % 32 == 0 and settings.d_r // settings.heads % 8 == 0
 
 
-def blocks_on_cpu(
+def pooled_on_cpu(
     kernels: ctypes.CDLL,
+    embedding: nn.Linear,
     blocks: Sequence[Block],
-    rows: Tensor,
+    constituents: Tensor,
     offsets: Tensor,
     products: torch.dtype,
     masks: tuple[float, Tensor | None, int],
 ) -> Tensor:
-    """All blocks, one after the other: float32 (T, d_r) -> float32 (T, d_r).
+    """Embedding, all blocks, one after the other, and the sum over each jet's constituents: float32 (B, d_r).
 
     Args:
         kernels: see `library`.
+        embedding: of the three numbers of a constituent, which get no gradient themselves.
         blocks: of sizes that `fits`.
-        rows: of all jets, one after the other.
+        constituents: float32 (M, 3), of all jets, one after the other.
         offsets: int64 (B + 1,), jet i owns rows offsets[i] to offsets[i + 1].
         products: float32 or bfloat16.
         masks: by what surviving values are multiplied, and a mask of -1 and 0 (or none) for the values of all tiles of
@@ -81,24 +84,26 @@ def blocks_on_cpu(
     """
     offsets = offsets.to("cpu", torch.int64).contiguous()
     sizes = offsets.diff()
-    if int(offsets[0]) or int(offsets[-1]) != len(rows) or int(sizes.min()) < 0:
-        raise ValueError(f"offsets of jets have to rise from 0 to {len(rows)}, the number of constituents")
-    matrices, vectors = parameters(blocks)
+    if int(offsets[0]) or int(offsets[-1]) != len(constituents) or int(sizes.min()) < 0:
+        raise ValueError(f"offsets of jets have to rise from 0 to {len(constituents)}, the number of constituents")
+    matrices, vectors = parameters(embedding, blocks, products)
     first = blocks[0]
     given = Given(
         kernels, tile_rows(kernels), offsets, int(sizes.max()), products, masks, len(blocks), first.heads,
         first.feed_norm.eps,
     )  # fmt: skip
     if torch.is_grad_enabled():
-        result: Tensor = _Blocks.apply(given, rows, *matrices, *vectors)  # type: ignore[no-untyped-call]
+        result: Tensor = _Blocks.apply(given, constituents, *matrices, *vectors)  # type: ignore[no-untyped-call]
         return result
-    passed = forward(given, rows, matrices, vectors, kept=1)
+    passed = forward(given, constituents, matrices, vectors, kept=1)
     passed.memory.give_back()
     return passed.result
 
 
-def parameters(blocks: Sequence[Block]) -> tuple[list[Tensor], list[Tensor]]:
-    """Matrices and vectors of all blocks in the order of the kernels."""
+def parameters(
+    embedding: nn.Linear, blocks: Sequence[Block], products: torch.dtype
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Matrices and vectors of all layers in the order of the kernels."""
     matrices: list[Tensor] = []
     vectors: list[Tensor] = []
     for block in blocks:
@@ -106,7 +111,8 @@ def parameters(blocks: Sequence[Block]) -> tuple[list[Tensor], list[Tensor]]:
         matrices += [layer.weight for layer in linear]
         vectors += [layer.bias for layer in linear]
         vectors += [p for norm in (block.attention_norm, block.feed_norm) for p in (norm.weight, norm.bias)]
-    return matrices, vectors
+    # the first layer's projection has no bias: one of the numbers that it takes is 1
+    return [*first_layer(embedding, blocks[0], products), *matrices[2:]], vectors[1:]
 
 
 class _Memory:
@@ -156,18 +162,21 @@ class Passed(NamedTuple):
     slots: int
 
 
-def forward(given: Given, rows: Tensor, matrices: Sequence[Tensor], vectors: Sequence[Tensor], *, kept: int) -> Passed:
+def forward(
+    given: Given, constituents: Tensor, matrices: Sequence[Tensor], vectors: Sequence[Tensor], *, kept: int
+) -> Passed:
     """All layers, of which ``kept`` (all, or 1) leave what the way back takes."""
-    rows, (hidden, d) = rows.contiguous(), matrices[2].shape
-    slots = -(-len(rows) // given.tile) * given.tile
+    constituents, (hidden, d) = constituents.contiguous(), matrices[2].shape
+    slots = -(-len(constituents) // given.tile) * given.tile
     scale, mask, shift = given.masks
     sizes = {
-        "totals": (1 + 2 * kept) * slots * d,
+        "totals": 2 * kept * slots * d,
         "projected": kept * slots * 3 * d,
         "mixed": kept * slots * d,
         "fed": kept * slots * hidden,
     }
-    memory, result = _Memory(sizes, given.products), torch.empty_like(rows)
+    memory, jets = _Memory(sizes, given.products), len(given.offsets) - 1
+    result = torch.empty(jets, d)
     tensors = {
         "offsets": given.offsets,
         "forward": torch.cat([matrix.flatten() for matrix in matrices]).to(given.products),
@@ -175,20 +184,21 @@ def forward(given: Given, rows: Tensor, matrices: Sequence[Tensor], vectors: Seq
         **({} if mask is None else {"masks": mask}),
     }
     numbers = {
-        "layers": given.layers, "d": d, "hidden": hidden, "heads": given.heads, "rows": len(rows),
-        "jets": len(given.offsets) - 1, "longest": given.longest, "scale": scale, "shift": shift,
+        "layers": given.layers, "d": d, "hidden": hidden, "heads": given.heads, "narrow": matrices[1].shape[1],
+        "rows": len(constituents), "jets": jets, "longest": given.longest, "scale": scale, "shift": shift,
         "eps": given.eps, "kept": kept,
     }  # fmt: skip
-    passing = {"given": rows, "result": result, "x": torch.empty(slots * d)}
+    passing = {"given": constituents, "result": result, "x": torch.empty(slots * d)}
     run(given.kernels, given.kernels.forward, {**tensors, **memory.parts, **passing}, numbers)
     return Passed(result, tensors, memory, numbers, slots)
 
 
 class _Blocks(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, given: Given, rows: Tensor, *own: Tensor) -> Tensor:
+    def forward(ctx: Any, given: Given, constituents: Tensor, *own: Tensor) -> Tensor:
         count = 4 * given.layers
-        passed = forward(given, rows, own[:count], own[count:], kept=given.layers)
+        passed = forward(given, constituents, own[:count], own[count:], kept=given.layers)
+        passed.tensors["given"] = constituents.contiguous()
         ctx.save_for_backward(*passed.tensors.values(), *own[:count])
         ctx.given, ctx.names = given, list(passed.tensors)
         ctx.memory, ctx.numbers, ctx.slots = passed.memory, passed.numbers, passed.slots
@@ -204,12 +214,10 @@ class _Blocks(torch.autograd.Function):
         d, hidden, threads = ctx.numbers["d"], ctx.numbers["hidden"], torch.get_num_threads()
         of_weights = torch.zeros(threads, len(tensors["forward"]))
         of_vectors = torch.zeros(threads, len(tensors["vectors"]))
-        of_rows = torch.empty_like(gradient)
         passing = {
             "backward": torch.cat([matrix.t().flatten() for matrix in matrices]).to(given.products),
             "x": torch.empty(ctx.slots * d),
             "of_result": gradient.contiguous(),
-            "of_given": of_rows,
             "of_mixed": torch.empty(ctx.slots * d + SLACK, dtype=given.products),
             "of_projected": torch.empty(ctx.slots * 3 * d, dtype=given.products),
             "of_weights": of_weights,
@@ -219,8 +227,8 @@ class _Blocks(torch.autograd.Function):
         ctx.memory.give_back()
         by_matrix = torch.split(of_weights.sum(0), [matrix.numel() for matrix in matrices])
         of_matrices = [part.view(matrix.shape) for part, matrix in zip(by_matrix, matrices, strict=True)]
-        lengths = [3 * d, d, hidden, d, d, d, d, d] * given.layers
-        return None, of_rows, *of_matrices, *torch.split(of_vectors.sum(0), lengths)
+        lengths = ([3 * d, d, hidden, d, d, d, d, d] * given.layers)[1:]
+        return None, None, *of_matrices, *torch.split(of_vectors.sum(0), lengths)
 
 
 def run(kernels: ctypes.CDLL, what: Any, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
