@@ -2,7 +2,7 @@
 
    Rows (constituents) of all jets lie end to end and are cut into tiles. Everything but attention sees a row alone:
    a tile goes from one attention to the next in one core's cache. Attention is within jets, each gathered from its tiles,
-   with queries side by side in vectors, in float32. Backward takes GROUP tiles at a time, so that the gradients of
+   with queries side by side in vectors. Backward takes GROUP tiles at a time, so that the gradients of
    weights, which are products over rows, are read and written less often.
 
    The first layer's attention is narrow: it sees the constituents themselves, see first_layer.py. */
@@ -114,8 +114,8 @@ INLINE void constituents(const job *j, long tile, pair *numbers) {
         }
 }
 
-INLINE void project(const job *j, int outputs, const weight *w, const float *bias, int inputs, const value *packed,
-                    value *projected) {
+/* A layer's outputs, as products take them. */
+INLINE void project(int outputs, const weight *w, const float *bias, int inputs, const value *packed, value *projected) {
     for (int n = 0; n < outputs; n += OUTPUTS) {
         pair sums[OUTPUTS];
         start(OUTPUTS, 2, bias ? bias + n : NULL, sums);
@@ -136,7 +136,7 @@ INLINE void embed(const job *j, long tile) {
         start(OUTPUTS, 2, NULL, x + n);
         multiply_layer(2, w + n * INPUTS / PER, INPUTS, packed, x + n);
     }
-    project(j, 3 * j->narrow, w + d * INPUTS / PER, NULL, INPUTS, packed, of_tile(j->projected, j, 0, tile, 3 * j->narrow));
+    project(3 * j->narrow, w + d * INPUTS / PER, NULL, INPUTS, packed, of_tile(j->projected, j, 0, tile, 3 * j->narrow));
 }
 
 /* From the rows in j->x to a layer's attention. */
@@ -144,7 +144,7 @@ INLINE void before_attention(const job *j, int layer, long tile) {
     const int d = j->d;
     value packed[d / PER * 2];
     pack_all(j->x + tile * d, d, packed);
-    project(j, 3 * d, forward_of(j, places(j, layer).projection), j->vectors + vector_places(j, layer).projection, d, packed,
+    project(3 * d, forward_of(j, places(j, layer).projection), j->vectors + vector_places(j, layer).projection, d, packed,
             of_tile(j->projected, j, layer, tile, 3 * d));
 }
 
@@ -257,7 +257,7 @@ static void feed_backward(const job *j, int layer, long tile, int place, signals
     }
     pack_all(own, d, packed);
     across_rows_packed(of_tile(j->mixed, j, layer, tile, mixed), mixed, output->in + (long)place * DEPTH * (mixed / LANES));
-    project(j, mixed, backward_of(j, w.output), NULL, d, packed, j->of_mixed + tile * mixed / PER * 2);
+    project(mixed, backward_of(j, w.output), NULL, d, packed, j->of_mixed + tile * mixed / PER * 2);
 }
 
 /* The gradient of what a layer projects a tile to, for the gradient of its weights. */
@@ -303,19 +303,22 @@ static void embed_backward(const job *j, long tile, int place, signals *projecti
 
 /* ---- what happens to a jet ---- */
 
-/* Floats from one feature of a jet to the next in a thread's memory: its rows, and room to write a vector too much. */
-INLINE long apart_of(const job *j) { return (j->longest + 2 * LANES - 1) / LANES * LANES; }
+/* Rows from one feature of a jet to the next in a thread's memory: whole tiles, with room to write a vector too much. */
+INLINE long apart_of(const job *j) { return (j->longest + LANES + TILE - 1) / TILE * TILE; }
 
 static void attention(const job *j, int layer, long jet, float *memory) {
     const int d = across(j, layer), width = d / j->heads;
     const long first = j->offsets[jet], count = j->offsets[jet + 1] - first, apart = apart_of(j);
-    float *projected = memory, *weights = projected + 3 * d * apart, *mixed = weights + apart * apart;
+    const long head_apart = width / PER * apart, next = d / PER * apart;
+    float *weights = memory, *mixed = weights + apart * apart;
+    weight *projected = (weight *)(mixed + d * apart), *spare = projected + 3 * next;
     const int vectors = (int)((count + LANES - 1) / LANES);
     gather(of_tile(j->projected, j, layer, 0, 3 * d), 3 * d, first, count, projected, apart);
     for (int head = 0; head < j->heads; head++) {
-        const float *q = projected + head * width * apart, *k = q + d * apart, *v = k + d * apart;
+        const weight *q = projected + head * head_apart, *k = q + next, *v = k + next;
         attend(q, k, width, count, apart, 1.0f / sqrtf((float)width), weights);
-        combine(width, v, apart, 1, (int)count, weights, apart, vectors, mixed + head * width * apart);
+        pair_rows(weights, count, vectors, apart);
+        over_rows_by(v, weights, width, count, apart, spare, mixed + head * width * apart);
     }
     scatter(of_tile(j->mixed, j, layer, 0, d), d, first, count, mixed, apart);
 }
@@ -323,34 +326,37 @@ static void attention(const job *j, int layer, long jet, float *memory) {
 static void attention_backward(const job *j, int layer, long jet, float *memory) {
     const int d = across(j, layer), width = d / j->heads;
     const long first = j->offsets[jet], count = j->offsets[jet + 1] - first, apart = apart_of(j);
-    float *projected = memory, *of_mixed = projected + 3 * d * apart, *of_projected = of_mixed + d * apart;
-    float *weights = of_projected + 3 * d * apart, *of_weights = weights + apart * apart;
-    float *turned = of_weights + apart * apart;
+    const long head_apart = width / PER * apart, next = d / PER * apart;
+    float *weights = memory, *of_weights = weights + apart * apart, *turned = of_weights + apart * apart;
+    float *of_projected = turned + apart * apart;
+    weight *projected = (weight *)(of_projected + 3 * d * apart), *of_mixed = projected + 3 * next, *spare = of_mixed + next;
     const int vectors = (int)((count + LANES - 1) / LANES);
     const float scale = 1.0f / sqrtf((float)width);
-    const long next = apart / LANES;
     gather(of_tile(j->projected, j, layer, 0, 3 * d), 3 * d, first, count, projected, apart);
     gather(j->of_mixed, d, first, count, of_mixed, apart);
     for (int head = 0; head < j->heads; head++) {
-        const float *q = projected + head * width * apart, *k = q + d * apart, *v = k + d * apart;
-        const float *of_out = of_mixed + head * width * apart;
+        const weight *q = projected + head * head_apart, *k = q + next, *v = k + next, *of_out = of_mixed + head * head_apart;
         float *of_q = of_projected + head * width * apart, *of_k = of_q + d * apart, *of_v = of_k + d * apart;
         attend(q, k, width, count, apart, scale, weights);
-        combine((int)((count + UNITS - 1) / UNITS * UNITS), v, 1, apart, width, of_out, apart, vectors, of_weights);
+        over_features(v, of_out, width, count, apart, of_weights);
         if (layer) {
             exchanged(weights, turned, vectors, apart);
-            combine(width, of_out, apart, 1, (int)count, turned, apart, vectors, of_v);
+            pair_rows(turned, count, vectors, apart);
+            over_rows_by(of_out, turned, width, count, apart, spare, of_v);
         }
         for (int vector = 0; vector < vectors; vector++) {
+            const long step = apart / LANES;
             lanes *w = (lanes *)(weights + vector * LANES), *g = (lanes *)(of_weights + vector * LANES), total = {0};
-            for (long i = 0; i < count; i++) total += w[i * next] * g[i * next];
-            for (long i = 0; i < count; i++) g[i * next] = w[i * next] * (g[i * next] - total) * scale;
+            for (long i = 0; i < count; i++) total += w[i * step] * g[i * step];
+            for (long i = 0; i < count; i++) g[i * step] = w[i * step] * (g[i * step] - total) * scale;
         }
-        combine(width, k, apart, 1, (int)count, of_weights, apart, vectors, of_q);
         if (layer) {
             exchanged(of_weights, turned, vectors, apart);
-            combine(width, q, apart, 1, (int)count, turned, apart, vectors, of_k);
+            pair_rows(turned, count, vectors, apart);
+            over_rows_by(q, turned, width, count, apart, spare, of_k);
         }
+        pair_rows(of_weights, count, vectors, apart);
+        over_rows_by(k, of_weights, width, count, apart, spare, of_q);
     }
     scatter(j->of_projected, layer ? 3 * d : d, first, count, of_projected, apart);
 }

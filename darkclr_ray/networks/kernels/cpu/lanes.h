@@ -40,8 +40,6 @@ INLINE lanes masked(const int8_t *mask, lanes x) {
     return (lanes)((words)x & (words)wide);
 }
 
-INLINE lanes add_float(lanes sum, float w, lanes x) { return sum + w * x; }
-
 #ifdef BFLOAT16
 #define PER 2            /* features a value */
 typedef uint32_t weight; /* as many as a value has features */
@@ -71,27 +69,27 @@ typedef float number;
 typedef lanes value;
 
 INLINE number rounded(float x) { return x; }
-INLINE lanes add_product(lanes sum, weight w, value x) { return add_float(sum, w, x); }
+INLINE lanes add_product(lanes sum, weight w, value x) { return sum + w * x; }
 #endif
 
 /* Adds to UNITS sums of V vectors each. Weights are `unit` apart from sum to sum and `step` from term to term; vectors are
    `next` apart from term to term. */
-#define PRODUCTS(name, weight, value, add)                                                                             \
-    INLINE void name(int V, const weight *w, long unit, long step, int terms, const value *x, long next,               \
-                     lanes (*sums)[2]) {                                                                               \
-        lanes s[UNITS][2];                                                                                             \
-        _Pragma("GCC unroll 8") for (int u = 0; u < UNITS; u++)                                                        \
-            _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) s[u][v] = sums[u][v];                                  \
-        for (int k = 0; k < terms; k++)                                                                                \
-            _Pragma("GCC unroll 8") for (int u = 0; u < UNITS; u++)                                                    \
-                _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) s[u][v] =                                          \
-                    add(s[u][v], w[u * unit + k * step], x[k * next + v]);                                             \
-        _Pragma("GCC unroll 8") for (int u = 0; u < UNITS; u++)                                                        \
-            _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) sums[u][v] = s[u][v];                                  \
-    }
-
-PRODUCTS(products, weight, value, add_product)
-PRODUCTS(float_products, float, lanes, add_float)
+INLINE void products(int V, const weight *w, long unit, long step, int terms, const value *x, long next, lanes (*sums)[2]) {
+    lanes s[UNITS][2];
+#pragma GCC unroll 8
+    for (int u = 0; u < UNITS; u++)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; v++) s[u][v] = sums[u][v];
+    for (int k = 0; k < terms; k++)
+#pragma GCC unroll 8
+        for (int u = 0; u < UNITS; u++)
+#pragma GCC unroll 2
+            for (int v = 0; v < V; v++) s[u][v] = add_product(s[u][v], w[u * unit + k * step], x[k * next + v]);
+#pragma GCC unroll 8
+    for (int u = 0; u < UNITS; u++)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; v++) sums[u][v] = s[u][v];
+}
 
 /* `units` features of V vectors, from feature n on, as products take them. */
 INLINE void put(int units, int V, value *x, int n, lanes (*features)[2]) {
