@@ -58,13 +58,22 @@ class Jets:
         """Number of constituents of each jet, (B,)."""
         return np.diff(self.offsets)
 
-    def take(self, indices: NDArray[np.int64], *, hardest: int | None = None) -> Jets:
-        """Jets at the given positions, in the given order, with at most the ``hardest`` constituents of each.
+    def take(self, indices: NDArray[np.int64] | slice, *, hardest: int | None = None) -> Jets:
+        """Jets at the given positions, in the given order, with at most the ``hardest`` constituents of each. Those
+        of a slice share the memory of these. Raises ValueError for a slice with steps.
 
         >>> jets = Jets.from_lists([[[9.0, 0.0, 0.0], [1.0, 0.1, 0.0]], [[5.0, 0.0, 0.0]]])
         >>> jets.take(np.array([1])).constituents.tolist()
         [[5.0, 0.0, 0.0]]
         """
+        if isinstance(indices, slice):
+            first, end, step = indices.indices(len(self))
+            if step != 1:
+                raise ValueError(
+                    f"a slice takes jets one after the other, not in steps of {step}; take them by indices"
+                )
+            part = self._between(first, max(first, end))
+            return part if hardest is None else part.hardest(hardest)
         indices = np.asarray(indices, dtype=np.int64)
         starts = self.offsets[:-1][indices]
         sizes = self.offsets[1:][indices] - starts
@@ -73,6 +82,16 @@ class Jets:
         # np.take of rows needs a third of the time of constituents[rows]
         constituents, kinematics = np.take(self.constituents, rows, axis=0), np.take(self.kinematics, indices, axis=0)
         return Jets(constituents, offsets, self.ids[indices], self.events[indices], kinematics)
+
+    def _between(self, first: int, end: int) -> Jets:
+        begin, past = self.offsets[[first, end]]
+        return Jets(
+            self.constituents[begin:past],
+            self.offsets[first : end + 1] - begin,
+            self.ids[first:end],
+            self.events[first:end],
+            self.kinematics[first:end],
+        )
 
     def hardest(self, count: int) -> Jets:
         """The same jets with at most the ``count`` hardest constituents of each (N_c of Table 1)."""
@@ -85,6 +104,8 @@ class Jets:
         """All jets of ``parts``, one after the other. Raises ValueError where there is none."""
         if not parts:
             raise ValueError("no jets to concatenate: the list of parts is empty")
+        if len(parts) == 1:
+            return parts[0]
         sizes = np.concatenate([part.multiplicity for part in parts])
         return Jets(
             np.concatenate([part.constituents for part in parts]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ctypes import CDLL
 from typing import NamedTuple
 
@@ -52,6 +53,22 @@ class Encoder(nn.Module):
             self.embedding = nn.Linear(3, settings.d_r)
             self.blocks: Sequence[Block] = nn.ModuleList(Block(settings) for _ in range(settings.layers))  # type: ignore[assignment]
             self.head = head_network(settings)
+        self._weights: on_cpu.Weights | None = None
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Within, parameters stay what they are: passes without gradients lay them out for kernels once."""
+        kernels = on_cpu.library(self.products) if self._fits(self.embedding.weight) else None
+        if kernels is not None:
+            self._weights = on_cpu.weights_of(self.embedding, self.blocks, self.products)
+        try:
+            yield
+        finally:
+            self._weights = None
+
+    def _fits(self, tensor: Tensor) -> bool:
+        """Whether kernels for a CPU know such an encoder."""
+        return not tensor.is_cuda and self.embedding.weight.dtype == torch.float32 and on_cpu.fits(self.settings)
 
     def forward(
         self,
@@ -70,8 +87,7 @@ class Encoder(nn.Module):
                 seeds it by (seed, epoch, step), so that a resumed training draws the same masks.
             longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
         """
-        plain = not constituents.is_cuda and self.embedding.weight.dtype == torch.float32
-        known = plain and not constituents.requires_grad and on_cpu.fits(self.settings)
+        known = not constituents.requires_grad and self._fits(constituents)
         kernels = on_cpu.library(self.products) if known else None
         if kernels is not None:
             pooled = self._compiled(kernels, constituents, offsets, dropout)
@@ -107,6 +123,7 @@ class Encoder(nn.Module):
             offsets,
             self.products,
             (masks.scale, masks.pool, masks.stride),
+            self._weights,
         )
 
     def _laid_out(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -34,29 +35,34 @@ class JetEncoder(Protocol):
 
 
 def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
-    """Representations of jets, float32 (B, d), on the encoder's device; jets of similar length go together."""
+    """Representations of jets, float32 (B, d), on the encoder's device."""
     device = next(encoder.parameters()).device
     width = encoder.settings.d_z if layer == "head" else encoder.settings.d_r
     result = np.empty((len(jets), width), dtype=np.float32)
     encoder.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), encoder.unchanged():
         for members in together(inputs, jets, device):
             constituents, offsets = plain_inputs(jets.take(members), inputs)
             output = encoder(
                 to_tensor(constituents, device),
                 to_tensor(offsets, torch.device("cpu")),
-                longest=int(offsets[-1] - offsets[-2]),
+                longest=int(np.diff(offsets).max()),
             )
             result[members] = getattr(output, layer).cpu().numpy()
     return result
 
 
-def together(inputs: InputSettings, jets: Jets, device: torch.device) -> list[NDArray[np.int64]]:
-    """Which jets pass the network together: all of them, in the order of their length."""
+def together(inputs: InputSettings, jets: Jets, device: torch.device) -> list[slice] | list[NDArray[np.int64]]:
+    """Which jets pass the network together: all of them, on a GPU in the order of their length, for its attention takes
+    the longest jet's time for each."""
     if not len(jets):
         return []
     sizes = np.minimum(jets.multiplicity, inputs.constituents)
-    order = np.argsort(sizes, kind="stable")
+    order = np.argsort(sizes, kind="stable") if device.type == "cuda" else None
     each = CONSTITUENTS_AT_ONCE[device.type]
-    cuts = np.searchsorted(np.cumsum(sizes[order]), np.arange(each, int(sizes.sum()), each))
-    return np.split(order, np.unique(cuts[cuts > 0]))
+    ends = np.cumsum(sizes if order is None else sizes[order])
+    cuts = np.searchsorted(ends, np.arange(each, ends[-1], each))
+    cuts = np.unique(cuts[cuts > 0])
+    if order is not None:
+        return np.split(order, cuts)
+    return [slice(first, last) for first, last in pairwise([0, *cuts.tolist(), len(jets)])]

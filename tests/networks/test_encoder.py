@@ -90,6 +90,20 @@ def test_order_of_constituents_and_other_jets_do_not_matter(
 
 
 @either
+def test_weights_that_stay_are_laid_out_once(settings: EncoderSettings) -> None:
+    constituents, offsets = random_jets([3, 17, 1])
+    encoder = Encoder(settings)
+    with torch.no_grad():
+        expected = encoder(constituents, offsets).head
+        with encoder.unchanged():
+            for _ in range(2):
+                assert torch.equal(encoder(constituents, offsets).head, expected)
+        for parameter in encoder.parameters():
+            parameter.mul_(1.1)
+        assert not torch.equal(encoder(constituents, offsets).head, expected)
+
+
+@either
 def test_like_torchs_own_layers(settings: EncoderSettings) -> None:
     constituents, offsets = random_jets([3, 17, 1])
     encoder = Encoder(settings)

@@ -16,7 +16,8 @@ from darkclr_ray.training.runner import Runner
 
 def test_equal_keys_are_trained_once(toy):
     epochs = []
-    runner = Runner(report=lambda progress: epochs.append(progress.epoch))
+    # a long epoch is reported on its way, too: the first may wait for a compiler
+    runner = Runner(report=lambda progress: epochs.extend([progress.epoch] * (progress.step == progress.steps)))
     first = runner.train(toy.energy_training())
     assert runner.train(toy.energy_training()) is first
     assert len(epochs) == first.epochs
@@ -43,6 +44,21 @@ def test_representations_jet_by_jet(toy, monkeypatch):
             constituents, offsets = plain_inputs(jets.take(np.array([place])), training.inputs)
             alone = getattr(training.encoder(torch.from_numpy(constituents), torch.from_numpy(offsets)), layer)
             np.testing.assert_allclose(z[place], alone[0].numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_all_jets_pass_the_network(toy, monkeypatch, device):
+    """Once each, as many constituents at a time as fit; for a GPU jets of a length together."""
+    jets, inputs = toy.toy_jets(50, seed=2), toy.SETTINGS.inputs
+    monkeypatch.setitem(representing.CONSTITUENTS_AT_ONCE, device, 40)
+    parts = representing.together(inputs, jets, torch.device(device))
+    members = np.concatenate([np.arange(50)[part] for part in parts])
+    assert sorted(members) == list(range(50))
+    longest = jets.multiplicity.max()
+    assert all(jets.take(part).multiplicity.sum() < 40 + longest for part in parts)
+    sizes = jets.multiplicity[members]
+    assert bool((np.diff(sizes) >= 0).all()) == (device == "cuda")
+    assert representing.together(inputs, jets.take(slice(0, 0)), torch.device(device)) == []
 
 
 def test_representations_are_kept_while_their_jets_live(toy):

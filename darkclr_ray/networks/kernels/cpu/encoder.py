@@ -66,6 +66,7 @@ def pooled_on_cpu(
     offsets: Tensor,
     products: torch.dtype,
     masks: tuple[float, Tensor | None, int],
+    weights: Weights | None = None,
 ) -> Tensor:
     """Embedding, all blocks, one after the other, and the sum over each jet's constituents: float32 (B, d_r).
 
@@ -78,6 +79,7 @@ def pooled_on_cpu(
         products: float32 or bfloat16.
         masks: by what surviving values are multiplied, and a mask of -1 and 0 (or none) for the values of all tiles of
             `tile_rows`, ordered (tile, feature, row); that of dropout i begins at i times the third number.
+        weights: what `weights_of` made of the parameters, for passes without gradients.
 
     Raises:
         ValueError: the offsets are not those of the rows.
@@ -86,16 +88,16 @@ def pooled_on_cpu(
     sizes = offsets.diff()
     if int(offsets[0]) or int(offsets[-1]) != len(constituents) or int(sizes.min()) < 0:
         raise ValueError(f"offsets of jets have to rise from 0 to {len(constituents)}, the number of constituents")
-    matrices, vectors = parameters(embedding, blocks, products)
     first = blocks[0]
     given = Given(
         kernels, tile_rows(kernels), offsets, int(sizes.max()), products, masks, len(blocks), first.heads,
         first.feed_norm.eps,
     )  # fmt: skip
     if torch.is_grad_enabled():
+        matrices, vectors = parameters(embedding, blocks, products)
         result: Tensor = _Blocks.apply(given, constituents, *matrices, *vectors)  # type: ignore[no-untyped-call]
         return result
-    passed = forward(given, constituents, matrices, vectors, kept=1)
+    passed = forward(given, constituents, weights or weights_of(embedding, blocks, products), kept=1)
     passed.memory.give_back()
     return passed.result
 
@@ -113,6 +115,28 @@ def parameters(
         vectors += [p for norm in (block.attention_norm, block.feed_norm) for p in (norm.weight, norm.bias)]
     # the first layer's projection has no bias: one of the numbers that it takes is 1
     return [*first_layer(embedding, blocks[0], products), *matrices[2:]], vectors[1:]
+
+
+class Weights(NamedTuple):
+    """Parameters as the kernels take them, and the sizes that follow from them."""
+
+    matrices: Tensor
+    vectors: Tensor
+    d: int
+    hidden: int
+    narrow: int
+
+    @staticmethod
+    def of(matrices: Sequence[Tensor], vectors: Sequence[Tensor], products: torch.dtype) -> Weights:
+        (d, narrow), (hidden, _) = matrices[1].shape, matrices[2].shape
+        flat = torch.cat([matrix.flatten() for matrix in matrices]).to(products)
+        return Weights(flat, torch.cat(list(vectors)), d, hidden, narrow)
+
+
+def weights_of(embedding: nn.Linear, blocks: Sequence[Block], products: torch.dtype) -> Weights:
+    """For any number of passes without gradients while the parameters stay what they are."""
+    with torch.no_grad():
+        return Weights.of(*parameters(embedding, blocks, products), products)
 
 
 class _Memory:
@@ -162,11 +186,9 @@ class Passed(NamedTuple):
     slots: int
 
 
-def forward(
-    given: Given, constituents: Tensor, matrices: Sequence[Tensor], vectors: Sequence[Tensor], *, kept: int
-) -> Passed:
+def forward(given: Given, constituents: Tensor, weights: Weights, *, kept: int) -> Passed:
     """All layers, of which ``kept`` (all, or 1) leave what the way back takes."""
-    constituents, (hidden, d) = constituents.contiguous(), matrices[2].shape
+    constituents, d, hidden = constituents.contiguous(), weights.d, weights.hidden
     slots = -(-len(constituents) // given.tile) * given.tile
     scale, mask, shift = given.masks
     sizes = {
@@ -179,12 +201,12 @@ def forward(
     result = torch.empty(jets, d)
     tensors = {
         "offsets": given.offsets,
-        "forward": torch.cat([matrix.flatten() for matrix in matrices]).to(given.products),
-        "vectors": torch.cat(list(vectors)),
+        "forward": weights.matrices,
+        "vectors": weights.vectors,
         **({} if mask is None else {"masks": mask}),
     }
     numbers = {
-        "layers": given.layers, "d": d, "hidden": hidden, "heads": given.heads, "narrow": matrices[1].shape[1],
+        "layers": given.layers, "d": d, "hidden": hidden, "heads": given.heads, "narrow": weights.narrow,
         "rows": len(constituents), "jets": jets, "longest": given.longest, "scale": scale, "shift": shift,
         "eps": given.eps, "kept": kept,
     }  # fmt: skip
@@ -197,7 +219,8 @@ class _Blocks(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, given: Given, constituents: Tensor, *own: Tensor) -> Tensor:
         count = 4 * given.layers
-        passed = forward(given, constituents, own[:count], own[count:], kept=given.layers)
+        weights = Weights.of(own[:count], own[count:], given.products)
+        passed = forward(given, constituents, weights, kept=given.layers)
         passed.tensors["given"] = constituents.contiguous()
         ctx.save_for_backward(*passed.tensors.values(), *own[:count])
         ctx.given, ctx.names = given, list(passed.tensors)
