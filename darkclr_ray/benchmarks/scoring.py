@@ -79,7 +79,7 @@ def forward(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: J
         batches.append((torch.from_numpy(constituents), torch.from_numpy(offsets)))
 
     def passed() -> float:
-        with torch.inference_mode():
+        with torch.inference_mode(), encoder.unchanged():
             for constituents, offsets in batches:
                 model(encoder(constituents, offsets).head)
         return len(jets)
