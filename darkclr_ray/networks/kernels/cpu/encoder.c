@@ -22,7 +22,7 @@ typedef struct {
     long rows, jets, longest;
     const int64_t *offsets; /* (jets + 1,) */
     const weight *forward;  /* layer after layer: projection (3 d, d), output (d, d), first (hidden, d), second (d, hidden);
-                               of the first layer projection (d + 3 narrow, INPUTS), output (d, narrow) */
+                               of the first layer projection (d + narrow, INPUTS), output (d, narrow) */
     const weight *backward; /* each of them transposed */
     const float *vectors;   /* layer after layer: their biases (the first projection has none), then weight and bias of
                                both layer norms */
@@ -64,7 +64,7 @@ typedef struct {
 } weights_of;
 
 INLINE weights_of places(const job *j, int layer) {
-    const long d = j->d, feed = 2L * j->hidden * d, narrow = (d + 3L * j->narrow) * INPUTS, first = narrow + d * j->narrow;
+    const long d = j->d, feed = 2L * j->hidden * d, narrow = (d + j->narrow) * INPUTS, first = narrow + d * j->narrow;
     const long begin = layer ? first + feed + (layer - 1) * (4 * d * d + feed) : 0;
     const long output = begin + (layer ? 3 * d * d : narrow), past = output + d * across(j, layer);
     return (weights_of){begin, output, past, past + feed / 2, past + feed};
@@ -129,14 +129,17 @@ INLINE void embed(const job *j, long tile) {
     const int d = j->d;
     const weight *w = forward_of(j, places(j, 0).projection);
     pair numbers[INPUTS], *x = j->x + tile * d;
-    value packed[INPUTS / PER * 2];
+    value packed[INPUTS / PER * 2], *projected = of_tile(j->projected, j, 0, tile, 3 * j->narrow);
     constituents(j, tile, numbers);
     pack_all(numbers, INPUTS, packed);
     for (int n = 0; n < d; n += OUTPUTS) {
         start(OUTPUTS, 2, NULL, x + n);
         multiply_layer(2, w + n * INPUTS / PER, INPUTS, packed, x + n);
     }
-    project(3 * j->narrow, w + d * INPUTS / PER, NULL, INPUTS, packed, of_tile(j->projected, j, 0, tile, 3 * j->narrow));
+    project(j->narrow, w + d * INPUTS / PER, NULL, INPUTS, packed, projected);
+    memset(projected + j->narrow / PER * 2, 0, 2 * j->narrow / PER * 2 * sizeof(value));
+    for (int n = j->narrow; n < 3 * j->narrow; n += j->narrow / j->heads) /* keys and values of each head */
+        memcpy(projected + n / PER * 2, packed, 2 * NUMBERS / PER * 2 * sizeof(value));
 }
 
 /* From the rows in j->x to a layer's attention. */

@@ -32,8 +32,8 @@ def narrow_width(d: int, heads: int) -> int:
 
 
 def first_layer(embedding: nn.Linear, block: Block, products: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Weights (d + 3 n, `INPUTS`), from a constituent to its embedding and the n narrow features each of queries, keys
-    and values; and (d, n), from what the attention mixed to its outputs.
+    """Weights (d + n, `INPUTS`), from a constituent to its embedding and the n narrow features of its queries; and
+    (d, n), from what the attention mixed to its outputs.
 
     Args:
         embedding: of 3 numbers to d features.
@@ -50,9 +50,7 @@ def first_layer(embedding: nn.Linear, block: Block, products: torch.dtype) -> tu
     queries = F.pad(queries, (0, 0, 0, narrow - 2 * NUMBERS)).flatten(0, 1)
     outputs = block.attention_out.weight.view(d, heads, width).transpose(0, 1) @ v
     outputs = F.pad(outputs.repeat(1, 1, 2), (0, narrow - 2 * NUMBERS)).transpose(0, 1).flatten(1)
-    same = torch.eye(2 * NUMBERS, INPUTS)
-    same = F.pad(same, (0, 0, 0, narrow - 2 * NUMBERS)).repeat(2 * heads, 1)
-    return torch.cat([of_two_parts(torch.cat([embedded, queries]), products), same]), outputs
+    return of_two_parts(torch.cat([embedded, queries]), products), outputs
 
 
 def of_two_parts(weights: Tensor, products: torch.dtype) -> Tensor:
