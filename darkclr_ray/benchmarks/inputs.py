@@ -67,7 +67,8 @@ def padded_views(batch: ViewBatch, length: int) -> tuple[Tensor, Tensor, Tensor]
 
 
 def encoder_operations(settings: EncoderSettings, sizes: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
-    """Floating-point operations of the matrix products of a forward pass over jets of these sizes, without padding."""
+    """Floating-point operations of the matrix products of a forward pass over jets of these sizes, without padding, as
+    the layers are written: kernels may need fewer."""
     rows, pairs = float(sizes.sum()), float(np.square(sizes).sum())
     block = 8 * settings.d_r**2 + 4 * settings.d_r * settings.d_h
     head = 2 * settings.d_r * settings.d_z + 2 * (settings.head_layers - 1) * settings.d_z**2
