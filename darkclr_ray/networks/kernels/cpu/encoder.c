@@ -31,12 +31,13 @@ typedef struct {
     long shift;
     const float *given; /* (rows, 3) */
     float *result;      /* (jets, d) */
-    int kept;           /* layers that what is kept is kept of, or 1 where nothing is */
+    int kept;           /* layers that what follows is of; 1 where the way back is not taken */
     pair *x;            /* (tiles, d): rows as they are now */
-    pair *totals;       /* (2 kept, tiles, d): what enters the layer norms */
-    value *projected;   /* (kept, tiles, 3 d), in values of PER features, as all that follow; the first layer has less */
-    value *mixed;       /* (kept, tiles, d) */
-    value *fed;         /* (kept, tiles, hidden): between the layers of the feed-forward network */
+    value *projected;   /* (kept, tiles, 3 d), in values of PER features; the first layer has less */
+    value *mixed;       /* (kept, tiles, d), in such values, too */
+    /* for the way back, or NULL */
+    pair *totals; /* (2 layers, tiles, d): what enters the layer norms */
+    value *fed;   /* (layers, tiles, hidden): between the layers of the feed-forward network */
     /* backward alone */
     const float *of_result; /* (jets, d) */
     value *of_mixed;        /* (tiles, d) */
@@ -95,6 +96,19 @@ INLINE value *of_tile(value *x, const job *j, int layer, long tile, long feature
 }
 
 /* ---- what happens to a tile ---- */
+
+/* Copies to what is kept for the way back past the cache, which it will have left by then. */
+INLINE void keep(const void *from, size_t bytes, void *kept) {
+    for (size_t place = 0; place < bytes; place += sizeof(lanes)) {
+        lanes x;
+        memcpy(&x, (const char *)from + place, sizeof x);
+#if LANES == 16
+        _mm512_stream_ps((float *)((char *)kept + place), (__m512)x);
+#else
+        _mm256_stream_ps((float *)((char *)kept + place), (__m256)x);
+#endif
+    }
+}
 
 /* The numbers of a tile's constituents: rounded as products take them, what is missing, and rounded again. */
 INLINE void constituents(const job *j, long tile, pair *numbers) {
@@ -157,7 +171,7 @@ INLINE void after_attention(const job *j, int layer, long tile) {
     const vectors_of b = vector_places(j, layer);
     const float *vectors = j->vectors;
     pair *x = j->x + tile * d, sums[OUTPUTS], total[d];
-    value packed[d / PER * 2], fed[hidden / PER * 2]; /* what is kept is copied: it goes far away */
+    value packed[d / PER * 2], fed[hidden / PER * 2];
     for (int n = 0; n < d; n += OUTPUTS) {
         start(OUTPUTS, 2, vectors + b.output + n, sums);
         multiply_layer(2, forward_of(j, w.output + (long)n * mixed), mixed, of_tile(j->mixed, j, layer, tile, mixed), sums);
@@ -166,7 +180,7 @@ INLINE void after_attention(const job *j, int layer, long tile) {
             for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
         }
     }
-    memcpy(total_of(j, layer, 0, tile), total, sizeof total);
+    if (j->totals) keep(total, sizeof total, total_of(j, layer, 0, tile));
     norm(total, d, j->eps, vectors + b.norm1, x);
     pack_all(x, d, packed);
     for (int n = 0; n < hidden; n += OUTPUTS) {
@@ -178,7 +192,7 @@ INLINE void after_attention(const job *j, int layer, long tile) {
         }
         put(OUTPUTS, 2, fed, n, sums);
     }
-    memcpy(of_tile(j->fed, j, layer, tile, hidden), fed, sizeof fed);
+    if (j->fed) keep(fed, sizeof fed, of_tile(j->fed, j, layer, tile, hidden));
     for (int n = 0; n < d; n += OUTPUTS) {
         start(OUTPUTS, 2, vectors + b.second + n, sums);
         multiply_layer(2, forward_of(j, w.second + (long)n * hidden), hidden, fed, sums);
@@ -187,7 +201,7 @@ INLINE void after_attention(const job *j, int layer, long tile) {
             for (int v = 0; v < 2; v++) total[n + u][v] = x[n + u][v] + sums[u][v];
         }
     }
-    memcpy(total_of(j, layer, 1, tile), total, sizeof total);
+    if (j->totals) keep(total, sizeof total, total_of(j, layer, 1, tile));
     norm(total, d, j->eps, vectors + b.norm2, x);
 }
 
@@ -431,6 +445,7 @@ void forward(const job *j, float *memory, int threads) {
         }
 #pragma omp for schedule(static)
         for (long jet = 0; jet < j->jets; jet++) pool(j, jet);
+        _mm_sfence(); /* what was kept is there for all to see */
         end_multiplying();
     }
 }

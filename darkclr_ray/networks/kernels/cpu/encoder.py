@@ -36,7 +36,7 @@ class _Job(ctypes.Structure):
         ("given", ctypes.c_void_p),
         ("result", ctypes.c_void_p),
         ("kept", ctypes.c_int),
-        *((name, ctypes.c_void_p) for name in ("x", "totals", "projected", "mixed", "fed")),
+        *((name, ctypes.c_void_p) for name in ("x", "projected", "mixed", "totals", "fed")),
         *((name, ctypes.c_void_p) for name in ("of_result", "of_mixed", "of_projected")),
         ("of_weights", ctypes.c_void_p),
         ("of_vectors", ctypes.c_void_p),
@@ -97,7 +97,7 @@ def pooled_on_cpu(
         matrices, vectors = parameters(embedding, blocks, products)
         result: Tensor = _Blocks.apply(given, constituents, *matrices, *vectors)  # type: ignore[no-untyped-call]
         return result
-    passed = forward(given, constituents, weights or weights_of(embedding, blocks, products), kept=1)
+    passed = forward(given, constituents, weights or weights_of(embedding, blocks, products), kept=False)
     passed.memory.give_back()
     return passed.result
 
@@ -186,17 +186,15 @@ class Passed(NamedTuple):
     slots: int
 
 
-def forward(given: Given, constituents: Tensor, weights: Weights, *, kept: int) -> Passed:
-    """All layers, of which ``kept`` (all, or 1) leave what the way back takes."""
+def forward(given: Given, constituents: Tensor, weights: Weights, *, kept: bool) -> Passed:
+    """All layers; whether what the way back takes is kept."""
     constituents, d, hidden = constituents.contiguous(), weights.d, weights.hidden
     slots = -(-len(constituents) // given.tile) * given.tile
     scale, mask, shift = given.masks
-    sizes = {
-        "totals": 2 * kept * slots * d,
-        "projected": kept * slots * 3 * d,
-        "mixed": kept * slots * d,
-        "fed": kept * slots * hidden,
-    }
+    layers = given.layers if kept else 1
+    sizes = {"projected": layers * slots * 3 * d, "mixed": layers * slots * d}
+    if kept:
+        sizes |= {"totals": 2 * layers * slots * d, "fed": layers * slots * hidden}
     memory, jets = _Memory(sizes, given.products), len(given.offsets) - 1
     result = torch.empty(jets, d)
     tensors = {
@@ -208,7 +206,7 @@ def forward(given: Given, constituents: Tensor, weights: Weights, *, kept: int) 
     numbers = {
         "layers": given.layers, "d": d, "hidden": hidden, "heads": given.heads, "narrow": weights.narrow,
         "rows": len(constituents), "jets": jets, "longest": given.longest, "scale": scale, "shift": shift,
-        "eps": given.eps, "kept": kept,
+        "eps": given.eps, "kept": layers,
     }  # fmt: skip
     passing = {"given": constituents, "result": result, "x": torch.empty(slots * d)}
     run(given.kernels, given.kernels.forward, {**tensors, **memory.parts, **passing}, numbers)
@@ -220,7 +218,7 @@ class _Blocks(torch.autograd.Function):
     def forward(ctx: Any, given: Given, constituents: Tensor, *own: Tensor) -> Tensor:
         count = 4 * given.layers
         weights = Weights.of(own[:count], own[count:], given.products)
-        passed = forward(given, constituents, weights, kept=given.layers)
+        passed = forward(given, constituents, weights, kept=True)
         passed.tensors["given"] = constituents.contiguous()
         ctx.save_for_backward(*passed.tensors.values(), *own[:count])
         ctx.given, ctx.names = given, list(passed.tensors)
