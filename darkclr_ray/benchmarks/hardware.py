@@ -37,7 +37,7 @@ def product_rate(dtype: torch.dtype, device: str = "cpu") -> float:
             return 2.0 * side**3
 
         ways["onednn"] = pointwise
-    rates = interleaved(ways, 5, least=0.1)
+    rates = interleaved(ways, 15, least=0.1)
     return max(max(measured) for measured in rates.measured.values())
 
 
