@@ -163,7 +163,7 @@ class _Memory:
 
 
 class Given(NamedTuple):
-    """What all layers have in common; see `blocks_on_cpu`."""
+    """What all layers have in common; see `pooled_on_cpu`."""
 
     kernels: ctypes.CDLL
     tile: int
