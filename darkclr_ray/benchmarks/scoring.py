@@ -74,7 +74,7 @@ def score(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: Jet
 def forward(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: Jets) -> Action:
     """The networks alone, on batches like those of `represent` that were made before."""
     batches = []
-    for members in together(inputs, jets, torch.device("cpu")):
+    for members in together(encoder, inputs, jets):
         constituents, offsets = plain_inputs(jets.take(members), inputs)
         batches.append((torch.from_numpy(constituents), torch.from_numpy(offsets)))
 

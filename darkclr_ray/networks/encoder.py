@@ -58,17 +58,24 @@ class Encoder(nn.Module):
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Within, parameters stay what they are: passes without gradients lay them out for kernels once."""
-        kernels = on_cpu.library(self.products) if self._fits(self.embedding.weight) else None
-        if kernels is not None:
+        if self.packed:
             self._weights = on_cpu.weights_of(self.embedding, self.blocks, self.products)
         try:
             yield
         finally:
             self._weights = None
 
-    def _fits(self, tensor: Tensor) -> bool:
-        """Whether kernels for a CPU know such an encoder."""
-        return not tensor.is_cuda and self.embedding.weight.dtype == torch.float32 and on_cpu.fits(self.settings)
+    @property
+    def packed(self) -> bool:
+        """Whether jets of any lengths may go together at no cost, as kernels for a CPU take them. Otherwise there is
+        padding, or, on a GPU, the longest jet's time for each."""
+        return self._kernels() is not None
+
+    def _kernels(self) -> CDLL | None:
+        """Those for a CPU, if they are to be had and know such an encoder."""
+        weight = self.embedding.weight
+        known = weight.device.type == "cpu" and weight.dtype == torch.float32 and on_cpu.fits(self.settings)
+        return on_cpu.library(self.products) if known else None
 
     def forward(
         self,
@@ -87,8 +94,7 @@ class Encoder(nn.Module):
                 seeds it by (seed, epoch, step), so that a resumed training draws the same masks.
             longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
         """
-        known = not constituents.requires_grad and self._fits(constituents)
-        kernels = on_cpu.library(self.products) if known else None
+        kernels = None if constituents.requires_grad else self._kernels()
         if kernels is not None:
             pooled = self._compiled(kernels, constituents, offsets, dropout)
         else:

@@ -41,7 +41,7 @@ def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer 
     result = np.empty((len(jets), width), dtype=np.float32)
     encoder.eval()
     with torch.inference_mode(), encoder.unchanged():
-        for members in together(inputs, jets, device):
+        for members in together(encoder, inputs, jets):
             constituents, offsets = plain_inputs(jets.take(members), inputs)
             output = encoder(
                 to_tensor(constituents, device),
@@ -52,14 +52,14 @@ def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer 
     return result
 
 
-def together(inputs: InputSettings, jets: Jets, device: torch.device) -> list[slice] | list[NDArray[np.int64]]:
-    """Which jets pass the network together: all of them, on a GPU in the order of their length, for its attention takes
-    the longest jet's time for each."""
+def together(encoder: Encoder, inputs: InputSettings, jets: Jets) -> list[slice] | list[NDArray[np.int64]]:
+    """Which jets pass the network together: all of them as they lie, or in the order of their length, where the encoder
+    is not `packed`."""
     if not len(jets):
         return []
     sizes = np.minimum(jets.multiplicity, inputs.constituents)
-    order = np.argsort(sizes, kind="stable") if device.type == "cuda" else None
-    each = CONSTITUENTS_AT_ONCE[device.type]
+    order = None if encoder.packed else np.argsort(sizes, kind="stable")
+    each = CONSTITUENTS_AT_ONCE[encoder.embedding.weight.device.type]
     ends = np.cumsum(sizes if order is None else sizes[order])
     cuts = np.searchsorted(ends, np.arange(each, ends[-1], each))
     cuts = np.unique(cuts[cuts > 0])
