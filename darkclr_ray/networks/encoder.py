@@ -58,7 +58,7 @@ class Encoder(nn.Module):
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Within, parameters stay what they are: passes without gradients lay them out for kernels once."""
-        if self.packed:
+        if self.takes_any_lengths:
             self._weights = on_cpu.weights_of(self.embedding, self.blocks, self.products)
         try:
             yield
@@ -66,7 +66,7 @@ class Encoder(nn.Module):
             self._weights = None
 
     @property
-    def packed(self) -> bool:
+    def takes_any_lengths(self) -> bool:
         """Whether jets of any lengths may go together at no cost, as kernels for a CPU take them. Otherwise there is
         padding, or, on a GPU, the longest jet's time for each."""
         return self._kernels() is not None

@@ -54,11 +54,11 @@ def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer 
 
 def together(encoder: Encoder, inputs: InputSettings, jets: Jets) -> list[slice] | list[NDArray[np.int64]]:
     """Which jets pass the network together: all of them as they lie, or in the order of their length, where the encoder
-    is not `packed`."""
+    does not take any (`takes_any_lengths`)."""
     if not len(jets):
         return []
     sizes = np.minimum(jets.multiplicity, inputs.constituents)
-    order = None if encoder.packed else np.argsort(sizes, kind="stable")
+    order = None if encoder.takes_any_lengths else np.argsort(sizes, kind="stable")
     each = CONSTITUENTS_AT_ONCE[encoder.embedding.weight.device.type]
     ends = np.cumsum(sizes if order is None else sizes[order])
     cuts = np.searchsorted(ends, np.arange(each, ends[-1], each))

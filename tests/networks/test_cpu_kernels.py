@@ -478,6 +478,16 @@ def test_what_is_kept_is_one_forward_passs_own() -> None:
         results[0].backward()
 
 
+@pytest.mark.parametrize(
+    "constituents",
+    [torch.zeros(10, 4), torch.zeros(10), torch.zeros(10, 3).double(), torch.zeros(10, 3, device="meta")],
+)
+def test_constituents_that_are_none_are_refused(constituents: Tensor) -> None:
+    """Before their memory is read as what they are not."""
+    with pytest.raises(ValueError, match=r"expected \(any number, 3\), torch.float32 on cpu"):
+        blocks_of(32, 32, 2, 1)(constituents, torch.tensor([0, 10]))
+
+
 @pytest.mark.parametrize("offsets", [[0, 4, 9], [0, 8, 4, 10], [1, 10], [0, 11]])
 def test_offsets_that_are_none_are_refused(offsets: list[int]) -> None:
     encoder = blocks_of(32, 32, 2, 1)

@@ -60,8 +60,8 @@ def test_all_jets_pass_the_network(toy, monkeypatch, d_r):
     longest = jets.multiplicity.max()
     assert all(jets.take(part).multiplicity.sum() < 40 + longest for part in parts)
     rising = bool((np.diff(jets.multiplicity[members]) >= 0).all())
-    assert rising != encoder.packed
-    assert not encoder.packed or d_r == 32
+    assert rising != encoder.takes_any_lengths
+    assert not encoder.takes_any_lengths or d_r == 32
     assert representing.together(encoder, inputs, jets.take(slice(0, 0))) == []
 
 

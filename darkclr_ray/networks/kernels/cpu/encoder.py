@@ -82,8 +82,13 @@ def pooled_on_cpu(
         weights: what `weights_of` made of the parameters, for passes without gradients.
 
     Raises:
-        ValueError: the offsets are not those of the rows.
+        ValueError: the constituents are not such numbers, or the offsets not theirs.
     """
+    if constituents.shape[1:] != (3,) or constituents.dtype != torch.float32 or constituents.device.type != "cpu":
+        raise ValueError(
+            f"constituents of shape {tuple(constituents.shape)}, {constituents.dtype} on {constituents.device}; "
+            f"expected (any number, 3), torch.float32 on cpu, where the encoder is"
+        )
     offsets = offsets.to("cpu", torch.int64).contiguous()
     sizes = offsets.diff()
     if int(offsets[0]) or int(offsets[-1]) != len(constituents) or int(sizes.min()) < 0:
@@ -95,7 +100,7 @@ def pooled_on_cpu(
     )  # fmt: skip
     if torch.is_grad_enabled():
         matrices, vectors = parameters(embedding, blocks, products)
-        result: Tensor = _Blocks.apply(given, constituents, *matrices, *vectors)  # type: ignore[no-untyped-call]
+        result: Tensor = _Pooled.apply(given, constituents, *matrices, *vectors)  # type: ignore[no-untyped-call]
         return result
     passed = forward(given, constituents, weights or weights_of(embedding, blocks, products), kept=False)
     passed.memory.give_back()
@@ -213,7 +218,7 @@ def forward(given: Given, constituents: Tensor, weights: Weights, *, kept: bool)
     return Passed(result, tensors, memory, numbers, slots)
 
 
-class _Blocks(torch.autograd.Function):
+class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, given: Given, constituents: Tensor, *own: Tensor) -> Tensor:
         count = 4 * given.layers
