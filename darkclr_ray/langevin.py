@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -14,12 +16,22 @@ Potential = Callable[[Tensor], tuple[Tensor, Tensor]]
 """U: (B, d) -> its values (B,) and its gradients (B, d)."""
 
 
+class LastStep(NamedTuple):
+    """Of the last step of B chains, (B,) each: U before it and after it; the squared lengths of its eps, and of what a
+    step from its end to its start would need as sigma eps."""
+
+    before: Tensor
+    after: Tensor
+    noise: Tensor
+    back: Tensor
+
+
 class Walk(Protocol):
-    """Takes chains (B, d), in place, some steps down its potential."""
+    """Takes chains (B, d), in place, some steps down its potential, at least one."""
 
     def __call__(
         self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator
-    ) -> None: ...
+    ) -> LastStep: ...
 
 
 class ChainResult(NamedTuple):
@@ -29,8 +41,8 @@ class ChainResult(NamedTuple):
         end: float32 (B, d), detached.
         displacement: root mean square of end - start over chains and dimensions, in the units of the start: for
             representations scaled to unit spread, in units of the data's spread. Finite chains only.
-        nonfinite: number of chains that hold a non-finite number at their end.
-        potential_end: mean of U over the finite ends.
+        nonfinite: number of chains whose end is at no finite distance: it holds a number that is not finite, or one
+            whose square is not.
         acceptance: mean probability with which a Metropolis-Hastings test would accept the last step as a step
             towards exp(-U / T) at the chain's own temperature T = sigma^2 / (2 lambda). Near 1 the chain follows the
             diffusion that it discretises; a step that is too long brings it down to 1/2 in the chain's own stationary
@@ -40,7 +52,6 @@ class ChainResult(NamedTuple):
     end: Tensor
     displacement: Tensor
     nonfinite: Tensor
-    potential_end: Tensor
     acceptance: Tensor
 
 
@@ -73,32 +84,45 @@ def langevin_chain(
         steps: number of steps, at least 1.
         generator: of the noise, on the device of the start, keyed by the caller.
         gradient_clip: largest norm of a chain's gradient in one step, or none.
-        walk: takes all steps but the last, as the loop here would; used where no gradient is clipped.
+        walk: takes the steps, as `step_by_step` would; used where no gradient is clipped.
     """
+    if walk is None or gradient_clip is not None:
+        walk = partial(step_by_step, potential, gradient_clip=gradient_clip)
     z = start.detach().clone()
-    first = 0
-    if walk is not None and gradient_clip is None:
-        first = steps - 1  # the last step is looked at
-        walk(z, step_size=step_size, noise=noise, steps=first, generator=generator)
-    for step in range(first, steps):
-        value, gradient = potential(z)
-        if step == steps - 1:
-            previous = z.clone()
-        eps = normal_like(z, generator)
-        z.add_(clipped(gradient, gradient_clip), alpha=-step_size).add_(eps, alpha=noise)
-    value_end, gradient = potential(z)
-    back = previous - z + step_size * clipped(gradient, gradient_clip)
+    last = walk(z, step_size=step_size, noise=noise, steps=steps, generator=generator)
     # log of q(previous | z) / q(z | previous) times exp(-(U(z) - U(previous)) / T), with T = sigma^2 / (2 lambda).
-    kernels = (eps.square().sum(1) - (back / noise).square().sum(1)) / 2 if noise else torch.full_like(value, torch.nan)
-    log_ratio = kernels - (value_end - value) * (2 * step_size / noise**2 if noise else torch.nan)
-    finite = z.isfinite().all(1)
+    variance = noise**2 or math.nan
+    log_ratio = (last.noise - last.back / variance) / 2 - (last.after - last.before) * (2 * step_size / variance)
+    distance = (z - start).square().mean(1)
+    finite = distance.isfinite()
     return ChainResult(
         end=z,
-        displacement=mean_where(finite, (z - start).square().mean(1)).sqrt(),
+        displacement=mean_where(finite, distance).sqrt(),
         nonfinite=(~finite).sum(),
-        potential_end=mean_where(finite, value_end),
         acceptance=mean_where(finite, log_ratio.clamp(max=0.0).exp()),
     )
+
+
+@torch.no_grad()
+def step_by_step(
+    potential: Potential,
+    z: Tensor,
+    *,
+    step_size: float,
+    noise: float,
+    steps: int,
+    generator: torch.Generator,
+    gradient_clip: float | None = None,
+) -> LastStep:
+    """A `Walk` down any potential."""
+    for _ in range(steps):
+        previous = z.clone()
+        before, gradient = potential(z)
+        eps = normal_like(z, generator)
+        z.add_(clipped(gradient, gradient_clip), alpha=-step_size).add_(eps, alpha=noise)
+    after, gradient = potential(z)
+    back = previous - z + step_size * clipped(gradient, gradient_clip)
+    return LastStep(before, after, eps.square().sum(1), back.square().sum(1))
 
 
 def from_energy(energy: Callable[[Tensor], Tensor]) -> Potential:

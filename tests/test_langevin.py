@@ -35,7 +35,6 @@ def test_descends_as_the_corrected_equation_says() -> None:
     chain = run(1.0, start, noise=0.0, steps=4)
     torch.testing.assert_close(chain.end, start * 0.9**4)
     torch.testing.assert_close(chain.displacement, torch.tensor(2.0 * (1 - 0.9**4)))
-    assert float(chain.potential_end) == pytest.approx(4.0 * 0.9**8)
     assert torch.equal(start, torch.full((3, 2), 2.0))
     assert chain.acceptance.isnan()
 
@@ -75,7 +74,6 @@ def test_explosion_is_counted_not_raised() -> None:
     chain = run(1e3, start, step_size=1.0, noise=0.0, steps=20)
     assert int(chain.nonfinite) == 1
     assert chain.displacement.isfinite()
-    assert chain.potential_end.isfinite()
 
 
 def test_clipped_gradient() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.activations import ACTIVATIONS
-from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder, squared_errors
+from darkclr_ray.networks.kernels.cpu.autoencoder import CompiledAutoencoder, compiled_autoencoder, squared_errors
 from darkclr_ray.networks.precision import product_type
 from darkclr_ray.networks.products import aligned, cast_together
 from darkclr_ray.networks.products import linear as product
@@ -42,6 +43,7 @@ class Autoencoder(nn.Module):
             torch.manual_seed(seed)
             self.encoder = self._stack((d_z, *hidden, settings.bottleneck))
             self.decoder = self._stack((settings.bottleneck, *reversed(hidden), d_z))
+        self._compiled: CompiledAutoencoder | None = None
 
     def _stack(self, widths: tuple[int, ...]) -> nn.Sequential:
         layers: list[nn.Module] = []
@@ -56,6 +58,19 @@ class Autoencoder(nn.Module):
             for linear, after in zip(modules[::2], [*modules[1::2], None], strict=True):
                 assert isinstance(linear, nn.Linear)
                 yield linear, after
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Within, parameters stay what they are: kernels for a CPU get them once."""
+        self._compiled = compiled_autoencoder(self)
+        try:
+            yield
+        finally:
+            self._compiled = None
+
+    def compiled(self) -> CompiledAutoencoder | None:
+        """The autoencoder as it is now, by kernels for a CPU, where they can be had."""
+        return self._compiled or compiled_autoencoder(self)
 
     def forward(self, z: Tensor) -> Tensor:
         """Reconstructions z' of scaled representations: float32 (B, d_z) -> (B, d_z)."""
@@ -81,7 +96,7 @@ class Autoencoder(nn.Module):
 
     def energy(self, z: Tensor) -> Tensor:
         """Squared error per dimension (Eq. 8), (B,)."""
-        compiled = None if z.requires_grad else compiled_autoencoder(self)
+        compiled = None if z.requires_grad else self.compiled()
         if compiled is not None:
             return squared_errors(compiled, z) / self.d_z
         return squared_error(z, self(z))

@@ -6,16 +6,14 @@ constant along a chain of steps, so they are cast once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from darkclr_ray.langevin import LastStep, Walk, step_by_step
 from darkclr_ray.networks.autoencoder import Autoencoder, slope_of
 from darkclr_ray.networks.kernels.available import has_kernels
-from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
 from darkclr_ray.networks.precision import product_type
 from darkclr_ray.networks.products import affine, aligned, multiply
 
@@ -42,7 +40,7 @@ class ReconstructionPotential:
         self.autoencoder = autoencoder
         self.products = autoencoder.products
         self.activation = autoencoder.activation
-        self.compiled = compiled_autoencoder(autoencoder)
+        self.compiled = autoencoder.compiled()
         self.layers: list[dict[torch.dtype, Layer]] = []
         layers = [] if self.compiled else list(autoencoder.layers())
         weights = [linear.weight.detach() for linear, _ in layers]
@@ -58,7 +56,7 @@ class ReconstructionPotential:
                 }
             )
 
-    def walk(self) -> Callable[..., None] | None:
+    def walk(self) -> Walk | None:
         """What takes chains many steps at once: compiled for a CPU, in bfloat16 for a GPU; none where there is none."""
         if self.compiled is not None:
             return self.compiled.walk
@@ -66,9 +64,14 @@ class ReconstructionPotential:
         narrow = max(linear.out_features for linear, _ in hidden) <= WIDEST
         if not (last[0].weight.is_cuda and self.products == torch.bfloat16 and narrow and has_kernels()):
             return None
+        return self.on_gpu
+
+    def on_gpu(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> LastStep:
+        """A `Walk` with all steps but the last on the chip."""
         from darkclr_ray.networks.kernels.gpu.chains import walk  # needs Triton
 
-        return partial(walk, self.autoencoder)
+        walk(self.autoencoder, z, step_size=step_size, noise=noise, steps=steps - 1, generator=generator)
+        return step_by_step(self, z, step_size=step_size, noise=noise, steps=1, generator=generator)
 
     @torch.no_grad()
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -144,7 +144,8 @@ class Training(ABC):
         self.optimizer.zero_grad(set_to_none=True)
         scalars = self.loss(*inputs)
         scalars["loss"].backward()  # type: ignore[no-untyped-call]
-        gradients = [p.grad for module in self.modules.values() for p in module.parameters() if p.grad is not None]
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        gradients = [p.grad for p in parameters if p.grad is not None]
         means = self.global_means(scalars, size, gradients)
         means["gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
         return means

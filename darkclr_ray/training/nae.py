@@ -195,18 +195,19 @@ class NAETraining(Training):
     def loss(self, batch: Tensor, phase: str) -> dict[str, Tensor]:
         if phase == RECONSTRUCTION:
             return {"loss": self.model.autoencoder.energy(batch).mean()}
-        potential = ReconstructionPotential(self.model.autoencoder)
-        chain = langevin_chain(
-            potential,
-            batch,
-            step_size=self.settings.step_size,
-            noise=self.settings.noise,
-            steps=self.settings.steps,
-            generator=self.generator,
-            gradient_clip=self.settings.gradient_clip,
-            walk=potential.walk(),
-        )
-        energy_data, energy_chain = self.model.autoencoder.energy(torch.cat([batch, chain.end])).chunk(2)
+        with self.model.autoencoder.unchanged():
+            potential = ReconstructionPotential(self.model.autoencoder)
+            chain = langevin_chain(
+                potential,
+                batch,
+                step_size=self.settings.step_size,
+                noise=self.settings.noise,
+                steps=self.settings.steps,
+                generator=self.generator,
+                gradient_clip=self.settings.gradient_clip,
+                walk=potential.walk(),
+            )
+            energy_data, energy_chain = self.model.autoencoder.energy(torch.cat([batch, chain.end])).chunk(2)
         return {
             "loss": contrastive_divergence(energy_data, energy_chain, self.settings.energy_penalty),
             "energy_data": energy_data.mean(),

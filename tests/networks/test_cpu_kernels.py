@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from darkclr_ray.langevin import langevin_chain
+from darkclr_ray.langevin import from_energy, langevin_chain
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
@@ -110,8 +110,7 @@ def autoencoder_of(d_z: int, products: torch.dtype = torch.float32, **settings: 
 
 
 def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("autoencoder", "potential"):
-        monkeypatch.setattr(f"darkclr_ray.networks.{module}.compiled_autoencoder", lambda autoencoder: None)
+    monkeypatch.setattr("darkclr_ray.networks.autoencoder.compiled_autoencoder", lambda autoencoder: None)
 
 
 @pytest.mark.usefixtures("vectors")
@@ -161,6 +160,30 @@ def test_chains_end_where_single_steps_lead(products: torch.dtype, monkeypatch: 
     plainly(monkeypatch)
     tolerance = {torch.float32: 1e-5, torch.bfloat16: 0.02}[products]
     assert (ours - ends()).norm() < tolerance * (ours - start).norm()
+
+
+@pytest.mark.parametrize("products", TYPES)
+@pytest.mark.parametrize(("chains", "d_z"), [(70, 140), (1, 13), (33, 65)])
+def test_what_chains_tell_of_their_last_step(chains: int, d_z: int, products: torch.dtype) -> None:
+    """By what torch finds in float64, between the ends of the same chains with a step less and with all."""
+    autoencoder, step_size, noise = autoencoder_of(d_z, products, hidden=(32, 8)), 0.05, 0.2
+    own, start = compiled_autoencoder(autoencoder), torch.randn(chains, d_z)
+    assert own is not None
+    ends, told = [], None
+    for steps in (2, 3):
+        z = start.clone()
+        told = own.walk(z, step_size=step_size, noise=noise, steps=steps, generator=torch.Generator().manual_seed(1))
+        ends.append(z.double())
+    autoencoder.double().products = torch.float64
+    potential = from_energy(lambda z: d_z * squared_error(z, autoencoder(z)))
+    (before, down), (after, up) = (potential(end) for end in ends)
+    moved = ends[1] - ends[0]
+    noise_square = ((moved + step_size * down) / noise).square().sum(1)
+    back_square = (step_size * up - moved).square().sum(1)
+    tolerance = {torch.float32: 1e-4, torch.bfloat16: 0.03}[products]
+    assert told is not None
+    for ours, exact in zip(told, (before, after, noise_square, back_square), strict=True):
+        torch.testing.assert_close(ours.double(), exact, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("products", TYPES)

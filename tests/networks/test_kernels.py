@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from darkclr_ray.langevin import langevin_chain
+from darkclr_ray.langevin import step_by_step
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.dropout import Dropout
 from darkclr_ray.networks.encoder import Encoder
@@ -89,15 +90,16 @@ def test_column_sums() -> None:
 @pytest.mark.parametrize("activation", ["prelu", "relu", "gelu", "silu"])
 @pytest.mark.parametrize(("d_z", "hidden", "chains"), [(20, (16, 8), 21), (140, (32,), 5)])
 def test_chains(activation: str, d_z: int, hidden: tuple[int, ...], chains: int) -> None:
-    """The ends of chains without noise are those that single steps reach."""
+    """Chains without noise, and what is told of their last step, as by single steps."""
     autoencoder = Autoencoder(d_z, NAESettings(activation=activation, hidden=hidden), seed=2)
     start, generator = torch.randn(chains, d_z), torch.Generator()
-    slow = langevin_chain(
-        ReconstructionPotential(autoencoder), start, step_size=0.05, noise=0.0, steps=4, generator=generator
-    )
-    end = start.clone()
-    walk(autoencoder, end, step_size=0.05, noise=0.0, steps=4, generator=generator)
-    torch.testing.assert_close(end, slow.end, rtol=1e-5, atol=1e-5)
+    potential, found = ReconstructionPotential(autoencoder), []
+    for walks in (potential.on_gpu, partial(step_by_step, potential)):
+        end = start.clone()
+        told = walks(end, step_size=0.05, noise=0.0, steps=4, generator=generator)
+        found.append([end, told.before, told.after, told.back])
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_noise_of_chains() -> None:

@@ -143,17 +143,22 @@ INLINE lanes normal(words places, const float *quantiles) {
     return result;
 }
 
-/* z <- z - step_size gradient + noise eps, with two normal numbers from each random word. */
-INLINE void move(int V, int d_z, workspace *own, float step_size, float noise, const float *quantiles, words (*s)[4]) {
-    for (int v = 0; v < V; v++)
+/* z <- z - step_size gradient + noise eps, with two normal numbers from each random word; the sum of eps^2, if asked. */
+INLINE void move(int V, int d_z, workspace *own, float step_size, float noise, const float *quantiles, words (*s)[4],
+                 lanes *squares) {
+    for (int v = 0; v < V; v++) {
+        lanes total = {0};
         for (int d = 0; d < d_z; d += 2) {
             words random = random_words(s[v]);
             for (int half = 0; half < 2 && d + half < d_z; half++) {
                 const int place = (d + half) * V + v;
                 lanes eps = normal(half ? random >> 16 : random & 0xffff, quantiles);
                 own->z[place] += noise * eps - step_size * own->residual[place];
+                total += eps * eps;
             }
         }
+        if (squares) squares[v] = total;
+    }
 }
 
 /* `units` columns of rows, each `stride` long, to vectors and back. */
@@ -182,6 +187,7 @@ typedef struct {
     float step_size, noise;
     uint64_t seed;
     const float *quantiles; /* (65536,) */
+    float *last;            /* (4, rows): of a chain's last step, see `chains` */
 } job;
 
 /* What is kept of a tile: what enters all layers, the energy's derivatives by what leaves them, and by slopes. */
@@ -217,8 +223,39 @@ INLINE void keep(int V, const job *j, long first, workspace *own) {
     keep_features(V, first, j->rows, own->residual, widths[last + 1], signals);
 }
 
-INLINE void block(int V, const job *j, long first, workspace own) {
+/* All steps of the chains in own->z. What is told of the last: the energy before and after it, and the squared lengths of
+   its eps and of the noise that would take it back. */
+INLINE void chains(int V, const job *j, long first, workspace *own) {
     words s[2][4];
+    const int d_z = j->sizes[0];
+    enum { BEFORE, AFTER, NOISE, BACK };
+    lanes told[4][2], values[2], *previous = own->signals;
+    seed_words(V, j->seed, first, s);
+    for (int step = 0;; step++) {
+        energies(V, &j->net, own, values, GRADIENT);
+        if (step == j->steps) break;
+        if (step < j->steps - 1) {
+            move(V, d_z, own, j->step_size, j->noise, j->quantiles, s, NULL);
+            continue;
+        }
+        memcpy(told[BEFORE], values, sizeof values);
+        memcpy(previous, own->z, sizeof(lanes) * V * d_z);
+        move(V, d_z, own, j->step_size, j->noise, j->quantiles, s, told[NOISE]);
+    }
+    for (int v = 0; v < V; v++) {
+        told[AFTER][v] = values[v];
+        told[BACK][v] = (lanes){0};
+        for (int place = v; place < d_z * V; place += V) {
+            lanes back = previous[place] - own->z[place] + j->step_size * own->residual[place];
+            told[BACK][v] += back * back;
+        }
+    }
+    for (int what = 0; what < 4; what++)
+        for (long i = 0; i < V * LANES && first + i < j->rows; i++)
+            j->last[what * j->rows + first + i] = told[what][i / LANES][i % LANES];
+}
+
+INLINE void block(int V, const job *j, long first, workspace own) {
     lanes values[2];
     const long there = j->rows - first;
     const int d_z = j->sizes[0];
@@ -232,11 +269,7 @@ INLINE void block(int V, const job *j, long first, workspace own) {
         if (j->kept) keep(V, j, first, &own);
         return;
     }
-    seed_words(V, j->seed, first, s);
-    for (int step = 0; step < j->steps; step++) {
-        energies(V, &j->net, &own, values, GRADIENT);
-        move(V, d_z, &own, j->step_size, j->noise, j->quantiles, s);
-    }
+    chains(V, j, first, &own);
     scatter(V, rows, there, d_z, d_z, own.z);
 }
 
@@ -364,7 +397,16 @@ void gradients(const job *j, const products_over_rows *p, int threads) {
     }
 }
 
-/* Parameters of all layers as `network` has them; what pads them has to be zero already. */
+/* LANES rows of a layer's weights from n on, as many columns from k on, with zeros where there are none. */
+INLINE void load_weights(const float *weights, int out, int in, int n, int k, lanes *m) {
+    const int there = in - k < LANES ? in - k : LANES;
+    for (int u = 0; u < LANES; u++) {
+        m[u] = (lanes){0};
+        if (n + u < out && there > 0) memcpy(&m[u], weights + (long)(n + u) * in + k, there * sizeof(float));
+    }
+}
+
+/* Parameters of all layers as `network` has them; what pads biases has to be zero already. */
 void prepare(int layers, const int *sizes, const int *widths, const float *const *weights, const float *const *biases,
              const float *const *slopes, number *forward, number *backward, float *all_biases, float *all_slopes,
              int threads) {
@@ -372,11 +414,14 @@ void prepare(int layers, const int *sizes, const int *widths, const float *const
     for (int l = 0; l < layers; l++) {
         const int in = sizes[l], out = sizes[l + 1], wide = widths[l], high = widths[l + 1];
 #pragma omp for schedule(static) nowait
-        for (int n = 0; n < out; n += LANES)
-            for (int k = 0; k < in; k += TILE) /* in the cache twice */
-                for (int u = n; u < n + LANES && u < out; u++)
-                    for (int i = k; i < k + TILE && i < in; i++)
-                        backward[(long)i * high + u] = forward[(long)u * wide + i] = rounded(weights[l][(long)u * in + i]);
+        for (int n = 0; n < high; n += LANES)
+            for (int k = 0; k < wide; k += LANES) {
+                lanes m[LANES];
+                load_weights(weights[l], out, in, n, k, m);
+                for (int u = 0; u < LANES; u++) store_rounded(forward + (long)(n + u) * wide + k, m[u]);
+                transpose(m);
+                for (int i = 0; i < LANES; i++) store_rounded(backward + (long)(k + i) * high + n, m[i]);
+            }
 #pragma omp single nowait
         {
             memcpy(all_biases, biases[l], out * sizeof(float));

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from darkclr_ray.langevin import LastStep
 from darkclr_ray.networks.kernels.cpu.compiled import compiled_for
 from darkclr_ray.normal import normal_quantiles
 
@@ -38,6 +39,7 @@ class _Job(ctypes.Structure):
         ("noise", ctypes.c_float),
         ("seed", ctypes.c_uint64),
         ("quantiles", ctypes.c_void_p),
+        ("last", ctypes.c_void_p),
     )
 
 
@@ -54,7 +56,7 @@ def library(products: torch.dtype) -> ctypes.CDLL | None:
 
 def compiled_autoencoder(autoencoder: Autoencoder) -> CompiledAutoencoder | None:
     """The autoencoder as it is now, if it is one, and lies where, kernels can be had for."""
-    weight = next(autoencoder.parameters())
+    weight = next(autoencoder.layers())[0].weight
     fits = weight.device.type == "cpu" and weight.dtype == torch.float32 and autoencoder.activation.name in ACTIVATIONS
     kernels = library(autoencoder.products) if fits else None
     return None if kernels is None else CompiledAutoencoder(autoencoder, kernels)
@@ -69,14 +71,14 @@ class CompiledAutoencoder:
         layers = list(autoencoder.layers())
         count = len(layers)
         weights, biases = zip(*((linear.weight, linear.bias) for linear, _ in layers), strict=True)
-        slopes = [NO_ACTIVATION if after is None else next(after.parameters(), RELU) for _, after in layers]
+        slopes = [NO_ACTIVATION if after is None else getattr(after, "weight", RELU) for _, after in layers]
         self.learned = [place for place, slope in enumerate(slopes) if slope is not NO_ACTIVATION and slope is not RELU]
         self.parameters = [*weights, *biases, *(slopes[place] for place in self.learned)]
         self.sizes = [weights[0].shape[1], *(len(weight) for weight in weights)]
         unit = kernels.padding()
         widths = [-(-size // unit) * unit for size in self.sizes]
         self.inner, self.threads = sum(widths[1:]), torch.get_num_threads()
-        products = torch.zeros(2, sum(a * b for a, b in pairwise(widths)), dtype=self.products)
+        products = torch.empty(2, sum(a * b for a, b in pairwise(widths)), dtype=self.products)
         self.own = {
             "widths": torch.tensor(widths, dtype=torch.int32),
             "sizes": torch.tensor(self.sizes, dtype=torch.int32),
@@ -142,13 +144,15 @@ class CompiledAutoencoder:
         tile: int = self.kernels.tile_rows()
         return -(-rows // tile) * tile
 
-    def walk(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> None:
+    def walk(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> LastStep:
         """Take chains z, float32 (B, d_z), in place, ``steps`` Langevin steps down the squared error (Eq. 10)."""
         seed = int(torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=generator)) % 2**64
         quantiles = normal_quantiles(z.dtype, z.device)
         assert z.is_contiguous()
         assert z.dtype == torch.float32
-        self.run(z, step_size=step_size, noise=noise, steps=steps, seed=seed, quantiles=quantiles)
+        last = torch.empty(4, len(z))
+        self.run(z, step_size=step_size, noise=noise, steps=steps, seed=seed, quantiles=quantiles, last=last)
+        return LastStep(*last)
 
     def run(self, z: Tensor, **others: Tensor | float) -> None:
         if z.shape[1:] != (self.sizes[0],):

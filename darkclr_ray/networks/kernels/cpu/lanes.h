@@ -53,10 +53,9 @@ INLINE value pack(lanes even, lanes odd) {
     return (value)_mm512_permutexvar_epi16(in_turn, (__m512i)both);
 }
 
-INLINE number rounded(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (number)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+INLINE void store_rounded(number *place, lanes x) {
+    __m256bh some = _mm512_cvtneps_pbh((__m512)x);
+    memcpy(place, &some, sizeof some);
 }
 
 INLINE lanes add_product(lanes sum, weight w, value x) {
@@ -68,7 +67,7 @@ typedef float weight;
 typedef float number;
 typedef lanes value;
 
-INLINE number rounded(float x) { return x; }
+INLINE void store_rounded(number *place, lanes x) { memcpy(place, &x, sizeof x); }
 INLINE lanes add_product(lanes sum, weight w, value x) { return sum + w * x; }
 #endif
 
