@@ -112,6 +112,9 @@ class ShardJets:
                     f"groups of {LARGEST_CHUNK} jets at most, better 1000: write the file again "
                     f"(pandas: to_parquet(..., row_group_size=1000)), or raise compute.materialise_limit"
                 )
+        # a worker's folder is another than that of whoever named the jets
+        here = tuple(chunk._replace(path=os.path.abspath(chunk.path)) for chunk in self.chunks)
+        object.__setattr__(self, "chunks", here)
         object.__setattr__(self, "stamps", {chunk.path: stamp(chunk.path) for chunk in self.chunks})
 
     @cached_property

@@ -55,6 +55,11 @@ def test_values_are_read_as_they_are_meant() -> None:
     assert settings.compute.address == "auto"
     assert not settings.search.prune
     assert read("--views.p_drop", "0.3").views.p_drop == 0.3
+    without = read("--views.anomalous", "none", "--contrastive.loss", "nt_xent")
+    assert without.views.anomalous == ()
+    assert read("--comparison.d_z", "none").comparison.d_z == ()
+    folders = ("2024", "/data/[x]", "a b", "c: d")
+    assert read("--comparison.further_jets", ",".join(folders)).comparison.further_jets == folders
 
 
 def test_a_study_s_own_settings_are_a_valid_file(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_a_study_of_one_s_own_ideas_runs_on_ray(folder: Path) -> None:
     words = [*shlex.split(command)[1:], *small.split()]
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    study = folder / "results" / "embedding_scan"
+    study = folder / "results" / "mine"
     trials = [json.loads(path.read_text()) for path in sorted((study / "trials").glob("*.json"))]
     assert [trial["state"] for trial in trials] == ["COMPLETE", "COMPLETE"]
     for trial in trials:

@@ -211,6 +211,14 @@ def test_a_shard_that_changes_is_not_read(folder: JetFolder, tmp_path: Path):
         source.load()
 
 
+def test_shards_are_found_from_any_folder(folder: JetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    chunk = folder.chunks("train", "qcd")[0]
+    monkeypatch.chdir(Path(chunk.path).parent)
+    source = ShardJets((chunk._replace(path=Path(chunk.path).name),))
+    monkeypatch.chdir(tmp_path)
+    assert len(source.load()) == chunk.rows
+
+
 def test_quiet(stored: StoredJets, capfd: pytest.CaptureFixture[str]):
     assert len(list(RayViews(stored, **SETTINGS).stream(0, 1))) == 81
     assert capfd.readouterr() == ("", "")

@@ -216,7 +216,11 @@ def _recipe(views: ViewSettings, inputs: InputSettings) -> tuple[tuple[tuple[str
 
 
 def _centred(jets: Jets, inputs: InputSettings) -> Packed:
-    """The hardest constituents about their pT centroid, stored by columns."""
+    """The hardest constituents about their pT centroid, stored by columns. Raises ValueError for a jet without any."""
+    if not len(jets):
+        return jets.constituents, jets.offsets
+    if not jets.multiplicity.all():
+        raise ValueError(f"jet {int(np.argmin(jets.multiplicity))} of {len(jets)} has no constituents; leave it out")
     if jets.multiplicity.max() > inputs.constituents:
         jets = jets.hardest(inputs.constituents)
     columns = jets.constituents.T.copy()

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_origin
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -161,15 +161,22 @@ class CommandLine(Generic[Model]):
         return "; ".join([f"default: {shown(value)}", *others])
 
 
+NOTHING = ("none", "null", "")
+
+
 def parse_value(text: str, field: FieldInfo, option: str) -> Any:
     """What a word on the command line means for a setting; whether it is possible is checked later."""
     admitted = kinds(field.annotation)
-    if type(None) in admitted and text.lower() in ("none", "null", ""):
+    if type(None) in admitted and text.lower() in NOTHING:
         return None
     if str in admitted or any(isinstance(kind, str) for kind in admitted):
         return text
-    listed = any(get_origin(kind) is tuple for kind in admitted)
+    listed = [kind for kind in admitted if get_origin(kind) is tuple]
+    if listed and text.lower() in NOTHING:
+        return []
     if listed and not text.startswith("["):
+        if str in get_args(listed[0]):
+            return [part.strip() for part in text.split(",")]  # YAML would take 2024 for a number
         scalar_too = len(admitted) > 1 and "," not in text
         text = text if scalar_too else f"[{text}]"
     try:

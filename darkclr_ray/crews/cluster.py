@@ -37,6 +37,8 @@ QUIET = {
 }
 
 PREFIX = "darkclr_ray-"
+LONGEST_SOCKET = 107
+"""Bytes of a socket's path on Linux, at most (unix(7))."""
 TOKEN = ".shared-"
 """How files begin by which nodes find out whether they see the same folder."""
 
@@ -204,17 +206,25 @@ def reason(error: str, muttered: str) -> str:
 
 def temporary_folder(note: Path) -> Path:
     """A short-lived folder for Ray, noted down; the one that a killed process noted before goes."""
+    place = place_of_sockets()
     if note.exists():
         left = Path(note.read_text(encoding="utf-8"))
-        if left.name.startswith(PREFIX) and left.parent == Path(tempfile.gettempdir()):
+        if left.name.startswith(PREFIX) and left.parent == place:
             shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
         note.write_text(str(folder), encoding="utf-8")
     except OSError:
         folder.rmdir()
         raise
     return folder
+
+
+def place_of_sockets() -> Path:
+    """Where Ray's folder lies: in RAY_TMPDIR or else TMPDIR; in /tmp where that is too long for Ray's sockets."""
+    place = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    longest = place / f"{PREFIX}12345678" / "session_2026-01-01_00-00-00_123456_1234567" / "sockets" / "plasma_store"
+    return place if len(os.fsencode(longest)) <= LONGEST_SOCKET else Path("/tmp")
 
 
 class Journal(io.TextIOWrapper):

@@ -67,7 +67,7 @@ class Detector(ABC, Generic[Sample]):
         """One finite number a jet, (B,), higher = more anomalous. Raises ValueError before `fit` or `load`.
 
         A jet's number depends on its constituents and kinematics alone: not on its ids, on the order of constituents of
-        equal pT, nor on other jets.
+        equal pT (unless `inputs.constituents` leaves some of them out), nor on other jets.
         """
 
     @abstractmethod

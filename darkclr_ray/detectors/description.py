@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,8 @@ def check_files(folder: Path) -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raise ValueError where a folder that is to receive a model holds something else."""
+    """Raise ValueError where a folder that is to receive a model holds something else, or cannot be replaced."""
+    if os.path.ismount(folder):
+        raise ValueError(f"{folder}: a disk is mounted there, which a model cannot replace; name a folder in it")
     if folder.exists() and not (folder / MODEL).exists() and any(folder.iterdir()):
         raise ValueError(f"{folder}: is there already, and is no model; choose another folder, or remove it")

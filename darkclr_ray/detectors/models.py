@@ -62,7 +62,7 @@ def save_model(
     Raises:
         ValueError: two detectors disagree on a file, or ``folder`` is there and holds something else.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()  # a link stays one
     check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,22 +12,31 @@ from darkclr_ray.randomness import keyed_generator
 
 
 def resampled(
-    background_events: ArrayLike, signal_events: ArrayLike, *, seed: int, replicas: int
+    background_events: ArrayLike, signal_events: ArrayLike, *, seed: int, replicas: int, shared: bool = False
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """How often each background jet (B,) and each signal jet (S,) occurs in each of the replicas.
 
     A replica draws as many events as there are, with replacement (Efron, Ann. Stat. 7 (1979) 1; clusters as in Davison
-    and Hinkley, Bootstrap Methods (1997), Sec. 3.8), separately for background and signal. The draws of the background
-    depend on the seed and the events alone: every score and every signal meets the same replicas.
+    and Hinkley, Bootstrap Methods (1997), Sec. 3.8), separately for background and signal, unless the two share their
+    events, as jets and views of them do. The draws of the background depend on the seed and the events alone: every
+    score and every signal meets the same replicas.
 
     >>> [(b.tolist(), s.tolist()) for b, s in resampled([7, 7], [3], seed=1, replicas=2)]
     [([1, 1], [1]), ([1, 1], [1])]
+    >>> all(b[0] == s[0] for b, s in resampled([7, 8], [7], seed=1, replicas=9, shared=True))
+    True
 
     Raises:
         ValueError: less than one replica.
     """
     if replicas < 1:
         raise ValueError(f"{replicas} bootstrap replicas: expected at least 1 (200 for an error bar, 1000 for a claim)")
+    if shared:
+        of_both = np.concatenate([np.asarray(background_events), np.asarray(signal_events)])
+        both = _draws(of_both, keyed_generator("bootstrap", "background", seed))
+        for counts in islice(both, replicas):
+            yield counts[: np.size(background_events)], counts[np.size(background_events) :]
+        return
     background = _draws(background_events, keyed_generator("bootstrap", "background", seed))
     signal = _draws(signal_events, keyed_generator("bootstrap", "signal", seed))
     for _ in range(replicas):

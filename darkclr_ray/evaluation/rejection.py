@@ -128,6 +128,7 @@ def evaluate(
     seed: int,
     replicas: int = 400,
     level: float = ONE_SIGMA,
+    shared: bool = False,
 ) -> Evaluation:
     """Evaluate a score (higher = more anomalous) on B background and S signal jets.
 
@@ -138,6 +139,7 @@ def evaluate(
         eps_s: signal efficiencies, in (0, 1].
         seed, replicas: of the bootstrap.
         level: level of the intervals.
+        shared: background and signal are of the same events, as jets and views of them are.
 
     >>> normal = np.random.default_rng(1).normal
     >>> pt, event = np.full(4000, 200.0), np.arange(4000)
@@ -157,7 +159,7 @@ def evaluate(
     weights = bins.weights()
     # one row a replica: raw and matched; in each the area and the background efficiencies
     rows = []
-    for background, signal in resampled(background_events, signal_events, seed=seed, replicas=replicas):
+    for background, signal in resampled(background_events, signal_events, seed=seed, replicas=replicas, shared=shared):
         curves = ranking.roc(background, signal), ranking.roc(bins.weights(background, signal), signal)
         rows.append([[curve.auc, *curve.background_efficiency(efficiencies)] for curve in curves])
     replica = np.array(rows)

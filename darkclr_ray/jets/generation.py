@@ -1,7 +1,7 @@
 """Generation of whole sets of jets, spread over processes or a cluster: (sample, split, shard) -> one Parquet file.
 
-What a shard holds depends on its sample, split and number, the settings and the seed, and on nothing else: not on the
-number of workers or what was there before. The only file of ``jets`` that knows Ray.
+What a shard holds depends on its sample, split and number, how many jets it is to have, the settings and the seed, and
+on nothing else: not on the number of workers or what was there before. The only file of ``jets`` that knows Ray.
 """
 
 from __future__ import annotations

@@ -117,8 +117,13 @@ class Jets:
 
     @staticmethod
     def from_lists(jets: Sequence[Sequence[Sequence[float]]]) -> Jets:
-        """Jets from nested lists of (pT, eta, phi), for notebooks and tests; ids and events count from 0."""
+        """Jets from nested lists of (pT, eta, phi), for notebooks and tests; ids and events count from 0.
+
+        Raises ValueError for a jet without constituents.
+        """
         sizes = np.array([len(jet) for jet in jets], dtype=np.int64)
+        if not sizes.all():
+            raise ValueError(f"jet {int(np.argmin(sizes))} has no constituents; leave it out")
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         constituents = np.array([row for jet in jets for row in jet], dtype=np.float32).reshape(-1, 3)
         kinematics = np.zeros((len(jets), 4), dtype=np.float32)

@@ -16,6 +16,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -54,6 +55,10 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
     fault = jets_fault(jets)
     if fault:
         raise BrokenShard(f"{path}: not written: column {fault.column!r}: {fault.what}")
+    if not len(jets):
+        raise BrokenShard(f"{path}: not written: there is no jet to write")
+    if len(np.unique(jets.ids)) < len(jets):
+        raise BrokenShard(f"{path}: not written: column 'jet_id': some jets have the same; give each its own")
     extra = {METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)

@@ -2,9 +2,9 @@
 
 One random byte decides about one value: the rate is rounded to a multiple of 1/256 (0.1 becomes 26/256), and what
 survives is scaled by the rounded rate, so that expectations stay exact. All masks of a step are windows into one pool,
-shifted from use to use by more than a jet is long, so that no jet sees its own mask twice. A mask is an integer of all
-ones or zeros, applied as a bitwise and; the scale goes into the weights of the layer before or after. Kernels of our
-own take the pool as it is, and scale what they mask.
+shifted from use to use by more than a jet is long, so that hardly any jet sees its own mask twice. A mask is an integer
+of all ones or zeros, applied as a bitwise and; the scale goes into the weights of the layer before or after. Kernels of
+our own take the pool as it is, and scale what they mask.
 """
 
 from __future__ import annotations

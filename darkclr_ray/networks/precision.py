@@ -11,6 +11,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 LARGE_PRODUCT = 2**20
 """Multiplications from which on a product in bfloat16 is faster on a CPU than one in float32."""
+SCORED_TOGETHER = 2**10
+"""Rows that a pass without gradients is taken to have: a jet's score must not depend on how many others there are."""
 
 
 def products_dtype(precision: Precision, device: torch.device | str) -> torch.dtype:
@@ -32,10 +34,12 @@ def products_dtype(precision: Precision, device: torch.device | str) -> torch.dt
 
 
 def product_type(products: torch.dtype, x: Tensor, weight: Tensor) -> torch.dtype:
-    """The type in which to multiply x, (B, in), with a weight, (out, in): float32 where bfloat16 would be slower.
+    """The type in which to multiply x, (B, in), with a weight, (out, in): float32 where bfloat16 would be slower. The
+    number of rows counts in training alone.
 
     >>> product_type(torch.bfloat16, torch.zeros(100, 8), torch.zeros(8, 8))
     torch.float32
     """
-    large = x.is_cuda or len(x) * weight.numel() >= LARGE_PRODUCT
+    rows = len(x) if torch.is_grad_enabled() else SCORED_TOGETHER
+    large = x.is_cuda or rows * weight.numel() >= LARGE_PRODUCT
     return products if large else weight.dtype

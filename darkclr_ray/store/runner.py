@@ -145,11 +145,15 @@ class StoredRunner(Runner):
         z = super().represent(encoder, jets, layer)
         if self.rank == 0 and path.parent.is_dir():
             partial_path = path.with_name(f"{path.name}.{self.place.job}.partial")  # others may be at it, too
-            with open(partial_path, "wb") as file:
-                np.save(file, z)
-                file.flush()
-                os.fsync(file.fileno())
-            partial_path.replace(path)
+            try:
+                with open(partial_path, "wb") as file:
+                    np.save(file, z)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial_path.replace(path)
+            except OSError:
+                partial_path.unlink(missing_ok=True)  # a full disk needs the room
+                raise
         return z
 
 

@@ -257,9 +257,14 @@ class Fitting:
         }
 
     def compare(
-        self, samples: Mapping[str, Jets], scores: Mapping[str, NDArray[np.float64]], replicas: int = REPLICAS
+        self,
+        samples: Mapping[str, Jets],
+        scores: Mapping[str, NDArray[np.float64]],
+        replicas: int = REPLICAS,
+        *,
+        shared: bool = False,
     ) -> dict[str, Evaluation]:
-        """One detector's scores on each signal against background."""
+        """One detector's scores on each signal against background; of the same events where these are ``shared``."""
         background = samples[self.work.jets.background]
         return {
             name: evaluate(
@@ -272,6 +277,7 @@ class Fitting:
                 eps_s=EPS_S,
                 seed=self.seed,
                 replicas=replicas,
+                shared=shared,
             )
             for name, jets in samples.items()
             if name not in (self.work.jets.background, *self.work.jets.variants)
@@ -283,7 +289,7 @@ class Fitting:
         """One detector's scores on background against anomalous views of it."""
         name = self.work.jets.background
         samples = {name: self.jets["validation"][name], "views": self.blind}
-        return self.compare(samples, {name: scores[name], "views": views}, replicas)["views"]
+        return self.compare(samples, {name: scores[name], "views": views}, replicas, shared=True)["views"]
 
     def provisional(self, encoder: JetEncoder) -> float:
         """The objective with what an encoder in training allows: its norm where s_CLR is judged, else the error of the

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from darkclr_ray.evaluation.roc import rejection_at
+from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
 from darkclr_ray.networks.autoencoder import Autoencoder
@@ -20,7 +21,7 @@ from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.randomness import digest, keyed_generator
 from darkclr_ray.settings import NAESettings
 from darkclr_ray.training.base import Training, TrainingDiverged, adam, to_tensor
-from darkclr_ray.training.parallel import of_first_rank, slice_of
+from darkclr_ray.training.parallel import of_first_rank
 
 STANDING_STILL = 0.01
 """Displacement of chains, in units of the data's spread, below which they are said to stand still."""
@@ -127,9 +128,14 @@ class NAETraining(Training):
         views: NDArray[np.float32] | None = None,
     ) -> None:
         super().__init__()
-        if len(z) < 2 or not np.isfinite(z).all():
-            raise ValueError(
-                f"a normalised autoencoder needs two or more finite representations, not {len(z)} with nan or inf"
+        if len(z) < 2:
+            raise ValueError(f"a normalised autoencoder needs two or more representations, not {len(z)}")
+        if not np.isfinite(z).all():
+            raise ValueError("a normalised autoencoder needs finite representations; some are nan or inf")
+        if (z == z[0]).all():
+            raise TrainingDiverged(
+                f"{self.kind}: all {len(z)} representations are the same, since the encoder has collapsed; lower its "
+                f"learning rate (contrastive.learning_rate), or take another seed"
             )
         self.settings = settings
         self.seed = seed = seed if settings.seed is None else settings.seed
@@ -169,7 +175,7 @@ class NAETraining(Training):
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Tensor]:
         """Scaled representations, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
-        own = slice_of(self.batch_size, rank, world_size)
+        own = rank_slice(self.batch_size, rank, world_size)
         data = self.model.scaled(to_tensor(self.z, self.device))
         for epoch in range(first_epoch, self.epochs):
             order = keyed_generator("autoencoder batches", self.seed, epoch).permutation(len(data))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.evaluation.matching import pt_weights
+from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.networks.classifier import Classifier
 from darkclr_ray.networks.encoder import Encoder
@@ -94,7 +95,7 @@ class SupervisedTraining(Training):
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[LabelledBatch]:
         """Jets of both classes, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
-        own = slice_of(self.batch_size, rank, world_size)
+        own = rank_slice(self.batch_size, rank, world_size)
         jets, labels = self.sample.jets, self.sample.labels
         for epoch in range(first_epoch, self.epochs):
             order = keyed_generator("labelled batches", self.seed, epoch).permutation(len(self.sample))

@@ -18,6 +18,7 @@ import pytest
 from darkclr_ray.crews.cluster import (
     PREFIX,
     check_reachable,
+    place_of_sockets,
     quiet,
     reason,
     running_ray,
@@ -70,6 +71,24 @@ def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
     assert precious.exists()
     for folder in (second, third):
         folder.rmdir()
+
+
+def test_a_folder_too_long_for_sockets_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Path("/tmp/short")
+    monkeypatch.setenv("RAY_TMPDIR", str(place))
+    assert place_of_sockets() == place
+    monkeypatch.delenv("RAY_TMPDIR")
+    monkeypatch.setattr(tempfile, "tempdir", "/scratch/somebody/job.12345678")
+    assert place_of_sockets() == Path("/tmp")
+    # the longest that is taken: as Ray makes a path of it, a socket can be bound
+    longest = next(n for n in range(40, 0, -1) if str(taken(monkeypatch, "/tmp/" + "x" * n)) != "/tmp")
+    made = Path("/tmp/" + "x" * longest) / "darkclr_ray-12345678" / ("s" * 42) / "sockets" / "plasma_store"
+    assert len(str(made)) == 107
+
+
+def taken(monkeypatch: pytest.MonkeyPatch, folder: str) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    return place_of_sockets()
 
 
 def test_a_folder_that_cannot_be_noted_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,20 @@ def test_what_was_saved_scores_the_same(fitted, tmp_path: Path) -> None:
     assert len({path.stat().st_mode for path in (tmp_path / "model").iterdir()}) == 1
 
 
+def test_a_link_to_a_model_stays_one(fitted, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "model").symlink_to("scratch/model")
+    for name in ("s_CLR", "isolation_forest"):
+        save_model(tmp_path / "model", [fitted[name]], jets={})
+        assert describe(tmp_path / "model")["detectors"] == [name]
+        assert (tmp_path / "model").is_symlink()
+        assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(
+            ["model", "scratch", "model", *(path.name for path in (tmp_path / "scratch" / "model").iterdir())]
+        )
+    with pytest.raises(ValueError, match="a disk is mounted there"):
+        save_model("/proc", [fitted["s_CLR"]], jets={})
+
+
 def test_detectors_that_disagree_are_kept_apart(fitted, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"JetCLR s_CLR and another detector of the model disagree on"):
         save_model(tmp_path / "model", [fitted["s_CLR"], fitted["JetCLR s_CLR"]], jets={})

@@ -26,6 +26,24 @@ def test_background_and_signal_of_one_number_are_different_events():
     assert abs(np.corrcoef(background.ravel(), signal.ravel())[0, 1]) < 0.03
 
 
+def test_views_come_and_go_with_their_jets():
+    """Views of half of the jets: the spread of a difference of means is that over fresh samples."""
+    random = np.random.default_rng(1)
+
+    def difference():
+        x = random.normal(size=200)
+        return x, x[:100] + 0.3 * random.normal(size=100)
+
+    fresh = np.std([np.subtract(*map(np.mean, difference())) for _ in range(2000)])
+    x, views = difference()
+    spread = {}
+    for shared in (True, False):
+        drawn = resampled(np.arange(200), np.arange(100), seed=1, replicas=2000, shared=shared)
+        spread[shared] = np.std([np.average(x, weights=b) - np.average(views, weights=s) for b, s in drawn])
+    assert spread[True] == pytest.approx(fresh, rel=0.15)
+    assert spread[False] > 1.3 * fresh
+
+
 def test_every_signal_meets_the_same_background():
     events = np.arange(30)
     np.testing.assert_array_equal(draws(events, np.arange(5))[0], draws(events, np.arange(8))[0])

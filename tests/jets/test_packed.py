@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.settings import InputSettings
 
 
 def jets_of(sizes: list[int]) -> Jets:
@@ -34,3 +36,17 @@ def test_a_slice_shares_memory_and_has_no_steps() -> None:
     assert jets.concatenate([jets]) is jets
     with pytest.raises(ValueError, match="one after the other"):
         jets.take(slice(0, 3, 2))
+
+
+def test_jets_without_constituents_are_refused() -> None:
+    """In sums over jets an empty one would get its neighbour's."""
+    with pytest.raises(ValueError, match="jet 1 has no constituents"):
+        jets_of([2, 0, 3])
+    jets = jets_of([2, 3])
+    kinematics = np.zeros((3, 4), np.float32)
+    empty = Jets(jets.constituents, np.array([0, 0, 2, 5]), np.arange(3), np.arange(3), kinematics)
+    with pytest.raises(ValueError, match="jet 0 of 3 has no constituents"):
+        plain_inputs(empty, InputSettings())
+    constituents, offsets = plain_inputs(jets.take(np.arange(0)), InputSettings())
+    assert constituents.shape == (0, 3)
+    assert offsets.tolist() == [0]

@@ -248,6 +248,10 @@ def test_jets_that_could_not_be_opened_are_not_written(tmp_path: Path) -> None:
     jets.kinematics[3, 0] = np.nan
     with pytest.raises(BrokenShard, match="not written: column 'pt': jet 3"):
         write_shard(tmp_path / "test" / "qcd" / "a.parquet", jets, "qcd", {})
+    with pytest.raises(BrokenShard, match="not written: there is no jet"):
+        write_shard(tmp_path / "test" / "qcd" / "a.parquet", jets.take(np.arange(0)), "qcd", {})
+    with pytest.raises(BrokenShard, match="not written: column 'jet_id'"):
+        write_shard(tmp_path / "test" / "qcd" / "a.parquet", make_jets(0).take(np.array([1, 1])), "qcd", {})
     assert not list(tmp_path.rglob("*.parquet"))
 
 

@@ -46,6 +46,14 @@ def test_bfloat16_products_are_close() -> None:
         assert (a - b).norm() < 0.02 * b.norm()
 
 
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_an_energy_does_not_depend_on_the_other_rows(activation: str) -> None:
+    autoencoder = Autoencoder(64, NAESettings(activation=activation), products=torch.bfloat16)  # type: ignore[arg-type]
+    z = torch.randn(2048, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(autoencoder.energy(z[:5]), autoencoder.energy(z)[:5], rtol=3e-6, atol=0)
+
+
 def test_shapes_of_the_paper() -> None:
     autoencoder = Autoencoder(512, NAESettings())
     widths = [p.shape[0] for name, p in autoencoder.named_parameters() if name.endswith("weight") and p.ndim == 2]

@@ -299,6 +299,25 @@ def test_a_library_is_compiled_once_and_by_its_content(tmp_path: Path, monkeypat
     compiled.cache_clear()
 
 
+def test_a_damaged_library_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = tmp_path / "answer.c"
+    source.write_text("int answer(void) { return 42; }")
+    folder = tmp_path / "cache" / "darkclr_ray"
+    assert compiled(source) is not None
+    (library,) = folder.iterdir()
+    for _ in range(2):  # what is loaded stays mapped under its name: a copy is damaged
+        compiled.cache_clear()
+        (folder / "copy").write_bytes(library.read_bytes()[:100])
+        (folder / "copy").replace(library)
+        again = compiled(source)
+        assert again is not None
+        assert again.answer() == 42
+        compiled.cache_clear()
+        assert compiled(source) is not None  # and kept once more
+    compiled.cache_clear()
+
+
 def blocks_of(d: int, hidden: int, heads: int, layers: int, products: torch.dtype = torch.float32) -> Encoder:
     """With biases and layer norms that do something."""
     encoder = Encoder(EncoderSettings(d_r=d, d_h=hidden, heads=heads, layers=layers, d_z=8), seed=1, products=products)

@@ -162,6 +162,15 @@ def test_batches_depend_on_seed_and_epoch_only(toy):
 def test_unusable_representations_are_refused(toy):
     with pytest.raises(ValueError, match="finite"):
         NAETraining(np.full((10, 6), np.nan, dtype=np.float32), toy.SETTINGS.nae, seed=1)
+    with pytest.raises(ValueError, match="two or more representations, not 1"):
+        NAETraining(np.ones((1, 6), dtype=np.float32), toy.SETTINGS.nae, seed=1)
+    with pytest.raises(TrainingDiverged, match="all 10 representations are the same, since the encoder has collapsed"):
+        NAETraining(np.ones((10, 6), dtype=np.float32), toy.SETTINGS.nae, seed=1)
+
+
+def test_more_workers_than_a_batch_has_members_are_refused(toy):
+    with pytest.raises(ValueError, match="a batch of 16 jets cannot be shared among 17 workers"):
+        next(toy.energy_training().stream(0, 0, 17))
 
 
 def test_code_that_makes_representations_takes_part(toy):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import logging
@@ -9,6 +10,7 @@ import os
 import platform
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +39,8 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
     """The library that a C source makes with some macros defined; None where no compiler can make it.
 
     It lies in ``$XDG_CACHE_HOME/darkclr_ray`` (``~/.cache``), under the hash of all that it depends on, so that
-    machines of several kinds may share the folder; where that cannot be written, every process compiles it anew.
+    machines of several kinds may share the folder; where that cannot be written, or no library loaded from it, every
+    process compiles it anew. One that a power cut has damaged is made again.
     """
     headers = sorted(source.parent.glob("*.h"))
     command = [compiler() or "", *FLAGS, *(f"-D{macro}" for macro in macros), str(source)]
@@ -52,19 +55,31 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
         ):
             key.update(part + b"\0")
         with tempfile.TemporaryDirectory(prefix="darkclr_ray-") as scratch:
-            library = cache_folder(Path(scratch)) / f"{source.stem}-{key.hexdigest()}.so"
-            if not library.exists():
-                partial = library.with_suffix(f".{os.getpid()}.partial")
-                try:
-                    subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
-                    os.replace(partial, library)
-                finally:
-                    partial.unlink(missing_ok=True)
-            return ctypes.CDLL(str(library))
+            kept = cache_folder(Path(scratch)) / f"{source.stem}-{key.hexdigest()}.so"
+            try:
+                return loaded(kept, command)
+            except (OSError, subprocess.CalledProcessError):
+                with contextlib.suppress(OSError):
+                    kept.unlink(missing_ok=True)
+                return loaded(Path(scratch) / "own.so", command)
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", None) or b"").decode(errors="replace")
         logger.info("%s is not compiled, so that networks are slower: %s\n%s", source.name, error, said)
         return None
+
+
+def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
+    """A library, made by a compiler's command if it is not there. Raises OSError, subprocess.SubprocessError."""
+    if not library.exists():
+        partial = library.with_suffix(f".{os.getpid()}.partial")
+        try:
+            subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
+            with open(partial, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, library)
+        finally:
+            partial.unlink(missing_ok=True)
+    return ctypes.CDLL(str(library))
 
 
 def cache_folder(otherwise: Path) -> Path:

@@ -91,8 +91,10 @@ def pooled_on_cpu(
         )
     offsets = offsets.to("cpu", torch.int64).contiguous()
     sizes = offsets.diff()
-    if int(offsets[0]) or int(offsets[-1]) != len(constituents) or int(sizes.min()) < 0:
-        raise ValueError(f"offsets of jets have to rise from 0 to {len(constituents)}, the number of constituents")
+    if int(offsets[0]) or int(offsets[-1]) != len(constituents) or int(sizes.min()) < 1:
+        raise ValueError(
+            f"offsets of jets have to rise from 0 to {len(constituents)}, the number of constituents, by 1 or more"
+        )
     first = blocks[0]
     given = Given(
         kernels, tile_rows(kernels), offsets, int(sizes.max()), products, masks, len(blocks), first.heads,
