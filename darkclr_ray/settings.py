@@ -218,7 +218,8 @@ class SearchSettings(Settings):
     """Which score of a trial the objective judges: "s_NAE" (the energy), "s_AE" (that before contrastive divergence) or
     "s_CLR" (the norm)."""
     blind_p_drop: tuple[Probability, ...] = Field((0.3, 0.5, 0.7), min_length=1)
-    """Drop probabilities mixed in the signal-blind objective's anomalous views, never the trial's own."""
+    """Drop probabilities mixed in the anomalous views that judge without signals: the same for every trial, so they may
+    be among those that it was trained with."""
     prune: bool = True
     """Stop bad trials early (asynchronous successive halving on the trial's own epoch count)."""
 

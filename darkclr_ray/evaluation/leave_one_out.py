@@ -52,8 +52,9 @@ class LeftOut:
         oracle: the best on this very signal, by its matched rejection.
         signal_blind: the best without any signal, on background against its own anomalous views; None where the trials
             do not say.
-        loss: matched rejection of the oracle's choice over that of ``left_out``. Below 1 where validation jets misled
-            the oracle more than ignorance the other.
+        loss: matched rejection of the oracle's choice over that of ``left_out``, on test jets. Below 1 where validation
+            jets misled the oracle more than ignorance the other. A cut that less than one background jet survives
+            (``matched_bound``) counts as if one did, as in `Evaluation.merit`: a ratio of lower bounds says nothing.
     """
 
     signal: str
@@ -95,20 +96,24 @@ def leave_one_out(trials: Sequence[Trial], *, score: str = "s_NAE", eps_s: float
     blind = [trial["objectives"].get("signal_blind") for trial in complete]
     results = []
     for signal in signals:
+        test = [_evaluation(trial, "test", score, signal) for trial in complete]
 
-        def best(worth: Sequence[float], signal: str = signal) -> Choice:
+        def best(worth: Sequence[float], test: Sequence[Evaluation] = test) -> tuple[Choice, float]:
+            """The choice, and its merit on test jets."""
             place = max(range(len(complete)), key=lambda at: worth[at])
-            return _choice(complete[place], worth[place], _evaluation(complete[place], "test", score, signal), eps_s)
+            choice = _choice(complete[place], worth[place], test[place], eps_s)
+            return choice, test[place].merit("matched", eps_s)
 
         others = [[value for other, value in values.items() if other != signal] for values in seen]
-        left_out, oracle = best([math.fsum(some) / len(some) for some in others]), best([one[signal] for one in seen])
+        left_out, reached = best([math.fsum(some) / len(some) for some in others])
+        oracle, reachable = best([one[signal] for one in seen])
         results.append(
             LeftOut(
                 signal=signal,
                 left_out=left_out,
                 oracle=oracle,
-                signal_blind=None if None in blind else best(blind),
-                loss=oracle.matched / left_out.matched,
+                signal_blind=None if None in blind else best(blind)[0],
+                loss=math.exp(reachable - reached),
             )
         )
     return tuple(results)

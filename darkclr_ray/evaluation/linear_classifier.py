@@ -29,11 +29,6 @@ class LinearClassifierTest:
     signal: Floats
     fold_aucs: Floats
 
-    @property
-    def auc(self) -> float:
-        """Mean of the folds' areas."""
-        return float(self.fold_aucs.mean())
-
 
 def linear_classifier_test(
     background: NDArray[np.floating],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,11 +48,6 @@ class PairedRatio:
     def to_json(self) -> dict[str, Any]:
         """Dictionary for json.dumps."""
         return asdict(self)
-
-    @staticmethod
-    def from_json(facts: Mapping[str, Any]) -> PairedRatio:
-        """What `to_json` gave."""
-        return PairedRatio(**{**facts, "raw": Ratio(**facts["raw"]), "matched": Ratio(**facts["matched"])})
 
 
 def paired_ratio(
@@ -146,5 +140,14 @@ def ratio_of(observed: Floats, replica: Floats, jets: Floats | int, floor: Float
         low=float(low),
         high=float(high),
         confidence=float((above + 0.5) / (len(ratios) + 1)),
-        bound={(True, False): "lower", (False, True): "upper", (True, True): "none"}.get((bool(few[0]), bool(few[1]))),
+        bound=bound_of(bool(few[0]), bool(few[1])),
     )
+
+
+def bound_of(few_a: bool, few_b: bool) -> str | None:
+    """What a ratio a over b of rejections is where less than one background jet survives a or b (see `Ratio`).
+
+    >>> bound_of(True, False), bound_of(False, True), bound_of(True, True), bound_of(False, False)
+    ('lower', 'upper', 'none', None)
+    """
+    return {(True, False): "lower", (False, True): "upper", (True, True): "none"}.get((few_a, few_b))

@@ -102,23 +102,6 @@ class Roc:
         cuts: Floats = self.ranking.thresholds[self._places(eps_s)[1]]
         return cuts
 
-    def vertices(self) -> tuple[Floats, Floats]:
-        """Background and signal efficiency of the polygon's corners, from (0, 0) to (1, 1), two arrays (V,).
-
-        >>> eps_b, eps_s = roc_curve([0.0, 1.0], [1.0, 2.0]).vertices()
-        >>> eps_b.tolist(), eps_s.tolist()
-        ([0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0])
-        """
-        group = np.unique(self.ranking.first, return_index=True)[1]
-        total = self.background[-1]
-        before = total - self.background[self.ranking.upto[group]], self.signal[self.ranking.first[group]]
-        after = total - self.background[self.ranking.below[group]], self.signal[self.ranking.last[group]]
-        corners = [np.stack(pair, axis=1).ravel() for pair in zip(before, after, strict=True)]
-        eps_b, eps_s = (np.concatenate([[0.0], corner]) for corner in corners)
-        eps_b, eps_s = np.append(eps_b, total) / total, np.append(eps_s, self.signal[-1]) / self.signal[-1]
-        new = np.append(True, (np.diff(eps_b) > 0) | (np.diff(eps_s) > 0))
-        return eps_b[new], eps_s[new]
-
     def _places(self, eps_s: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
         """Signal weight that shall pass, and the first signal jet with which at least that much has passed."""
         efficiency = np.asarray(eps_s, dtype=np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -164,8 +164,13 @@ def ratio_value(facts: Mapping[str, Any]) -> tuple[Value, float]:
 
 
 def _value(half: paired.Ratio) -> Value:
-    note = {"upper": "at most", "none": "no background survives either"}.get(half.bound or "", "")
-    return Value(half.ratio, half.low, half.high, bound=half.bound == "lower", note=note)
+    return replace(bounded(half.ratio, half.bound), low=half.low, high=half.high)
+
+
+def bounded(ratio: float, bound: str | None) -> Value:
+    """A ratio of rejections with the mark of its ``bound`` (see `paired.bound_of`)."""
+    note = {"upper": "at most", "none": "no background survives either"}.get(bound or "", "")
+    return Value(ratio, bound=bound == "lower", note=note)
 
 
 def as_rows(study: Study, found: Evaluations) -> list[dict[str, Cell]]:
@@ -179,13 +184,17 @@ def as_rows(study: Study, found: Evaluations) -> list[dict[str, Cell]]:
                     _row(study, detector, signal, weighting, evaluation, performance, at)
                     for at in performance.rejections
                 ]
-    for method, numbers in PAPER.items():
-        rows += [
-            {"detector": method, "signal": signal, "weighting": "raw", "eps_s": 0.2, "rejection": value}
-            for signal, value in numbers.items()
-            if signal in study.samples
-        ]
-    return rows
+    return rows + paper_as_rows(study.samples)
+
+
+def paper_as_rows(signals: Collection[str]) -> list[dict[str, Cell]]:
+    """The paper's numbers for those of these signals that it has, for the CSV."""
+    return [
+        {"detector": method, "signal": signal, "weighting": "raw", "eps_s": 0.2, "rejection": value}
+        for method, numbers in PAPER.items()
+        for signal, value in numbers.items()
+        if signal in signals
+    ]
 
 
 def _row(

@@ -15,6 +15,8 @@ from darkclr_ray.reports.words import (
     background_label,
     counted,
     detector_words,
+    matched_twin,
+    number_words,
     range_words,
     rejection_words,
     standing,
@@ -99,7 +101,7 @@ def headline(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> Markup
         _with_networks(rejection(lead), lead.deviation),
         study.label(study.lead),
     )
-    elsewhere = sorted(found[name, "matched"].rejection for name in study.main_signals if name != study.lead)
+    elsewhere = [rejection(found[name, "matched"]) for name in study.main_signals if name != study.lead]
     if elsewhere:
         text += Markup(" and of {} on the other signals").format(range_words(elsewhere))
     text += Markup(" at {} = {:g} (chance: {:g}); the choice among detectors was made without signals").format(
@@ -149,8 +151,8 @@ def _papers_score(study: Comparison, eps_s: float) -> Markup:
         Markup(", ").join(words)
         for words in (
             [study.label(name) for name in shared],
-            [f"{found[name, 'raw'].rejection:,.0f}" for name in shared],
-            [f"{PAPER['paper'][name].value:,.0f}" for name in shared],
+            [number_words(rejection(found[name, "raw"])) for name in shared],
+            [number_words(PAPER["paper"][name]) for name in shared],
         )
     )
     return Markup(" The paper’s score {} reaches, raw, {} where the paper has {} ({}).").format(
@@ -188,10 +190,8 @@ def summary(study: Comparison) -> list[Markup]:
     thresholds = Markup(
         "<strong>What the numbers mean.</strong> A rejection 1/ε<sub>B</sub> is quoted at the threshold that keeps {} "
         "of the <em>test signal itself</em>: the paper’s convention. A search that does not know its signal could not "
-        "set it. Jet {} alone separates these signals from QCD, so every number has a twin in which background is "
-        "weighted to the signal’s spectrum of jet {} (“matched”); the effective number of background jets that is left "
-        "stands below the table."
-    ).format(EPS_S, P_T, P_T)
+        "set it. {}; the effective number of background jets that is left stands below the table."
+    ).format(EPS_S, matched_twin(study))
     errors = Markup(
         "<strong>Two errors.</strong> The interval of a number is that of the <em>test sample</em>: {:.0%} of a "
         "bootstrap over events, in which threshold and weights are derived anew; “&gt;” marks a lower bound (95%). The "

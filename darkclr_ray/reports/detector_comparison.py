@@ -29,6 +29,7 @@ from darkclr_ray.reports.sections import (
     training,
 )
 from darkclr_ray.reports.values import Value
+from darkclr_ray.reports.words import in_both_panels
 
 EPS = 0.2
 """Signal efficiency at which rejections are shown, as in the paper."""
@@ -103,8 +104,8 @@ def key_figure(study: Comparison) -> Figure:
     caption = Markup(
         "Background rejection at {} = {:g} as the dark sector changes: raw as in the paper, and with background "
         "weighted to the signal’s jet {}. Light bands: 68% of a bootstrap of the test sample; dark bands: standard "
-        "deviation over networks; dotted: chance. The Aachen point (0.75, 4 GeV) stands in both kinds of panels.{} {}"
-    ).format(EPS_S, EPS, P_T, decay_rules(samples), comparison_words.ending(study, shown))
+        "deviation over networks; dotted: chance.{}{} {}"
+    ).format(EPS_S, EPS, P_T, in_both_panels(samples), decay_rules(samples), comparison_words.ending(study, shown))
     figure = against(signal_axes(samples), [(rejection(EPS), panels)], bands=True)
     return Figure("rejection", figure, caption, ensembles.as_rows(study, shown, (EPS,)))
 

@@ -85,8 +85,14 @@ def key_figure(study: Scan, found: Evaluations) -> Figure:
         ]
     caption = Markup(
         "Background rejection at {} = {:g} as the dark sector changes, left as it is and right with background "
-        "weighted to the signal’s jet {}. The paper’s numbers are from its own jets; dotted: chance. The Aachen point "
-        "(r<sub>inv</sub> = 0.75, 4 GeV) stands in both kinds of panels.{} {}"
-    ).format(EPS_S, EPS, P_T, decay_rules(study.samples), words.trained_and_selected(study))
+        "weighted to the signal’s jet {}. The paper’s numbers are from its own jets; dotted: chance.{}{} {}"
+    ).format(
+        EPS_S,
+        EPS,
+        P_T,
+        words.in_both_panels(study.samples),
+        decay_rules(study.samples),
+        words.trained_and_selected(study),
+    )
     figure = against(signal_axes(study.samples), [(rejection(EPS), panels)])
     return Figure("rejection", figure, caption)

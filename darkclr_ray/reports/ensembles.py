@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from markupsafe import Markup
 
 from darkclr_ray.evaluation.robustness import Entry, robustness_table
 from darkclr_ray.reports import theme
-from darkclr_ray.reports.comparison import PAPER, Ratio, Weighting, comparable, ratio_value, ratios_of
+from darkclr_ray.reports.comparison import Ratio, Weighting, comparable, paper_as_rows, ratio_value, ratios_of
 from darkclr_ray.reports.entrants import Comparison, Ensemble
 from darkclr_ray.reports.figures.curves import Curve
 from darkclr_ray.reports.tables import Cell
@@ -99,8 +99,9 @@ def ratios(study: Comparison, eps_s: float) -> list[Ratio]:
     return found
 
 
-def as_rows(study: Comparison, ensembles: Iterable[Ensemble], efficiencies: Sequence[float]) -> list[dict[str, Cell]]:
-    """Everything known about ensembles, one signal efficiency a row, for the CSV; then the paper's numbers."""
+def as_rows(study: Comparison, ensembles: Collection[Ensemble], efficiencies: Sequence[float]) -> list[dict[str, Cell]]:
+    """Everything known about ensembles, one signal efficiency a row, for the CSV; beside methods at the study's own
+    settings the paper's numbers, too."""
     rows: list[dict[str, Cell]] = []
     for ensemble in ensembles:
         for eps_s in efficiencies:
@@ -130,10 +131,8 @@ def as_rows(study: Comparison, ensembles: Iterable[Ensemble], efficiencies: Sequ
                         "signal_jets": first.n_signal,
                     }
                 )
-    for method, numbers in PAPER.items():
-        for signal, value in numbers.items():
-            rows.append({"detector": method, "signal": signal, "weighting": "raw", "eps_s": 0.2, "rejection": value})
-    return rows
+    methods = list(study.methods.values())
+    return rows + paper_as_rows(study.main_signals) if all(one in methods for one in ensembles) else rows
 
 
 def geometric_mean(values: Sequence[float]) -> float:

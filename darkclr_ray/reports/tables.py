@@ -87,7 +87,7 @@ def as_csv(rows: Sequence[Mapping[str, Cell]]) -> str:
     }
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([name for key in keys for name in parts[key]])
+    writer.writerow([_field(name) for key in keys for name in parts[key]])  # a sample's name may be part of a key
     for row in rows:
         writer.writerow([field for key in keys for field in _fields(row.get(key), len(parts[key]))])
     return text.getvalue()

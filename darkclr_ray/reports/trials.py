@@ -14,14 +14,13 @@ from darkclr_ray.reports.record import ScoredJets, Study, json_file, reading, se
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial as its JSON file tells it; ``validation`` and ``test`` are {score: {signal: evaluation}}."""
+    """One trial as its JSON file tells it; ``test`` is {score: {signal: evaluation}}."""
 
     number: int
     state: str
     reason: str | None
     parameters: Mapping[str, float]
     stages: Mapping[str, str]
-    validation: Mapping[str, Mapping[str, Any]]
     test: Mapping[str, Mapping[str, Any]]
     objectives: Mapping[str, float]
     seconds: Mapping[str, float]
@@ -106,7 +105,6 @@ def _of_facts(facts: Mapping[str, Any]) -> Trial:
         reason=facts.get("reason"),
         parameters=facts.get("parameters") or {},
         stages=facts.get("stages") or {},
-        validation=facts.get("validation") or {},
         test=facts.get("test") or {},
         objectives=facts.get("objectives") or {},
         seconds=facts.get("seconds") or {},

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from darkclr_ray.reports.comparison import Evaluations, Ratio, rejection, side
-from darkclr_ray.reports.labels import D_Z, EPS_S, P_DROP, P_T, detector_label, signal_label
+from darkclr_ray.reports.labels import (
+    BENCHMARK,
+    D_Z,
+    EPS_S,
+    P_DROP,
+    P_T,
+    R_INV,
+    detector_label,
+    signal_axes,
+    signal_label,
+)
 from darkclr_ray.reports.record import Study
 from darkclr_ray.reports.trials import Scan, Trial
 from darkclr_ray.reports.values import Value
@@ -104,7 +114,7 @@ def headline(study: Scan, found: Evaluations, ratios: Sequence[Ratio], eps_s: fl
     text = Markup("The best of {} trials ({}) reaches a {}-matched background rejection of {} on {}").format(
         len(study.complete), point(study.best), P_T, rejection_words(rejections[study.lead]), study.label(study.lead)
     )
-    others = sorted(value.value for signal, value in rejections.items() if signal != study.lead)
+    others = [value for signal, value in rejections.items() if signal != study.lead]
     if others:
         text += Markup(" and of {} on the other signals").format(range_words(others))
     text += Markup(" at {} = {:g}. ").format(EPS_S, eps_s)
@@ -121,19 +131,33 @@ def rejection_words(value: Value) -> str:
     '1,000 (more than 500)'
     """
     if value.bound:
-        return f"more than {value.value:,.0f}"
+        return number_words(value)
     if not math.isfinite(value.high):
         return f"{value.value:,.0f} (more than {value.value - value.down:,.0f})"
     return f"{value.value:,.0f} ({value.value - value.down:,.0f}–{value.value + value.up:,.0f})"
 
 
-def range_words(numbers: Sequence[float]) -> str:
-    """First and last of sorted numbers, once if they are written alike.
+def number_words(value: Value) -> str:
+    """A number without its interval in a sentence.
 
-    >>> range_words([7.2, 30.0]), range_words([8.0])
-    ('7 to 30', '8')
+    >>> number_words(Value(38.2, 35.0, 42.4)), number_words(Value(120.0, bound=True))
+    ('38', 'more than 120')
     """
-    return " to ".join(dict.fromkeys((f"{numbers[0]:,.0f}", f"{numbers[-1]:,.0f}")))
+    return f"more than {value.value:,.0f}" if value.bound else f"{value.value:,.0f}"
+
+
+def range_words(values: Iterable[Value]) -> str:
+    """The least and the largest number, once if they are written alike; a bound below the largest may exceed it.
+
+    >>> range_words([Value(30.0), Value(7.2)]), range_words([Value(8.0)])
+    ('7 to 30', '8')
+    >>> range_words([Value(1000.0, bound=True), Value(12.0)]), range_words([Value(12.0), Value(9.0, bound=True)])
+    ('12 to more than 1,000', 'more than 9 to at least 12')
+    """
+    ordered = sorted(values, key=lambda one: (one.value, one.bound))
+    largest, exceeded = ordered[-1], any(one.bound for one in ordered)
+    end = ("at least " if exceeded and not largest.bound else "") + number_words(largest)
+    return " to ".join(dict.fromkeys((number_words(ordered[0]), end)))
 
 
 def standing(ratios: Sequence[Ratio], other: str, signals: Sequence[str] | None = None, suffix: str = "") -> Markup:
@@ -193,13 +217,11 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
     )
     chosen = Markup(
         "<strong>What chose what.</strong> Within a training, the encoder’s epoch is that of the lowest training "
-        "loss, and the autoencoder’s {}that with the energy difference closest to zero. The search chose {}, {} and "
-        "the Langevin step size: it maximised {}, judged by {}, on <em>validation</em> jets ({}). {} All numbers below "
-        "come from <em>test</em> jets ({}), which chose nothing{}."
+        "loss, and the autoencoder’s {}. The search chose {}, {} and the Langevin step size: it maximised {}, judged "
+        "by {}, on <em>validation</em> jets ({}). {} All numbers below come from <em>test</em> jets ({}), which chose "
+        "nothing{}."
     ).format(
-        "that whose energy best tells training jets from their own anomalous views, and after it "
-        if settings["nae"].get("views_p_drop")
-        else "",
+        autoencoder_epoch(settings["nae"]),
         D_Z,
         P_DROP,
         objective(study),
@@ -218,9 +240,40 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
     thresholds = Markup(
         "<strong>What the numbers mean.</strong> A rejection 1/ε<sub>B</sub> is quoted at the threshold that keeps {} "
         "of the <em>test signal itself</em>: the paper’s convention. A search that does not know its signal could not "
-        "set it. Chance is a rejection of 1/{}. Jet {} alone separates these signals from QCD, so every number has a "
-        "twin in which background is weighted to the signal’s spectrum of jet {} (“matched”). Intervals hold {:.0%}; "
-        "“&gt;” marks a lower bound (95%) where less than one background jet of average weight survives. They cover "
-        "the test sample, not another training with other seeds."
-    ).format(EPS_S, EPS_S, P_T, P_T, level)
+        "set it. Chance is a rejection of 1/{}. {}. Intervals hold {:.0%}; “&gt;” marks a lower bound (95%) "
+        "where less than one background jet of average weight survives. They cover the test sample, not another "
+        "training with other seeds."
+    ).format(EPS_S, EPS_S, matched_twin(study), level)
     return [trained, chosen, thresholds]
+
+
+def autoencoder_epoch(nae: Mapping[str, Any]) -> str:
+    """What chose the epoch of an autoencoder with these settings: one of pre-training, then one of contrastive
+    divergence."""
+    by_views = nae["reconstruction_epochs"] and nae.get("views_p_drop")
+    chosen = ["that whose energy best tells training jets from their own anomalous views"] if by_views else []
+    chosen += ["that with the energy difference closest to zero"] if nae["divergence_epochs"] else []
+    return ", and after it ".join(chosen) or "the last"
+
+
+def matched_twin(study: Study) -> Markup:
+    """Why every number stands twice, without a full stop."""
+    return Markup(
+        "Where jets of a signal and of {} differ in {}, a score may tell them apart by that alone, so every number has "
+        "a twin in which background is weighted to the signal’s spectrum of jet {} (“matched”)"
+    ).format(background_label(study), P_T, P_T)
+
+
+def in_both_panels(samples: Mapping[str, Mapping[str, Any]]) -> Markup:
+    """Signals that stand on the axis of r_inv and on that of meson mass, for captions; empty where none does.
+
+    >>> in_both_panels({"aachen": {"r_inv": 0.75, "pion_mass": 4}, "b": {"r_inv": 0.2, "pion_mass": 4}})
+    Markup('')
+    """
+    axes = [axis.positions for axis in signal_axes(samples) if not axis.names]
+    both = [signal_label(name, samples[name]) for name in samples if sum(name in axis for axis in axes) == 2]
+    if not both:
+        return Markup("")
+    return Markup(" In both kinds of panels: {} ({} = {:g}, {:g} GeV).").format(
+        Markup(", ").join(both), R_INV, *BENCHMARK
+    )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darkclr_ray.store.stages import Store
-from darkclr_ray.training.checkpoint import read_history
 
 
 def training_health(store: Store, stages: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -20,8 +18,10 @@ def training_health(store: Store, stages: Mapping[str, Mapping[str, str]]) -> di
     Returns:
         "chains": of each detector with contrastive divergence in it; "warnings": sentences.
     """
+    from darkclr_ray.training.checkpoint import read_history  # it needs torch, and pages need `kept_epoch` only
+
     kept = {
-        name: {kind: kept_epoch(kind, store.find(kind, stage).folder) for kind, stage in used.items()}
+        name: {kind: kept_epoch(kind, read_history(store.find(kind, stage).folder)) for kind, stage in used.items()}
         for name, used in stages.items()
     }
     chains = {name: chain_health(records["energy"]) for name, records in kept.items() if "energy" in records}
@@ -36,11 +36,10 @@ SELECTED_BY = {"representation": "loss", "energy": "energy_difference", "supervi
 """Whose smallest value chooses the epoch that a training keeps, in size."""
 
 
-def kept_epoch(kind: str, folder: Path) -> dict[str, Any]:
+def kept_epoch(kind: str, history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The record of the epoch whose weights a finished training left; where none tells, the last one."""
-    history = read_history(folder)
     name = SELECTED_BY.get(kind, "")
-    told = [record for record in history if name in record]
+    told = [record for record in history if record.get(name) is not None]
     size = abs if kind == "energy" else float
     return min(told, key=lambda record: size(record[name])) if told else history[-1] if history else {}
 

@@ -15,7 +15,8 @@ OVER_DIMENSIONS = ("DarkCLR", "JetCLR")
 """Families that are compared over embedding dimensions."""
 
 FORM_P_DROP = (0.4, 0.6, (0.3, 0.7))
-"""Drop probabilities that forms of the views' classifier are taught with; they are judged by others."""
+"""Drop probabilities that forms of the views' classifier are taught with. They are judged by the mix
+`search.blind_p_drop`: its defaults lie in the range, and are none of the two fixed ones."""
 
 
 class MethodComparison(Comparison):

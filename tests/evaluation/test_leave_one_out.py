@@ -60,10 +60,33 @@ def test_what_was_chosen_is_judged_on_test_jets(trials):
             at.raw.at(0.2).bootstrap_high,
         )
         assert choice.matched == at.matched.at(0.2).value
-    assert one.loss == one.oracle.matched / one.left_out.matched > 2.0
+    assert one.loss == pytest.approx(one.oracle.matched / one.left_out.matched)
+    assert one.loss > 2.0
     seen = [Evaluation.from_json(by_number[3]["validation"]["s"][name]).matched.at(0.2).value for name in "bc"]
     assert one.left_out.objective == pytest.approx((math.log(seen[0]) + math.log(seen[1])) / 2)
     assert json.loads(json.dumps(one.to_json()))["oracle"]["trial"] == 1
+
+
+def surviving(*jets):
+    """An evaluation on 1,000 background jets of one pT, of which so many survive the cut, for each signal."""
+    pt, events, judged = np.full(1000, 200.0), np.arange(1000), {}
+    for name, count in zip(SIGNALS, jets, strict=True):
+        background, signal = np.where(events < count, 2.0, 0.0), np.ones(500)
+        found = evaluate(background, signal, pt, pt[:500], events, events[:500], seed=1, replicas=5)
+        judged[name] = found.to_json()
+    return {"s": judged}
+
+
+@pytest.mark.parametrize(("oracle", "other", "loss"), [(0, 2, 2.0), (2, 0, 0.5), (4, 20, 5.0), (0, 0, 1.0)])
+def test_fewer_survivors_are_never_the_lesser_rejection(oracle, other, loss):
+    """Though the bound of a cut that none of 1,000 jets survives (334) lies below the rejection with two (500)."""
+    trials = [trial(1, (0, 0, 0), 0.0), trial(2, (0, 0, 0), 0.0)]
+    trials[0] |= {"validation": surviving(5, 50, 50), "test": surviving(oracle, 9, 9)}
+    trials[1] |= {"validation": surviving(50, 5, 5), "test": surviving(other, 9, 9)}
+    [one, *_] = leave_one_out(trials, score="s")
+    assert (one.oracle.trial, one.left_out.trial) == (1, 2)
+    assert (one.oracle.matched_bound, one.left_out.matched_bound) == (oracle == 0, other == 0)
+    assert one.loss == pytest.approx(loss)
 
 
 def test_trials_without_a_blind_objective(trials):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from darkclr_ray.evaluation.paired import PairedRatio, paired_ratio
+from darkclr_ray.evaluation.paired import Ratio, paired_ratio
 from darkclr_ray.evaluation.rejection import evaluate
 
 
@@ -18,7 +18,8 @@ def test_ratio_is_that_of_the_rejections(toy):
     assert result.raw.ratio == pytest.approx(first.raw.at(0.1).value / second.raw.at(0.1).value)
     assert result.matched.ratio == pytest.approx(first.matched.at(0.1).value / second.matched.at(0.1).value)
     assert result.raw.bound is None
-    assert PairedRatio.from_json(json.loads(json.dumps(result.to_json(), allow_nan=False))) == result
+    facts = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert (Ratio(**facts["raw"]), Ratio(**facts["matched"])) == (result.raw, result.matched)
 
 
 @settings(max_examples=25)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from darkclr_ray.evaluation.paired import PairedRatio
+from darkclr_ray.evaluation.paired import Ratio
 from darkclr_ray.evaluation.stability import ScorePair, stability
 
 
@@ -72,7 +72,7 @@ def test_a_cut_that_nothing_survives_gives_bounds():
     assert signal.ratio.raw.bound == "none"
     assert signal.nominal == signal.perturbed == pytest.approx(33.9, abs=0.1)  # 95% limit for none of 100
     facts = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert PairedRatio.from_json(facts["signals"]["a"]["ratio"]) == signal.ratio
+    assert Ratio(**facts["signals"]["a"]["ratio"]["raw"]) == signal.ratio.raw
 
 
 def test_impossible_scores_are_refused():

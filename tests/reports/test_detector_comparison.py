@@ -137,6 +137,66 @@ def test_components_of_variance_stand_with_their_degrees_of_freedom(comparison_f
     assert "of freedom" not in str(section.blocks[0].rows)
 
 
+def bounded(study, detector, signal):
+    """The study where no background survives this detector's cuts on this signal."""
+    entrants = copy.deepcopy(study.entrants)
+    for entrant in entrants:
+        for side in ("raw", "matched"):
+            for cut in entrant.test.get(detector, {}).get(signal, {}).get(side, {}).get("rejection", {}).values():
+                cut |= {"value": 9e5, "lower_bound": True}
+    return replace(study, entrants=entrants)
+
+
+def test_what_no_background_survives_is_a_bound_in_the_headline(comparison_folder):
+    study = bounded(read(comparison_folder), "views_classifier", "mass_20")
+    assert re.search(r"and of \d+ to more than 900,000 on the other signals", headline(study, [], 0.2))
+    study = bounded(read(comparison_folder), "s_NAE", "mass_20")
+    assert "more than 900,000 where the paper has 58, 35, 28, 65, 33" in headline(study, [], 0.2)
+
+
+def test_papers_numbers_stand_beside_methods_on_signals_that_are_there(comparison_folder, comparison):
+    for name in ("rejections", "rejection"):
+        assert {row["signal"] for row in rows(comparison, name) if row["detector"] == "paper"} == set(SHIFTS)
+    for name in ("linear", "contamination_rejection", "dimensions"):
+        assert not [row for row in rows(comparison, name) if row["detector"].startswith("paper")]
+    study = read(comparison_folder)
+    samples = {name: facts for name, facts in study.about["samples"].items() if name in ("qcd", "aachen", "mass_10")}
+    tests = [{name: {s: one[s] for s in samples if s in one} for name, one in e.test.items()} for e in study.entrants]
+    entrants = tuple(replace(e, test=test) for e, test in zip(study.entrants, tests, strict=True))
+    study = replace(study, about={**study.about, "samples": samples}, entrants=entrants)
+    table = ensembles.as_rows(study, study.methods.values(), (0.2,))
+    assert {row["signal"] for row in table if row["detector"] == "paper"} == {"aachen", "mass_10"}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "shown", "note"),
+    [
+        ((False, False), "2.00", ""),
+        ((True, False), "> 2.00", ""),
+        ((False, True), "2.00", "at most"),
+        ((True, True), "2.00", "no background survives either"),
+    ],
+)
+def test_an_oracle_over_the_other_choice_is_marked_as_a_bound(comparison_folder, bounds, shown, note):
+    study = read(comparison_folder)
+    facts = copy.deepcopy(study.result("leave_one_out")[0]) | {"loss": 2.0}
+    for kind, bound in zip(("oracle", "left_out"), bounds, strict=True):
+        facts[kind] = facts[kind] | {"matched_bound": bound}
+    study = replace(study, sections={"leave_one_out": {"result": [facts]}})
+    [table] = [block for one in choices.sections(study, 0.2) for block in one.blocks if block.name == "leave_one_out"]
+    assert (str(table.rows[0]["loss"]), table.rows[0]["loss"].note) == (shown, note)
+
+
+def test_who_was_taught_the_views_that_judge_is_said(comparison_folder, text):
+    """The laptop preset's numbers; nothing where no constituents are dropped in training."""
+    said = "(pdrop = 0.3, 0.5, 0.7). DarkCLR’s encoder (0.7) and the views’ classifier (0.3 to 0.7) were taught"
+    assert said in str(text)
+    study = read(comparison_folder)
+    views = {**study.settings["views"], "anomalous": ["translation"]}
+    study = replace(study, settings={**study.settings, "views": views})
+    assert "were taught" not in choices.sections(study, 0.2)[0].blocks[0].caption
+
+
 def test_a_detector_with_labels_is_never_the_champion(comparison_folder):
     study = read(comparison_folder)
     assert study.methods["supervised"].labels

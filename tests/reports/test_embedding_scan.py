@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,9 +14,11 @@ from darkclr_ray.evaluation.matching import PtBins
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, words
+from darkclr_ray.reports import comparison as tables
 from darkclr_ray.reports.comparison import Ratio
 from darkclr_ray.reports.labels import decay_rules
-from darkclr_ray.reports.sections import provenance
+from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.sections import provenance, training
 from darkclr_ray.reports.trials import read
 from darkclr_ray.reports.values import Value
 from darkclr_ray.settings import StudySettings
@@ -157,6 +160,48 @@ def test_page_says_what_chose_what_and_where_thresholds_come_from(text):
 
 
 @pytest.mark.parametrize(
+    ("nae", "said"),
+    [
+        ({"views_p_drop": []}, "the autoencoder’s that with the energy difference closest to zero."),
+        ({"views_p_drop": [0.5]}, "anomalous views, and after it that with the energy difference closest to zero."),
+        ({"views_p_drop": [0.5], "divergence_epochs": 0}, "from their own anomalous views. The search"),
+        ({"views_p_drop": [], "divergence_epochs": 0}, "the autoencoder’s the last. The search"),
+    ],
+)
+def test_what_chose_the_autoencoders_epoch(study_folder, nae, said):
+    study = read(study_folder)
+    study = replace(study, settings={**study.settings, "nae": {**study.settings["nae"], **nae}})
+    assert said in str(words.summary(study, tables.evaluations(study))[1])
+
+
+def test_what_no_background_survives_is_a_bound_in_the_headline(study_folder):
+    study = read(study_folder)
+    found = tables.evaluations(study)
+    one = found["s_NAE"]["mass_20"]
+    cuts = tuple(replace(cut, value=9e5, lower_bound=True) for cut in one.matched.rejections)
+    found["s_NAE"]["mass_20"] = replace(one, matched=replace(one.matched, rejections=cuts))
+    assert re.search(r"and of \d+ to more than 900,000 on the other signals", words.headline(study, found, [], 0.2))
+
+
+def test_a_signal_stands_in_both_panels_where_lines_of_both_go_through_it(study_folder, text, comparison):
+    said = "In both kinds of panels: Aachen (rinv = 0.75, 4 GeV)."
+    assert said in str(text)
+    assert said in str(Text(comparison.read_text(encoding="utf-8")))
+    samples = read(study_folder).samples
+    for names in (["rinv_0.5", "rinv_0.2", "mass_10", "mass_20"], ["aachen", "rinv_0.5", "rinv_0.2"]):
+        assert words.in_both_panels({name: samples[name] for name in names}) == ""
+
+
+def test_the_background_has_its_own_name(study_folder, text, comparison):
+    said = "Where jets of a signal and of QCD differ in pT, a score may"
+    assert said in str(text)
+    assert said in str(Text(comparison.read_text(encoding="utf-8")))
+    study = read(study_folder)
+    light = replace(study, settings={**study.settings, "background": "light_quarks"})
+    assert "of a signal and of light_quarks differ in" in words.matched_twin(light)
+
+
+@pytest.mark.parametrize(
     ("objective", "jets"),
     [
         ("signal_blind", "1,200 QCD jets"),
@@ -180,6 +225,13 @@ def test_pruned_and_failed_trials_are_listed_with_their_reasons(report, text):
 
 def test_chains_that_stand_still_are_reported(text):
     assert "1 epoch with a warning; the last one: Langevin chains stand still." in str(text)
+
+
+def test_a_plain_autoencoder_has_no_epoch_of_contrastive_divergence(study_folder, monkeypatch):
+    study, history = read(study_folder), Study.history
+    monkeypatch.setattr(Study, "history", lambda *which: [one for one in history(*which) if one["epoch"] < 30])
+    section = training.section(study, study.best.stages, "the best trial", "")
+    assert section.blocks[0].startswith("No epoch of contrastive divergence was recorded")
 
 
 def test_settings_that_differ_from_the_papers_are_listed(report):
@@ -215,7 +267,12 @@ def test_building_imports_neither_torch_nor_ray():
 def evil(facts):
     """A study whose every word is an attack."""
     attack = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
-    return facts | {"name": attack, "created": attack, "command": [attack], "versions": {attack: attack}}
+    return facts | {
+        "name": attack,
+        "created": attack,
+        "command": [attack],
+        "starts": [{"time": attack, "versions": {attack: word}} for word in (attack, "x")],
+    }
 
 
 def test_words_of_a_study_stay_words(tmp_path, report):
@@ -228,6 +285,38 @@ def test_words_of_a_study_stay_words(tmp_path, report):
     assert html.count("<script") == report.read_text(encoding="utf-8").count("<script")
     assert "<img" not in Text(html).rawdata
     assert "<script>alert(1)</script>" in str(Text(html))
+
+
+def test_what_a_study_was_continued_with_is_said(study_folder):
+    old = read(study_folder)
+    (caption, table) = captioned(provenance.facts(old, {}))
+    assert caption == "What made these numbers."
+    assert (table["machine", "cpus"], table["versions", "darkclr_ray"]) == ("2", "0.1.0")
+
+    def start(day, torch, cpus, precision):
+        machine = {"cpus": cpus, "gpus": 0}
+        return {"time": day, "versions": {"torch": torch}, "machine": machine} | precision
+
+    starts = [
+        start("2026-10-01T09:00:00+0000", "2.9.0", 2, {"precision": "float32"}),
+        start("2026-10-02T09:00:00+0000", "2.9.0", 4, {}),
+        start("2026-11-01T09:00:00+0000", "<b>", 4, {"precision": "bfloat16"}),
+    ]
+    (caption, table) = captioned(provenance.facts(replace(old, about={**old.about, "starts": starts}), {}))
+    assert "torch 2.9.0 until 2026-11-01, &lt;b&gt; since" in caption
+    assert "cpus 2 until 2026-10-02, 4 since" in caption
+    assert "precision float32 until 2026-11-01, bfloat16 since" in caption
+    assert "gpus" not in caption
+    assert (table["machine", "cpus"], table["versions", "torch"], table["precision", ""]) == ("4", "<b>", "bfloat16")
+
+
+def captioned(table):
+    """A table's caption, and its values by group and fact."""
+    groups, group = {}, ""
+    for row in table.rows:
+        group = row["group"] or group
+        groups[group, row["fact"]] = row["value"]
+    return str(table.caption), groups
 
 
 def test_stage_names_cannot_leave_the_folder(tmp_path):

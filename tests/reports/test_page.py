@@ -11,7 +11,7 @@ import pytest
 from markupsafe import Markup
 
 from darkclr_ray.reports.page import Figure, Page, Section, render, write
-from darkclr_ray.reports.tables import Column, Table
+from darkclr_ray.reports.tables import Column, Table, as_csv
 from darkclr_ray.reports.values import Value
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -82,6 +82,16 @@ def test_csv_holds_intervals_and_bounds(tmp_path):
     assert [float(first[f"rejection{ending}"]) for ending in ("", "_low", "_high")] == [38.25, 35.0, 42.5]
     assert (first["rejection_lower_bound"], second["rejection_lower_bound"]) == ("0", "1")
     assert second["rejection_low"] == ""
+
+
+def test_no_header_of_a_csv_is_a_formula():
+    """Tables with signals across have the names of samples in their columns' keys."""
+    name = '=HYPERLINK("http://localhost")'
+    rows = [{"row": "a", f"{name}_raw": Value(2.0, 1.0, 3.0), f"{name}_matched": 1.0}]
+    header, _ = csv.reader(as_csv(rows).splitlines())
+    assert header[1:] == [
+        f"'{name}_{ending}" for ending in ("raw", "raw_low", "raw_high", "raw_lower_bound", "matched")
+    ]
 
 
 @pytest.mark.parametrize("name", ["first", "../x", "Upper", ""])

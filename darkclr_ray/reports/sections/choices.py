@@ -3,12 +3,14 @@ classifier, and hyperparameters chosen with the signal left out against those th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from darkclr_ray.evaluation.paired import bound_of
 from darkclr_ray.reports import ensembles
+from darkclr_ray.reports.comparison import bounded
 from darkclr_ray.reports.comparison_words import ending
 from darkclr_ray.reports.entrants import Comparison, Ensemble
 from darkclr_ray.reports.labels import D_Z, EPS_S, P_DROP, P_T
@@ -42,7 +44,7 @@ def _blind(study: Comparison, judged: list[Ensemble], eps_s: float) -> Table:
         "bootstrap over events; “&gt;” is a lower bound (95%), ranked as if one jet survived), and beside it the "
         "geometric mean over the {} signals of the {}-matched test rejection at {} = {:g}, which chose nothing. The "
         "marked detector is the one that this choice takes among networks without labels; cuts stand aside, as views "
-        "that lack constituents are no test of them.{} {}"
+        "that lack constituents are no test of them.{}{} {}"
     ).format(
         P_T,
         study.blind_eps_s,
@@ -51,12 +53,34 @@ def _blind(study: Comparison, judged: list[Ensemble], eps_s: float) -> Table:
         P_T,
         EPS_S,
         eps_s,
+        _taught(study),
         _not_excluded(study),
         ending(study, judged),
     )
     rows = [_blind_row(study, one, eps_s, one.label, one == study.champion) for one in judged]
     columns = [Column("form", "detector"), Column("blind", "anomalous views"), Column("signals", "signals (test)")]
     return Table("signal_blind", caption, columns, rows)
+
+
+def _taught(study: Comparison) -> Markup:
+    """Who was taught with views of the kind that judge here; empty where training drops no constituents."""
+    views, classifier = study.settings["views"], study.settings["views_classifier"]
+    if "dropping" not in views["anomalous"] or "dropping" in views["anchor"]:
+        return Markup("")
+    return Markup(
+        " The views drop constituents ({} = {}). DarkCLR’s encoder ({}) and the views’ classifier ({}) were taught "
+        "with such views: they are judged here by anomalies of a kind that they know."
+    ).format(
+        P_DROP,
+        ", ".join(f"{one:g}" for one in study.settings["search"]["blind_p_drop"]),
+        _range(views["p_drop"]),
+        _range(classifier["p_drop"]),
+    )
+
+
+def _range(p_drop: float | Sequence[float]) -> str:
+    """One drop probability, or the range that jets draw theirs from."""
+    return " to ".join(f"{end:g}" for end in ([p_drop] if isinstance(p_drop, int | float) else p_drop))
 
 
 def _not_excluded(study: Comparison) -> Markup:
@@ -111,7 +135,7 @@ def _forms(study: Comparison, forms: list[Ensemble], eps_s: float) -> Table:
 def _left_out(study: Comparison) -> Table:
     rows: list[dict[str, Cell]] = []
     for facts in study.result("leave_one_out"):
-        row: dict[str, Cell] = {"signal": study.label(facts["signal"]), "loss": facts.get("loss")}
+        row: dict[str, Cell] = {"signal": study.label(facts["signal"]), "loss": _loss(facts)}
         for kind in ("left_out", "signal_blind", "oracle"):
             row |= _choice(kind, facts.get(kind))
         rows.append(row)
@@ -130,9 +154,16 @@ def _left_out(study: Comparison) -> Table:
     caption = Markup(
         "Test rejection at {} = 0.2 of the trial of an embedding scan that was chosen on validation jets of the "
         "<em>other</em> signals, without any signal, and by an oracle that knows the signal. “Matched”: background "
-        "weighted to the signal’s jet {}. {}"
+        "weighted to the signal’s jet {}. The last column divides matched rejections; a cut that less than one "
+        "background jet survives counts there as if one did. {}"
     ).format(EPS_S, P_T, words)
     return Table("leave_one_out", caption, columns, rows)
+
+
+def _loss(facts: Mapping[str, Any]) -> Value:
+    """The oracle's rejection over the other's, marked where it is a bound."""
+    few = (bool(facts[kind].get("matched_bound")) for kind in ("oracle", "left_out"))
+    return bounded(facts["loss"], bound_of(*few))
 
 
 def _choice(kind: str, choice: Mapping[str, Any] | None) -> dict[str, Cell]:

@@ -11,6 +11,7 @@ from darkclr_ray.reports.figures import training
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.record import Study
 from darkclr_ray.reports.tables import Table
+from darkclr_ray.study.health import kept_epoch
 
 History = Sequence[Mapping[str, Any]]
 
@@ -19,7 +20,8 @@ def section(study: Study, stages: Mapping[str, str], whose: str, ending: Markup)
     """Curves of the encoder and autoencoder of some ``stages`` with a paragraph on the chains' health; what was not
     kept is left out. ``whose`` they are ("the best trial"), and the ``ending`` of the captions."""
     encoder, energy = study.history(stages, "representation"), study.history(stages, "energy")
-    kept = kept_epoch(energy)
+    last = kept_epoch("energy", energy)
+    kept = None if last.get("energy_difference") is None else last
     blocks: list[str | Figure | Table] = [health(encoder, energy, kept)]
     if encoder:
         caption = Markup(
@@ -37,12 +39,6 @@ def section(study: Study, stages: Mapping[str, str], whose: str, ending: Markup)
         figure = training.energy_training(energy, kept["epoch"] if kept else None)
         blocks.append(Figure("energy_training", figure, caption, _plain(energy)))
     return Section("training", f"Training of {whose}, and the health of its chains", blocks)
-
-
-def kept_epoch(energy: History) -> Mapping[str, Any] | None:
-    """The epoch of contrastive divergence that a training keeps: energy difference closest to zero (Sec. 4)."""
-    known = [line for line in energy if line.get("energy_difference") is not None]
-    return min(known, key=lambda line: abs(line["energy_difference"]), default=None)
 
 
 def health(encoder: History, energy: History, kept: Mapping[str, Any] | None) -> Markup:
