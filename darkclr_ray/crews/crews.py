@@ -68,11 +68,13 @@ class Crews:
             raise Broken(f"the training workers do not start: {self.trouble}")
 
     def close(self, patience: float = 10.0) -> None:
-        """Send the workers home."""
+        """Send the workers home; a crew that waits for a place has none to send, and would wait for ever."""
         self._closing.set()
         ray.get(self.desk.close.remote())
         for thread in self._threads:
             thread.join(patience / len(self._threads))
+        if any(thread.is_alive() for thread in self._threads):
+            self.abandon()
 
     def abandon(self, patience: float = 5.0) -> None:
         """Ray is about to end, whatever the workers do: end those whom the keepers of the crews wait for.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ State = Literal["finished", "failed", "stopped", "broken"]
 """How a job ended. finished: there is a result. failed: it cannot succeed (a loss that diverged, a bug): the reason is
 told. stopped: asked to; it can go on from its checkpoint. broken: the surroundings failed (a full disk), and the study
 should pause."""
+
+ANSWER = 1.0
+"""Seconds in which a worker that is not stuck says that it is there."""
 
 
 @dataclass(frozen=True)
@@ -31,32 +35,61 @@ class Outcome:
 
 @dataclass
 class Job:
-    """What the desk knows of one job."""
+    """What the desk knows of one job. ``holder``: the start of workers that has it; nobody else is heard about it."""
 
     name: str
     payload: Any
     submitted: float
     started: float | None = None
     moved: float = 0.0
-    starts: set[int] = field(default_factory=set)
+    holder: int | None = None
+    attempts: int = 0
     stop: bool = False
     progress: dict[str, Any] = field(default_factory=dict)
     rungs: list[dict[str, Any]] = field(default_factory=list)
     complaint: str | None = None
     outcome: Outcome | None = None
 
+
+@dataclass
+class Crew:
+    """What the desk knows of one crew.
+
+    Attributes:
+        jobs: those that it took, by position; None where one was taken from it.
+        starts: of its workers, the latest last.
+        workers: handles of those of the latest start that have come, by rank.
+    """
+
+    jobs: list[Job | None] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    workers: dict[int, Any] = field(default_factory=dict)
+
     @property
-    def attempts(self) -> int:
-        """How many starts of workers have taken it up."""
-        return len(self.starts)
+    def job(self) -> Job | None:
+        """The one that it has and that has not ended."""
+        last = self.jobs[-1] if self.jobs else None
+        return last if last is not None and last.outcome is None else None
+
+    def resting(self, limit: float) -> Job | None:
+        """The one that it has where that has not moved for ``limit`` seconds."""
+        return self.job if self.job is not None and time.monotonic() - self.job.moved >= limit else None
+
+    def meet(self, start: int, rank: int, worker: Any) -> None:
+        """A worker comes. The first of a start takes the place of all earlier ones, which may wake up later."""
+        if start not in self.starts:
+            self.starts.append(start)
+            self.workers = {}
+        if start == self.starts[-1]:
+            self.workers[rank] = worker
 
 
 class Desk:
     """Jobs in the order in which they came; each crew works on one at a time. Runs as an asynchronous actor.
 
     A crew takes jobs by position: all ranks of a crew ask for the same position and get the same job, and a crew that
-    was started again (position None) gets back the job that it left unfinished. Whichever rank of a start comes first
-    decides for all of them whether the job is still worth an attempt.
+    was started again (position None) gets back the job that it left unfinished, unless that went to another crew
+    meanwhile. Whichever rank of a start comes first decides for all of them whether the job is still worth an attempt.
 
     Args:
         attempts: how often a job is taken up before it counts as failed.
@@ -66,8 +99,8 @@ class Desk:
         self.attempts = attempts
         self.waiting: deque[Job] = deque()
         self.jobs: dict[str, Job] = {}
-        self.crews: dict[int, list[Job]] = {}
-        self.workers: dict[int, dict[int, Any]] = {}
+        self.crews: dict[int, Crew] = {}
+        self.attended = 0.0
         self.closed = False
         self.stopping = False
         self.changed = asyncio.Condition()
@@ -88,64 +121,75 @@ class Desk:
 
         ``start`` is a number that all ranks share and that no other start of the crew has.
         """
-        self.workers.setdefault(crew, {})[rank] = worker
-        own = self.crews.setdefault(crew, [])
+        own = self.crews.setdefault(crew, Crew())
+        own.meet(start, rank, worker)
         if position is None:
-            position = len(own) - 1 if own and own[-1].outcome is None else len(own)
-        while True:
-            if position < len(own):
-                job = own[position]
-                if start not in job.starts:
+            position = len(own.jobs) - (own.job is not None)
+        while start == own.starts[-1]:
+            if position < len(own.jobs):
+                job = own.jobs[position]
+                if job is not None and job.outcome is None and job.holder != start:
                     await self._begin(job, start)
-                if job.outcome is None:
+                if job is not None and job.outcome is None:
                     return position, job.name, job.payload
                 position += 1
             elif self.closed:
                 return None
-            elif self.waiting and position == len(own) and not (own and own[-1].outcome is None):
-                own.append(self.waiting.popleft())  # not before all ranks are through with the last: one may be lost
+            elif self.waiting and position == len(own.jobs) and own.job is None:
+                own.jobs.append(self.waiting.popleft())  # not before the last has ended: a rank may be lost
             else:
                 await self._sleep()
+        return None  # a later start of the crew is at work
 
     async def _begin(self, job: Job, start: int) -> None:
         job.moved = time.monotonic()
         job.started = job.started or job.moved
         if job.attempts == self.attempts:
             last = f"at last by {job.complaint}" if job.complaint else "killed, out of memory, or their node went"
-            await self.finish(job.name, Outcome("failed", f"its workers were lost {self.attempts} times ({last})"))
-        job.starts.add(start)
+            await self._end(job, Outcome("failed", f"its workers were lost {self.attempts} times ({last})"))
+            return
+        job.holder = start
+        job.attempts += 1
         job.complaint = None
 
-    async def report(self, name: str, progress: dict[str, Any]) -> bool:
-        """Where a job stands; whether it shall go on."""
+    async def report(self, name: str, start: int, progress: dict[str, Any]) -> bool:
+        """Where a job stands; whether its workers, of this start, shall go on."""
         job = self.jobs[name]
+        if job.holder != start:
+            return False  # others have it, or may have it
         if progress.get("stage") != job.progress.get("stage"):
             job.progress = {}
         job.progress.update(progress)
         job.moved = time.monotonic()
         return not (job.stop or self.stopping or job.outcome is not None)
 
-    async def rung(self, name: str, values: dict[str, Any]) -> None:
+    async def rung(self, name: str, start: int, values: dict[str, Any]) -> None:
         """An intermediate result, once for each epoch."""
         job = self.jobs[name]
-        if all(values["epoch"] != known["epoch"] for known in job.rungs):
+        if job.holder == start and all(values["epoch"] != known["epoch"] for known in job.rungs):
             job.rungs.append(values)
         await self._wake()
 
-    async def complain(self, name: str, words: str) -> None:
+    async def complain(self, name: str, start: int, words: str) -> None:
         """An error ends the workers that have a job. The first of a start counts: it may be what ended the others."""
         job = self.jobs[name]
-        job.complaint = job.complaint or words
+        if job.holder == start:
+            job.complaint = job.complaint or words
 
     async def give_up(self, crew: int, reason: str) -> None:
         """A crew does not start any more: the job that it has waits for nobody."""
-        own = self.crews.get(crew)
-        if own and own[-1].outcome is None:
-            await self.finish(own[-1].name, Outcome("broken", reason))
+        job = self.crews[crew].job if crew in self.crews else None
+        if job is not None:
+            await self._end(job, Outcome("broken", reason))
 
-    async def finish(self, name: str, outcome: Outcome) -> None:
-        """A job has ended; the first outcome counts."""
+    async def finish(self, name: str, start: int, outcome: Outcome) -> None:
+        """Workers are through with a job; what those say counts that have it."""
         job = self.jobs[name]
+        if job.holder == start:
+            await self._end(job, outcome)
+
+    async def _end(self, job: Job, outcome: Outcome) -> None:
+        """The first outcome of a job counts."""
         if job.outcome is None:
             job.outcome = outcome
             job.moved = time.monotonic()
@@ -168,7 +212,7 @@ class Desk:
             job.stop = True
             if job in self.waiting:
                 self.waiting.remove(job)
-                await self.finish(name, Outcome("stopped"))
+                await self._end(job, Outcome("stopped"))
 
     async def stop(self) -> None:
         """Let all jobs end after their epoch; those that wait never begin."""
@@ -176,7 +220,7 @@ class Desk:
         for job in list(self.waiting):  # a copy: others may submit meanwhile
             if job in self.waiting:
                 self.waiting.remove(job)
-                await self.finish(job.name, Outcome("stopped"))
+                await self._end(job, Outcome("stopped"))
 
     async def close(self) -> None:
         """Send crews home once they are done."""
@@ -184,17 +228,36 @@ class Desk:
         await self._wake()
 
     async def stalled(self, limit: float) -> list[str]:
-        """End jobs that have not moved for ``limit`` seconds, with the workers that hold them; their names."""
+        """End jobs that have not moved for ``limit`` seconds, with the workers that hold them; their names.
+
+        Where none of these is there any more, and Ray finds no place for new ones, the job is not to blame: others may
+        have it, and go on from its checkpoint.
+        """
         names = []
-        for crew, own in list(self.crews.items()):  # a copy: others may come meanwhile
-            job = own[-1] if own else None
-            if job is None or job.outcome is not None or time.monotonic() - job.moved < limit:
+        for crew in list(self.crews.values()):  # a copy: others may come meanwhile
+            if crew.resting(limit) is None:
                 continue
-            await self.finish(job.name, Outcome("failed", f"no progress for {limit:g} s (compute.stall_limit)"))
-            for worker in self.workers.get(crew, {}).values():
+            attended = await anyone(crew.workers.values())
+            job = crew.resting(limit)  # it may have moved while they were asked
+            if job is None:
+                continue
+            if not attended:
+                await self._hand_back(crew, job)
+                continue
+            await self._end(job, Outcome("failed", f"no progress for {limit:g} s (compute.stall_limit)"))
+            for worker in crew.workers.values():
                 ray.kill(worker)
             names.append(job.name)
         return names
+
+    async def _hand_back(self, crew: Crew, job: Job) -> None:
+        """A job goes to whichever crew is free next; one that nobody wants any more ends."""
+        crew.jobs[-1] = job.holder = job.started = None
+        if job.stop or self.stopping:
+            await self._end(job, Outcome("stopped"))
+        else:
+            self.waiting.appendleft(job)
+            await self._wake()
 
     async def snapshot(self) -> dict[str, dict[str, Any]]:
         """Where each job stands that has begun and not ended, for a display."""
@@ -203,7 +266,6 @@ class Desk:
             job.name: {
                 **job.progress,
                 "seconds": now - job.started,
-                "silent": now - job.moved,
                 "attempts": job.attempts,
             }
             for job in self.jobs.values()
@@ -211,8 +273,14 @@ class Desk:
         }
 
     async def unattended(self) -> float:
-        """Seconds for which a job has waited without any worker having come so far."""
-        return time.monotonic() - self.waiting[0].submitted if self.waiting and not self.workers else 0.0
+        """Seconds since which there are jobs and no living worker."""
+        submitted = [job.submitted for job in self.jobs.values() if job.outcome is None]
+        if not submitted:
+            return 0.0
+        if await anyone(worker for crew in self.crews.values() for worker in crew.workers.values()):
+            self.attended = time.monotonic()
+            return 0.0
+        return time.monotonic() - max(self.attended, min(submitted))
 
     async def broken(self) -> str | None:
         """Why the study should pause, if it should."""
@@ -230,3 +298,22 @@ class Desk:
     async def _sleep(self) -> None:
         async with self.changed:
             await self.changed.wait()
+
+
+async def anyone(workers: Iterable[Any]) -> bool:
+    """Whether any of these is alive."""
+    for worker in list(workers):  # a copy: others may come meanwhile
+        if await alive(worker):
+            return True
+    return False
+
+
+async def alive(worker: Any) -> bool:
+    """Whether a worker's process is there: one that does not answer in time is busy or stuck, not gone."""
+    try:
+        await asyncio.wait_for(worker.__ray_ready__.remote(), ANSWER)
+    except ray.exceptions.RayActorError:
+        return False
+    except TimeoutError:
+        return True
+    return True

@@ -51,6 +51,7 @@ class Place:
         rank, world_size: this worker among the workers of its crew.
         device: where its tensors live.
         desk: handle of the `Desk`, where it reports.
+        start: number of the start of workers that this one is of; the desk hears those of one start about a job.
     """
 
     job: str
@@ -58,20 +59,21 @@ class Place:
     world_size: int
     device: torch.device
     desk: Any
+    start: int = 0
 
     def tell(self, progress: dict[str, Any]) -> None:
         """Say where the job stands, without waiting. Only rank 0 is heard."""
         if self.rank == 0:
-            self.desk.report.remote(self.job, progress)
+            self.desk.report.remote(self.job, self.start, progress)
 
     def rung(self, values: dict[str, Any]) -> None:
         """Hand on an intermediate result ({"epoch": ..., "objective": ...})."""
         if self.rank == 0:
-            ray.get(self.desk.rung.remote(self.job, values))
+            ray.get(self.desk.rung.remote(self.job, self.start, values))
 
     def go_on(self, progress: dict[str, Any]) -> None:
         """Say where the job stands; raises StopTraining, on all ranks alike, if it shall end here."""
-        going = ray.get(self.desk.report.remote(self.job, progress)) if self.rank == 0 else True
+        going = ray.get(self.desk.report.remote(self.job, self.start, progress)) if self.rank == 0 else True
         if not self.agreed(going):
             raise StopTraining("asked to stop")
 
@@ -104,12 +106,12 @@ def serve(config: dict[str, Any]) -> None:
             return
         position, name, payload = task
         try:
-            outcome = attempt(config["work"], payload, Place(name, rank, world_size, device, desk))
+            outcome = attempt(config["work"], payload, Place(name, rank, world_size, device, desk, start))
         except Exception as error:
-            ray.get(desk.complain.remote(name, f"{type(error).__name__}: {error}"))
+            ray.get(desk.complain.remote(name, start, f"{type(error).__name__}: {error}"))
             raise
         if rank == 0 or outcome.state == "broken":
-            ray.get(desk.finish.remote(name, outcome))
+            ray.get(desk.finish.remote(name, start, outcome))
         if outcome.state == "broken" and world_size > 1:
             raise RuntimeError(outcome.reason)  # the others may not have met with it, and wait for this one
         position += 1

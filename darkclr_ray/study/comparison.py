@@ -103,6 +103,7 @@ class Comparison(Study):
         session.display.say(self.plan(estimate, session))
         by_key = {entrant.key: entrant for entrant in left}
         for key, outcome in session.each({entrant.key: entrant.job for entrant in left}):
+            self.folder.note_precision(outcome.result.get("precision"))
             record = self.record(by_key[key], outcome, session.jets)
             write_json(self.folder.path / ENTRANTS / f"{key}.json", record)
             ended[key] = record["state"]
@@ -112,7 +113,10 @@ class Comparison(Study):
         if not session.sound():
             return INTERRUPTED
         if "COMPLETE" not in ended.values():
-            session.display.say(f"no entrant was completed; {self.folder.path / ENTRANTS} says why")
+            session.display.say(
+                f"no entrant was completed; {self.folder.path / ENTRANTS} says why, and {self.folder.logs} has the "
+                f"details. The same command changes nothing: mend the cause, and start a new study with another --name"
+            )
             return 1
         if not self.conclude(session):
             return INTERRUPTED
@@ -181,7 +185,6 @@ class Comparison(Study):
             "selected_on": self.selected_on(entrant),
             "stages": stages,
             "seconds": outcome.result.get("seconds", {}),
-            "precision": outcome.result.get("precision"),
             "validation": judged.get("validation", {}),
             "test": judged.get("test", {}),
             **{name: judged[name] for name in ("signal_blind", "objectives", "chains", "fold_aucs") if name in judged},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json, write_text
 from darkclr_ray.store.locks import Lock
 from darkclr_ray.store.stages import Store
+from darkclr_ray.study.starts import computed_in, followed, now, starts_of
 from darkclr_ray.writable import check_writable
 
 FORMAT = 1
@@ -35,8 +35,11 @@ MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
 STATES = ("COMPLETE", "PRUNED", "FAIL")
 """How a trial ends."""
 
-LEFTOVERS = (".lock", f"{TOKEN}*", ".study.json.partial", "logs")
-"""What is left by a first start that ended before there was a study.json."""
+LEFTOVERS = (".lock", f"{TOKEN}*", ".study.json.partial")
+"""Files that are left by a first start that ended before there was a study.json."""
+
+LEFT_LOGS = ("ray_folder", "study.log")
+"""The same in logs/, beside Ray's own in logs/ray. Whatever else is there (Slurm's --output) a user has put there."""
 
 LIBRARIES = ("darkclr_ray", "numpy", "optuna", "pyarrow", "ray", "torch")
 
@@ -55,6 +58,7 @@ class StudyFolder:
         self.optuna = path / "optuna.log"
         self.store = Store(path / "stages")
         self._lock = Lock(path / ".lock", "a study")
+        self._precise = False
 
     def claim(self) -> None:
         """Make the folder, and keep other processes away until this one ends.
@@ -81,11 +85,19 @@ class StudyFolder:
     def release(self) -> None:
         """Let others at the study; a folder in which none came about goes."""
         if not (self.path / "study.json").exists():
-            with suppress(OSError):
-                for path in filter(left_over, list(self.path.iterdir())):
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-                self.path.rmdir()
+            self._clear()
         self._lock.release()
+
+    def _clear(self) -> None:
+        """Take away what a first start has made, and folders that hold nothing else."""
+        shutil.rmtree(self.logs / "ray", ignore_errors=True)
+        files = [path for pattern in LEFTOVERS for path in self.path.glob(pattern)]
+        for file in (*files, *(self.logs / name for name in LEFT_LOGS)):
+            with suppress(OSError):
+                file.unlink()
+        for folder in (self.logs, self.store.folder, self.path):
+            with suppress(OSError):
+                folder.rmdir()
 
     def check(self, settings: StudySettings, fingerprints: Mapping[str, Any]) -> None:
         """Raise ValueError where the folder holds another study than the one asked for; nothing is written."""
@@ -95,9 +107,8 @@ class StudyFolder:
         known = read_json(self.path / "study.json")
         if known.get("format") != FORMAT:
             raise ValueError(
-                f"{self.path}: a study of format {known.get('format')}, made by darkclr_ray "
-                f"{known.get('versions', {}).get('darkclr_ray', '?')}; this version reads format {FORMAT}; continue it "
-                f"with that version, or start a new one with --name"
+                f"{self.path}: a study of format {known.get('format')}, made by darkclr_ray {made_by(known)}; this "
+                f"version reads format {FORMAT}; continue it with that version, or start a new one with --name"
             )
         try:
             parts = differing(known["jets"]["fingerprints"], fingerprints)
@@ -119,11 +130,11 @@ class StudyFolder:
             there = StudySettings.model_validate(read_yaml(path, "restore it, or start a new study with --name"))
         except ValidationError as error:
             raise ValueError(f"{path}: {faults(error)}; start a new study with --name") from error
-        values, now = there.model_dump(), settings.model_dump()
+        before, asked = there.model_dump(), settings.model_dump()
         changed = [
-            f"{name}: {shown(at(values, name))} there, {shown(at(now, name))} now"
-            for name, _ in leaves(StudySettings)
-            if at(values, name) != at(now, name) and not name.startswith(MAY_CHANGE)
+            f"{name}: {shown(at(before, name))} there, {shown(at(asked, name))} now"
+            for name in unequal(there, settings)
+            if not name.startswith(MAY_CHANGE)
         ]
         if changed:
             raise ValueError(
@@ -159,22 +170,30 @@ class StudyFolder:
         there = [samples.items() <= fingerprints[split].items() for split, samples in known.items()]
         return bool(there) and all(there)
 
-    def describe(self, settings: StudySettings, preset: str, command: Sequence[str], facts: Mapping[str, Any]) -> None:
-        """Write study.json and settings.yaml; what a study began with stays.
+    def describe(
+        self,
+        settings: StudySettings,
+        preset: str,
+        command: Sequence[str],
+        machine: Mapping[str, Any],
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Write study.json and settings.yaml; what a study began with stays, and a start of another kind is added.
 
         The folder of the stages comes last: where it is, the rest is.
         """
-        path = self.path / "study.json"
-        known = read_json(path) if path.exists() else {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        known = self.about()
         versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
-        begun = {"preset": preset, "versions": versions, "command": list(command)}
+        starts = followed(starts_of(known), {"time": now(), "versions": versions, "machine": machine})
+        begun = {"preset": preset, "command": list(command), "created": now()}
         write_json(
-            path,
+            self.path / "study.json",
             {
                 "format": FORMAT,
                 "name": settings.name,
                 **begun,
-                **known,
+                **{name: value for name, value in known.items() if name not in ("versions", "machine")},
+                "starts": starts,
                 "objective": settings.search.objective,
                 "score": settings.search.score,
                 "background": settings.background,
@@ -188,6 +207,15 @@ class StudyFolder:
     def note(self, **facts: Any) -> None:
         """Add facts to study.json."""
         write_json(self.path / "study.json", read_json(self.path / "study.json") | facts)
+
+    def note_precision(self, precision: str | None) -> None:
+        """Add to the last start what its first job to end multiplied in, where that tells (others: on machines alike).
+
+        A worker finds it out: "auto" depends on its processor.
+        """
+        if precision is not None and not self._precise:
+            self.note(starts=computed_in(starts_of(self.about()), precision))
+            self._precise = True
 
     def endings(self) -> list[dict[str, Any]]:
         """The files of the trials that have ended, by number. Raises ValueError where one is damaged."""
@@ -215,10 +243,16 @@ class StudyFolder:
 
 
 def left_over(path: Path) -> bool:
-    """Whether a first start that ended before there was a study.json left this; stages are somebody's work."""
+    """Whether this may lie where a first start ended before there was a study.json; stages are somebody's work."""
     if path.name == "stages":
         return path.is_dir() and not any(path.iterdir())
-    return any(path.match(pattern) for pattern in LEFTOVERS)
+    return path.name == "logs" or any(path.match(pattern) for pattern in LEFTOVERS)
+
+
+def made_by(about: Mapping[str, Any]) -> str:
+    """The version of this package that a study was last computed with."""
+    starts = starts_of(about)
+    return str(starts[-1].get("versions", {}).get("darkclr_ray", "?")) if starts else "?"
 
 
 def at(values: Any, name: str) -> Any:
@@ -226,6 +260,12 @@ def at(values: Any, name: str) -> Any:
     for part in name.split("."):
         values = values[part]
     return tuple(values) if isinstance(values, list) else values
+
+
+def unequal(one: StudySettings, other: StudySettings) -> list[str]:
+    """Dotted names of the settings that are not the same."""
+    ours, theirs = one.model_dump(), other.model_dump()
+    return [name for name, _ in leaves(StudySettings) if at(ours, name) != at(theirs, name)]
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

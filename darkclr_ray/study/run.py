@@ -6,6 +6,7 @@ import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,8 +15,8 @@ from rich.console import Console
 from darkclr_ray.augmentations import registry
 from darkclr_ray.command_line.program import INTERRUPTED
 from darkclr_ray.crews.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
-from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.settings import PRESETS, StudySettings, preset
+from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, unequal
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.progress import Display
 from darkclr_ray.study.records import write_examples, write_jets
@@ -31,7 +32,7 @@ class Study(ABC):
 
     Args:
         settings: of the study.
-        preset: the name of the preset that they came from.
+        preset: the name of the preset that they were read over.
         command: what a user types to run the study again.
     """
 
@@ -41,8 +42,15 @@ class Study(ABC):
     """What its jobs are called, in the plural."""
 
     def __init__(self, settings: StudySettings, preset: str, command: Sequence[str]) -> None:
-        self.settings, self.preset, self.command = settings, preset, command
+        self.settings, self.command = settings, command
         self.folder = StudyFolder(Path(settings.out) / settings.name)
+        self._preset = preset
+
+    @cached_property
+    def preset(self) -> str:
+        """The preset that the settings came from: a file of settings, by which a study goes on, does not name it."""
+        known = self.folder.about().get("preset")
+        return known if known in PRESETS else preset_of(self.settings, self._preset)
 
     def check(self) -> None:
         """Raise ValueError for names in the settings that mean nothing, before any jet is read."""
@@ -74,7 +82,19 @@ class Study(ABC):
 
     @abstractmethod
     def work(self, session: Session) -> int:
-        """Compute what is left; the exit status."""
+        """Compute what is left; the exit status: `INTERRUPTED` where something still is."""
+
+
+def preset_of(settings: StudySettings, named: str) -> str:
+    """The preset whose settings these are, apart from where and for how long; the named one where they are no other's.
+
+    >>> preset_of(preset("paper").updated({"name": "mine"}), named="laptop")
+    'paper'
+    """
+    for name in (named, *PRESETS):
+        if all(changed.startswith(("name", "comparison.", *MAY_CHANGE)) for changed in unequal(preset(name), settings)):
+            return name
+    return named
 
 
 def run(study: Study) -> int:
@@ -82,7 +102,7 @@ def run(study: Study) -> int:
 
     Raises ValueError, before anything is trained, for what the user can mend.
     """
-    console = Console(file=sys.stdout)
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)  # paths are what they are
     study.check()
     jets = study.open()
     folder = study.folder
@@ -103,16 +123,18 @@ def run(study: Study) -> int:
 
 
 def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
-    """`_compute`, with a few words on how it ended where it did not end well."""
+    """`_compute`, with a few words on how to go on where something is left; where nothing is, `Study.work` has them."""
     from ray.exceptions import RayError
 
     from darkclr_ray.crews.crews import Broken
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True, markup=False)
+        console.print(text, soft_wrap=True)
 
     try:
         status = _compute(study, jets, console)
+        if status != INTERRUPTED:
+            return status
     except KeyboardInterrupt:
         status = INTERRUPTED
     except (Broken, OSError) as error:
@@ -121,9 +143,8 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
     except RayError as error:
         say(f"the study cannot go on, a part of Ray was lost: {str(error).splitlines()[0]}")
         status = 1
-    if status:
-        say(f"{study.ended} of {study.total} {study.what} have ended; nothing finished is lost. To continue:")
-        say(f"  {shlex.join(study.command)}")
+    say(f"{study.ended} of {study.total} {study.what} have ended; nothing finished is lost. To continue:")
+    say(f"  {shlex.join(study.command)}")
     return status
 
 
@@ -146,14 +167,14 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     allocation = allocate(settings.compute, study.total, nodes)
     check_shared(folder.path)
     machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}
-    facts = {"kind": study.kind, **jets.facts(settings.background), "machine": machine}
-    folder.describe(settings, study.preset, study.command, facts)
+    facts = {"kind": study.kind, **jets.facts(settings.background)}
+    folder.describe(settings, study.preset, study.command, machine, facts)
     write_jets(folder.path / "jets.parquet", jets.judged)
     background = jets.judged["validation"][settings.background]
     write_examples(folder.path / "examples.npz", background, settings.inputs, settings.seed)
-    console.print(f"study      {folder.path}", highlight=False, soft_wrap=True)
+    console.print(f"study      {folder.path}", soft_wrap=True)
     if cluster.dashboard:
-        console.print(f"dashboard  http://{cluster.dashboard}", highlight=False, soft_wrap=True)
+        console.print(f"dashboard  http://{cluster.dashboard}", soft_wrap=True)
     with Display(console) as display, Session(study, jets, allocation, display) as session:
         return study.work(session)
 
@@ -161,5 +182,5 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
 def _report(folder: StudyFolder, console: Console) -> int:
     from darkclr_ray.reports import build
 
-    console.print(str(build(folder.path)), highlight=False, soft_wrap=True)
+    console.print(str(build(folder.path)), soft_wrap=True)
     return 0

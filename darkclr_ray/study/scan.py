@@ -66,7 +66,8 @@ class EmbeddingScan(Study):
             return INTERRUPTED
         if self.folder.best() is None:
             session.display.say(
-                f"no trial was completed; {self.folder.trials} says why, and {self.folder.logs} has the details"
+                f"no trial was completed; {self.folder.trials} says why, and {self.folder.logs} has the details. The "
+                f"same command changes nothing: mend the cause, and start a new study with another --name"
             )
             return 1
         return 0 if tuning.conclude() else INTERRUPTED

@@ -180,9 +180,10 @@ class Session:
                     if self.interrupted:
                         self.standing.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
                         self.display.say(self.standing.note)
-                if not self.kept_waiting and ray.get(desk.unattended.remote(), timeout=30) > UNATTENDED:
-                    self.kept_waiting = True
+                waiting = ray.get(desk.unattended.remote(), timeout=30) > UNATTENDED
+                if waiting and not self.kept_waiting:
                     self.display.say("waiting    for resources that others hold, or for nodes that are still to come")
+                self.kept_waiting = waiting
                 ray.get(desk.stalled.remote(self.settings.compute.stall_limit), timeout=30)
                 self.standing.left = self._left(jobs)
                 self.metrics.jobs(jobs)

@@ -129,6 +129,7 @@ class Tuning:
         name = job_name(ending.number)
         if ending.state == "PRUNED":
             self.session.crews.desk.cancel.remote(name)
+        self.folder.note_precision(outcome.get("precision"))
         stages = outcome.get("stages", {})
         judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
         seconds = dict(outcome.get("seconds", {}))
@@ -146,7 +147,6 @@ class Tuning:
                 "objectives": judged.get("objectives", {}),
                 "stages": stages,
                 "seconds": seconds,
-                "precision": outcome.get("precision"),
                 "validation": judged.get("validation", {}),
                 "test": judged.get("test", {}),
             },

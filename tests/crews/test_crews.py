@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,9 +16,11 @@ from typing import Any
 import pytest
 import ray
 
+from darkclr_ray.crews.cluster import QUIET
 from darkclr_ray.crews.crews import Crews
+from darkclr_ray.crews.desk import alive
 from darkclr_ray.crews.loop import Place
-from darkclr_ray.crews.resources import Node, allocate
+from darkclr_ray.crews.resources import Allocation, Node, allocate
 from darkclr_ray.settings import ComputeSettings
 
 SOMEBODY_ELSE = """
@@ -54,3 +59,80 @@ def test_abandoned_crews_let_go_of_ray(tmp_path: Path) -> None:
         time.sleep(0.1)
     crews.abandon()
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("crew-")]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_a_crew_without_a_place_does_not_keep_the_others_from_their_end(tmp_path: Path) -> None:
+    """Its node is lost, say, and Ray Train waits for another: closed, it lets go of Ray like those that are done."""
+    crews = Crews(Allocation(2, 1, 1.5, 0.0, 0.5, 2.0, 0.0, 1), lambda payload, place: {}, tmp_path, failures=0)
+    assert crews.run(None).state == "finished"
+    crews.close(patience=1.0)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("crew-")]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_a_worker_that_stands_still_is_alive_and_one_that_was_killed_is_not() -> None:
+    class Sleeper:
+        def pid(self) -> int:
+            return os.getpid()
+
+    worker: Any = ray.remote(num_cpus=0)(Sleeper).remote()
+    process = ray.get(worker.pid.remote())
+    assert asyncio.run(alive(worker))
+    os.kill(process, signal.SIGSTOP)
+    assert asyncio.run(alive(worker))
+    ray.kill(worker)
+    while asyncio.run(alive(worker)):
+        time.sleep(0.1)
+
+
+TWO_NODES = """
+import sys, time
+from pathlib import Path
+import ray
+from ray.cluster_utils import Cluster
+from darkclr_ray.crews.crews import Crews
+from darkclr_ray.crews.resources import Allocation
+
+folder = Path(sys.argv[1])
+
+def work(payload, place):
+    while not (folder / "enough").exists():
+        place.go_on({"stage": "waiting"})
+        time.sleep(0.1)
+    return {}
+
+def told(method, *words):
+    return ray.get(getattr(crews.desk, method).remote(*words))
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+first, second = (cluster.add_node(num_cpus=1) for _ in range(2))
+ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+crews = Crews(Allocation(2, 1, 1.0, 0.0, 0.0, 2.0, 0.0, 2), work, folder, failures=1)
+for name in "ab":
+    told("submit", name, None)
+while told("taken") < 2:
+    crews.check()
+    time.sleep(0.1)
+cluster.remove_node(first, allow_graceful=False)
+while len(told("snapshot")) == 2:
+    assert told("stalled", 15.0) == []
+    time.sleep(0.5)
+(folder / "enough").touch()
+print([crews.run(None, name).state for name in "ab"], told("taken"), flush=True)
+crews.close(patience=2.0)
+ray.shutdown()
+cluster.shutdown()
+print("ended", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_what_a_lost_node_was_at_another_crew_ends(tmp_path: Path) -> None:
+    """On a cluster of two nodes of one CPU, of which one goes for good."""
+    command = [sys.executable, "-c", TWO_NODES, str(tmp_path)]
+    environment = {**os.environ, **QUIET}
+    told = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+    assert told.stdout.splitlines()[-2:] == ["['finished', 'finished'] 3", "ended"], told.stdout + told.stderr

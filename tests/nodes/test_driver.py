@@ -191,6 +191,8 @@ def test_a_training_that_diverges_fails_alone(run: StudyRun) -> None:
     assert [trial["state"] for trial in run.trials()] == ["FAIL"] * 2
     assert "Langevin" in str(run.trials()[0]["reason"])
     assert "no trial was completed" in run.screen()
+    assert "another --name" in run.screen()
+    assert "To continue:" not in run.screen()
     assert "Traceback" not in run.screen()
 
 

@@ -18,9 +18,11 @@ import pytest
 from darkclr_ray.crews.cluster import check_shared
 from darkclr_ray.settings import StudySettings, preset
 from darkclr_ray.store.files import read_json, write_json
+from darkclr_ray.study import folder as folder_module
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.scan import EmbeddingScan
 
+MACHINE = {"cpus": 2.0, "gpus": 0.0, "nodes": 1}
 JETS = {"train": {"qcd": "a"}, "test": {"qcd": "b", "aachen": "c"}}
 SETTINGS = preset("laptop")
 
@@ -29,7 +31,7 @@ SETTINGS = preset("laptop")
 def folder(tmp_path: Path) -> StudyFolder:
     folder = StudyFolder(tmp_path / "scan")
     folder.claim()
-    folder.describe(SETTINGS, "laptop", ["python", "x"], {"jets": {"path": "here", "fingerprints": JETS}})
+    folder.describe(SETTINGS, "laptop", ["python", "x"], MACHINE, {"jets": {"path": "here", "fingerprints": JETS}})
     folder.release()
     return folder
 
@@ -39,11 +41,51 @@ def test_the_same_study_goes_on(folder: StudyFolder) -> None:
     folder.check(SETTINGS, JETS)
     other = SETTINGS.updated({"search": {"trials": 50}, "compute": {"workers": 2}, "out": "elsewhere", "jets": "moved"})
     folder.check(other, JETS)
-    folder.describe(other, "laptop", ["python", "y"], {"jets": {"path": "moved", "fingerprints": JETS}})
+    folder.describe(other, "laptop", ["python", "y"], MACHINE, {"jets": {"path": "moved", "fingerprints": JETS}})
     known = read_json(folder.path / "study.json")
     assert known["created"] == created
     assert known["command"] == ["python", "x"]
     assert "trials: 50" in (folder.path / "settings.yaml").read_text()
+
+
+def restarted(folder: StudyFolder, machine: dict[str, float] = MACHINE, precision: str | None = None) -> None:
+    """As a later process starts it."""
+    again = StudyFolder(folder.path)
+    again.describe(SETTINGS, "laptop", ["python", "x"], machine, {"jets": {"path": "here", "fingerprints": JETS}})
+    again.note_precision(precision)
+
+
+def test_starts_are_kept_where_they_differ(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*names: str) -> list[tuple[object, ...]]:
+        return [tuple(start.get(name) for name in names) for start in folder.about()["starts"]]
+
+    restarted(folder, precision="float32")
+    restarted(folder)
+    restarted(folder, precision="float32")
+    assert told("machine", "precision") == [(MACHINE, "float32")]
+    bigger = {**MACHINE, "cpus": 64.0}
+    restarted(folder, bigger)  # ended before any job
+    restarted(folder, bigger, "bfloat16")
+    assert told("machine", "precision") == [(MACHINE, "float32"), (bigger, "bfloat16")]
+    monkeypatch.setattr(folder_module, "version", lambda name: "99.0")
+    restarted(folder, bigger, "bfloat16")
+    restarted(folder, bigger, "float32")
+    assert told("machine", "precision")[2:] == [(bigger, "bfloat16"), (bigger, "float32")]
+    assert [start["versions"]["torch"] == "99.0" for start in folder.about()["starts"]] == [False, False, True, True]
+    assert all(start["time"] for start in folder.about()["starts"])
+
+
+def test_a_study_that_kept_no_starts_goes_on(folder: StudyFolder) -> None:
+    about = folder.about()
+    (start,) = about.pop("starts")
+    old = {"versions": {**start["versions"], "torch": "1.0"}, "machine": MACHINE}
+    write_json(folder.path / "study.json", about | old)
+    folder.check(SETTINGS, JETS)
+    restarted(folder)
+    about = folder.about()
+    assert [entry["versions"]["torch"] for entry in about["starts"]] == ["1.0", start["versions"]["torch"]]
+    assert about["starts"][0]["time"] == about["created"]
+    assert not {"versions", "machine"} & set(about)
 
 
 def test_a_longer_scan_is_not_finished_by_what_a_shorter_one_concluded(folder: StudyFolder, tmp_path: Path) -> None:
@@ -160,6 +202,24 @@ def test_a_study_that_was_refused_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "results").iterdir()) == []
 
 
+def test_a_refused_start_takes_its_own_out_of_the_logs_of_a_user(tmp_path: Path) -> None:
+    """Slurm writes to logs/ from before there is a study."""
+    folder = StudyFolder(tmp_path / "scan")
+    folder.logs.mkdir(parents=True)
+    (folder.logs / "slurm-7.out").write_text("starting")
+    folder.claim()
+    (folder.logs / "ray").mkdir()
+    for name in ("ray/gcs_server.out", "ray_folder", "study.log"):
+        (folder.logs / name).write_text("")
+    folder.release()
+    assert [path.relative_to(folder.path) for path in folder.path.rglob("*")] == [
+        Path("logs"),
+        Path("logs/slurm-7.out"),
+    ]
+    folder.claim()
+    folder.release()
+
+
 @contextmanager
 def full_disk() -> Iterator[None]:
     """No file can be written that is longer than nothing, as on a disk without room."""
@@ -177,7 +237,7 @@ def test_a_first_start_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="too large"), full_disk():
         check_shared(folder.path)
     with pytest.raises(OSError, match="too large"), full_disk():
-        folder.describe(SETTINGS, "laptop", ["python", "x"], {"jets": {"path": "here", "fingerprints": JETS}})
+        folder.describe(SETTINGS, "laptop", ["python", "x"], MACHINE, {"jets": {"path": "here", "fingerprints": JETS}})
     assert {path.name for path in folder.path.iterdir()} == {".lock"}
     folder.release()
     assert list((tmp_path / "results").iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -12,6 +13,7 @@ from darkclr_ray.reports.page import Section
 from darkclr_ray.reports.record import Study
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.starts import starts_of
 
 DEPARTURES: Mapping[str, Any] = {"nae.scale": "none", "nae.energy_penalty": 0.0, "nae.views_p_drop": []}
 """The paper's values where a default departs from them: representations are not transformed, the loss is Eq. 12's
@@ -73,6 +75,8 @@ def differing_settings(study: Study) -> Table:
 def facts(study: Study, more: Mapping[str, Mapping[str, Any]]) -> Table:
     """Versions, seed, machine, and fingerprints of the jets, one fact a row."""
     about = study.about
+    starts = starts_of(about)
+    last = starts[-1] if starts else {}
     groups: dict[str, Any] = {
         "study": {
             "name": study.name,
@@ -82,8 +86,9 @@ def facts(study: Study, more: Mapping[str, Mapping[str, Any]]) -> Table:
             "command": " ".join(map(str, about.get("command") or [])) or None,
         },
         **more,
-        "machine": about.get("machine") or {"": None},
-        "versions": about.get("versions") or {"": None},
+        "machine": last.get("machine") or {"": None},
+        "precision": {"": last.get("precision")},
+        "versions": last.get("versions") or {"": None},
         "jets": about.get("jets") or {"": None},
     }
     rows: list[dict[str, Cell]] = []
@@ -91,7 +96,31 @@ def facts(study: Study, more: Mapping[str, Mapping[str, Any]]) -> Table:
         for at, (key, value) in enumerate(flat(entries).items()):
             rows.append({"group": group if at == 0 else "", "fact": key, "value": _text(value, "not recorded")})
     columns = [Column("group", ""), Column("fact", "fact"), Column("value", "value")]
-    return Table("provenance", Markup("What made these numbers."), columns, rows)
+    caption = Markup("What made these numbers.")
+    if changes := what_changed(starts):
+        caption = Markup("What made the last of these numbers; not all were made alike: {}.").format(changes)
+    return Table("provenance", caption, columns, rows)
+
+
+def what_changed(starts: Sequence[Mapping[str, Any]]) -> str:
+    """What differed between the starts of a study, and until when; empty where nothing did.
+
+    >>> torch = [("2026-10-01T09:00:00", "2.9.0"), ("2026-11-01T09:00:00", "2.13.0")]
+    >>> what_changed([{"time": time, "versions": {"torch": version}} for time, version in torch])
+    'torch 2.9.0 until 2026-11-01, 2.13.0 since'
+    """
+    runs: dict[str, list[tuple[str, str]]] = {}
+    for start in starts:
+        for fact, value in flat({name: told for name, told in start.items() if name != "time"}).items():
+            known = runs.setdefault(fact, [])
+            if not known or known[-1][1] != _text(value):
+                known.append((str(start.get("time"))[:10], _text(value)))
+    parts = []
+    for fact, run in runs.items():
+        until = [f"{value} until {day}" for (_, value), (day, _) in pairwise(run)]
+        if until:
+            parts.append(f"{fact.split('.', 1)[-1]} {', '.join(until)}, {run[-1][1]} since")
+    return "; ".join(parts)
 
 
 def timings(unit: str, units: Sequence[Unit]) -> Table:
