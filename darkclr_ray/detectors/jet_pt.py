@@ -1,7 +1,7 @@
 """A jet is the stranger the harder it is: no method, but a warning light.
 
-QCD falls steeply in jet pT and signals do not, so that this alone separates them before matching. What beats a method
-by no more than it beats this has found the spectrum; the pT-matched twin of every result tells the two apart.
+Where background falls more steeply in jet pT than a signal, as in the starter set, this alone separates them before
+matching. A method that beats chance by no more than this does has found the spectrum; the pT-matched twin of every result tells the two apart.
 """
 
 from __future__ import annotations
