@@ -1,7 +1,8 @@
 """A jet is the stranger the harder it is: no method, but a warning light.
 
 Where background falls more steeply in jet pT than a signal, as in the starter set, this alone separates them before
-matching. A method that beats chance by no more than this does has found the spectrum; the pT-matched twin of every result tells the two apart.
+matching. A method that beats chance by no more than this does has found the spectrum; the pT-matched twin of every
+result tells the two apart.
 """
 
 from __future__ import annotations
