@@ -59,12 +59,17 @@ class ReconstructionPotential:
     def walk(self) -> Walk | None:
         """What takes chains many steps at once: compiled for a CPU, in bfloat16 for a GPU; none where there is none."""
         if self.compiled is not None:
-            return self.compiled.walk
+            return self.on_cpu
         last, *hidden = reversed(list(self.autoencoder.layers()))
         narrow = max(linear.out_features for linear, _ in hidden) <= WIDEST
         if not (last[0].weight.is_cuda and self.products == torch.bfloat16 and narrow and has_kernels()):
             return None
         return self.on_gpu
+
+    def on_cpu(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> LastStep:
+        """A `Walk` by compiled kernels."""
+        assert self.compiled is not None
+        return LastStep(*self.compiled.walk(z, step_size=step_size, noise=noise, steps=steps, generator=generator))
 
     def on_gpu(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> LastStep:
         """A `Walk` with all steps but the last on the chip."""

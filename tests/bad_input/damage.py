@@ -143,7 +143,7 @@ def study(here: Path) -> StudyFolder:
     folder = StudyFolder(here / "results" / "embedding_scan")
     folder.claim()
     known = {"jets": {"path": "jets", "fingerprints": open_study_jets(settings).fingerprints}}
-    folder.describe(settings, "laptop", ["python", "x"], known)
+    folder.describe(settings, "laptop", ["python", "x"], {}, known)
     LOCKS.append(folder)
     return folder
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from darkclr_ray.langevin import LastStep
 from darkclr_ray.networks.kernels.cpu.compiled import compiled_for
 from darkclr_ray.normal import normal_quantiles
 
@@ -144,15 +143,16 @@ class CompiledAutoencoder:
         tile: int = self.kernels.tile_rows()
         return -(-rows // tile) * tile
 
-    def walk(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> LastStep:
-        """Take chains z, float32 (B, d_z), in place, ``steps`` Langevin steps down the squared error (Eq. 10)."""
+    def walk(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> Tensor:
+        """Take chains z, float32 (B, d_z), in place, ``steps`` Langevin steps down the squared error (Eq. 10); what
+        `langevin.LastStep` tells of the last, (4, B)."""
         seed = int(torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=generator)) % 2**64
         quantiles = normal_quantiles(z.dtype, z.device)
         assert z.is_contiguous()
         assert z.dtype == torch.float32
         last = torch.empty(4, len(z))
         self.run(z, step_size=step_size, noise=noise, steps=steps, seed=seed, quantiles=quantiles, last=last)
-        return LastStep(*last)
+        return last
 
     def run(self, z: Tensor, **others: Tensor | float) -> None:
         if z.shape[1:] != (self.sizes[0],):
