@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,12 +22,10 @@ from darkclr_ray.crews.cluster import (
     place_of_sockets,
     quiet,
     reason,
-    running_ray,
     sees,
     temporary_folder,
     unheard,
 )
-from darkclr_ray.settings import ComputeSettings
 
 
 def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -151,16 +150,25 @@ def test_a_node_that_does_not_see_the_folder() -> None:
 
 
 @pytest.mark.slow
-def test_where_ray_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / "logs").mkdir()
-    too_small = 1
-    with (
-        pytest.raises(ValueError, match=r"Ray does not start on this machine: .*the same command works later"),
-        running_ray(ComputeSettings(), tmp_path / "logs" / "ray", too_small),
-    ):
-        pass
-    assert not any(tmp_path.glob(f"{PREFIX}*"))
+def test_where_ray_does_not_start() -> None:
+    with tempfile.TemporaryDirectory() as temporary:  # a short path: sockets have to fit in
+        (Path(temporary) / "logs").mkdir()
+        program = f"""
+import tempfile
+from pathlib import Path
+from darkclr_ray.crews.cluster import running_ray
+from darkclr_ray.settings import ComputeSettings
+tempfile.tempdir = {temporary!r}
+too_small = 1
+with running_ray(ComputeSettings(), Path({temporary!r}) / "logs" / "ray", too_small):
+    pass
+"""
+        study = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+        last = study.stderr.strip().splitlines()[-1]
+        assert re.match("ValueError: Ray does not start on this machine: .*the same command works later", last)
+        assert not any(Path(temporary).glob(f"{PREFIX}*"))
+        left = subprocess.run(["pgrep", "-f", temporary], capture_output=True, text=True)
+        assert left.stdout == ""
 
 
 def test_ctrl_c_while_ray_starts() -> None:
