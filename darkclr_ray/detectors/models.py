@@ -37,7 +37,8 @@ from darkclr_ray.detectors.description import (
     pretrained,
     trusted,
 )
-from darkclr_ray.detectors.saving import SETTINGS
+from darkclr_ray.detectors.saving import SETTINGS, save_settings
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import replace_folder, write_json
 from darkclr_ray.training.runner import Runner
 
@@ -74,6 +75,9 @@ def save_model(
             detector.save(part)
             for path in part.iterdir():
                 _merge(path, whole / path.name, detector)
+        if any(whole.glob("*.safetensors")) and not (whole / SETTINGS).exists():
+            # The weights depend on no setting. The file is written all the same: readers take its absence for damage.
+            save_settings(whole, StudySettings(), groups=())
         write_description(whole, [entry_of(detector) for detector in detectors], jets)
         if metrics is not None:
             write_json(whole / METRICS, metrics)

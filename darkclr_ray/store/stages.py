@@ -24,6 +24,9 @@ from darkclr_ray.store.locks import Lock
 
 DESCRIPTION = "stage.json"
 
+HASH = re.compile("[0-9a-f]{32}")
+"""The name of a finished stage's folder; see `content_hash`."""
+
 PATIENCE = 0.5
 """Seconds between two looks at a stage that somebody else computes."""
 
@@ -116,7 +119,7 @@ class Store:
 
     def find(self, kind: str, name: str) -> Stage:
         """A finished stage by its hash. Raises ValueError where there is none, or it is no hash."""
-        if not re.fullmatch("[0-9a-f]{32}", name):
+        if not HASH.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a stage: 32 hexadecimal digits; the file that has it is damaged")
         stage = self._stage(kind, name, {}, "")
         if not stage.finished:
@@ -136,9 +139,11 @@ class Store:
         made again in one pass of the encoder, whose weights stay.
         """
         freed = 0
-        for path in self.folder.glob("*/*/*.npy"):
-            name = path.parent.name
-            if (of is None or name in of) and name not in but:
-                freed += path.stat().st_size
-                path.unlink(missing_ok=True)
+        # Folders of unfinished stages are not opened: a worker may rename one at any moment.
+        finished = [folder for folder in self.folder.glob("*/*") if HASH.fullmatch(folder.name)]
+        for folder in finished:
+            if (of is None or folder.name in of) and folder.name not in but:
+                for path in folder.glob("*.npy"):
+                    freed += path.stat().st_size
+                    path.unlink(missing_ok=True)
         return freed

@@ -38,6 +38,18 @@ def test_scores_are_those_of_the_detectors(jets: Path, model: Path, tmp_path: Pa
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 
+@pytest.mark.parametrize("name", ["isolation_forest", "multiplicity"])
+def test_a_detector_without_settings_is_trained_scored_and_inspected(jets: Path, tmp_path: Path, name: str) -> None:
+    """The model of a detector that depends on no setting has weights and no settings of its own: it was refused."""
+    folder, out = tmp_path / "model", tmp_path / "scores.parquet"
+    words = [*TINY, "--jets", str(jets), "--detectors", name, "--out", str(folder)]
+    assert train.main(words, "darkclr train") == 0
+    assert score.main([str(jets), "--with", str(folder), "--out", str(out)], "darkclr score") == 0
+    expected = load_model(folder, name).score(open_jets(jets).load("test", "aachen"))
+    np.testing.assert_allclose(read_scores(out)["test"][name]["aachen"], expected)
+    assert darkclr(["inspect", str(folder)]) == 0
+
+
 def test_a_lone_shard_and_one_detector(jets: Path, model: Path, tmp_path: Path) -> None:
     shard = tmp_path / "mine.parquet"
     shutil.copy(jets / "test" / "aachen" / "shard-00000.parquet", shard)

@@ -113,7 +113,9 @@ class _Together:
             + (
                 f"Say {choices}"
                 if choices
-                else "No usual order fits; say --order with names of " + ", ".join(CONSTITUENT)
+                else "No usual order fits; say --order with names of "
+                + ", ".join(CONSTITUENT)
+                + f", and {SKIPPED} for a number that is none of them (an id, a charge or a mask)"
             )
         )
 

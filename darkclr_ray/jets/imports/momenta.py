@@ -100,8 +100,16 @@ def _consistent(numbers: Floats, order: tuple[str, ...]) -> bool:
         return False
     if len(order) == 3:
         return bool(np.any(column["eta"] < 0))
-    heavy = _mostly(numbers[:, 3] >= (1 - _LOOSE) * column["pt"] * np.cosh(column["eta"]))
-    return heavy if "E" in order else not heavy
+    momentum = column["pt"] * np.cosh(column["eta"])
+    heavy = _mostly(numbers[:, 3] >= (1 - _LOOSE) * momentum)
+    return heavy if "E" in order else not heavy and _can_be_masses(numbers[:, 3], momentum)
+
+
+def _can_be_masses(values: Floats, momentum: Floats) -> bool:
+    # masses are negative by rounding only; ids, charges and masks are whole numbers
+    nonzero = values[values != 0]
+    whole = len(nonzero) > 0 and bool(np.all(nonzero == np.round(nonzero)))
+    return not whole and _mostly(values >= -_LOOSE * momentum)
 
 
 def _mostly(condition: NDArray[np.bool_]) -> bool:

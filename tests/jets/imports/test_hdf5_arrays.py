@@ -62,6 +62,20 @@ def test_an_unknown_order_is_asked_for(truth, run: Callable, compare: Callable, 
     compare(run(path, order=("eta", "phi", "pt", "_"))[0], truth, massless=True)
 
 
+@pytest.mark.parametrize("values", [(22, 211, -211, 130, 11), (1,), (-1, 0, 1)], ids=["PDG ids", "mask", "charges"])
+def test_a_fourth_number_that_is_no_mass_is_asked_for(values: tuple[int, ...], run: Callable, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    pt = random.exponential(10.0, (200, 20))
+    pt *= 220 / pt.sum(axis=1, keepdims=True)
+    eta = random.uniform(-1, 1, (200, 1)) + random.normal(0, 0.1, (200, 20))
+    phi = (random.uniform(0, 6.28, (200, 1)) + random.normal(0, 0.1, (200, 20))) % (2 * np.pi)
+    path = write(tmp_path / "a.h5", X=np.stack([pt, eta, phi, random.choice(values, (200, 20))], axis=-1))
+    with pytest.raises(CannotImport, match=r"what are the 4 numbers.*--order.*an id, a charge or a mask"):
+        run(path)
+    jets, _ = run(path, order=("pt", "eta", "phi", "_"))
+    assert jets.kinematics[:, 3].mean() == pytest.approx(29.6, abs=0.1)
+
+
 def test_relative_angles_are_asked_for(truth, run: Callable, compare: Callable, tmp_path: Path) -> None:
     axes = truth.axes()
     jet = np.repeat(np.arange(40), truth.sizes)
