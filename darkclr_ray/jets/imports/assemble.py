@@ -100,16 +100,22 @@ def _axes(own: Mapping[str, Floats], scale: float) -> Floats:
 
 
 def as_text(values: NDArray[Any]) -> NDArray[np.str_]:
-    """Labels as text: whole numbers without a point, truth values as 0 and 1.
+    """Return labels as text: each whole number without a point, truth values as 0 and 1.
 
+    A label does not depend on its neighbours: one that is missing (NaN) does not change how the others are written.
+
+    >>> as_text(np.array([1.0, np.nan, 0.5])).tolist()
+    ['1', 'nan', '0.5']
     >>> as_text(np.array([1.0, 0.0])).tolist(), as_text(np.array([True])).tolist(), as_text(np.array([b"qcd"])).tolist()
     (['1', '0'], ['1'], ['qcd'])
     """
     values = np.asarray(values)
     if values.dtype.kind == "b":
         values = values.astype(np.int64)
-    if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == np.round(values)):
-        values = values.astype(np.int64)
+    if values.dtype.kind == "f":
+        text, whole_number = values.astype(np.str_), np.isfinite(values) & (values == np.round(values))
+        text[whole_number] = values[whole_number].astype(np.int64).astype(np.str_)
+        return text
     if values.dtype.kind in "SO":
         return np.array(
             [item.decode() if isinstance(item, bytes) else str(item) for item in values.tolist()], dtype=np.str_
