@@ -109,7 +109,7 @@ def test_arrays_of_stages_that_are_not_kept_go(tmp_path: Path) -> None:
     assert all((stage.folder / "encoder.safetensors").exists() for stage in stages)
 
 
-def test_arrays_are_deleted_while_another_process_finishes_a_stage(tmp_path: Path) -> None:
+def test_arrays_of_unfinished_stages_stay(tmp_path: Path) -> None:
     """An unfinished stage's folder may be renamed at any moment; opening it then raised FileNotFoundError."""
     store = Store(tmp_path)
     done, unfinished = (store.stage("energy", {"key": number}) for number in range(2))

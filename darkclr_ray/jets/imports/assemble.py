@@ -100,12 +100,12 @@ def _axes(own: Mapping[str, Floats], scale: float) -> Floats:
 
 
 def as_text(values: NDArray[Any]) -> NDArray[np.str_]:
-    """Return labels as text: each whole number without a point, truth values as 0 and 1.
+    """Return labels as text: each whole number without a point, truth values as 0 and 1, missing ones empty.
 
-    A label does not depend on its neighbours: one that is missing (NaN) does not change how the others are written.
+    A label does not depend on its neighbours: a missing one (NaN, None) does not change how the others are written.
 
-    >>> as_text(np.array([1.0, np.nan, 0.5])).tolist()
-    ['1', 'nan', '0.5']
+    >>> as_text(np.array([1.0, np.nan, 0.5])).tolist(), as_text(np.array(["top", None], dtype=object)).tolist()
+    (['1', '', '0.5'], ['top', ''])
     >>> as_text(np.array([1.0, 0.0])).tolist(), as_text(np.array([True])).tolist(), as_text(np.array([b"qcd"])).tolist()
     (['1', '0'], ['1'], ['qcd'])
     """
@@ -115,10 +115,15 @@ def as_text(values: NDArray[Any]) -> NDArray[np.str_]:
     if values.dtype.kind == "f":
         text, whole_number = values.astype(np.str_), np.isfinite(values) & (values == np.round(values))
         text[whole_number] = values[whole_number].astype(np.int64).astype(np.str_)
+        text[np.isnan(values)] = ""
         return text
     if values.dtype.kind in "SO":
         return np.array(
-            [item.decode() if isinstance(item, bytes) else str(item) for item in values.tolist()], dtype=np.str_
+            [
+                "" if item is None else item.decode() if isinstance(item, bytes) else str(item)
+                for item in values.tolist()
+            ],
+            dtype=np.str_,
         )
     return values.astype(np.str_)
 

@@ -26,7 +26,7 @@ from darkclr_ray.jets.imports.summary import FileSummary, Summary
 from darkclr_ray.jets.progress import Progress
 from darkclr_ray.jets.shards import SPLITS
 
-UNNAMED = "a label that was not asked for"
+MISSING = "a missing label"
 
 
 def import_jets(files: Sequence[Path], out: Path, options: ImportOptions, *, console: Console | None = None) -> Summary:
@@ -99,7 +99,7 @@ def _take(
     summary: Summary,
 ) -> None:
     checked = check(raw)
-    why = np.where(samples == "", UNNAMED, reasons(checked, raw, options.selection))
+    why = np.where(samples == "", _label_reasons(raw), reasons(checked, raw, options.selection))
     kept = np.flatnonzero(why == "")
     jets = to_jets(checked, raw, kept, file.fingerprint)
     parts = split_events(jets.events, options.splits)
@@ -114,6 +114,15 @@ def _take(
     file.dropped += count(why)
 
 
+def _label_reasons(raw: RawJets) -> NDArray[np.str_]:
+    """Return for each jet why its label excludes it, (B,): it is missing, or it was not asked for and is named."""
+    if raw.labels is None:
+        return np.full(len(raw), MISSING)
+    values, inverse = np.unique(raw.labels, return_inverse=True)
+    named = [f"a label that was not asked for ({value})" if value else MISSING for value in values.tolist()]
+    return np.array(named, dtype=np.str_)[inverse]
+
+
 def split_events(events: NDArray[np.int64], splits: dict[str, float]) -> NDArray[np.str_]:
     """The split of each event, (B,): a function of the event's id alone, so that two jets of one event stay together.
 
@@ -126,7 +135,10 @@ def split_events(events: NDArray[np.int64], splits: dict[str, float]) -> NDArray
 
 
 class _Naming:
-    """The sample of each jet, by label or one for all; empty for a label that nobody asked for."""
+    """The sample of each jet, by label or one for all; empty for a label that was not asked for or is missing.
+
+    A missing label is among "everything else" where the options name a sample for that.
+    """
 
     def __init__(self, options: ImportOptions) -> None:
         self._options = options
@@ -143,7 +155,7 @@ class _Naming:
                 )
             names = {value: labels.get(value, labels.get(EVERYTHING_ELSE, "")) for value in values}
             return np.array([names[value] for value in raw.labels.tolist()], dtype=np.str_)
-        self._seen.update(values)
+        self._seen.update(value for value in values if value)
         mapping = ",".join(f"{value}=NAME" for value in sorted(self._seen))
         if sample is None:
             by_label = f", or by its label --labels {mapping}" if values else ""

@@ -106,7 +106,7 @@ def _consistent(numbers: Floats, order: tuple[str, ...]) -> bool:
 
 
 def _can_be_masses(values: Floats, momentum: Floats) -> bool:
-    # masses are negative by rounding only; ids, charges and masks are whole numbers
+    """Return whether numbers can be masses: ids, charges and masks are whole, and masses negative by rounding only."""
     nonzero = values[values != 0]
     whole = len(nonzero) > 0 and bool(np.all(nonzero == np.round(nonzero)))
     return not whole and _mostly(values >= -_LOOSE * momentum)

@@ -127,7 +127,7 @@ def test_jetclass(truth, run: Callable, compare: Callable, tmp_path: Path, monke
     jets, summary = run(path, sample=None, labels={"Hbb": "mine"})
     compare(jets, truth.take(np.arange(1, 40, 2)), tolerance=2e-3)
     assert summary.files[0].format == "jetclass"
-    assert summary.dropped == {"a label that was not asked for": 20}
+    assert summary.dropped == {"a label that was not asked for (QCD)": 20}
 
 
 def test_jetclass_in_parquet_with_everything_mixed(truth, run: Callable, compare: Callable, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_labels_make_samples(arrays: Callable, tmp_path: Path, quiet: Console) -
     summary = import_jets([path], tmp_path / "out", given, console=quiet)
     assert dict(summary.written) == {("test", "qcd"): 10, ("test", "top"): 10}
     assert open_jets(tmp_path / "out").samples("test") == ("qcd", "top")
-    assert summary.dropped == {"a label that was not asked for": 20}
+    assert summary.dropped == {f"a label that was not asked for ({label})": 10 for label in (2, 3)}
     # the other labels of the same file are other jets
     rest = options(sample=None, labels={"2": "w"}, columns=BY_LABEL, splits={"test": 1.0})
     import_jets([path], tmp_path / "out", rest, console=quiet)
@@ -78,6 +78,20 @@ def test_labels_make_samples(arrays: Callable, tmp_path: Path, quiet: Console) -
         import_jets([path], tmp_path / "out", again, console=quiet)
 
 
+def test_one_missing_label_loses_one_jet(arrays: Callable, tmp_path: Path, quiet: Console) -> None:
+    """A missing value makes the column one of floats: the other labels stay 0 and 1, not 0.0 and 1.0."""
+    label = np.arange(40) % 2.0
+    label[30] = np.nan
+    path = arrays(label=label)
+    given = options(sample=None, labels={"0": "qcd", "1": "top"}, columns=BY_LABEL, splits={"test": 1.0})
+    summary = import_jets([path], tmp_path / "asked", given, console=quiet)
+    assert dict(summary.written) == {("test", "qcd"): 19, ("test", "top"): 20}
+    assert summary.dropped == {"a missing label": 1}
+    given = options(sample=None, labels={"1": "top", "*": "qcd"}, columns=BY_LABEL, splits={"test": 1.0})
+    summary = import_jets([path], tmp_path / "rest", given, console=quiet)
+    assert dict(summary.written) == {("test", "qcd"): 20, ("test", "top"): 20}
+
+
 def test_questions_about_the_sample(arrays: Callable, tmp_path: Path, quiet: Console) -> None:
     path = arrays(label=np.arange(40) % 2)
     for given, message in (
@@ -85,7 +99,7 @@ def test_questions_about_the_sample(arrays: Callable, tmp_path: Path, quiet: Con
         (options(sample=None, columns=BY_LABEL), "or by its label --labels 0=NAME,1=NAME"),
         (options(columns=BY_LABEL), "--sample mine would mix them"),
         (options(sample=None, labels={"0": "qcd"}), "no label is known in it"),
-        (options(sample=None, labels={"7": "qcd"}, columns=BY_LABEL), "no jet kept: 40 a label that was not asked for"),
+        (options(sample=None, labels={"7": "qcd"}, columns=BY_LABEL), r"20 a label that was not asked for \(0\)"),
         (options(selection={"pt_min": 500, "pt_max": 600}), "no jet kept: 40 pT outside 500 to 600 GeV"),
     ):
         with pytest.raises(CannotImport, match=message):
