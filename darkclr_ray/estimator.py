@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 
 from darkclr_ray.detectors import registry
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.settings import merged, preset
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 
 class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -45,7 +45,7 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         preset: str = "laptop",
         contamination: float = 0.1,
-        runner: Runner | None = None,
+        runner: Trainer | None = None,
         **settings: Any,
     ) -> None:
         self.detector, self.preset, self.contamination, self.runner = detector, preset, contamination, runner
@@ -73,7 +73,7 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{made.name} is supervised; this estimator is fitted on background alone")
         if not 0.0 < self.contamination < 1.0:
             raise ValueError(f"contamination = {self.contamination}: expected a share between 0 and 1")
-        self.detector_: Detector[Any] = made.fit(TrainingSample(X), self.runner or Runner())
+        self.detector_: AnomalyDetector[Any] = made.fit(TrainingSample(X), self.runner or Trainer())
         self.offset_ = float(np.quantile(self.score_samples(X), self.contamination))
         return self
 
@@ -89,12 +89,12 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """(B,): -1 for strange jets, 1 for others."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def _fitted(self) -> Detector[Any]:
+    def _fitted(self) -> AnomalyDetector[Any]:
         if not hasattr(self, "detector_"):
             raise ValueError("JetEstimator has not been fitted; call fit(background) first")
         return self.detector_
 
-    def _made(self) -> Detector[Any]:
+    def _made(self) -> AnomalyDetector[Any]:
         changes: dict[str, Any] = {}
         for name, value in self.settings.items():
             nested = value

@@ -26,7 +26,7 @@ class LastStep(NamedTuple):
     back: Tensor
 
 
-class Walk(Protocol):
+class LangevinKernel(Protocol):
     """Takes chains (B, d), in place, some steps down its potential, at least one."""
 
     def __call__(
@@ -65,7 +65,7 @@ def langevin_chain(
     steps: int,
     generator: torch.Generator,
     gradient_clip: float | None = None,
-    walk: Walk | None = None,
+    walk: LangevinKernel | None = None,
 ) -> ChainResult:
     """Runs ``steps`` steps z <- z - lambda grad U(z) + sigma eps from every row of ``start``.
 
@@ -114,7 +114,7 @@ def step_by_step(
     generator: torch.Generator,
     gradient_clip: float | None = None,
 ) -> LastStep:
-    """A `Walk` down any potential."""
+    """A `LangevinKernel` down any potential."""
     for _ in range(steps):
         previous = z.clone()
         before, gradient = potential(z)

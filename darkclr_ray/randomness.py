@@ -34,10 +34,10 @@ def digest(*key: int | str) -> int:
     return int.from_bytes(hashlib.blake2b(json.dumps(key).encode(), digest_size=8).digest(), "little")
 
 
-def opaque_id(*parts: str | int) -> int:
+def stable_id(*parts: str | int) -> int:
     """63-bit hash of the parts: unique in practice (two of a million agree with 5e-8), and opaque.
 
-    >>> opaque_id("a", 1) == opaque_id("a", 1) != opaque_id("a", 2)
+    >>> stable_id("a", 1) == stable_id("a", 1) != stable_id("a", 2)
     True
     """
     digest = hashlib.blake2b("\n".join(map(str, parts)).encode(), digest_size=8).digest()
@@ -59,7 +59,7 @@ def reseed(generator: torch.Generator, *key: int | str) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class KeyedRNG:
     """The random numbers of one transformation in one view, for B jets with M constituents.
 
     ``number`` tells apart the draws of one transformation. Numbers of jets and of constituents never coincide.
@@ -71,10 +71,10 @@ class Draws:
     states: NDArray[np.uint64]
 
     @staticmethod
-    def keyed(ids: NDArray[np.int64], *, seed: int, epoch: int, transformation: str, draw: int) -> Draws:
+    def keyed(ids: NDArray[np.int64], *, seed: int, epoch: int, transformation: str, draw: int) -> KeyedRNG:
         """Draws for the jets with these ids, (B,); equal keys give equal numbers."""
         stem = np.uint64(digest("views", seed, epoch, transformation, draw))
-        return Draws(_mixed(_mixed(ids.astype(np.uint64)) ^ stem))
+        return KeyedRNG(_mixed(_mixed(ids.astype(np.uint64)) ^ stem))
 
     def uniform(self, offsets: NDArray[np.int64] | None = None, number: int = 0) -> NDArray[np.floating]:
         """Uniform in [0, 1): one a jet, float64 (B,); or with ``offsets`` (B + 1,) one a constituent, float32 (M,)."""

@@ -12,8 +12,8 @@ A file of both, by its label, and in another window of pT:
     python studies/import_jets.py train.h5 --labels 0=qcd,1=top --pt-min 550 --pt-max 650 --out tops
 """
 
-from darkclr_ray.command_line.program import run_script
-from darkclr_ray.commands.import_jets import main
+from darkclr_ray.cli.import_jets import main
+from darkclr_ray.cli.program import run_script
 
 if __name__ == "__main__":
     run_script(main)

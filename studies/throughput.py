@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from darkclr_ray.benchmarks import interleaved
+from darkclr_ray.benchmarks import timing as interleaved
 from darkclr_ray.benchmarks.hardware import describe
-from darkclr_ray.benchmarks.row import notes, short, table
+from darkclr_ray.benchmarks.result import notes, short, table
 from darkclr_ray.benchmarks.stages import QUICK, STAGES, measure
-from darkclr_ray.command_line.program import Parser, run_script
+from darkclr_ray.cli.program import Parser, run_script
 
 
 def main(words: Sequence[str], program: str) -> int:

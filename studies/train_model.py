@@ -3,8 +3,8 @@
 `python studies/train_model.py --threads 1 --out darkclr_ray/pretrained` makes the model that ships with the package.
 """
 
-from darkclr_ray.command_line.program import run_script
-from darkclr_ray.commands.train import main
+from darkclr_ray.cli.program import run_script
+from darkclr_ray.cli.train import main
 
 if __name__ == "__main__":
     run_script(main)

@@ -71,7 +71,7 @@ for here, command in cases:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             if name == "darkclr":
-                from darkclr_ray.commands.darkclr import main
+                from darkclr_ray.cli.darkclr import main
 
                 status = main()
             else:

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkclr_ray.commands import embedding_scan, generate, import_jets, score, study, train
-from darkclr_ray.commands.darkclr import COMMANDS
-from darkclr_ray.commands.darkclr import main as darkclr
+from darkclr_ray.cli import embedding_scan, generate, import_jets, score, study, train
+from darkclr_ray.cli.darkclr import COMMANDS
+from darkclr_ray.cli.darkclr import main as darkclr
 from darkclr_ray.detectors.models import pretrained
 from darkclr_ray.detectors.multiplicity import Multiplicity
 from darkclr_ray.testing import toy_jets

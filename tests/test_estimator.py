@@ -9,7 +9,7 @@ from sklearn.model_selection import ParameterGrid
 
 from darkclr_ray.estimator import JetEstimator
 from darkclr_ray.testing import toy_jets
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 TINY = {
     "encoder__d_r": 8,
@@ -22,7 +22,7 @@ TINY = {
 
 def test_scores_are_minus_the_detector_s_and_a_share_is_strange() -> None:
     background, jets = toy_jets(64, seed=1), toy_jets(30, seed=2)
-    estimator = JetEstimator("s_CLR", contamination=0.25, runner=Runner(device="cpu"), **TINY)
+    estimator = JetEstimator("s_CLR", contamination=0.25, runner=Trainer(device="cpu"), **TINY)
     assert estimator.fit(background) is estimator
     np.testing.assert_array_equal(estimator.score_samples(jets), -estimator.detector_.score(jets))
     assert (estimator.predict(background) == -1).mean() == 0.25

@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkclr_ray.command_line.kinds import leaves
-from darkclr_ray.commands.embedding_scan import COMMAND_LINE
+from darkclr_ray.cli.embedding_scan import COMMAND_LINE
+from darkclr_ray.field_types import leaves
 from darkclr_ray.settings import StudySettings
 
 NAMES = [name for name, _ in leaves(StudySettings)]

@@ -14,7 +14,7 @@ import pytest
 from darkclr_ray import plugins
 from darkclr_ray.augmentations import registry as augmentations
 from darkclr_ray.detectors import registry as detectors
-from darkclr_ray.jets.samples import parse_sample
+from darkclr_ray.jets.generation.samples import parse_sample
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.store.fingerprints import code_fingerprint
 from darkclr_ray.study import objectives
@@ -22,7 +22,7 @@ from darkclr_ray.study import objectives
 CODE = '''
 import numpy as np
 from darkclr_ray.detectors.observable import ObservableCut
-from darkclr_ray.jets.samples import PythiaProcess
+from darkclr_ray.jets.generation.samples import PythiaProcess
 
 TOPS = PythiaProcess(name="tops", settings=("Top:gg2ttbar = on",))
 
@@ -47,7 +47,7 @@ class Lightest(ObservableCut):
         return -jets.mass.astype(np.float64)
 
 
-def third(judgement):
+def third(objective_input):
     return 1 / 3
 
 
@@ -141,13 +141,13 @@ subprocess.run([sys.executable, "-P", "-c", {child!r}], check=True)
 
 def test_their_code_counts_in_what_is_stored(package: Path) -> None:
     views = ViewSettings(anomalous=("same", "rotation"))
-    assert augmentations.foreign_modules(views) == ("their_jets",)
-    assert augmentations.foreign_modules(ViewSettings()) == ()
-    before = code_fingerprint(*augmentations.foreign_modules(views))
+    assert augmentations.plugin_modules(views) == ("their_jets",)
+    assert augmentations.plugin_modules(ViewSettings()) == ()
+    before = code_fingerprint(*augmentations.plugin_modules(views))
     path = package / "their_jets.py"
     path.write_text(CODE.replace("constituents.copy(", "1 * constituents.copy("))
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
-    assert code_fingerprint(*augmentations.foreign_modules(views)) != before
+    assert code_fingerprint(*augmentations.plugin_modules(views)) != before
 
 
 def test_a_transformation_of_theirs_makes_views(package: Path, toy_jets) -> None:

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from darkclr_ray.randomness import Draws, digest, keyed_generator, reseed
+from darkclr_ray.randomness import KeyedRNG, digest, keyed_generator, reseed
 
 IDS = np.arange(20_000, dtype=np.int64)
 KEY = {"seed": 1, "epoch": 0, "transformation": "rotation", "draw": 0}
 
 
 def jet_numbers(ids: np.ndarray = IDS, number: int = 0, **changes: object) -> np.ndarray:
-    return Draws.keyed(ids, **(KEY | changes)).uniform(number=number)
+    return KeyedRNG.keyed(ids, **(KEY | changes)).uniform(number=number)
 
 
 def test_follows_the_published_sequence():
@@ -29,7 +29,7 @@ def test_follows_the_published_sequence():
         4593380528125082431,
         16408922859458223821,
     ]
-    draws = Draws(np.array([1234567], dtype=np.uint64))
+    draws = KeyedRNG(np.array([1234567], dtype=np.uint64))
     assert [draws.uniform(number=number)[0] for number in range(5)] == [(value >> 11) / 2**53 for value in published]
 
 
@@ -40,7 +40,7 @@ def test_constituents_have_places_of_their_own_in_the_sequence():
         z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
         return z ^ z >> 31
 
-    draws = Draws(np.array([3, 2**64 - 5], dtype=np.uint64))
+    draws = KeyedRNG(np.array([3, 2**64 - 5], dtype=np.uint64))
     for number in (0, 1, 2):
         by_hand = [published(3, ((number + 1) << 32) + place) for place in range(4)]
         by_hand += [published(2**64 - 5, ((number + 1) << 32) + place) for place in range(2)]
@@ -57,8 +57,8 @@ def test_constituents_have_places_of_their_own_in_the_sequence():
         jet_numbers(number=3),
         np.array([jet_numbers(IDS[:1], epoch=epoch)[0] for epoch in range(3000)]),
         np.array([jet_numbers(IDS[:1], seed=seed)[0] for seed in range(3000)]),
-        Draws.keyed(IDS[:500], **KEY).uniform(np.arange(501) * 40),
-        Draws.keyed(IDS, **KEY).uniform(np.arange(len(IDS) + 1)),
+        KeyedRNG.keyed(IDS[:500], **KEY).uniform(np.arange(501) * 40),
+        KeyedRNG.keyed(IDS, **KEY).uniform(np.arange(len(IDS) + 1)),
     ],
     ids=["ids", "shifted ids", "another draw", "another number", "epochs", "seeds", "within jets", "one constituent"],
 )
@@ -79,8 +79,8 @@ def test_uniform(numbers: np.ndarray):
         (jet_numbers(), jet_numbers(number=1)),
         (jet_numbers(), jet_numbers(transformation="translation")),
         (jet_numbers(), jet_numbers(ids=IDS + 2**32)),
-        (jet_numbers(), Draws.keyed(IDS, **KEY).uniform(np.arange(len(IDS) + 1))),
-        tuple(Draws.keyed(IDS, **KEY).uniform(np.arange(len(IDS) + 1) * 2).reshape(-1, 2).T),
+        (jet_numbers(), KeyedRNG.keyed(IDS, **KEY).uniform(np.arange(len(IDS) + 1))),
+        tuple(KeyedRNG.keyed(IDS, **KEY).uniform(np.arange(len(IDS) + 1) * 2).reshape(-1, 2).T),
     ],
     ids=["ids", "pairs", "epochs", "draws", "seeds", "numbers", "names", "high bits", "jet and constituent", "places"],
 )
@@ -99,7 +99,7 @@ def test_every_bit_of_an_id_changes_half_of_the_bits():
 
 
 def test_normal():
-    draws = Draws.keyed(IDS, **KEY)
+    draws = KeyedRNG.keyed(IDS, **KEY)
     of_jets, of_constituents = draws.normal(), draws.normal(np.arange(len(IDS) + 1) * 3, number=1)
     for numbers in (of_jets, of_constituents):
         assert stats.kstest(numbers, "norm").pvalue > 1e-3
@@ -114,11 +114,11 @@ def test_a_jet_does_not_see_its_batch(sizes: list[int], data: st.DataObject):
         data.draw(st.lists(st.integers(0, 2**63 - 1), min_size=len(sizes), max_size=len(sizes), unique=True))
     )
     offsets = np.array([0, *itertools.accumulate(sizes)])
-    together, jets = Draws.keyed(ids, **KEY), Draws.keyed(ids, **KEY).uniform()
+    together, jets = KeyedRNG.keyed(ids, **KEY), KeyedRNG.keyed(ids, **KEY).uniform()
     for draw in ("uniform", "normal"):
         constituents = getattr(together, draw)(offsets)
         for jet, size in enumerate(sizes):
-            alone = Draws.keyed(ids[jet : jet + 1], **KEY)
+            alone = KeyedRNG.keyed(ids[jet : jet + 1], **KEY)
             assert alone.uniform()[0] == jets[jet]
             own = constituents[offsets[jet] : offsets[jet + 1]]
             np.testing.assert_array_equal(getattr(alone, draw)(np.array([0, size])), own)

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from darkclr_ray.augmentations import registry as augmentations
-from darkclr_ray.commands.darkclr import main as darkclr
+from darkclr_ray.cli.darkclr import main as darkclr
 from darkclr_ray.detectors import registry as detectors
 from darkclr_ray.detectors.models import pretrained
 from darkclr_ray.jets.folder import starter_jets
@@ -171,7 +171,7 @@ def toy_table(path: Path) -> None:
 @pytest.mark.slow
 def test_a_study_of_one_s_own_ideas_runs_on_ray(folder: Path) -> None:
     (command,) = (command for command in COMMANDS if "my_objectives" in command)
-    program = "import sys; from darkclr_ray.commands.darkclr import main; sys.exit(main())"
+    program = "import sys; from darkclr_ray.cli.darkclr import main; sys.exit(main())"
     small = f"{TINY} --trials 2 --views.p_drop 0.4,0.6 --search.d_z 6 --contrastive.batch_size 500".replace(
         "--threads 1", ""
     )

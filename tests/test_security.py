@@ -1,7 +1,7 @@
 """Files of strangers hold data and run no code; names in them lead nowhere else.
 
 Elsewhere: HTML that came from a file or a user (tests/reports/test_page.py), names on the command line
-(tests/test_bad_input.py), HDF5 (tests/jets/imports/test_hdf5_tables.py), models (tests/detectors/test_models.py);
+(tests/test_bad_input.py), HDF5 (tests/jets/importers/test_hdf5_tables.py), models (tests/detectors/test_models.py);
 tokens, and where dashboards listen (tests/cluster/test_metrics.py, slow).
 """
 
@@ -18,11 +18,11 @@ import pytest
 import torch
 
 import darkclr_ray
-from darkclr_ray.crews.loop import Place
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.reports import build
+from darkclr_ray.runtime.cached_trainer import CachedTrainer
+from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.store.runner import StoredRunner
 from darkclr_ray.store.stages import Store
 from darkclr_ray.training.checkpoint import CHECKPOINT, resume
 
@@ -143,8 +143,8 @@ def test_examples_with_code_in_them_are_refused(tmp_path: Path) -> None:
 
 def test_representations_with_code_in_them_are_refused(tmp_path: Path) -> None:
     training, jets, made = toy.encoder_training(), toy.toy_jets(20), tmp_path / "made"
-    store, place, sample = Store(tmp_path), Place("job", 0, 1, toy.CPU, desk=None), TrainingSample(jets)
-    runner = StoredRunner(store, place, source=None, sample=sample, precision="float32", data_cpus=1.0)
+    store, place, sample = Store(tmp_path), WorkerContext("job", 0, 1, toy.CPU, queue=None), TrainingSample(jets)
+    runner = CachedTrainer(store, place, source=None, sample=sample, precision="float32", data_cpus=1.0)
     folder = runner.stage(training).folder
     folder.mkdir(parents=True)
     z = runner.represent(training, jets)

@@ -8,7 +8,7 @@ import numpy as np
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 
@@ -31,7 +31,7 @@ def anomalous_jets(
     hardest = jets.hardest(inputs.constituents)
     packed = np.asfortranarray(hardest.constituents), hardest.offsets
     for place, name in enumerate(names):
-        draws = Draws.keyed(jets.ids, seed=seed, epoch=0, transformation=f"{purpose} {name}", draw=place)
+        draws = KeyedRNG.keyed(jets.ids, seed=seed, epoch=0, transformation=f"{purpose} {name}", draw=place)
         packed = registry.find(name).from_settings(views, inputs)(*packed, draws)
     constituents, offsets = packed
     return Jets(np.ascontiguousarray(constituents), offsets, jets.ids, jets.events, jets.kinematics)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.registry import Packed, register
 from darkclr_ray.jets.packed import vector_pt
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 
@@ -36,7 +36,7 @@ class Dropping:
     def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
         return cls(p_drop=views.p_drop, conserved_pt=views.conserved_pt)
 
-    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: KeyedRNG) -> Packed:
         numbers = draws.uniform(offsets)
         probability = self._probability(draws, offsets)
         kept = np.flatnonzero(numbers >= probability)
@@ -51,7 +51,7 @@ class Dropping:
         survivors[0] *= np.repeat(factor, np.diff(remaining))
         return survivors.T, remaining
 
-    def _probability(self, draws: Draws, offsets: NDArray[np.int64]) -> NDArray[np.float32] | np.float32:
+    def _probability(self, draws: KeyedRNG, offsets: NDArray[np.int64]) -> NDArray[np.float32] | np.float32:
         if isinstance(self.p_drop, tuple):
             low, high = self.p_drop
             return np.repeat((low + (high - low) * draws.uniform()).astype(np.float32), np.diff(offsets))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import darkclr_ray.augmentations
 from darkclr_ray import plugins
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 Packed = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -34,7 +34,7 @@ class Augmentation(Protocol):
     def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
         """The transformation with the parameters of a study."""
 
-    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: KeyedRNG) -> Packed:
         """The transformed jets as new arrays; the arguments are left as they are.
 
         Args:
@@ -102,10 +102,10 @@ def check(views: ViewSettings) -> None:
                 raise ValueError(f"views.{view} = {name}: {error}") from error
 
 
-def foreign_modules(views: ViewSettings) -> tuple[str, ...]:
+def plugin_modules(views: ViewSettings) -> tuple[str, ...]:
     """Modules outside this package that make the views: their code counts when a training is looked up in a store.
 
-    >>> foreign_modules(ViewSettings())
+    >>> plugin_modules(ViewSettings())
     ()
     """
     chosen = {find(name).__module__ for name in (*views.anchor, *views.positive, *views.anomalous)}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.registry import Packed, register
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 
@@ -28,7 +28,7 @@ class Rotation:
     def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
         return cls()
 
-    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: KeyedRNG) -> Packed:
         angle = (2.0 * np.pi * draws.uniform()).astype(np.float32)
         sizes = np.diff(offsets)
         cosine, sine = np.repeat(np.cos(angle), sizes), np.repeat(np.sin(angle), sizes)

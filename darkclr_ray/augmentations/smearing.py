@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.registry import Packed, register
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 SOFT_SCALE = 0.1  # GeV, JetCLR's Lambda_soft
@@ -26,7 +26,7 @@ class Smearing:
     def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
         return cls()
 
-    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: KeyedRNG) -> Packed:
         soft = np.float32(SOFT_SCALE)
         width = soft / np.maximum(constituents[:, 0], soft)
         smeared = np.empty((3, len(constituents)), dtype=np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.registry import Packed, register
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 
@@ -35,7 +35,7 @@ class Translation:
     def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
         return cls(width=views.translation)
 
-    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: KeyedRNG) -> Packed:
         sizes = np.diff(offsets)
         shifted = np.empty((3, len(constituents)), dtype=np.float32)
         shifted[0] = constituents[:, 0]

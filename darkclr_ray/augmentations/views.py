@@ -17,12 +17,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.allocation import keep_freed_memory
 from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.registry import Augmentation, Packed
 from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.randomness import Draws
+from darkclr_ray.malloc import keep_freed_memory
+from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 logger = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def make_views(
     for steps in _recipe(views, inputs):
         packed = untouched
         for name, augmentation, draw in steps:
-            draws = Draws.keyed(jets.ids, seed=seed, epoch=epoch, transformation=name, draw=draw)
+            draws = KeyedRNG.keyed(jets.ids, seed=seed, epoch=epoch, transformation=name, draw=draw)
             packed = augmentation(*packed, draws)
         parts.append(packed)
     constituents, offsets = _scaled(parts, jets, inputs)

@@ -10,9 +10,9 @@ import torch
 from darkclr_ray.augmentations.views import views_of_batches
 from darkclr_ray.benchmarks.hardware import copy_rate
 from darkclr_ray.benchmarks.inputs import starter_background
-from darkclr_ray.benchmarks.interleaved import interleaved
-from darkclr_ray.benchmarks.plain import three_views
-from darkclr_ray.benchmarks.row import OURS, PLAIN, Row
+from darkclr_ray.benchmarks.reference import three_views
+from darkclr_ray.benchmarks.result import OURS, PLAIN, Result
+from darkclr_ray.benchmarks.timing import alternate
 from darkclr_ray.networks.padded import pad
 from darkclr_ray.settings import preset
 
@@ -20,7 +20,7 @@ BATCHES = 16
 """Batches that are made at a time."""
 
 
-def rows(repetitions: int) -> Iterator[Row]:
+def rows(repetitions: int) -> Iterator[Result]:
     """Batches of two sizes, taken at random from a set in memory."""
     settings = preset("paper")
     jets = starter_background()
@@ -43,13 +43,13 @@ def rows(repetitions: int) -> Iterator[Row]:
 
         torch.set_num_threads(1)
         try:
-            rates = interleaved({OURS: ours, PLAIN: plain}, repetitions)
+            rates = alternate({OURS: ours, PLAIN: plain}, repetitions)
         finally:
             torch.set_num_threads(threads)
         # read once, written once: the constituents of a jet, and of its three views, of which one loses half
         constituents = float(hardest.multiplicity.mean())
         traffic = 12 * constituents * (1 + 2.5)
-        yield Row.of_rates(
+        yield Result.of_rates(
             "augmentation",
             f"batch {batch_size}, one core",
             rates,

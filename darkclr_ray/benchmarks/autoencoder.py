@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from darkclr_ray.benchmarks.hardware import automatic, product_rate
-from darkclr_ray.benchmarks.interleaved import Action, Rates, interleaved
-from darkclr_ray.benchmarks.plain import divergence_step, plain_autoencoder, reconstruction_step
-from darkclr_ray.benchmarks.row import AUTOCAST, OURS, PLAIN, Row
+from darkclr_ray.benchmarks.reference import divergence_step, plain_autoencoder, reconstruction_step
+from darkclr_ray.benchmarks.result import AUTOCAST, OURS, PLAIN, Result
+from darkclr_ray.benchmarks.timing import Action, Rates, alternate
 from darkclr_ray.settings import NAESettings
+from darkclr_ray.training.cuda_graphs import steps_of
 from darkclr_ray.training.nae import NAETraining
-from darkclr_ray.training.steps import steps_of
 
 JETS, WIDTH = 100_000, 512
 BATCH_SIZES = {128: "5x plain", 2048: "2x plain"}
@@ -23,7 +23,7 @@ AHEAD = 8
 """Batches in memory that are trained on in turn."""
 
 
-def rows(repetitions: int, device: str = "cpu") -> Iterator[Row]:
+def rows(repetitions: int, device: str = "cpu") -> Iterator[Result]:
     """Both phases at both batch sizes, and the whole training that they add up to."""
     peak = product_rate(automatic(device), device)
     for batch_size, aim in BATCH_SIZES.items():
@@ -31,9 +31,9 @@ def rows(repetitions: int, device: str = "cpu") -> Iterator[Row]:
         phases = []
         for phase, epoch in (("pre-training", 0), ("divergence", settings.reconstruction_epochs)):
             work = operations(settings, divergence=epoch > 0)
-            rates = interleaved(steps(settings, epoch, device), repetitions)
+            rates = alternate(steps(settings, epoch, device), repetitions)
             phases.append(rates)
-            yield Row.of_rates(
+            yield Result.of_rates(
                 "NAE",
                 f"{phase}, batch {batch_size}",
                 rates,
@@ -43,7 +43,7 @@ def rows(repetitions: int, device: str = "cpu") -> Iterator[Row]:
         yield whole(settings, phases, aim)
 
 
-def whole(settings: NAESettings, phases: list[Rates], aim: str) -> Row:
+def whole(settings: NAESettings, phases: list[Rates], aim: str) -> Result:
     """The training that two phases add up to, in minutes."""
     epochs = (settings.reconstruction_epochs, settings.divergence_epochs)
 
@@ -53,7 +53,7 @@ def whole(settings: NAESettings, phases: list[Rates], aim: str) -> Row:
     # shares of our time, each as often as the plain recipe is slower there in the same round
     ours = [count * JETS / rates[OURS] for count, rates in zip(epochs, phases, strict=True)]
     slower = [rates.ratio(OURS, PLAIN) for rates in phases]
-    return Row(
+    return Result(
         "NAE",
         f"whole training, batch {settings.batch_size}",
         "min",

@@ -18,18 +18,18 @@ from darkclr_ray.benchmarks.inputs import (
     starter_background,
     training_on,
 )
-from darkclr_ray.benchmarks.interleaved import Action, interleaved
-from darkclr_ray.benchmarks.plain import PlainEncoder, contrastive_step
-from darkclr_ray.benchmarks.row import AUTOCAST, OURS, PLAIN, Row
+from darkclr_ray.benchmarks.reference import PlainEncoder, contrastive_step
+from darkclr_ray.benchmarks.result import AUTOCAST, OURS, PLAIN, Result
+from darkclr_ray.benchmarks.timing import Action, alternate
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.contrastive import ContrastiveTraining
-from darkclr_ray.training.steps import steps_of
+from darkclr_ray.training.cuda_graphs import steps_of
 
 BATCHES = 4
 """Batches that are trained on in turn."""
 
 
-def rows(repetitions: int, device: str = "cpu") -> Iterator[Row]:
+def rows(repetitions: int, device: str = "cpu") -> Iterator[Result]:
     """Encoders of two sizes, each in what precision the package takes by itself and in float32."""
     for size in SIZES:
         settings = settings_of(size)
@@ -38,12 +38,12 @@ def rows(repetitions: int, device: str = "cpu") -> Iterator[Row]:
         batches = list(next(iter(trainings.values())).stream(0, 0, 1))
         ways = {precision: our_step(trained, batches) for precision, trained in trainings.items()}
         ways |= plain_steps(settings, batches, device)
-        rates = interleaved(ways, repetitions)
+        rates = alternate(ways, repetitions)
         work = np.mean([3 * encoder_operations(settings.encoder, np.diff(b.offsets)) / len(b) for b in batches])
         for place, precision in enumerate(precisions):
             named = {OURS if way == precision else way: measured for way, measured in rates.measured.items()}
             peak = product_rate(getattr(torch, precision), device)
-            yield Row.of_rates(
+            yield Result.of_rates(
                 "contrastive step",
                 f"{size} encoder, batch {settings.contrastive.batch_size}, {precision}" + (" (auto)" * (not place)),
                 type(rates)(named),

@@ -5,19 +5,19 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 
-from darkclr_ray.benchmarks.interleaved import interleaved
-from darkclr_ray.benchmarks.row import OURS, Row
-from darkclr_ray.jets.generation import MOST_EVENTS, Generation, ShardTask, collisions_of, make_jets
-from darkclr_ray.jets.samples import parse_sample
+from darkclr_ray.benchmarks.result import OURS, Result
+from darkclr_ray.benchmarks.timing import alternate
+from darkclr_ray.jets.generation.generate import MOST_EVENTS, Generation, ShardTask, collisions_of, make_jets
+from darkclr_ray.jets.generation.samples import parse_sample
 
 JETS = {"qcd": 150, "aachen": 300}
 PYTHIA = "Pythia"
 
 
-def rows(repetitions: int) -> Iterator[Row]:
+def rows(repetitions: int) -> Iterator[Result]:
     """One core, one sample of background and one of signal; start of Pythia included."""
     if importlib.util.find_spec("pythia8mc") is None:
-        yield Row("generation", "not run", "", None, note="pip install 'darkclr_ray[generate]'")
+        yield Result("generation", "not run", "", None, note="pip install 'darkclr_ray[generate]'")
         return
     for name, jets in JETS.items():
         task = ShardTask(parse_sample(name), "test", 1, jets, Generation())
@@ -33,8 +33,8 @@ def rows(repetitions: int) -> Iterator[Row]:
                 collisions.record(min(MOST_EVENTS, events - first))
             return task.jets
 
-        rates = interleaved({OURS: ours, PYTHIA: pythia}, repetitions)
-        yield Row(
+        rates = alternate({OURS: ours, PYTHIA: pythia}, repetitions)
+        yield Result(
             "generation",
             f"{name}, one core",
             "jets/s",

@@ -11,21 +11,21 @@ import torch
 from darkclr_ray.benchmarks import autoencoder, contrastive
 from darkclr_ray.benchmarks.hardware import automatic
 from darkclr_ray.benchmarks.inputs import repeated, settings_of, starter_background
-from darkclr_ray.benchmarks.row import Row
+from darkclr_ray.benchmarks.result import Result
 from darkclr_ray.detectors.darkclr import contrastive_training
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.training.loop import run_training
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 JETS, AUTOENCODERS = 100_000, 15
 EPOCHS = 4
 """Epochs that are trained to tell how long all of them take."""
 
 
-def rows(repetitions: int) -> Iterator[Row]:
+def rows(repetitions: int) -> Iterator[Result]:
     """The steps on the GPU, and what they add up to at the paper's sizes; nothing where there is none."""
     if not torch.cuda.is_available():
-        yield Row("gpu", "not run", "", None, note="no GPU here: paper-size training and 15 NAEs were not measured")
+        yield Result("gpu", "not run", "", None, note="no GPU here: paper-size training and 15 NAEs were not measured")
         return
     epochs = settings_of("Table 1").contrastive.epochs
     for row in contrastive.rows(repetitions, "cuda"):
@@ -39,12 +39,12 @@ def rows(repetitions: int) -> Iterator[Row]:
             yield replace(total, **{name: AUTOENCODERS * getattr(row, name) for name in ("ours", "plain", "autocast")})
 
 
-def whole(step: Row, epochs: int, device: str, jets: int) -> Row:
+def whole(step: Result, epochs: int, device: str, jets: int) -> Result:
     """A training of so many epochs as it runs, views made beside it, from its first epochs; the plain recipe by the
     rate of its step."""
     settings = settings_of("Table 1").updated({"contrastive": {"epochs": EPOCHS}})
     sample = TrainingSample(repeated(starter_background(), jets))
-    training = contrastive_training(settings, sample, Runner(device=device))
+    training = contrastive_training(settings, sample, Trainer(device=device))
     training.to(torch.device(device), str(automatic(device)).removeprefix("torch."))
     run_training(training)
     first, *others = [record["seconds"] for record in training.history]
@@ -59,4 +59,4 @@ def whole(step: Row, epochs: int, device: str, jets: int) -> Row:
     rates = {"plain": minutes(step.plain), "autocast": minutes(step.autocast)}
     ratio = None if rates["plain"] is None else rates["plain"] * 60 / seconds
     case = f"paper-size training: {jets} jets x {epochs} epochs"
-    return Row("gpu", case, "min", seconds / 60, **rates, ratio=ratio, aim="2 min", note=note)
+    return Result("gpu", case, "min", seconds / 60, **rates, ratio=ratio, aim="2 min", note=note)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from darkclr_ray.benchmarks.interleaved import interleaved
+from darkclr_ray.benchmarks.timing import alternate
 from darkclr_ray.networks.kernels.in_use import kernels_in_use
 from darkclr_ray.networks.precision import products_dtype
 
@@ -37,7 +37,7 @@ def product_rate(dtype: torch.dtype, device: str = "cpu") -> float:
             return 2.0 * side**3
 
         ways["onednn"] = pointwise
-    rates = interleaved(ways, 15, least=0.1)
+    rates = alternate(ways, 15, least=0.1)
     return max(max(measured) for measured in rates.measured.values())
 
 
@@ -51,7 +51,7 @@ def copy_rate() -> float:
         np.copyto(target, source)
         return 2.0 * source.nbytes
 
-    return max(interleaved({"copy": copy}, 5, least=0.1).measured["copy"])
+    return max(alternate({"copy": copy}, 5, least=0.1).measured["copy"])
 
 
 def automatic(device: str = "cpu") -> torch.dtype:

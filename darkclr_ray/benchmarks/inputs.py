@@ -15,7 +15,7 @@ from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.networks.padded import pad
 from darkclr_ray.settings import EncoderSettings, StudySettings, preset
 from darkclr_ray.training.contrastive import ContrastiveTraining
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 SIZES = {"Table 1": "paper", "small": "laptop"}
 """Names of two encoders, and the presets that have them."""
@@ -51,7 +51,7 @@ def synthetic(count: int, constituents: int, seed: int = 0) -> Jets:
 
 def training_on(jets: Jets, settings: StudySettings) -> ContrastiveTraining:
     """One epoch of the encoder's training on these jets, from memory, in this process."""
-    return contrastive_training(settings.updated({"contrastive": {"epochs": 1}}), TrainingSample(jets), Runner())
+    return contrastive_training(settings.updated({"contrastive": {"epochs": 1}}), TrainingSample(jets), Trainer())
 
 
 def settings_of(size: str) -> StudySettings:

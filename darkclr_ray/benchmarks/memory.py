@@ -12,10 +12,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from darkclr_ray.benchmarks.inputs import settings_of
-from darkclr_ray.benchmarks.row import Row
+from darkclr_ray.benchmarks.result import Result
 from darkclr_ray.benchmarks.stream import drained, views_of
-from darkclr_ray.crews.cluster import running_ray
 from darkclr_ray.jets.folder import open_jets, starter_jets
+from darkclr_ray.runtime.cluster import running_ray
 from darkclr_ray.settings import ComputeSettings
 from darkclr_ray.streams import ShardJets
 
@@ -24,7 +24,7 @@ LOOK = 0.2
 """Seconds between two looks at the processes."""
 
 
-def rows(repetitions: int) -> Iterator[Row]:
+def rows(repetitions: int) -> Iterator[Result]:
     """The starter set's shards again and again, each size in a process of its own."""
     first: tuple[float, float] | None = None
     for jets in SIZES:
@@ -32,7 +32,7 @@ def rows(repetitions: int) -> Iterator[Row]:
             peaks = pool.submit(peak, jets).result()
         first = first or peaks
         for name, found, before in zip(("driver", "data workers"), peaks, first, strict=True):
-            yield Row(
+            yield Result(
                 "memory",
                 f"{name}, {jets:,} jets streamed",
                 "MB",

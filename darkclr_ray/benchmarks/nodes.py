@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from darkclr_ray.benchmarks.row import Row
-from darkclr_ray.crews.cluster import QUIET
-from darkclr_ray.jets.generation import Generation, ShardTask, generate
-from darkclr_ray.jets.samples import parse_sample
+from darkclr_ray.benchmarks.result import Result
+from darkclr_ray.jets.generation.generate import Generation, ShardTask, generate
+from darkclr_ray.jets.generation.samples import parse_sample
+from darkclr_ray.runtime.cluster import RAY_ENV
 from darkclr_ray.settings import preset
 
 NODES = (1, 2)
@@ -27,11 +27,11 @@ STUDY = {
 """A study of four encoders, each as long as half of the laptop preset's."""
 
 
-def rows(repetitions: int) -> Iterator[Row]:
+def rows(repetitions: int) -> Iterator[Result]:
     """Each once, whatever the repetitions: they take minutes."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < max(NODES):
-        yield Row("nodes", "not run", "", None, note=f"this needs {max(NODES)} cores")
+        yield Result("nodes", "not run", "", None, note=f"this needs {max(NODES)} cores")
         return
     first: dict[str, float] = {}
     for count in NODES:
@@ -43,7 +43,7 @@ def rows(repetitions: int) -> Iterator[Row]:
                 rate = done / seconds
                 share = (busy() - used) / seconds
                 first.setdefault(name, rate)
-                yield Row(
+                yield Result(
                     "nodes",
                     f"{name}, {count} of one core",
                     unit,
@@ -57,7 +57,7 @@ def rows(repetitions: int) -> Iterator[Row]:
 @contextlib.contextmanager
 def nodes(cores: Sequence[int]) -> Iterator[str]:
     """Address of a Ray cluster of a head that works nothing, and a node on each of the cores."""
-    for name, value in QUIET.items():
+    for name, value in RAY_ENV.items():
         os.environ.setdefault(name, value)
     from ray.cluster_utils import Cluster
 

@@ -16,8 +16,8 @@ import torch
 from darkclr_ray.augmentations.views import MemoryViews
 from darkclr_ray.benchmarks.hardware import automatic
 from darkclr_ray.benchmarks.inputs import repeated, settings_of, starter_background, synthetic, training_on
-from darkclr_ray.benchmarks.interleaved import Action, interleaved
-from darkclr_ray.benchmarks.row import Row
+from darkclr_ray.benchmarks.result import Result
+from darkclr_ray.benchmarks.timing import Action, alternate
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.settings import StudySettings
 
@@ -32,7 +32,7 @@ LINEAR = "ratio: cost of one {unit} to that in the smallest work; 1 is linear"
 Making = Callable[[], Action]
 
 
-def rows(repetitions: int) -> Iterator[Row]:
+def rows(repetitions: int) -> Iterator[Result]:
     """Jets of a set, constituents, embedding dimensions, batch sizes, trainings at a time."""
     yield from growth("jets of the set", {n: partial(epoch, n) for n in JETS}, repetitions)
     table1 = settings_of("Table 1").updated({"contrastive": {"batch_size": 64}})
@@ -52,17 +52,17 @@ def rows(repetitions: int) -> Iterator[Row]:
 
 def growth(
     name: str, ways: Mapping[int, Making], repetitions: int, unit: str = "jets/s", why: str = ""
-) -> Iterator[Row]:
+) -> Iterator[Result]:
     """A row for each size: its cost relative to the smallest, and what a process that does nothing else takes.
 
     ``why`` says what makes the cost grow faster than the work.
     """
-    rates = interleaved({str(size): make() for size, make in ways.items()}, repetitions)
+    rates = alternate({str(size): make() for size, make in ways.items()}, repetitions)
     smallest = str(next(iter(ways)))
     for size, make in ways.items():
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             memory = pool.submit(peak_memory, make).result()
-        yield Row(
+        yield Result(
             "scaling",
             f"{name}: {size:,}",
             unit,
@@ -97,7 +97,7 @@ def step(settings: StudySettings, jets: Jets, work: int = 1) -> Action:
     return done
 
 
-def at_once() -> Iterator[Row]:
+def at_once() -> Iterator[Result]:
     """The same training in several processes at a time, one thread each: what trials side by side cost each other."""
     first = None
     for count in TRIALS:
@@ -106,7 +106,7 @@ def at_once() -> Iterator[Row]:
             rates = list(pool.map(one_training, [5.0] * count))
         rate = sum(rates) / count
         first = first or rate
-        yield Row(
+        yield Result(
             "scaling",
             f"trainings at a time: {count}",
             "jets/s each",

@@ -12,8 +12,8 @@ import torch
 
 from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.benchmarks.inputs import SIZES, repeated, settings_of, starter_background
-from darkclr_ray.benchmarks.interleaved import Action, interleaved
-from darkclr_ray.benchmarks.row import OURS, PLAIN, Row
+from darkclr_ray.benchmarks.result import OURS, PLAIN, Result
+from darkclr_ray.benchmarks.timing import Action, alternate
 from darkclr_ray.jets.folder import JetFolder, open_jets
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.shards import write_shard
@@ -22,14 +22,14 @@ from darkclr_ray.networks.precision import products_dtype
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.store.scores import score_table, write_scores
 from darkclr_ray.training.base import place
+from darkclr_ray.training.inference import make_batches, represent
 from darkclr_ray.training.nae import EnergyModel, energies
-from darkclr_ray.training.representing import represent, together
 
 JETS = {"Table 1": 2_000, "small": 20_000}
 """Jets that are scored at a time, as many for each encoder as take a second or so."""
 
 
-def rows(repetitions: int) -> Iterator[Row]:
+def rows(repetitions: int) -> Iterator[Result]:
     """Both encoders, with norm and energy as scores."""
     for size in SIZES:
         settings = settings_of(size)
@@ -40,10 +40,10 @@ def rows(repetitions: int) -> Iterator[Row]:
             write_shard(folder / "jets" / "test" / "qcd" / "shard-00000.parquet", jets, "qcd", {})
             opened = open_jets(folder / "jets")
             ours = partial(score, encoder, model, settings.inputs, opened, folder / "scores.parquet")
-            rates = interleaved({OURS: ours, PLAIN: forward(encoder, model, settings.inputs, jets)}, repetitions)
-        yield Row.of_rates(
+            rates = alternate({OURS: ours, PLAIN: forward(encoder, model, settings.inputs, jets)}, repetitions)
+        yield Result.of_rates(
             "scoring",
-            f"{size} encoder, {encoder.products}".replace("torch.", ""),
+            f"{size} encoder, {encoder.matmul_dtype}".replace("torch.", ""),
             rates,
             limit=rates.ratio(OURS, PLAIN),
             aim="0.90 of the bare forward pass",
@@ -74,12 +74,12 @@ def score(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: Jet
 def forward(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: Jets) -> Action:
     """The networks alone, on batches like those of `represent` that were made before."""
     batches = []
-    for members in together(encoder, inputs, jets):
+    for members in make_batches(encoder, inputs, jets):
         constituents, offsets = plain_inputs(jets.take(members), inputs)
         batches.append((torch.from_numpy(constituents), torch.from_numpy(offsets)))
 
     def passed() -> float:
-        with torch.inference_mode(), encoder.unchanged():
+        with torch.inference_mode(), encoder.frozen_weights():
             for constituents, offsets in batches:
                 model(encoder(constituents, offsets).head)
         return len(jets)

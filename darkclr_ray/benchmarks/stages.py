@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from darkclr_ray.benchmarks.row import Row
+from darkclr_ray.benchmarks.result import Result
 
 STAGES = (
     "augmentation",
@@ -28,7 +28,7 @@ QUICK = ("augmentation", "contrastive", "autoencoder", "scoring", "gpu")
 """What is measured unless other stages are asked for: some minutes."""
 
 
-def measure(stages: Sequence[str], repetitions: int) -> Iterator[Row]:
+def measure(stages: Sequence[str], repetitions: int) -> Iterator[Result]:
     """The rows of some stages, as they are measured.
 
     Raises ValueError for an unknown stage.

@@ -12,10 +12,10 @@ import torch
 from darkclr_ray.augmentations.views import ViewBatch
 from darkclr_ray.benchmarks.hardware import automatic
 from darkclr_ray.benchmarks.inputs import repeated, settings_of, starter_background, training_on
-from darkclr_ray.benchmarks.interleaved import Rates
-from darkclr_ray.benchmarks.row import OURS, PLAIN, Row
-from darkclr_ray.crews.cluster import running_ray
+from darkclr_ray.benchmarks.result import OURS, PLAIN, Result
+from darkclr_ray.benchmarks.timing import Rates
 from darkclr_ray.jets.folder import open_jets, starter_jets
+from darkclr_ray.runtime.cluster import running_ray
 from darkclr_ray.settings import ComputeSettings, StudySettings
 from darkclr_ray.streams import JetSource, RayViews, ShardJets, store
 from darkclr_ray.training.contrastive import ContrastiveTraining
@@ -27,7 +27,7 @@ ALONE = 500_000
 """Jets that are streamed where nothing is trained."""
 
 
-def rows(repetitions: int) -> Iterator[Row]:
+def rows(repetitions: int) -> Iterator[Result]:
     """Both encoders, then batches without a training, from the object store and from shards."""
     with tempfile.TemporaryDirectory() as temporary:
         logs = Path(temporary) / "logs" / "ray"
@@ -37,7 +37,7 @@ def rows(repetitions: int) -> Iterator[Row]:
     yield from measured
 
 
-def fed(size: str, steps: int, repetitions: int) -> Row:
+def fed(size: str, steps: int, repetitions: int) -> Result:
     """Rates after the first batch, which waits for data workers to start."""
     settings = settings_of(size)
     batch_size = settings.contrastive.batch_size
@@ -55,7 +55,7 @@ def fed(size: str, steps: int, repetitions: int) -> Row:
     for _ in range(repetitions):
         rates[OURS].append(trained(training, source.stream(0, 1)))
         rates[PLAIN].append(trained(training, iter(batches)))
-    return Row.of_rates(
+    return Result.of_rates(
         "stream",
         f"{size} encoder fed by Ray Data",
         Rates({way: tuple(measured) for way, measured in rates.items()}),
@@ -74,7 +74,7 @@ def trained(training: ContrastiveTraining, batches: Iterator[ViewBatch]) -> floa
     return jets / (time.perf_counter() - started)
 
 
-def alone(repetitions: int) -> Iterator[Row]:
+def alone(repetitions: int) -> Iterator[Result]:
     """Shard or object store to augmented batch, with one CPU for data workers."""
     settings = settings_of("Table 1")
     epochs = ALONE // len(starter_background())
@@ -87,7 +87,7 @@ def alone(repetitions: int) -> Iterator[Row]:
         views = views_of(settings, source, settings.contrastive.batch_size)
         measured = sorted(drained(views.stream(0, 1)) for _ in range(repetitions))
         rate = measured[len(measured) // 2]
-        yield Row(
+        yield Result(
             "stream",
             f"batches alone, {name}",
             "jets/s",

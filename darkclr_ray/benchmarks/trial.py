@@ -12,8 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from darkclr_ray.benchmarks.row import Row
-from darkclr_ray.crews.cluster import running_ray
+from darkclr_ray.benchmarks.result import Result
+from darkclr_ray.runtime.cluster import running_ray
 from darkclr_ray.settings import ComputeSettings, StudySettings, preset
 
 SHORT = {
@@ -24,7 +24,7 @@ SHORT = {
 """A study of trials that train next to nothing."""
 
 
-def rows(repetitions: int) -> Iterator[Row]:
+def rows(repetitions: int) -> Iterator[Result]:
     """The median over the trials of a short study, the first one, which waits for its workers, left out."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -34,7 +34,7 @@ def rows(repetitions: int) -> Iterator[Row]:
         with running_ray(ComputeSettings(), logs, 200_000_000):
             plain = median(empty_training(folder / f"train-{number}") for number in range(max(2, repetitions)))
     later = trials[1:]
-    yield Row(
+    yield Result(
         "trial",
         "fixed cost",
         "s",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 Sample = TypeVar("Sample", contravariant=True)
 """What a detector is fitted on: `TrainingSample`, which carries no label, for all that claim to need none;
@@ -20,13 +20,13 @@ Sample = TypeVar("Sample", contravariant=True)
 Part = TypeVar("Part")
 
 
-class Detector(ABC, Generic[Sample]):
+class AnomalyDetector(ABC, Generic[Sample]):
     """A method that finds anomalous jets.
 
     A new one is a subclass in a file of its own: name, title, and the four methods. What it trains, it trains through
-    the runner (`Runner.train`, `Runner.represent`), so that it runs in a notebook and on a cluster, and shares encoders
-    and representations with other detectors. `JetMass` is the shortest example, `darkclr_ray.testing.check_detector`
-    says whether a new one keeps the promises below.
+    the runner (`Trainer.train`, `Trainer.represent`), so that it runs in a notebook and on a cluster, and shares
+    encoders and representations with other detectors. `JetMass` is the shortest example,
+    `darkclr_ray.testing.check_detector` says whether a new one keeps the promises below.
     """
 
     name: ClassVar[str]
@@ -51,7 +51,7 @@ class Detector(ABC, Generic[Sample]):
         """
         for ancestor in cls.__mro__:
             for base in vars(ancestor).get("__orig_bases__", ()):
-                if get_origin(base) is Detector and isinstance(get_args(base)[0], type):
+                if get_origin(base) is AnomalyDetector and isinstance(get_args(base)[0], type):
                     return get_args(base)[0]  # type: ignore[no-any-return]
         raise ValueError(
             f"{cls.__name__} does not say what it is fitted on; "
@@ -59,7 +59,7 @@ class Detector(ABC, Generic[Sample]):
         )
 
     @abstractmethod
-    def fit(self, sample: Sample, runner: Runner) -> Self:
+    def fit(self, sample: Sample, runner: Trainer) -> Self:
         """Train on ``sample`` wherever ``runner`` runs. Raises TrainingDiverged where no finite training came about."""
 
     @abstractmethod
@@ -76,7 +76,7 @@ class Detector(ABC, Generic[Sample]):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         """The detector that `save` wrote, scoring where ``runner`` runs (none: in this process)."""
 
     def ready(self, part: Part | None) -> Part:

@@ -8,19 +8,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.trees import Trees, tree_features
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.training.runner import Runner
 from darkclr_ray.training.supervised import class_weights
+from darkclr_ray.training.trainer import Trainer
 
 FILE = "trees.safetensors"
 
 
-class BoostedTrees(Detector[LabelledSample]):
+class BoostedTrees(AnomalyDetector[LabelledSample]):
     """scikit-learn's HistGradientBoostingClassifier, untuned, on the observables of `tree_features`; scores are logits.
 
     It takes all its iterations: to stop early, scikit-learn would hold out rows, not events.
@@ -42,7 +42,7 @@ class BoostedTrees(Detector[LabelledSample]):
     def from_settings(cls, settings: StudySettings) -> Self:
         return cls(settings.seed, settings.supervised.match_pt)
 
-    def fit(self, sample: LabelledSample, runner: Runner) -> Self:
+    def fit(self, sample: LabelledSample, runner: Trainer) -> Self:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         seed = digest("boosted trees", self.seed) % 2**32
@@ -58,7 +58,7 @@ class BoostedTrees(Detector[LabelledSample]):
         self.ready(self.trees).save(folder / FILE)
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = cls()
         detector.trees = Trees.load(folder / FILE)
         return detector

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from darkclr_ray.augmentations.anomalous import blind_jets
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import load_weights, place, save_weights
 from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.inference import JetEncoder, Layer
 from darkclr_ray.training.nae import EnergyModel, NAETraining, energies
-from darkclr_ray.training.representing import JetEncoder, Layer
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -32,7 +32,7 @@ JUDGED = 10_000
 class LoadedEncoder:
     """An encoder read from a file, with how jets enter it; a `JetEncoder`."""
 
-    def __init__(self, folder: Path, settings: StudySettings, runner: Runner) -> None:
+    def __init__(self, folder: Path, settings: StudySettings, runner: Trainer) -> None:
         self.encoder = loaded(Encoder(settings.encoder), folder / "encoder.safetensors", runner)
         self.inputs: InputSettings = settings.inputs
         self.weights = hashlib.blake2b((folder / "encoder.safetensors").read_bytes(), digest_size=16).hexdigest()
@@ -41,36 +41,36 @@ class LoadedEncoder:
         return {"weights": self.weights, "inputs": self.inputs.model_dump(mode="json")}
 
 
-class RepresentationDetector(Detector[TrainingSample]):
+class RepresentationDetector(AnomalyDetector[TrainingSample]):
     """A detector that looks at an encoder's representations only. What it does with them is left to subclasses.
 
     Args:
-        settings: of a study; those named in ``groups`` are used, after the changes in ``recipe``.
+        settings: of a study; those named in ``groups`` are used, after the changes in ``overrides``.
     """
 
     groups: ClassVar[tuple[str, ...]] = ("inputs", "views", "encoder", "contrastive", "nae", "seed")
     """The settings that determine the detector."""
-    recipe: ClassVar[dict[str, Any]] = {}
+    overrides: ClassVar[dict[str, Any]] = {}
     """Changes to a study's settings that make the detector what it is, such as JetCLR's loss and views."""
     layer: Layer = "head"
     """Which representation it looks at."""
     family = "DarkCLR"
 
     def __init__(self, settings: StudySettings) -> None:
-        self.settings = settings.updated(self.recipe)
-        self._fitted: tuple[JetEncoder, Runner] | None = None
+        self.settings = settings.updated(self.overrides)
+        self._fitted: tuple[JetEncoder, Trainer] | None = None
 
     @classmethod
     def from_settings(cls, settings: StudySettings) -> Self:
         return cls(settings)
 
-    def fit(self, sample: TrainingSample, runner: Runner) -> Self:
+    def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
         encoder = runner.train(contrastive_training(self.settings, sample, runner))
         self._fitted = encoder, runner
         self.fit_representations(encoder, sample, runner)
         return self
 
-    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Runner) -> None:
+    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Trainer) -> None:
         """Train what comes after the encoder; nothing where there is nothing."""
 
     @abstractmethod
@@ -82,7 +82,7 @@ class RepresentationDetector(Detector[TrainingSample]):
         return self.score_representations(runner.represent(encoder, jets, self.layer))
 
     @property
-    def fitted(self) -> tuple[JetEncoder, Runner]:
+    def fitted(self) -> tuple[JetEncoder, Trainer]:
         """The encoder and where it runs. Raises ValueError where there is none yet."""
         return self.ready(self._fitted)
 
@@ -92,8 +92,8 @@ class RepresentationDetector(Detector[TrainingSample]):
         save_weights(encoder.encoder, folder / "encoder.safetensors")
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
-        runner = runner or Runner()
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
+        runner = runner or Trainer()
         detector = cls(load_settings(folder))
         detector._fitted = LoadedEncoder(folder, detector.settings, runner), runner
         return detector
@@ -120,9 +120,9 @@ class EncoderEnergy(RepresentationDetector):
 
     model: EnergyModel
 
-    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Runner) -> None:
+    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Trainer) -> None:
         training = runner.train(nae_training(self.settings, encoder, sample, runner))
-        model = training.products()[self.product]
+        model = training.artifacts()[self.product]
         assert isinstance(model, EnergyModel)
         self.model = model
 
@@ -134,7 +134,7 @@ class EncoderEnergy(RepresentationDetector):
         save_weights(self.model, folder / f"{self.product}.safetensors")
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = super().load(folder, runner)
         model = EnergyModel(detector.settings.encoder.d_z, detector.settings.nae)
         detector.model = loaded(model, folder / f"{cls.product}.safetensors", detector.fitted[1])
@@ -149,8 +149,8 @@ class PlainEnergy(EncoderEnergy):
     product = "plain_autoencoder"
 
 
-def contrastive_training(settings: StudySettings, sample: TrainingSample, runner: Runner) -> ContrastiveTraining:
-    """The encoder's training that a study's settings ask for; `Runner.train` runs it."""
+def contrastive_training(settings: StudySettings, sample: TrainingSample, runner: Trainer) -> ContrastiveTraining:
+    """The encoder's training that a study's settings ask for; `Trainer.train` runs it."""
     source = runner.views(sample, settings.views, settings.inputs, settings.contrastive.batch_size, settings.seed)
     return ContrastiveTraining(
         sample,
@@ -163,7 +163,7 @@ def contrastive_training(settings: StudySettings, sample: TrainingSample, runner
     )
 
 
-def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingSample, runner: Runner) -> NAETraining:
+def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingSample, runner: Trainer) -> NAETraining:
     """The normalised autoencoder's training on the sample's representations."""
     source: dict[str, Any] = {"encoder": runner.identity(encoder), "sample": sample.fingerprint}
     judging = judging_views(settings, sample.jets)
@@ -182,7 +182,7 @@ def judging_views(settings: StudySettings, jets: Jets) -> Jets | None:
     return blind_jets(some, settings.inputs, settings.nae.views_p_drop, settings.seed)
 
 
-def loaded(module: Module, path: Path, runner: Runner) -> Module:
+def loaded(module: Module, path: Path, runner: Trainer) -> Module:
     """The module with weights from a file, ready to score where ``runner`` runs."""
     load_weights(module, path)
     place(module, runner.device, runner.precision)

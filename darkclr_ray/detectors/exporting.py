@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.losses.reconstruction import squared_error
@@ -33,7 +33,7 @@ class Portable(nn.Module):
     Raises ValueError for detectors that are not fitted, share no encoder, or look at more than its representation.
     """
 
-    def __init__(self, detectors: Sequence[Detector[Any]]) -> None:
+    def __init__(self, detectors: Sequence[AnomalyDetector[Any]]) -> None:
         super().__init__()
         kinds = [detector for detector in detectors if isinstance(detector, EncoderNorm | EncoderEnergy)]
         if len(kinds) < len(detectors) or not kinds:
@@ -105,7 +105,7 @@ def padded(jets: Jets) -> dict[str, Tensor]:
     return {"constituents": constituents, "mask": mask, "pt": torch.from_numpy(jets.pt.copy())}
 
 
-def export_torch(detectors: Sequence[Detector[Any]], path: Path) -> None:
+def export_torch(detectors: Sequence[AnomalyDetector[Any]], path: Path) -> None:
     """Write a ``.pt2`` for ``torch.export.load(path).module()``."""
     module = Portable(detectors)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def export_torch(detectors: Sequence[Detector[Any]], path: Path) -> None:
     partial.replace(path)
 
 
-def export_onnx(detectors: Sequence[Detector[Any]], path: Path) -> None:
+def export_onnx(detectors: Sequence[AnomalyDetector[Any]], path: Path) -> None:
     """Write a ``.onnx``; its outputs are "representation" and the detectors' names. Raises ImportError without onnx."""
     for name in ("onnx", "onnxscript"):
         try:

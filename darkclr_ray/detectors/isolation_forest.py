@@ -8,17 +8,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.trees import Trees, tree_features
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 FILE = "trees.safetensors"
 
 
-class IsolationForest(Detector[TrainingSample]):
+class IsolationForest(AnomalyDetector[TrainingSample]):
     """scikit-learn's isolation forest at its defaults (100 trees of 256 jets), on the observables of `tree_features`.
 
     The score is 2^(-h/c) in (0, 1) with the mean depth h of a jet's leaves and the depth c that 256 jets would have
@@ -40,7 +40,7 @@ class IsolationForest(Detector[TrainingSample]):
     def from_settings(cls, settings: StudySettings) -> Self:
         return cls(settings.seed)
 
-    def fit(self, sample: TrainingSample, runner: Runner) -> Self:
+    def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
         """Raises ValueError for fewer than two jets."""
         from sklearn import ensemble
 
@@ -61,7 +61,7 @@ class IsolationForest(Detector[TrainingSample]):
         self.ready(self.trees).save(folder / FILE)
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = cls()
         detector.trees = Trees.load(folder / FILE)
         return detector

@@ -24,7 +24,7 @@ class JetCLRNorm(EncoderNorm):
     name = "JetCLR s_CLR"
     title = "JetCLR, norm of the representation"
     family = "JetCLR"
-    recipe = JETCLR
+    overrides = JETCLR
 
 
 class JetCLREnergy(EncoderEnergy):
@@ -33,4 +33,4 @@ class JetCLREnergy(EncoderEnergy):
     name = "JetCLR s_NAE"
     title = "JetCLR, energy of the normalised autoencoder"
     family = "JetCLR"
-    recipe = JETCLR
+    overrides = JETCLR

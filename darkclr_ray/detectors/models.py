@@ -26,7 +26,7 @@ from typing import Any
 import yaml
 
 from darkclr_ray.detectors import registry
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.description import (
     FORMAT,
     METRICS,
@@ -40,14 +40,14 @@ from darkclr_ray.detectors.description import (
 from darkclr_ray.detectors.saving import SETTINGS, save_settings
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import replace_folder, write_json
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 __all__ = ["describe", "entry_of", "load_model", "pretrained", "save_model", "trusted", "write_description"]
 
 
 def save_model(
     folder: str | Path,
-    detectors: Sequence[Detector[Any]],
+    detectors: Sequence[AnomalyDetector[Any]],
     *,
     jets: Mapping[str, Any],
     metrics: Mapping[str, Any] | None = None,
@@ -84,7 +84,7 @@ def save_model(
         replace_folder(whole, folder)
 
 
-def _merge(path: Path, target: Path, detector: Detector[Any]) -> None:
+def _merge(path: Path, target: Path, detector: AnomalyDetector[Any]) -> None:
     """Move a detector's file to where others may have put theirs."""
     if target.exists() and target.name == SETTINGS:
         known, more = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (target, path))
@@ -109,7 +109,7 @@ def write_description(folder: Path, detectors: Sequence[str], jets: Mapping[str,
     write_json(folder / MODEL, content)
 
 
-def load_model(folder: str | Path, name: str | None = None, runner: Runner | None = None) -> Detector[Any]:
+def load_model(folder: str | Path, name: str | None = None, runner: Trainer | None = None) -> AnomalyDetector[Any]:
     """A detector of a model, ready to score.
 
     Args:
@@ -128,7 +128,7 @@ def load_model(folder: str | Path, name: str | None = None, runner: Runner | Non
     return registry.find(wanted).load(located(folder), runner)
 
 
-def entry_of(detector: Detector[Any]) -> str:
+def entry_of(detector: AnomalyDetector[Any]) -> str:
     """The name by which `darkclr_ray.detectors.registry` finds a detector's class.
 
     >>> from darkclr_ray.detectors.multiplicity import Multiplicity

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.jets.packed import TrainingSample
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 
-class ObservableCut(Detector[TrainingSample]):
+class ObservableCut(AnomalyDetector[TrainingSample]):
     """A detector with nothing to train and nothing to keep; a subclass says what it looks at."""
 
     family = "observables"
     seeds = frozenset()
 
-    def fit(self, sample: TrainingSample, runner: Runner) -> Self:
+    def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
         """Nothing to train."""
         return self
 
@@ -24,5 +24,5 @@ class ObservableCut(Detector[TrainingSample]):
         """Nothing to keep."""
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         return cls()

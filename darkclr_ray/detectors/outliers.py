@@ -21,22 +21,22 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
 from darkclr_ray.evaluation.observables import observable_table
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 FILE = "observables.safetensors"
 
 
-class OutlierDetector(Detector[TrainingSample]):
+class OutlierDetector(AnomalyDetector[TrainingSample]):
     """Any estimator with ``fit`` and either scikit-learn's ``score_samples`` (lower is stranger) or PyOD's
     ``decision_function`` (higher is stranger), on observables scaled by the background's mean and spread.
 
     It is kept as the observables that it was fitted on, and fitted again when it is loaded: no pickle, and the same
     scores as long as the estimator leaves nothing to chance (set its ``random_state``). An estimator that ranks jets
-    among those that are scored with them, as PyOD's ECOD and COPOD do, breaks the promises of `Detector`.
+    among those that are scored with them, as PyOD's ECOD and COPOD do, breaks the promises of `AnomalyDetector`.
     """
 
     family = "observables"
@@ -54,7 +54,7 @@ class OutlierDetector(Detector[TrainingSample]):
     def estimator(self) -> Any:
         """A new estimator, not fitted."""
 
-    def fit(self, sample: TrainingSample, runner: Runner) -> Self:
+    def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
         rows = np.arange(0, len(sample), -(-len(sample) // self.most))
         return self._fit(observable_table(sample.jets.take(rows), self.observables))
 
@@ -76,5 +76,5 @@ class OutlierDetector(Detector[TrainingSample]):
         save_arrays(folder / FILE, {"observables": self.ready(self.table)})
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         return cls()._fit(load_arrays(folder / FILE)["observables"])

@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.views import plain_inputs
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import judging_views, loaded
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample, ragged_arange
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import save_weights
 from darkclr_ray.training.nae import EnergyModel, NAETraining, energies
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 FILE = "autoencoder.safetensors"
 
 
-class RawEnergy(Detector[TrainingSample]):
+class RawEnergy(AnomalyDetector[TrainingSample]):
     """The energy of an autoencoder on the constituents of a jet side by side, as a network would see them.
 
     Its training is that on representations, views that choose an epoch included; but each input has a scale of its own
@@ -44,7 +44,7 @@ class RawEnergy(Detector[TrainingSample]):
     def from_settings(cls, settings: StudySettings) -> Self:
         return cls(settings)
 
-    def fit(self, sample: TrainingSample, runner: Runner) -> Self:
+    def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
         inputs, judging = self.settings.inputs, judging_views(self.settings, sample.jets)
         x = side_by_side(sample.jets, inputs)
         views = None if judging is None else side_by_side(judging, inputs)
@@ -60,11 +60,11 @@ class RawEnergy(Detector[TrainingSample]):
         save_weights(model, folder / FILE)
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = cls(load_settings(folder))
         settings = detector.settings
         model = EnergyModel(3 * settings.inputs.constituents, settings.nae)
-        detector.model = loaded(model, folder / FILE, runner or Runner())
+        detector.model = loaded(model, folder / FILE, runner or Trainer())
         return detector
 
 

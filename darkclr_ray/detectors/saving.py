@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from darkclr_ray.jets.samples import faults
+from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.settings import StudySettings
 
 SETTINGS = "settings.yaml"
@@ -35,7 +35,7 @@ def load_settings(folder: Path) -> StudySettings:
     try:
         return StudySettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError) as error:
-        what = faults(error) if isinstance(error, ValidationError) else str(error)
+        what = format_validation_error(error) if isinstance(error, ValidationError) else str(error)
         raise ValueError(
             f"{path}: these settings cannot be read ({' '.join(what.split())}); copy the model again, or use the "
             f"version that wrote it"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import LoadedEncoder, loaded
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.labelled import LabelledSample
@@ -17,12 +17,12 @@ from darkclr_ray.jets.packed import Jets
 from darkclr_ray.networks.classifier import Classifier
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.base import save_weights, to_tensor
-from darkclr_ray.training.representing import JetEncoder
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.inference import JetEncoder
 from darkclr_ray.training.supervised import SupervisedTraining, backbone
+from darkclr_ray.training.trainer import Trainer
 
 
-class Supervised(Detector[LabelledSample]):
+class Supervised(AnomalyDetector[LabelledSample]):
     """The logit of a classifier trained on background and one signal.
 
     Args:
@@ -35,13 +35,13 @@ class Supervised(Detector[LabelledSample]):
 
     def __init__(self, settings: StudySettings) -> None:
         self.settings = settings
-        self._fitted: tuple[JetEncoder, Classifier, Runner] | None = None
+        self._fitted: tuple[JetEncoder, Classifier, Trainer] | None = None
 
     @classmethod
     def from_settings(cls, settings: StudySettings) -> Self:
         return cls(settings)
 
-    def fit(self, sample: LabelledSample, runner: Runner) -> Self:
+    def fit(self, sample: LabelledSample, runner: Trainer) -> Self:
         settings = self.settings
         training = runner.train(
             SupervisedTraining(
@@ -69,8 +69,8 @@ class Supervised(Detector[LabelledSample]):
         save_weights(classifier, folder / "classifier.safetensors")
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
-        runner = runner or Runner()
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
+        runner = runner or Trainer()
         detector = cls(load_settings(folder))
         settings = detector.settings.model_copy(update={"encoder": backbone(detector.settings.encoder)})
         classifier = loaded(Classifier(settings.encoder.d_r), folder / "classifier.safetensors", runner)

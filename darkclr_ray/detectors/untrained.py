@@ -14,7 +14,7 @@ class UntrainedNorm(EncoderNorm):
     name = "untrained s_CLR"
     title = "untrained, norm of the representation"
     family = "untrained"
-    recipe = UNTRAINED
+    overrides = UNTRAINED
 
 
 class UntrainedEnergy(EncoderEnergy):
@@ -23,7 +23,7 @@ class UntrainedEnergy(EncoderEnergy):
     name = "untrained s_NAE"
     title = "untrained, energy of the normalised autoencoder"
     family = "untrained"
-    recipe = UNTRAINED
+    overrides = UNTRAINED
 
 
 class UntrainedViewsClassifier(ViewsClassifier):
@@ -32,4 +32,4 @@ class UntrainedViewsClassifier(ViewsClassifier):
     name = "untrained views_classifier"
     title = "untrained, classifier of anomalous views"
     family = "untrained"
-    recipe = UNTRAINED
+    overrides = UNTRAINED

@@ -21,7 +21,7 @@ from darkclr_ray.randomness import digest
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.nae import fitted_scale
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 FILE = "classifier.safetensors"
 Layers = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -45,7 +45,7 @@ class ViewsClassifier(RepresentationDetector):
         self.layer = self.settings.views_classifier.layer
         self.layers: Layers | None = None
 
-    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Runner) -> None:
+    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Trainer) -> None:
         settings = self.settings
         views = settings.views.model_copy(update={"p_drop": settings.views_classifier.p_drop})
         anomalous = anomalous_jets(sample.jets, views, settings.inputs, seed=settings.seed)
@@ -67,7 +67,7 @@ class ViewsClassifier(RepresentationDetector):
         save_arrays(folder / FILE, arrays)
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = super().load(folder, runner)
         arrays = load_arrays(folder / FILE)
         detector.layers = [(arrays[f"weight_{n}"], arrays[f"bias_{n}"]) for n in range(len(arrays) // 2)]

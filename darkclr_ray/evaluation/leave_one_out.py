@@ -54,7 +54,8 @@ class LeftOut:
             do not say.
         loss: matched rejection of the oracle's choice over that of ``left_out``, on test jets. Below 1 where validation
             jets misled the oracle more than ignorance the other. A cut that less than one background jet survives
-            (``matched_bound``) counts as if one did, as in `Evaluation.merit`: a ratio of lower bounds says nothing.
+            (``matched_bound``) counts as if one did, as in `Evaluation.log_rejection`: a ratio of lower bounds says
+            nothing.
     """
 
     signal: str
@@ -90,7 +91,7 @@ def leave_one_out(trials: Sequence[Trial], *, score: str = "s_NAE", eps_s: float
         raise ValueError(f"one signal ({signals[0]}): leaving it out leaves nothing to select on")
 
     seen = [
-        {signal: _evaluation(trial, "validation", score, signal).merit("matched", eps_s) for signal in signals}
+        {signal: _evaluation(trial, "validation", score, signal).log_rejection("matched", eps_s) for signal in signals}
         for trial in complete
     ]
     blind = [trial["objectives"].get("signal_blind") for trial in complete]
@@ -102,7 +103,7 @@ def leave_one_out(trials: Sequence[Trial], *, score: str = "s_NAE", eps_s: float
             """The choice, and its merit on test jets."""
             place = max(range(len(complete)), key=lambda at: worth[at])
             choice = _choice(complete[place], worth[place], test[place], eps_s)
-            return choice, test[place].merit("matched", eps_s)
+            return choice, test[place].log_rejection("matched", eps_s)
 
         others = [[value for other, value in values.items() if other != signal] for values in seen]
         left_out, reached = best([math.fsum(some) / len(some) for some in others])

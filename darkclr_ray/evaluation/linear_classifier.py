@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from darkclr_ray.evaluation.parts import event_parts
+from darkclr_ray.evaluation.folds import event_folds
 from darkclr_ray.evaluation.roc import Floats, auc
 from darkclr_ray.jets.packed import Jets, ragged_arange
 
@@ -56,7 +56,7 @@ def linear_classifier_test(
         raise ValueError(f"features of shapes {background.shape} and {signal.shape}: expected (B, d) and (S, d)")
     if folds < 2:
         raise ValueError(f"{folds} folds: expected at least 2, one of them held out")
-    fold = np.concatenate([event_parts(events, folds, seed=seed) for events in (background_events, signal_events)])
+    fold = np.concatenate([event_folds(events, folds, seed=seed) for events in (background_events, signal_events)])
     features = np.concatenate([background, signal]).astype(np.float64)
     if len(fold) != len(features):
         raise ValueError(f"{len(features)} jets with the events of {len(fold)}: expected one event a jet")

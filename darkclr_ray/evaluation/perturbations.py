@@ -12,7 +12,7 @@ from darkclr_ray.augmentations.registry import Packed
 from darkclr_ray.augmentations.smearing import Smearing
 from darkclr_ray.jets.clustering import wrap
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 
 SOFT_PT = (0.5, 1.0)
 """pT in GeV of a soft emission: just above what the detector sees."""
@@ -31,7 +31,7 @@ class Perturbation:
     """
 
     words: str
-    change: Callable[[Jets, Draws], Packed]
+    change: Callable[[Jets, KeyedRNG], Packed]
 
 
 def perturbed(jets: Jets, name: str, *, seed: int) -> Jets:
@@ -49,7 +49,7 @@ def perturbed(jets: Jets, name: str, *, seed: int) -> Jets:
     """
     if name not in PERTURBATIONS:
         raise ValueError(f"unknown perturbation {name!r}; there are: {', '.join(PERTURBATIONS)}")
-    draws = Draws.keyed(jets.ids, seed=seed, epoch=0, transformation=f"perturbation {name}", draw=0)
+    draws = KeyedRNG.keyed(jets.ids, seed=seed, epoch=0, transformation=f"perturbation {name}", draw=0)
     constituents, offsets = PERTURBATIONS[name].change(jets, draws)
     jet = np.repeat(np.arange(len(jets)), np.diff(offsets))
     constituents = constituents[np.lexsort((-constituents[:, 0], jet))].astype(np.float64)
@@ -73,7 +73,7 @@ def perturbed(jets: Jets, name: str, *, seed: int) -> Jets:
     )
 
 
-def _soft_emission(jets: Jets, draws: Draws) -> Packed:
+def _soft_emission(jets: Jets, draws: KeyedRNG) -> Packed:
     low, high = SOFT_PT
     distance = RADIUS * np.sqrt(draws.uniform(number=1))
     angle = 2.0 * np.pi * draws.uniform(number=2)
@@ -81,7 +81,7 @@ def _soft_emission(jets: Jets, draws: Draws) -> Packed:
     return _joined(jets, jets.constituents, np.stack([pt, distance * np.cos(angle), distance * np.sin(angle)], axis=1))
 
 
-def _collinear_splitting(jets: Jets, draws: Draws) -> Packed:
+def _collinear_splitting(jets: Jets, draws: KeyedRNG) -> Packed:
     hardest = jets.offsets[:-1]
     share = draws.uniform().astype(np.float32)
     rest, split = jets.constituents.copy(), jets.constituents[hardest]
@@ -90,18 +90,18 @@ def _collinear_splitting(jets: Jets, draws: Draws) -> Packed:
     return _joined(jets, rest, split)
 
 
-def _energy_scale(factor: float) -> Callable[[Jets, Draws], Packed]:
-    def change(jets: Jets, draws: Draws) -> Packed:
+def _energy_scale(factor: float) -> Callable[[Jets, KeyedRNG], Packed]:
+    def change(jets: Jets, draws: KeyedRNG) -> Packed:
         return jets.constituents * np.array([factor, 1.0, 1.0], dtype=np.float32), jets.offsets
 
     return change
 
 
-def _directions(jets: Jets, draws: Draws) -> Packed:
+def _directions(jets: Jets, draws: KeyedRNG) -> Packed:
     return Smearing()(jets.constituents, jets.offsets, draws)
 
 
-def _resolution(jets: Jets, draws: Draws) -> Packed:
+def _resolution(jets: Jets, draws: KeyedRNG) -> Packed:
     smeared = jets.constituents.copy()
     smeared[:, 0] *= np.maximum(1.0 + 0.05 * draws.normal(jets.offsets), 0.05)
     return smeared, jets.offsets

@@ -62,7 +62,9 @@ REJECTION = {
         "mass_20": Published(33.0, 1.0, _TABLE_3),
     },
 }
-"""Background rejection at a signal efficiency of 0.2, by method and signal (names of `darkclr_ray.jets.samples`).
+"""Background rejection at a signal efficiency of 0.2, by method and signal.
+
+Signals have the names of `darkclr_ray.jets.generation.samples`.
 
 The caption of the table says 0.1, its header 0.2; Table 2 and the text agree with the header. "supervised" was trained
 on the Aachen benchmark.

@@ -89,7 +89,7 @@ class Evaluation:
     replicas: int
     seed: int
 
-    def merit(self, side: Literal["raw", "matched"], eps_s: float = 0.2) -> float:
+    def log_rejection(self, side: Literal["raw", "matched"], eps_s: float = 0.2) -> float:
         """ln of a rejection, to choose by: where less than one background jet survives, as if one did.
 
         The bound that is quoted there is lower than the rejection with one survivor, and better would count as worse.

@@ -38,7 +38,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class OneCut:
+class WorkingPoint:
     """What a cut, derived from the signal, leaves of the nominal and of the varied background.
 
     Attributes:
@@ -55,8 +55,8 @@ class OneCut:
 class SignalSystematic:
     """One signal, raw and with each background weighted to the signal's spectrum of jet pT."""
 
-    raw: OneCut
-    matched: OneCut
+    raw: WorkingPoint
+    matched: WorkingPoint
 
 
 @dataclass(frozen=True)
@@ -169,11 +169,11 @@ def _signal(
         if all(some.any() for some in drawn):
             replica.append(efficiencies(drawn, signals))
 
-    def one_cut(side: int, weights: list[Floats]) -> OneCut:
+    def one_cut(side: int, weights: list[Floats]) -> WorkingPoint:
         rejections = [float(rejection_or_bound(eps_b, w)[0]) for eps_b, w in zip(observed[side], weights, strict=True)]
         floor = np.array([w.max() for w in weights]) / sizes
         ratio = ratio_of(observed[side], np.array(replica)[:, side], sizes, floor, level)
-        return OneCut(rejections[0], rejections[1], ratio)
+        return WorkingPoint(rejections[0], rejections[1], ratio)
 
     ones = [np.ones(len(background)) for background in backgrounds]
     return SignalSystematic(raw=one_cut(0, ones), matched=one_cut(1, [one.weights() for one in bins]))

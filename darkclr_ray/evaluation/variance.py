@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from darkclr_ray.evaluation.folds import event_folds
 from darkclr_ray.evaluation.matching import PtBins
-from darkclr_ray.evaluation.parts import event_parts
 from darkclr_ray.evaluation.rejection import rejection_or_bound
 from darkclr_ray.evaluation.roc import roc_curve
 
@@ -121,7 +121,7 @@ def rejection_variance(
     """
     scores = np.asarray(background, dtype=np.float64), np.asarray(signal, dtype=np.float64)
     pt = np.asarray(background_pt), np.asarray(signal_pt)
-    part = [event_parts(events, parts, seed=seed) for events in (background_events, signal_events)]
+    part = [event_folds(events, parts, seed=seed) for events in (background_events, signal_events)]
     results = np.empty((2, *scores[0].shape[:2], parts))
     for number in range(parts):
         here = [np.flatnonzero(some == number) for some in part]

@@ -10,8 +10,8 @@ from typing import Any
 
 from darkclr_ray.jets.checking import Part, check_events, check_ids, check_part
 from darkclr_ray.jets.counts import COUNTED, fractions
+from darkclr_ray.jets.generation.samples import NAMED
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.jets.samples import NAMED
 from darkclr_ray.jets.shards import SPLITS, BrokenShard, Chunk, read_chunks
 
 LAYOUT = f"<split>/<sample>/*.parquet with split one of {', '.join(SPLITS)}"

@@ -48,13 +48,13 @@ class LabelledSample:
         parts = (TrainingSample(jets).fingerprint for jets in (self.background, self.signal))
         return hashlib.blake2b("labelled ".join(parts).encode(), digest_size=16).hexdigest()
 
-    def parted(self, share: float, seed: int) -> tuple[LabelledSample, LabelledSample]:
+    def train_test_split(self, share: float, seed: int) -> tuple[LabelledSample, LabelledSample]:
         """What is left after a share of each class's events was held out, and what was held out; an event stays whole.
 
         Raises ValueError where a class has only one event.
         """
-        background = _parted(self.background, share, "background", seed)
-        signal = _parted(self.signal, share, "signal", seed)
+        background = _split_by_event(self.background, share, "background", seed)
+        signal = _split_by_event(self.signal, share, "signal", seed)
         return LabelledSample(background[0], signal[0]), LabelledSample(background[1], signal[1])
 
 
@@ -69,7 +69,7 @@ def check_signal(jets: JetFolder, signal: str, background: str, who: str) -> Non
     )
 
 
-def _parted(jets: Jets, share: float, name: str, seed: int) -> tuple[Jets, Jets]:
+def _split_by_event(jets: Jets, share: float, name: str, seed: int) -> tuple[Jets, Jets]:
     _, event = np.unique(jets.events, return_inverse=True)
     events = int(event.max()) + 1
     if events < 2:

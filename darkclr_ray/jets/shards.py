@@ -20,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from darkclr_ray.fs_checks import is_of_disk
 from darkclr_ray.jets.counts import COUNTED, are_counts
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.schema import CONSTITUENTS, KINEMATICS, SCHEMA, to_jets, to_table
 from darkclr_ray.jets.validity import jets_fault
-from darkclr_ray.writable import is_of_disk
 
 SPLITS = ("train", "validation", "test")
 METADATA_KEY = b"darkclr_ray"

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.activations import ACTIVATIONS
 from darkclr_ray.networks.kernels.cpu.autoencoder import CompiledAutoencoder, compiled_autoencoder, squared_errors
+from darkclr_ray.networks.matmul import aligned, cast_together
+from darkclr_ray.networks.matmul import linear as product
 from darkclr_ray.networks.precision import product_type
-from darkclr_ray.networks.products import aligned, cast_together
-from darkclr_ray.networks.products import linear as product
 from darkclr_ray.settings import NAESettings
 
 
@@ -32,11 +32,11 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(
-        self, d_z: int, settings: NAESettings, *, seed: int = 0, products: torch.dtype = torch.float32
+        self, d_z: int, settings: NAESettings, *, seed: int = 0, matmul_dtype: torch.dtype = torch.float32
     ) -> None:
         super().__init__()
         self.d_z = d_z
-        self.products = products
+        self.matmul_dtype = matmul_dtype
         self.activation = ACTIVATIONS[settings.activation]
         hidden = settings.hidden
         with torch.random.fork_rng(devices=[]):
@@ -60,7 +60,7 @@ class Autoencoder(nn.Module):
                 yield linear, after
 
     @contextmanager
-    def unchanged(self) -> Iterator[None]:
+    def frozen_weights(self) -> Iterator[None]:
         """Within, parameters stay what they are: kernels for a CPU get them once."""
         self._compiled = compiled_autoencoder(self)
         try:
@@ -81,14 +81,14 @@ class Autoencoder(nn.Module):
             *(slope_of(after, linear) for linear, after in layers),
         ]
         if z.is_cuda:
-            parameters = cast_together(parameters, self.products)
+            parameters = cast_together(parameters, self.matmul_dtype)
         count = len(layers)
         weights, biases, slopes = parameters[:count], parameters[count : 2 * count], parameters[2 * count :]
         if z.is_cuda:
             weights, biases = aligned(weights, biases)
         x = z
         for (_, after), weight, bias, slope in zip(layers, weights, biases, slopes, strict=True):
-            dtype = product_type(self.products, x, weight)
+            dtype = product_type(self.matmul_dtype, x, weight)
             x = product(x.to(dtype), weight.to(dtype), bias.to(dtype))
             if after is not None:
                 x = self.activation.function(x, slope.to(dtype))

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from darkclr_ray.networks.dropout import Masks, masked, masked_
 from darkclr_ray.networks.layout import Layout
-from darkclr_ray.networks.products import affine, multiply, multiply_rows
-from darkclr_ray.networks.products import linear as product
+from darkclr_ray.networks.matmul import affine, multiply, multiply_rows
+from darkclr_ray.networks.matmul import linear as product
 from darkclr_ray.settings import EncoderSettings
 
 VALUES_AT_A_TIME = 2**20
@@ -36,12 +36,12 @@ class Block(nn.Module):
         nn.init.zeros_(self.attention_in.bias)
         nn.init.zeros_(self.attention_out.bias)
 
-    def forward(self, rows: Tensor, layout: Layout, dropout: Masks, products: torch.dtype) -> Tensor:
+    def forward(self, rows: Tensor, layout: Layout, dropout: Masks, matmul_dtype: torch.dtype) -> Tensor:
         """float32 (T, d_r) -> float32 (T, d_r), with matrix products in the type ``products``."""
-        projected = linear(rows.to(products), self.attention_in)
+        projected = linear(rows.to(matmul_dtype), self.attention_in)
         mixed = linear(layout.attention(projected, self.heads), self.attention_out, dropout.scale)
         rows = add_and_norm(rows, mixed, self.attention_norm, dropout.attention)
-        fed = feed_forward(rows.to(products), self.feed_in, self.feed_out, dropout)
+        fed = feed_forward(rows.to(matmul_dtype), self.feed_in, self.feed_out, dropout)
         return add_and_norm(rows, fed, self.feed_norm, dropout.fed)
 
 
@@ -50,11 +50,11 @@ def linear(rows: Tensor, layer: nn.Linear, scale: float = 1.0) -> Tensor:
     return product(rows, *cast(layer, rows.dtype, scale))
 
 
-def cast(layer: nn.Linear, products: torch.dtype, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+def cast(layer: nn.Linear, matmul_dtype: torch.dtype, scale: float = 1.0) -> tuple[Tensor, Tensor]:
     """Weight and bias of a layer for products of the given type, multiplied by ``scale``."""
     if scale == 1.0:
-        return layer.weight.to(products), layer.bias.to(products)
-    return (layer.weight * scale).to(products), (layer.bias * scale).to(products)
+        return layer.weight.to(matmul_dtype), layer.bias.to(matmul_dtype)
+    return (layer.weight * scale).to(matmul_dtype), (layer.bias * scale).to(matmul_dtype)
 
 
 def add_and_norm(rows: Tensor, branch: Tensor, norm: nn.LayerNorm, mask: Tensor | None) -> Tensor:

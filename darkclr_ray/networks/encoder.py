@@ -44,10 +44,10 @@ class Encoder(nn.Module):
             either case.
     """
 
-    def __init__(self, settings: EncoderSettings, *, seed: int = 0, products: torch.dtype = torch.float32) -> None:
+    def __init__(self, settings: EncoderSettings, *, seed: int = 0, matmul_dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.settings = settings
-        self.products = products
+        self.matmul_dtype = matmul_dtype
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.embedding = nn.Linear(3, settings.d_r)
@@ -56,17 +56,17 @@ class Encoder(nn.Module):
         self._weights: on_cpu.Weights | None = None
 
     @contextmanager
-    def unchanged(self) -> Iterator[None]:
+    def frozen_weights(self) -> Iterator[None]:
         """Within, parameters stay what they are: passes without gradients lay them out for kernels once."""
-        if self.takes_any_lengths:
-            self._weights = on_cpu.weights_of(self.embedding, self.blocks, self.products)
+        if self.supports_ragged:
+            self._weights = on_cpu.weights_of(self.embedding, self.blocks, self.matmul_dtype)
         try:
             yield
         finally:
             self._weights = None
 
     @property
-    def takes_any_lengths(self) -> bool:
+    def supports_ragged(self) -> bool:
         """Whether jets of any lengths may go together at no cost, as kernels for a CPU take them. Otherwise there is
         padding, or, on a GPU, the longest jet's time for each."""
         return self._kernels() is not None
@@ -75,7 +75,7 @@ class Encoder(nn.Module):
         """Those for a CPU, if they are to be had and know such an encoder."""
         weight = self.embedding.weight
         known = weight.device.type == "cpu" and weight.dtype == torch.float32 and on_cpu.fits(self.settings)
-        return on_cpu.library(self.products) if known else None
+        return on_cpu.library(self.matmul_dtype) if known else None
 
     def forward(
         self,
@@ -101,7 +101,7 @@ class Encoder(nn.Module):
             pooled = self._laid_out(constituents, offsets, dropout, longest)
         z = pooled
         for layer in self.head:
-            z = linear(z.to(self.products), layer) if isinstance(layer, nn.Linear) else layer(z)
+            z = linear(z.to(self.matmul_dtype), layer) if isinstance(layer, nn.Linear) else layer(z)
         return EncoderOutput(pooled, z.float())
 
     def _compiled(
@@ -127,7 +127,7 @@ class Encoder(nn.Module):
             self.blocks,
             constituents,
             offsets,
-            self.products,
+            self.matmul_dtype,
             (masks.scale, masks.pool, masks.stride),
             self._weights,
         )
@@ -146,16 +146,16 @@ class Encoder(nn.Module):
             values=len(rows) * width,
             stride=layout.longest * width,
             uses=3 * len(self.blocks),
-            dtype=torch.int8 if fused else self.products,
+            dtype=torch.int8 if fused else self.matmul_dtype,
         )
         dropouts = [masks.of_block(len(rows), self.settings) for _ in self.blocks]
         if fused:
             from darkclr_ray.networks.kernels.gpu.block import blocks_on_gpu  # needs Triton
 
-            rows = blocks_on_gpu(list(self.blocks), rows, layout, dropouts, self.products)
+            rows = blocks_on_gpu(list(self.blocks), rows, layout, dropouts, self.matmul_dtype)
         else:
             for block, own in zip(self.blocks, dropouts, strict=True):
-                rows = block(rows, layout, own, self.products)
+                rows = block(rows, layout, own, self.matmul_dtype)
         return layout.pool(rows)
 
 

@@ -45,7 +45,7 @@ class Layout(Protocol):
         ...
 
 
-class Rectangles:
+class PaddedBuckets:
     """Jets sorted by length and padded to a few rectangles. A pad repeats its jet's last constituent, masked."""
 
     def __init__(self, offsets: NDArray[np.int64], heads: int, device: torch.device) -> None:
@@ -116,4 +116,4 @@ def layout_of(offsets: Tensor, heads: int, device: torch.device, longest: int | 
             from darkclr_ray.networks.kernels.gpu.attention import packed_attention  # needs Triton
 
             return Packed(offsets.to(device), longest, packed_attention)
-    return Rectangles(offsets.cpu().numpy(), heads, device)
+    return PaddedBuckets(offsets.cpu().numpy(), heads, device)

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from darkclr_ray.langevin import LastStep, Walk, step_by_step
+from darkclr_ray.langevin import LangevinKernel, LastStep, step_by_step
 from darkclr_ray.networks.autoencoder import Autoencoder, slope_of
 from darkclr_ray.networks.kernels.available import has_kernels
+from darkclr_ray.networks.matmul import affine, aligned, multiply
 from darkclr_ray.networks.precision import product_type
-from darkclr_ray.networks.products import affine, aligned, multiply
 
 WIDEST = 128
 """Units of a hidden layer, at most, for chains that stay on the chip."""
@@ -38,7 +38,7 @@ class ReconstructionPotential:
 
     def __init__(self, autoencoder: Autoencoder) -> None:
         self.autoencoder = autoencoder
-        self.products = autoencoder.products
+        self.matmul_dtype = autoencoder.matmul_dtype
         self.activation = autoencoder.activation
         self.compiled = autoencoder.compiled()
         self.layers: list[dict[torch.dtype, Layer]] = []
@@ -52,27 +52,27 @@ class ReconstructionPotential:
             self.layers.append(
                 {
                     dtype: Layer(weight.to(dtype), bias.to(dtype), None if slope is None else slope.to(dtype))
-                    for dtype in {weight.dtype, self.products}
+                    for dtype in {weight.dtype, self.matmul_dtype}
                 }
             )
 
-    def walk(self) -> Walk | None:
+    def walk(self) -> LangevinKernel | None:
         """What takes chains many steps at once: compiled for a CPU, in bfloat16 for a GPU; none where there is none."""
         if self.compiled is not None:
             return self.on_cpu
         last, *hidden = reversed(list(self.autoencoder.layers()))
         narrow = max(linear.out_features for linear, _ in hidden) <= WIDEST
-        if not (last[0].weight.is_cuda and self.products == torch.bfloat16 and narrow and has_kernels()):
+        if not (last[0].weight.is_cuda and self.matmul_dtype == torch.bfloat16 and narrow and has_kernels()):
             return None
         return self.on_gpu
 
     def on_cpu(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> LastStep:
-        """A `Walk` by compiled kernels."""
+        """A `LangevinKernel` by compiled kernels."""
         assert self.compiled is not None
         return LastStep(*self.compiled.walk(z, step_size=step_size, noise=noise, steps=steps, generator=generator))
 
     def on_gpu(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> LastStep:
-        """A `Walk` with all steps but the last on the chip."""
+        """A `LangevinKernel` with all steps but the last on the chip."""
         from darkclr_ray.networks.kernels.gpu.chains import walk  # needs Triton
 
         walk(self.autoencoder, z, step_size=step_size, noise=noise, steps=steps - 1, generator=generator)
@@ -85,7 +85,7 @@ class ReconstructionPotential:
         passed: list[tuple[Layer, Tensor]] = []
         x = z
         for types in self.layers:
-            layer = types[product_type(self.products, x, types[z.dtype].weight)]
+            layer = types[product_type(self.matmul_dtype, x, types[z.dtype].weight)]
             x = affine(x.to(layer.bias.dtype), layer.weight, layer.bias)
             passed.append((layer, x))
             if layer.slope is not None:

@@ -33,7 +33,7 @@ def products_dtype(precision: Precision, device: torch.device | str) -> torch.dt
     return torch.bfloat16 if fast else torch.float32
 
 
-def product_type(products: torch.dtype, x: Tensor, weight: Tensor) -> torch.dtype:
+def product_type(matmul_dtype: torch.dtype, x: Tensor, weight: Tensor) -> torch.dtype:
     """The type in which to multiply x, (B, in), with a weight, (out, in): float32 where bfloat16 would be slower. The
     number of rows counts in training alone.
 
@@ -42,4 +42,4 @@ def product_type(products: torch.dtype, x: Tensor, weight: Tensor) -> torch.dtyp
     """
     rows = len(x) if torch.is_grad_enabled() else SCORED_TOGETHER
     large = x.is_cuda or rows * weight.numel() >= LARGE_PRODUCT
-    return products if large else weight.dtype
+    return matmul_dtype if large else weight.dtype

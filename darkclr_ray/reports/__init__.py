@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from darkclr_ray.reports import detector_comparison, embedding_scan
-from darkclr_ray.reports.record import study_json
+from darkclr_ray.reports.reader import study_json
 
 __all__ = ["build"]
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from darkclr_ray.evaluation import paired, published
 from darkclr_ray.evaluation.bands import Band, roc_bands
 from darkclr_ray.evaluation.rejection import Evaluation, Performance, Rejection
-from darkclr_ray.reports.record import ScoredJets, Study, detector_name
+from darkclr_ray.reports.measurement import Measurement, or_nan
+from darkclr_ray.reports.reader import ScoredJets, Study, detector_name
 from darkclr_ray.reports.tables import Cell
 from darkclr_ray.reports.trials import Scan, Trial
-from darkclr_ray.reports.values import Value, or_nan
 
 Weighting = Literal["raw", "matched"]
 WEIGHTINGS: tuple[Weighting, ...] = ("raw", "matched")
@@ -26,13 +26,13 @@ Evaluations = Mapping[str, Mapping[str, Evaluation]]
 """Detector -> signal -> evaluation on test jets."""
 
 
-def printed(number: published.Published) -> Value:
+def printed(number: published.Published) -> Measurement:
     """A published number with its standard deviation over networks as interval."""
     spread = number.deviation or math.nan
-    return Value(number.value, number.value - spread, number.value + spread)
+    return Measurement(number.value, number.value - spread, number.value + spread)
 
 
-PAPER: Mapping[str, Mapping[str, Value]] = {
+PAPER: Mapping[str, Mapping[str, Measurement]] = {
     name: {signal: printed(number) for signal, number in published.REJECTION[method].items()}
     for name, method in (("paper", "DarkCLR"), ("paper supervised", "supervised"))
 }
@@ -50,11 +50,11 @@ class Ratio:
     denominator: str
     signal: str
     weighting: Weighting
-    value: Value
+    value: Measurement
     confidence: float
 
     @property
-    def noted(self) -> Value:
+    def noted(self) -> Measurement:
         """The ratio with its confidence as a note."""
         sure = (
             f"{self.confidence:.1%}"
@@ -84,23 +84,23 @@ def side(evaluation: Evaluation, weighting: Weighting) -> Performance:
     return evaluation.raw if weighting == "raw" else evaluation.matched
 
 
-def rejection(performance: Performance, eps_s: float) -> Value:
+def rejection(performance: Performance, eps_s: float) -> Measurement:
     """Rejection at a signal efficiency, with the interval of a bootstrap over events, which derives the threshold anew
     from the signal each time. The exact binomial interval takes the threshold as given, and is too short for that."""
     at = performance.at(eps_s)
-    return Value(at.value, at.bootstrap_low, or_nan(at.bootstrap_high), bound=at.lower_bound)
+    return Measurement(at.value, at.bootstrap_low, or_nan(at.bootstrap_high), bound=at.lower_bound)
 
 
-def significance(performance: Performance, eps_s: float) -> Value:
+def significance(performance: Performance, eps_s: float) -> Measurement:
     """Significance improvement eps_S/sqrt(eps_B), with the interval of the rejection."""
     at = performance.at(eps_s)
     value, low, high = (eps_s * np.sqrt([at.value, at.bootstrap_low, or_nan(at.bootstrap_high)])).tolist()
-    return Value(value, low, high, bound=at.lower_bound)
+    return Measurement(value, low, high, bound=at.lower_bound)
 
 
-def area(performance: Performance) -> Value:
+def area(performance: Performance) -> Measurement:
     """Area under the ROC curve, with its interval."""
-    return Value(performance.auc, performance.auc_low, performance.auc_high)
+    return Measurement(performance.auc, performance.auc_low, performance.auc_high)
 
 
 def of_trial(trial: Trial, score: str, signal: str) -> Evaluation | None:
@@ -157,20 +157,20 @@ def comparable(scored: ScoredJets, detectors: Iterable[str]) -> bool:
     return all(name in scored.scores and bool(np.isfinite(scored.scores[name]).all()) for name in detectors)
 
 
-def ratio_value(facts: Mapping[str, Any]) -> tuple[Value, float]:
+def ratio_value(facts: Mapping[str, Any]) -> tuple[Measurement, float]:
     """A ratio and the confidence that it exceeds 1, from the JSON of one half of a paired comparison."""
     half = paired.Ratio(**facts)
     return _value(half), half.confidence
 
 
-def _value(half: paired.Ratio) -> Value:
+def _value(half: paired.Ratio) -> Measurement:
     return replace(bounded(half.ratio, half.bound), low=half.low, high=half.high)
 
 
-def bounded(ratio: float, bound: str | None) -> Value:
+def bounded(ratio: float, bound: str | None) -> Measurement:
     """A ratio of rejections with the mark of its ``bound`` (see `paired.bound_of`)."""
     note = {"upper": "at most", "none": "no background survives either"}.get(bound or "", "")
-    return Value(ratio, bound=bound == "lower", note=note)
+    return Measurement(ratio, bound=bound == "lower", note=note)
 
 
 def as_rows(study: Study, found: Evaluations) -> list[dict[str, Cell]]:

@@ -6,30 +6,31 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from darkclr_ray.reports import comparison_words, ensembles
+from darkclr_ray.reports import comparison_text as comparison_words
+from darkclr_ray.reports import ensembles
 from darkclr_ray.reports.comparison import PAPER, WEIGHTINGS
-from darkclr_ray.reports.entrants import Comparison, read
 from darkclr_ray.reports.figures.curves import Curve, against, rejection
 from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, decay_rules, signal_axes
+from darkclr_ray.reports.measurement import Measurement
 from darkclr_ray.reports.page import Figure, Page, Section, write
+from darkclr_ray.reports.runs import Comparison, read
 from darkclr_ray.reports.sections import (
     augmentations,
-    choices,
     contamination,
     detectors,
     dimensions,
-    entrants,
     method_curves,
-    plane,
     provenance,
+    runs,
     sculpting,
-    shifts,
-    spread,
     summary,
     training,
 )
-from darkclr_ray.reports.values import Value
-from darkclr_ray.reports.words import in_both_panels
+from darkclr_ray.reports.sections import parameter_maps as plane
+from darkclr_ray.reports.sections import seed_variance as spread
+from darkclr_ray.reports.sections import selection as choices
+from darkclr_ray.reports.sections import stability as shifts
+from darkclr_ray.reports.text import in_both_panels
 
 EPS = 0.2
 """Signal efficiency at which rejections are shown, as in the paper."""
@@ -41,7 +42,7 @@ def build(study_folder: Path) -> Path:
     Sections appear for what the study holds. Reads files only and trains nothing.
 
     Raises:
-        ValueError: the folder holds no study, or no entrant of it is complete yet.
+        ValueError: the folder holds no study, or no run of it is complete yet.
     """
     study = read(Path(study_folder))
     return write(page(study), study.folder / "report")
@@ -62,12 +63,10 @@ def page(study: Comparison) -> Page:
         *sculpting.section(study),
         *shifts.sections(study),
         *spread.section(study),
-        entrants.section(study),
+        runs.section(study),
         *training_of_first(study),
         *augmentations.sections(study),
-        provenance.section(
-            study, unit="entrant", units=[provenance.Unit(one.key, one.seconds) for one in study.entrants]
-        ),
+        provenance.section(study, unit="run_spec", units=[provenance.Unit(one.key, one.seconds) for one in study.runs]),
     ]
     return Page(
         title=study.name,
@@ -94,7 +93,7 @@ def key_figure(study: Comparison) -> Figure:
             curves += [
                 Curve(
                     name,
-                    {at: Value(one.value) for at, one in numbers.items()},
+                    {at: Measurement(one.value) for at, one in numbers.items()},
                     {at: one.up for at, one in numbers.items()},
                 )
                 for name, numbers in PAPER.items()
@@ -115,8 +114,8 @@ def training_of_first(study: Comparison) -> list[Section]:
     ensemble = study.methods.get("s_NAE")
     if ensemble is None:
         return []
-    facts = ensemble.entrants[0].detectors.get("s_NAE", {})
-    stages = facts.get("stages") or ensemble.entrants[0].stages
+    facts = ensemble.runs[0].detectors.get("s_NAE", {})
+    stages = facts.get("stages") or ensemble.runs[0].stages
     if not any(study.history(stages, kind) for kind in ("representation", "energy")):
         return []
     ending = comparison_words.ending(study, [ensemble])

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from darkclr_ray.reports import comparison, words
+from darkclr_ray.reports import comparison
+from darkclr_ray.reports import text as words
 from darkclr_ray.reports.comparison import PAPER, WEIGHTINGS, Evaluations
 from darkclr_ray.reports.figures.curves import Curve, against, rejection
 from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, decay_rules, signal_axes

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
-from darkclr_ray.evaluation.robustness import Entry, robustness_table
-from darkclr_ray.reports import theme
+from darkclr_ray.evaluation.aggregate import Entry, robustness_table
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.comparison import Ratio, Weighting, comparable, paper_as_rows, ratio_value, ratios_of
-from darkclr_ray.reports.entrants import Comparison, Ensemble
 from darkclr_ray.reports.figures.curves import Curve
+from darkclr_ray.reports.measurement import Measurement, or_nan, plain
+from darkclr_ray.reports.runs import Comparison, Ensemble
 from darkclr_ray.reports.tables import Cell
-from darkclr_ray.reports.values import Value, or_nan, plain
 
 Entries = Mapping[tuple[str, Weighting], Entry]
 """Signal and weighting -> entry."""
@@ -27,19 +27,19 @@ def entries(ensemble: Ensemble, eps_s: float, signals: Sequence[str] | None = No
     return {(entry.signal, "matched" if entry.matched else "raw"): entry for entry in table}
 
 
-def rejection(entry: Entry) -> Value:
+def rejection(entry: Entry) -> Measurement:
     """Mean rejection with the bootstrap's interval for the test sample."""
-    return Value(entry.rejection, entry.bootstrap_low, or_nan(entry.bootstrap_high), bound=entry.lower_bound)
+    return Measurement(entry.rejection, entry.bootstrap_low, or_nan(entry.bootstrap_high), bound=entry.lower_bound)
 
 
-def blind_rejection(ensemble: Ensemble, eps_s: float) -> Value | None:
+def blind_rejection(ensemble: Ensemble, eps_s: float) -> Measurement | None:
     """Rejection of its own anomalous views, pT-matched, with the bootstrap's interval; geometric means over networks,
     as the choice goes by. None where that was not looked at."""
     cuts = [one.matched.at(eps_s) for one in ensemble.blind]
     if not cuts:
         return None
     ends = [cut.bootstrap_high for cut in cuts if cut.bootstrap_high is not None]
-    return Value(
+    return Measurement(
         geometric_mean([cut.value for cut in cuts]),
         geometric_mean([cut.bootstrap_low for cut in cuts]),
         geometric_mean(ends) if len(ends) == len(cuts) else math.nan,
@@ -54,25 +54,25 @@ def rivals(study: Comparison) -> list[Ensemble]:
     return [one for one, value in judged[1:] if not value.high < judged[0][1].value]
 
 
-def noted(value: Value, deviation: float | None) -> Value:
+def noted(value: Measurement, deviation: float | None) -> Measurement:
     """The value with its standard deviation over networks as a note."""
     return value if deviation is None else replace(value, note=f"± {plain(deviation)}")
 
 
 def rejection_curve(
-    found: Mapping[str, Entry], detector: str, *, label: Markup | None = None, look: theme.Look | None = None
+    found: Mapping[str, Entry], detector: str, *, label: Markup | None = None, style: theme.Style | None = None
 ) -> Curve:
     """Entries by place as a curve of rejections."""
     deviations = {place: entry.deviation for place, entry in found.items() if entry.deviation is not None}
-    return Curve(detector, {place: rejection(entry) for place, entry in found.items()}, deviations, label, look)
+    return Curve(detector, {place: rejection(entry) for place, entry in found.items()}, deviations, label, style)
 
 
 def area_curve(
-    found: Mapping[str, Entry], detector: str, *, label: Markup | None = None, look: theme.Look | None = None
+    found: Mapping[str, Entry], detector: str, *, label: Markup | None = None, style: theme.Style | None = None
 ) -> Curve:
     """Entries by place as a curve of areas, which carry the spread over networks only."""
     deviations = {place: entry.auc_deviation for place, entry in found.items() if entry.auc_deviation is not None}
-    return Curve(detector, {place: Value(entry.auc) for place, entry in found.items()}, deviations, label, look)
+    return Curve(detector, {place: Measurement(entry.auc) for place, entry in found.items()}, deviations, label, style)
 
 
 JUDGES = ("multiplicity", "supervised")
@@ -83,12 +83,12 @@ def ratios(study: Comparison, eps_s: float) -> list[Ratio]:
     """Paired comparisons that the study made, of the first network of each detector; where the champion is not among
     them, those of the champion first, made here."""
     found: list[Ratio] = []
-    champion = study.champion
+    champion = study.selected
     recorded = {facts["a"] for facts in study.result("pairs") or ()}
     if champion is not None and champion.detector not in recorded:
         others = [study.methods[name] for name in JUDGES if name in study.methods and name != champion.detector]
-        for other in others if "scores" in champion.entrants[0].stages else ():
-            mine, its = (study.jets_with_scores("test", {"": one.entrants[0].stages}) for one in (champion, other))
+        for other in others if "scores" in champion.runs[0].stages else ():
+            mine, its = (study.jets_with_scores("test", {"": one.runs[0].stages}) for one in (champion, other))
             both = replace(mine, scores={**its.scores, **mine.scores})
             if comparable(both, (champion.detector, other.detector)):
                 found += ratios_of(study, both, champion.detector, other.detector, study.main_signals, eps_s)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from darkclr_ray.reports.values import Value, plain
+from darkclr_ray.reports.measurement import Measurement, plain
 
-Cell = Value | str | float | int | None
+Cell = Measurement | str | float | int | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Table:
         cell = row.get(column.key)
         if cell is None or (isinstance(cell, float) and math.isnan(cell)):
             return "–"
-        if isinstance(cell, Value):
+        if isinstance(cell, Measurement):
             return Markup(cell)
         if isinstance(cell, float):
             return plain(cell)
@@ -75,13 +75,13 @@ class Table:
 def as_csv(rows: Sequence[Mapping[str, Cell]]) -> str:
     """Rows as CSV; columns are those of all rows in order of appearance.
 
-    >>> print(as_csv([{"signal": "aachen", "rejection": Value(38.0, 35.0, 42.0)}, {"signal": "=x"}]), end="")
+    >>> print(as_csv([{"signal": "aachen", "rejection": Measurement(38.0, 35.0, 42.0)}, {"signal": "=x"}]), end="")
     signal,rejection,rejection_low,rejection_high,rejection_lower_bound
     aachen,38.0,35.0,42.0,0
     '=x,,,,
     """
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    intervals = {key for key in keys if any(isinstance(row.get(key), Value) for row in rows)}
+    intervals = {key for key in keys if any(isinstance(row.get(key), Measurement) for row in rows)}
     parts = {
         key: [key, f"{key}_low", f"{key}_high", f"{key}_lower_bound"] if key in intervals else [key] for key in keys
     }
@@ -94,7 +94,7 @@ def as_csv(rows: Sequence[Mapping[str, Cell]]) -> str:
 
 
 def _fields(cell: Cell, width: int) -> list[str]:
-    if isinstance(cell, Value):
+    if isinstance(cell, Measurement):
         return [_field(cell.value), _field(cell.low), _field(cell.high), str(int(cell.bound))]
     return [_field(cell), *[""] * (width - 1)]
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from darkclr_ray.reports.record import ScoredJets, Study, json_file, reading, settings_yaml, study_json
+from darkclr_ray.reports.reader import ScoredJets, Study, json_file, reading, settings_yaml, study_json
 
 
 @dataclass(frozen=True)

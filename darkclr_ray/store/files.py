@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from darkclr_ray.writable import is_of_disk
+from darkclr_ray.fs_checks import is_of_disk
 
 
 def write_text(path: Path, text: str) -> None:

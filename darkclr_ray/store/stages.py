@@ -27,7 +27,7 @@ DESCRIPTION = "stage.json"
 HASH = re.compile("[0-9a-f]{32}")
 """The name of a finished stage's folder; see `content_hash`."""
 
-PATIENCE = 0.5
+POLL_SECONDS = 0.5
 """Seconds between two looks at a stage that somebody else computes."""
 
 
@@ -84,11 +84,11 @@ class Stage:
         os.rename(self.partial, self.folder)
         sync_folder(self.folder.parent)
 
-    def provide(self, write: Callable[[Path], None], notes: Mapping[str, Any] | None = None) -> None:
+    def get_or_compute(self, write: Callable[[Path], None], notes: Mapping[str, Any] | None = None) -> None:
         """Have ``write`` fill the stage and commit it, unless somebody else has, or is at it: then wait for that."""
         with self.lock:
             while not self.finished and not self.lock.acquire():
-                time.sleep(PATIENCE)
+                time.sleep(POLL_SECONDS)
             if not self.finished:
                 self.partial.mkdir(parents=True, exist_ok=True)
                 write(self.partial)

@@ -1,4 +1,4 @@
-"""How fast a crew trains, from a few steps of the real thing, so that the plan can say how long a study takes."""
+"""Measure how fast a worker group trains, from a few real steps, so that the plan can say how long a study takes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 import torch
 
 from darkclr_ray.augmentations.views import MemoryViews
-from darkclr_ray.crews.loop import Place
 from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.work import Work
+from darkclr_ray.study.job_context import JobContext
 from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.cuda_graphs import steps_of
+from darkclr_ray.training.inference import represent
 from darkclr_ray.training.nae import NAETraining
-from darkclr_ray.training.representing import represent
-from darkclr_ray.training.runner import Runner
-from darkclr_ray.training.steps import steps_of
+from darkclr_ray.training.trainer import Trainer
 
 ENOUGH = 1.0
 """Seconds that a measurement takes, about."""
 
 
-def calibrate(settings: StudySettings, work: Work, place: Place) -> dict[str, Any]:
+def calibrate(settings: StudySettings, work: JobContext, place: WorkerContext) -> dict[str, Any]:
     """Seconds of one epoch of each training and of scoring one jet, by a short training on this worker alone."""
     sample = work.jets.sample()
     few = TrainingSample(sample.jets.take(np.arange(min(len(sample), 20 * settings.contrastive.batch_size))))
@@ -40,7 +40,7 @@ def calibrate(settings: StudySettings, work: Work, place: Place) -> dict[str, An
         inputs=settings.inputs,
         seed=settings.seed,
     )
-    runner = Runner(device=place.device, precision=settings.compute.precision)
+    runner = Trainer(device=place.device, precision=settings.compute.precision)
     encoder.to(runner.device, runner.precision)
     encoder.begin_epoch(0)
     batches = encoder.stream(0, 0, 1)
@@ -59,7 +59,7 @@ def calibrate(settings: StudySettings, work: Work, place: Place) -> dict[str, An
     }
 
 
-def energy_epoch(settings: StudySettings, runner: Runner, jets: int, changes: dict[str, int]) -> float:
+def energy_epoch(settings: StudySettings, runner: Trainer, jets: int, changes: dict[str, int]) -> float:
     """Seconds of an autoencoder's epoch in one of its phases, on noise."""
     nae = settings.nae.model_copy(update={"reconstruction_epochs": 1, "divergence_epochs": 1, **changes})
     z = np.random.default_rng(1).normal(size=(nae.batch_size, settings.encoder.d_z)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Studies that compare detectors: entrants are trained and judged, then what belongs to the study as a whole."""
+"""Studies that compare detectors: runs are trained and judged, then what belongs to the study as a whole."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkclr_ray.command_line.program import INTERRUPTED
+from darkclr_ray.cli.program import INTERRUPTED
 from darkclr_ray.settings import preset
 from darkclr_ray.store.files import read_json, write_json
+from darkclr_ray.study.artifacts import evaluation_of
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets, open_study_jets, with_labelled
 from darkclr_ray.study.plan import OVERHEAD, Estimate, duration
-from darkclr_ray.study.records import evaluation_of
 from darkclr_ray.study.run import Study
 
 if TYPE_CHECKING:
-    from darkclr_ray.crews.desk import Outcome
-    from darkclr_ray.study.entrants import Entrant
+    from darkclr_ray.runtime.job_queue import Outcome
+    from darkclr_ray.study.run_specs import RunSpec
     from darkclr_ray.study.session import Session
 
-ENTRANTS, SECTIONS = "entrants", "sections"
+RUNS, SECTIONS = "runs", "sections"
 
 CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "supervised")
 """Settings that make a detector better or worse, and that somebody chose on some jets."""
 
 
 class Comparison(Study):
-    """A study whose jobs are entrants that are known beforehand."""
+    """A study whose jobs are runs that are known beforehand."""
 
-    what = "entrants"
+    what = "runs"
     sections: tuple[str, ...] = ()
-    """What is computed when all entrants have ended: functions of `darkclr_ray.study.sections`."""
+    """What is computed when all runs have ended: functions of `darkclr_ray.study.analyses`."""
 
     @abstractmethod
-    def line_up(self) -> list[Entrant]:
+    def expand_runs(self) -> list[RunSpec]:
         """Everybody who takes part."""
 
     @cached_property
-    def entrants(self) -> list[Entrant]:
+    def runs(self) -> list[RunSpec]:
         """Everybody once, those first whose encoder others wait for."""
-        from darkclr_ray.study.entrants import merged
+        from darkclr_ray.study.run_specs import merged
 
-        return merged(self.line_up())
+        return merged(self.expand_runs())
 
     def check(self) -> None:
         """Raises ValueError also for a detector or an embedding scan that there is not."""
@@ -60,7 +60,7 @@ class Comparison(Study):
         try:
             for name in self.settings.comparison.detectors:
                 registry.find(name)
-            self.entrants  # noqa: B018  (refuses names of scores that two detectors have)
+            self.runs  # noqa: B018  (refuses names of scores that two detectors have)
         except ValueError as error:
             raise ValueError(f"comparison.detectors: {error}") from error
 
@@ -73,12 +73,12 @@ class Comparison(Study):
 
     def open(self) -> StudyJets:
         jets = open_study_jets(self.settings, further=self.settings.comparison.further_jets)
-        needed = any(entrant.labels or entrant.fraction for entrant in self.entrants)
+        needed = any(run_spec.labels or run_spec.fraction for run_spec in self.runs)
         return with_labelled(jets, self.settings.supervised.signal) if needed else jets
 
     @property
     def total(self) -> int:
-        return len(self.entrants)
+        return len(self.runs)
 
     @property
     def ended(self) -> int:
@@ -86,7 +86,7 @@ class Comparison(Study):
 
     def states(self) -> dict[str, str]:
         """How those ended that have."""
-        records = (read_json(path) for path in sorted((self.folder.path / ENTRANTS).glob("*.json")))
+        records = (read_json(path) for path in sorted((self.folder.path / RUNS).glob("*.json")))
         return {record["key"]: record["state"] for record in records}
 
     def finished(self) -> bool:
@@ -96,54 +96,54 @@ class Comparison(Study):
     def work(self, session: Session) -> int:
         cost = session.calibrate()
         ended = self.states()
-        left = [entrant for entrant in self.entrants if entrant.key not in ended]
+        left = [run_spec for run_spec in self.runs if run_spec.key not in ended]
         session.count(ended)
         estimate = expected(left, session, cost)
         session.expect(estimate)
         session.display.say(self.plan(estimate, session))
-        by_key = {entrant.key: entrant for entrant in left}
-        for key, outcome in session.each({entrant.key: entrant.job for entrant in left}):
+        by_key = {run_spec.key: run_spec for run_spec in left}
+        for key, outcome in session.each({run_spec.key: run_spec.job for run_spec in left}):
             self.folder.note_precision(outcome.result.get("precision"))
             record = self.record(by_key[key], outcome, session.jets)
-            write_json(self.folder.path / ENTRANTS / f"{key}.json", record)
+            write_json(self.folder.path / RUNS / f"{key}.json", record)
             ended[key] = record["state"]
             session.count(ended)
             session.display.say(f"{key}: {summary(record)}")
-            self.drop_arrays([entrant for entrant in left if entrant.key not in ended])
+            self.drop_arrays([run_spec for run_spec in left if run_spec.key not in ended])
         if not session.sound():
             return INTERRUPTED
         if "COMPLETE" not in ended.values():
             session.display.say(
-                f"no entrant was completed; {self.folder.path / ENTRANTS} says why, and {self.folder.logs} has the "
+                f"no run was completed; {self.folder.path / RUNS} says why, and {self.folder.logs} has the "
                 f"details. The same command changes nothing: mend the cause, and start a new study with another --name"
             )
             return 1
-        if not self.conclude(session):
+        if not self.finalize(session):
             return INTERRUPTED
         self.folder.note(finished=True)
         self.folder.store.drop_arrays()
         return 0
 
-    def drop_arrays(self, left: list[Entrant]) -> None:
+    def drop_arrays(self, left: list[RunSpec]) -> None:
         """Free the disk of representations that none of those who are left will ask for."""
-        wanted = {entrant.trains.get("representation") for entrant in left}
-        names = {e.key: e.trains.get("representation") for e in self.entrants}
-        records = (read_json(path) for path in (self.folder.path / ENTRANTS).glob("*.json"))
+        wanted = {run_spec.trains.get("representation") for run_spec in left}
+        names = {e.key: e.trains.get("representation") for e in self.runs}
+        records = (read_json(path) for path in (self.folder.path / RUNS).glob("*.json"))
         idle = {r["stages"].get("representation") for r in records if names.get(r["key"]) not in wanted}
         self.folder.store.drop_arrays(of=idle)
 
-    def conclude(self, session: Session) -> bool:
+    def finalize(self, session: Session) -> bool:
         """What belongs to the study as a whole; False where it was interrupted."""
-        from darkclr_ray.study import sections
+        from darkclr_ray.study import analyses as sections
 
-        records = [read_json(path) for path in sorted((self.folder.path / ENTRANTS).glob("*.json"))]
+        records = [read_json(path) for path in sorted((self.folder.path / RUNS).glob("*.json"))]
         for name in self.sections:
             path = self.folder.path / SECTIONS / f"{name}.json"
             if path.exists():
                 continue
             session.display.say(f"section {name}")
             try:
-                content = sections.SECTIONS[name](sections.Finished(self, session, records))
+                content = sections.SECTIONS[name](sections.AnalysisInput(self, session, records))
             except ValueError as error:  # too few jets for it, for example: the rest of the study is none the worse
                 session.display.say(f"section {name} is left out: {error}")
                 continue
@@ -153,36 +153,36 @@ class Comparison(Study):
                 write_json(path, {"name": name, **content})
         return True
 
-    def record(self, entrant: Entrant, outcome: Outcome, jets: StudyJets) -> dict[str, Any]:
-        """What is kept of an entrant."""
+    def record(self, run_spec: RunSpec, outcome: Outcome, jets: StudyJets) -> dict[str, Any]:
+        """What is kept of a run."""
         stages = outcome.result.get("stages", {})
         judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
         trained = outcome.result.get("detectors", {})
-        detectors = {name: {**facts, "stages": trained.get(name, {})} for name, facts in entrant.detectors.items()}
+        detectors = {name: {**facts, "stages": trained.get(name, {})} for name, facts in run_spec.detectors.items()}
         counts = jets.counts["train"]
         background, signal = self.settings.background, self.settings.supervised.signal
-        mixed = round(entrant.fraction * counts[background])
+        mixed = round(run_spec.fraction * counts[background])
         used = {
             "background": background,
             "jets": counts[background],
-            "signal": signal if entrant.labels or mixed else None,
-            "signal_jets": counts[signal] if entrant.labels else mixed,
-            "labels": entrant.labels,
-            "fraction": entrant.fraction,
+            "signal": signal if run_spec.labels or mixed else None,
+            "signal_jets": counts[signal] if run_spec.labels else mixed,
+            "labels": run_spec.labels,
+            "fraction": run_spec.fraction,
         }
-        parameters = dict(entrant.parameters) | {name: judged[name] for name in ("dimension",) if name in judged}
+        parameters = dict(run_spec.parameters) | {name: judged[name] for name in ("dimension",) if name in judged}
         return {
-            "key": entrant.key,
+            "key": run_spec.key,
             "kind": "linear_classifier" if "fold_aucs" in judged else "detectors",
-            "label": entrant.label,
-            "sections": list(entrant.sections),
+            "label": run_spec.label,
+            "sections": list(run_spec.sections),
             "state": "COMPLETE" if outcome.state == "finished" else "FAIL",
             "reason": outcome.reason,
-            "seeds": {"encoder": entrant.encoder_seed, "autoencoder": entrant.autoencoder_seed},
+            "seeds": {"encoder": run_spec.encoder_seed, "autoencoder": run_spec.autoencoder_seed},
             "parameters": parameters,
             "detectors": detectors,
             "trained_on": {**used, "words": trained_words(used)},
-            "selected_on": self.selected_on(entrant),
+            "selected_on": self.selected_on(run_spec),
             "stages": stages,
             "seconds": outcome.result.get("seconds", {}),
             "validation": judged.get("validation", {}),
@@ -191,9 +191,9 @@ class Comparison(Study):
             "warnings": judged.get("warnings", []),
         }
 
-    def selected_on(self, entrant: Entrant) -> dict[str, str]:
+    def selected_on(self, run_spec: RunSpec) -> dict[str, str]:
         """Which jets chose what, in words."""
-        epoch = "; ".join(chosen_epochs(entrant))
+        epoch = "; ".join(chosen_epochs(run_spec))
         known = preset(self.preset)
         seen = (
             f"those of the preset {self.preset!r}, which were chosen with a look at the starter set's validation and "
@@ -213,7 +213,7 @@ class Comparison(Study):
         before = f" ({self.ended} finished before)" if self.ended else ""
         return "\n".join(
             [
-                f"entrants   {self.total}{before}, then {', '.join(self.sections) or 'nothing'}",
+                f"runs   {self.total}{before}, then {', '.join(self.sections) or 'nothing'}",
                 f"jets       {trained} to train on, {judged} to judge",
                 f"resources  {session.allocation}",
                 f"time       about {duration(estimate.seconds)}",
@@ -221,24 +221,24 @@ class Comparison(Study):
         )
 
 
-def chosen_epochs(entrant: Entrant) -> list[str]:
-    """What chose the epoch of each of an entrant's trainings."""
+def chosen_epochs(run_spec: RunSpec) -> list[str]:
+    """What chose the epoch of each of a run's trainings."""
     from darkclr_ray.detectors import registry
 
-    settings, words = entrant.job.settings, []
-    for entry in filter(None, (facts["entry"] for facts in entrant.detectors.values())):
+    settings, words = run_spec.job.settings, []
+    for entry in filter(None, (facts["entry"] for facts in run_spec.detectors.values())):
         settings = settings.updated(getattr(registry.find(entry), "recipe", {}))
-    if "representation" in entrant.trains:
+    if "representation" in run_spec.trains:
         words.append("of an encoder that of lowest training loss")
-    if "energy" in entrant.trains:
+    if "energy" in run_spec.trains:
         by_views = "that whose energy best tells training jets from their own anomalous views"
         words.append(f"of an autoencoder's pre-training {by_views if settings.nae.views_p_drop else 'the last'}")
         if settings.nae.divergence_epochs:
             words.append("of its contrastive divergence that with the energy difference closest to zero")
-    if "supervised" in entrant.trains:
+    if "supervised" in run_spec.trains:
         held_out = f"{settings.supervised.validation:.0%} of its jets, held out"
         words.append(f"of a supervised network that of lowest loss on {held_out}")
-    if "views_classifier" in entrant.detectors and settings.views_classifier.hidden:
+    if "views_classifier" in run_spec.detectors and settings.views_classifier.hidden:
         words.append("of a views' classifier with hidden layers that of best score on 10% of its rows, held out")
     return words
 
@@ -248,8 +248,8 @@ def has_trials(scan: Path) -> bool:
     return any((scan / "trials").glob("*.json"))
 
 
-def expected(entrants: list[Entrant], session: Session, cost: dict[str, float]) -> Estimate:
-    """Seconds of what is left; what entrants share, the first of them trains."""
+def expected(runs: list[RunSpec], session: Session, cost: dict[str, float]) -> Estimate:
+    """Seconds of what is left; what runs share, the first of them trains."""
     settings, jets = session.settings, session.jets
     nae, counts = settings.nae, jets.counts["train"]
     signal = sum(number for name, number in counts.items() if name != settings.background)
@@ -264,11 +264,11 @@ def expected(entrants: list[Entrant], session: Session, cost: dict[str, float]) 
     scores = cost["jet"] * judged / session.allocation.workers + OVERHEAD
     begun: set[tuple[str, str]] = set()
     plan = {}
-    for entrant in entrants:
-        new = {stage: name for stage, name in entrant.trains.items() if (stage, name) not in begun}
+    for run_spec in runs:
+        new = {stage: name for stage, name in run_spec.trains.items() if (stage, name) not in begun}
         begun |= set(new.items())
-        plan[entrant.key] = {**{stage: seconds[stage] for stage in new}, "scores": scores}
-    return Estimate(plan, session.allocation.crews)
+        plan[run_spec.key] = {**{stage: seconds[stage] for stage in new}, "scores": scores}
+    return Estimate(plan, session.allocation.worker_groups)
 
 
 def trained_words(used: dict[str, Any]) -> str:
@@ -286,7 +286,7 @@ def trained_words(used: dict[str, Any]) -> str:
 
 
 def summary(record: dict[str, Any]) -> str:
-    """One line on an entrant that has ended."""
+    """One line on a run that has ended."""
     if record["state"] != "COMPLETE":
         return f"failed: {record['reason']}"
     parts = []

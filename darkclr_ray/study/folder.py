@@ -14,17 +14,17 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from darkclr_ray.command_line.files import read_yaml
-from darkclr_ray.command_line.kinds import leaves
-from darkclr_ray.command_line.words import shown
-from darkclr_ray.crews.cluster import TOKEN
-from darkclr_ray.jets.samples import faults
+from darkclr_ray.field_types import leaves
+from darkclr_ray.fs_checks import check_writable
+from darkclr_ray.jets.generation.samples import format_validation_error
+from darkclr_ray.messages import shown
+from darkclr_ray.runtime.cluster import TOKEN
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json, write_text
 from darkclr_ray.store.locks import Lock
 from darkclr_ray.store.stages import Store
-from darkclr_ray.study.starts import computed_in, followed, now, starts_of
-from darkclr_ray.writable import check_writable
+from darkclr_ray.study.provenance import computed_in, followed, now, starts_of
+from darkclr_ray.yaml_files import read_yaml
 
 FORMAT = 1
 """Of the folder; a study of another format is refused."""
@@ -129,7 +129,7 @@ class StudyFolder:
         try:
             there = StudySettings.model_validate(read_yaml(path, "restore it, or start a new study with --name"))
         except ValidationError as error:
-            raise ValueError(f"{path}: {faults(error)}; start a new study with --name") from error
+            raise ValueError(f"{path}: {format_validation_error(error)}; start a new study with --name") from error
         before, asked = there.model_dump(), settings.model_dump()
         changed = [
             f"{name}: {shown(at(before, name))} there, {shown(at(asked, name))} now"

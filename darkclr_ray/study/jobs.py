@@ -1,4 +1,4 @@
-"""What a trial asks of a crew. Light to import: a trial's own process has neither torch nor data."""
+"""What a trial asks of a worker group. Light to import: a trial's own process has neither torch nor data."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from darkclr_ray.settings import StudySettings
 
 if TYPE_CHECKING:
-    from darkclr_ray.crews.loop import Place
-    from darkclr_ray.study.work import Work
+    from darkclr_ray.runtime.worker_loop import WorkerContext
+    from darkclr_ray.study.job_context import JobContext
 
 METRIC, EPOCH = "objective", "epoch"
 """What Tune maximises, and the clock of a trial: epochs of its encoder (`training_iteration` would begin anew)."""
@@ -45,20 +45,20 @@ class DetectorJob:
     fraction: float = 0.0
     seed: int | None = None
 
-    def run(self, work: Work, place: Place) -> dict[str, Any]:
-        """On every rank of a crew: hashes of the stages, objectives, seconds."""
-        from darkclr_ray.study.fitting import Fitting
+    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
+        """On every rank of a worker group: hashes of the stages, objectives, seconds."""
+        from darkclr_ray.study.job_runner import JobRunner
 
-        return Fitting(work, self, place).run()
+        return JobRunner(work, self, place).run()
 
 
 @dataclass(frozen=True)
 class CalibrationJob:
-    """Measure how fast a crew trains: a few steps, thrown away."""
+    """Measure how fast a worker group trains: a few steps, thrown away."""
 
     settings: StudySettings
 
-    def run(self, work: Work, place: Place) -> dict[str, Any]:
+    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
         """Seconds of an encoder's epoch, of an autoencoder's epoch in both phases, and of scoring one jet."""
         from darkclr_ray.study.calibration import calibrate
 
@@ -92,7 +92,7 @@ def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> St
 
 
 def job_name(number: int) -> str:
-    """A trial's name at the desk and in the logs.
+    """A trial's name at the job queue and in the logs.
 
     >>> job_name(3)
     'trial-0003'

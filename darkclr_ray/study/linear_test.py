@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from darkclr_ray.study.comparison import Comparison
 
 if TYPE_CHECKING:
-    from darkclr_ray.study.entrants import Entrant
-    from darkclr_ray.study.probes import Features
+    from darkclr_ray.study.extra_jobs import Features
+    from darkclr_ray.study.run_specs import RunSpec
 
 
 class LinearClassifierStudy(Comparison):
@@ -16,34 +16,34 @@ class LinearClassifierStudy(Comparison):
 
     kind = "linear_classifier_test"
 
-    def line_up(self) -> list[Entrant]:
+    def expand_runs(self) -> list[RunSpec]:
         comparison = self.settings.comparison
         dimensions = comparison.d_z or (self.settings.encoder.d_z,)
-        entrants = []
+        runs = []
         for d_z in dimensions:
             for number in range(comparison.encoder_seeds):
                 seed = self.settings.seed + number
                 for epochs, encoder in ((self.settings.contrastive.epochs, "DarkCLR"), (0, "untrained")):
                     changes = {"encoder": {"d_z": d_z}, "contrastive": {"epochs": epochs}, "seed": seed}
-                    entrants += [self.entrant(encoder, layer, changes, seed) for layer in ("head", "pooled")]
+                    runs += [self.run_spec(encoder, layer, changes, seed) for layer in ("head", "pooled")]
         most = self.settings.inputs.constituents
         for count in sorted({min(most, max(1, d_z // 3)) for d_z in dimensions} | {most}):
-            entrants.append(self.entrant("none", "constituents", {}, None, count))
-        return entrants
+            runs.append(self.run_spec("none", "constituents", {}, None, count))
+        return runs
 
-    def entrant(
+    def run_spec(
         self, encoder: str, features: Features, changes: dict[str, object], seed: int | None, constituents: int = 0
-    ) -> Entrant:
+    ) -> RunSpec:
         """One classifier test."""
-        from darkclr_ray.study.entrants import Entrant, shown, trained
-        from darkclr_ray.study.probes import LinearJob
+        from darkclr_ray.study.extra_jobs import LinearJob
+        from darkclr_ray.study.run_specs import RunSpec, shown, trained
 
         settings = self.settings.updated(changes)
         d_z = settings.encoder.d_z
         name = f"{features}-{constituents}" if features == "constituents" else f"{encoder}-{features}-d_z_{d_z}-e{seed}"
         job = LinearJob(settings, features, constituents, self.settings.seed)
         title = {"head": "representation", "pooled": "before the head", "constituents": "constituents"}[features]
-        return Entrant(
+        return RunSpec(
             key=f"linear-{name}",
             label=encoder if seed is not None else "constituents",
             sections=("linear",),

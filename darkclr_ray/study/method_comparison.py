@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from darkclr_ray.study.comparison import Comparison
 
 if TYPE_CHECKING:
-    from darkclr_ray.study.entrants import Entrant
+    from darkclr_ray.study.run_specs import RunSpec
 
 OVER_DIMENSIONS = ("DarkCLR", "JetCLR")
 """Families that are compared over embedding dimensions."""
@@ -25,36 +25,36 @@ class MethodComparison(Comparison):
     kind = "method_comparison"
     sections = ("pairs", "variance")
 
-    def line_up(self) -> list[Entrant]:
+    def expand_runs(self) -> list[RunSpec]:
         from darkclr_ray.detectors import registry
-        from darkclr_ray.study.entrants import distinct, line_up
+        from darkclr_ray.study.run_specs import check_unique, expand_runs
 
         comparison = self.settings.comparison
         encoders, autoencoders = comparison.encoder_seeds, comparison.autoencoder_seeds
-        ensemble = partial(line_up, encoders=encoders, autoencoders=autoencoders)
-        everybody = distinct([*registry.names(), *comparison.detectors])
+        ensemble = partial(expand_runs, encoders=encoders, autoencoders=autoencoders)
+        everybody = check_unique([*registry.names(), *comparison.detectors])
         both = [entry for entry in everybody if registry.find(entry).family in OVER_DIMENSIONS]
         others = [entry for entry in everybody if entry not in both]
         also = ("dimensions",) if comparison.d_z else ()
-        entrants = ensemble(self.settings, both, ("methods", *also))
-        entrants += ensemble(self.settings, others, ("methods",))
+        runs = ensemble(self.settings, both, ("methods", *also))
+        runs += ensemble(self.settings, others, ("methods",))
         for d_z in comparison.d_z:
             if d_z != self.settings.encoder.d_z:
                 changes = {"encoder": {"d_z": d_z}}
                 prefix = f"d_z_{d_z}-"
-                entrants += ensemble(self.settings, both, ("dimensions",), changes=changes, prefix=prefix)
-        return entrants + self.forms()
+                runs += ensemble(self.settings, both, ("dimensions",), changes=changes, prefix=prefix)
+        return runs + self.forms()
 
-    def forms(self) -> list[Entrant]:
+    def forms(self) -> list[RunSpec]:
         """The views' classifier in other forms, on the first encoder."""
-        from darkclr_ray.study.entrants import line_up
+        from darkclr_ray.study.run_specs import expand_runs
 
-        entrants = []
+        runs = []
         for layer, hidden, p_drop in product(("head", "pooled"), ((), (64,)), FORM_P_DROP):
             form = {"layer": layer, "hidden": hidden, "p_drop": p_drop}
             shown = {"layer": layer, "hidden": str(list(hidden)), "p_drop_views": str(p_drop)}
             prefix = f"form-{layer}-{'linear' if not hidden else 'hidden'}-{p_drop}-"
-            entrants += line_up(
+            runs += expand_runs(
                 self.settings,
                 ["views_classifier"],
                 ["forms"],
@@ -62,4 +62,4 @@ class MethodComparison(Comparison):
                 prefix=prefix,
                 parameters=shown,
             )
-        return entrants
+        return runs

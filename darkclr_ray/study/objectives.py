@@ -1,6 +1,6 @@
 """What a search maximises, computed from validation jets only: five objectives by name, or one of your own.
 
-Those with a name are means of ln of background rejections at eps_S = 0.2; see `Evaluation.merit`.
+Those with a name are means of ln of background rejections at eps_S = 0.2; see `Evaluation.log_rejection`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from darkclr_ray import plugins
-from darkclr_ray.command_line.words import nearest
 from darkclr_ray.evaluation.rejection import Evaluation
+from darkclr_ray.messages import nearest
 
 NAMED = ("matched", "raw", "worst", "signal_blind", "leave_out:SIGNAL")
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ObjectiveInput:
     """What an objective may look at: one score of one trial on validation jets.
 
     Attributes:
@@ -30,7 +30,7 @@ class Judgement:
     blind: Evaluation
 
 
-Objective = Callable[[Judgement], float]
+Objective = Callable[[ObjectiveInput], float]
 """Higher is better; NaN where it cannot be said."""
 
 
@@ -38,7 +38,7 @@ def find(name: str, signals: Sequence[str]) -> Objective:
     """The objective that a study's settings name.
 
     Args:
-        name: one of `NAMED`, or a function of a `Judgement` by module:name or entry point (`darkclr_ray.plugins`).
+        name: one of `NAMED`, or a function of a `ObjectiveInput` by module:name or entry point (`darkclr_ray.plugins`).
         signals: names of the signals that are there.
 
     Raises:
@@ -46,23 +46,23 @@ def find(name: str, signals: Sequence[str]) -> Objective:
     """
     check(name, signals)
     if name == "matched":
-        return lambda judgement: fmean([e.merit("matched") for e in judgement.signals.values()])
+        return lambda given: fmean([e.log_rejection("matched") for e in given.signals.values()])
     if name == "raw":
-        return lambda judgement: fmean([e.merit("raw") for e in judgement.signals.values()])
+        return lambda given: fmean([e.log_rejection("raw") for e in given.signals.values()])
     if name == "worst":
-        return lambda judgement: min(e.merit("matched") for e in judgement.signals.values())
+        return lambda given: min(e.log_rejection("matched") for e in given.signals.values())
     if name == "signal_blind":
-        return lambda judgement: judgement.blind.merit("raw")
+        return lambda given: given.blind.log_rejection("raw")
     module, _, attribute = name.partition(":")
     if module == "leave_out":
-        return lambda judgement: fmean([e.merit("matched") for s, e in judgement.signals.items() if s != attribute])
+        return lambda given: fmean([e.log_rejection("matched") for s, e in given.signals.items() if s != attribute])
     try:
         function = plugins.find("objectives", name, {})
     except ValueError as error:
         raise ValueError(f"search.objective = {name}: {error}") from error
     if not callable(function):
         raise ValueError(f"search.objective = {name}: it is not a function")
-    return lambda judgement: float(function(judgement))
+    return lambda given: float(function(given))
 
 
 def check(name: str, signals: Sequence[str] | None = None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from darkclr_ray.crews.resources import Allocation
+from darkclr_ray.runtime.resources import ResourcePlan
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.jobs import job_name
 
@@ -21,25 +21,25 @@ class Estimate:
 
     Attributes:
         jobs: seconds of each job's stages, in the order in which it goes through them.
-        crews: how many jobs are done at a time.
+        worker groups: how many jobs are done at a time.
         rest: seconds of what comes after them.
     """
 
     jobs: Mapping[str, Mapping[str, float]]
-    crews: int = 1
+    worker_groups: int = 1
     rest: float = 0.0
 
     @property
     def seconds(self) -> float:
         """All of it.
 
-        >>> Estimate({"a": {"representation": 3.0}, "b": {"energy": 1.0}}, crews=2, rest=1.0).seconds
+        >>> Estimate({"a": {"representation": 3.0}, "b": {"energy": 1.0}}, worker_groups=2, rest=1.0).seconds
         3.0
         """
-        return sum(sum(stages.values()) for stages in self.jobs.values()) / self.crews + self.rest
+        return sum(sum(stages.values()) for stages in self.jobs.values()) / self.worker_groups + self.rest
 
     def done(self, ended: Collection[str], running: Mapping[str, Mapping[str, Any]]) -> float:
-        """How much of it is behind us, given who has ended and where the others stand (`Desk.snapshot`).
+        """How much of it is behind us, given who has ended and where the others stand (`JobQueue.snapshot`).
 
         >>> estimate = Estimate({"a": {"representation": 4.0, "energy": 2.0}, "b": {"energy": 1.0}})
         >>> estimate.done(["b"], {"a": {"stage": "energy", "epoch": 2, "part": 0.5, "epochs": 5}})
@@ -53,7 +53,7 @@ class Estimate:
                 here = places.index(job["stage"])
                 part = (job.get("epoch", 0) + job.get("part", 0.0)) / max(1, job.get("epochs", 1))
                 done += sum(seconds for _, seconds in stages[:here]) + part * stages[here][1]
-        return done / self.crews
+        return done / self.worker_groups
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Plan:
     """
 
     settings: StudySettings
-    allocation: Allocation
+    allocation: ResourcePlan
     finished: int
     jets: Mapping[str, Mapping[str, int]]
     cost: Mapping[str, float]
@@ -97,9 +97,9 @@ class Plan:
         return self.cost["jet"] * self._jets / self.allocation.workers + OVERHEAD
 
     def trial(self, number: int) -> dict[str, float]:
-        """Seconds of a trial's stages: the first of those that share an encoder trains it, each crew's in turn."""
-        block = self.allocation.crews * self.settings.search.step_sizes_per_encoder
-        first = number % block < self.allocation.crews
+        """Seconds of a trial's stages; the first of the trials that share an encoder trains it."""
+        block = self.allocation.worker_groups * self.settings.search.step_sizes_per_encoder
+        first = number % block < self.allocation.worker_groups
         encoder = {"representation": self.encoder_seconds} if first else {}
         return {**encoder, "energy": self.energy_seconds, "scores": self.scores_seconds}
 
@@ -108,7 +108,7 @@ class Plan:
         """For the trials that are left, and a reference point after them; pruning makes it less."""
         left = range(self.finished, self.settings.search.trials)
         jobs = {job_name(number): self.trial(number) for number in left}
-        return Estimate(jobs, self.allocation.crews, rest=self.follower_seconds)
+        return Estimate(jobs, self.allocation.worker_groups, rest=self.follower_seconds)
 
     @property
     def bytes(self) -> int:
@@ -122,7 +122,7 @@ class Plan:
         first = (*settings.nae.hidden, settings.nae.bottleneck)[0]
         weights = 4 * (layers + settings.encoder.head_layers * widest**2 + 8 * widest * first)
         # an encoder in training, its optimiser and its best epoch; representations of the best and of those at work
-        kept = (self.allocation.crews + 1) * (4 * widest * self._jets + 4 * weights)
+        kept = (self.allocation.worker_groups + 1) * (4 * widest * self._jets + 4 * weights)
         return settings.search.trials * (scores + weights) + kept
 
     @property

@@ -29,7 +29,7 @@ PAUSE = 20.0
 
 
 @dataclass
-class Standing:
+class Status:
     """Where a study stands.
 
     Attributes:
@@ -94,8 +94,8 @@ class Display:
         """A line that stays."""
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    def update(self, jobs: Mapping[str, Mapping[str, Any]], standing: Standing) -> None:
-        """Show where jobs stand (see `darkclr_ray.crews.desk.Desk.snapshot`)."""
+    def update(self, jobs: Mapping[str, Mapping[str, Any]], standing: Status) -> None:
+        """Show where jobs stand (see `darkclr_ray.worker_groups.queue.JobQueue.snapshot`)."""
         if self._live is not None:
             self._live.update(
                 Group(*self._rows(jobs), Text(standing.summary()), Text(standing.note or "", style="dim"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from darkclr_ray.study.comparison import Comparison
 
 if TYPE_CHECKING:
-    from darkclr_ray.study.entrants import Entrant
+    from darkclr_ray.study.run_specs import RunSpec
 
 DETECTORS = (
     "s_NAE",
@@ -31,15 +31,15 @@ class Robustness(Comparison):
     kind = "robustness"
     sections = ("pairs", "variance", "sculpting", "systematics", "stability", "leave_one_out")
 
-    def line_up(self) -> list[Entrant]:
-        from darkclr_ray.study.entrants import distinct, line_up
+    def expand_runs(self) -> list[RunSpec]:
+        from darkclr_ray.study.run_specs import check_unique, expand_runs
 
         comparison = self.settings.comparison
         encoders, autoencoders = comparison.encoder_seeds, comparison.autoencoder_seeds
-        everybody = distinct([*DETECTORS, *comparison.detectors])
-        entrants = line_up(self.settings, everybody, ("methods",), encoders=encoders, autoencoders=autoencoders)
+        everybody = check_unique([*DETECTORS, *comparison.detectors])
+        runs = expand_runs(self.settings, everybody, ("methods",), encoders=encoders, autoencoders=autoencoders)
         for fraction in comparison.contamination:
-            entrants += line_up(
+            runs += expand_runs(
                 self.settings, CONTAMINATED, ("contamination",), fraction=fraction, prefix=f"signal_{fraction:g}-"
             )
-        return entrants
+        return runs

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.console import Console
 
 from darkclr_ray.augmentations import registry
-from darkclr_ray.command_line.program import INTERRUPTED
-from darkclr_ray.crews.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
+from darkclr_ray.cli.program import INTERRUPTED
+from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
 from darkclr_ray.settings import PRESETS, StudySettings, preset
+from darkclr_ray.study.artifacts import write_examples, write_jets
 from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, unequal
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.progress import Display
-from darkclr_ray.study.records import write_examples, write_jets
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
@@ -126,7 +126,7 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
     """`_compute`, with a few words on how to go on where something is left; where nothing is, `Study.work` has them."""
     from ray.exceptions import RayError
 
-    from darkclr_ray.crews.crews import Broken
+    from darkclr_ray.runtime.worker_groups import InfrastructureError
 
     def say(text: str) -> None:
         console.print(text, soft_wrap=True)
@@ -137,7 +137,7 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
             return status
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except (Broken, OSError) as error:
+    except (InfrastructureError, OSError) as error:
         say(f"the study cannot go on: {error}")
         status = 1
     except RayError as error:
@@ -159,7 +159,7 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     """Compute what is left of a study, while Ray runs; the exit status."""
     import ray
 
-    from darkclr_ray.crews.resources import allocate, cluster_nodes
+    from darkclr_ray.runtime.resources import allocate, cluster_nodes
     from darkclr_ray.study.session import Session
 
     settings, folder = study.settings, study.folder

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from darkclr_ray.command_line.program import INTERRUPTED
-from darkclr_ray.command_line.words import nearest
+from darkclr_ray.cli.program import INTERRUPTED
+from darkclr_ray.messages import nearest
 from darkclr_ray.study import objectives
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.run import Study
@@ -70,4 +70,4 @@ class EmbeddingScan(Study):
                 f"same command changes nothing: mend the cause, and start a new study with another --name"
             )
             return 1
-        return 0 if tuning.conclude() else INTERRUPTED
+        return 0 if tuning.finalize() else INTERRUPTED

@@ -39,7 +39,7 @@ FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 @dataclass(frozen=True)
-class Ending:
+class TrialResult:
     """How a trial ended: what goes into its file and into Optuna."""
 
     number: int
@@ -172,7 +172,7 @@ class StudySearch(OptunaSearch):
         settings: StudySettings,
         storage: JournalStorage,
         sampler: BaseSampler,
-        on_ending: Callable[[Ending], Mapping[str, Any]],
+        on_ending: Callable[[TrialResult], Mapping[str, Any]],
     ) -> None:
         self.distributions = space(settings.search)
         super().__init__(
@@ -260,7 +260,7 @@ class StudySearch(OptunaSearch):
             state, reason = TrialState.FAIL, "its objective is not a finite number"
         else:
             state, reason = TrialState.COMPLETE, None
-        self.conclude(Ending(trial.number, state.name, reason, parameters(trial), objective, outcome))
+        self.finalize(TrialResult(trial.number, state.name, reason, parameters(trial), objective, outcome))
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Optuna's storage is the only truth: Tune has nothing to keep."""
@@ -268,7 +268,7 @@ class StudySearch(OptunaSearch):
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
-    def conclude(self, ending: Ending) -> None:
+    def finalize(self, ending: TrialResult) -> None:
         """Write a trial's end to its file, then to Optuna."""
         trial = Trial(self.study, self.study.get_trials(deepcopy=False)[ending.number]._trial_id)
         for name, value in self.on_ending(ending).items():
@@ -282,7 +282,7 @@ def parameters(trial: Trial) -> dict[str, Any]:
     return {**trial.params, "p_drop": round(trial.params["p_drop"], 10)}
 
 
-class Halving(ASHAScheduler):
+class SuccessiveHalving(ASHAScheduler):
     """Asynchronous successive halving on the encoder's epochs; see `rungs`.
 
     Nothing is stopped at a rung before `REDUCTION` trials have been there, and what earlier processes saw counts.

@@ -16,53 +16,55 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from darkclr_ray.crews.cluster import nodes_that_deny
-from darkclr_ray.crews.crews import Broken, Crews
-from darkclr_ray.crews.desk import Outcome
-from darkclr_ray.crews.resources import Allocation
+from darkclr_ray.runtime.cluster import failing_nodes
+from darkclr_ray.runtime.job_queue import Outcome
+from darkclr_ray.runtime.resources import ResourcePlan
+from darkclr_ray.runtime.worker_groups import InfrastructureError, WorkerGroups
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.streams import ShardJets, materialise
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets
+from darkclr_ray.study.job_context import DatasetRefs, Job, JobContext
 from darkclr_ray.study.jobs import CalibrationJob
 from darkclr_ray.study.metrics import StudyMetrics
 from darkclr_ray.study.plan import Estimate
-from darkclr_ray.study.progress import Display, Standing
-from darkclr_ray.study.work import JetPlaces, Job, Work
+from darkclr_ray.study.progress import Display, Status
 
 if TYPE_CHECKING:
     from darkclr_ray.study.run import Study
 
 logger = logging.getLogger(__name__)
 
-UNATTENDED = 45.0
+WAITING_SECONDS = 45.0
 """Seconds without any worker after which a study says what it waits for; they usually come within ten."""
 
 TICK = 0.5
-"""Seconds between two looks at the desk."""
+"""Seconds between two looks at the job queue."""
 
 
-def muster(settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: Allocation) -> Crews:
-    """Crews that fit detectors on a study's jets: `Crews.run` of a `DetectorJob` is all that a study needs of Ray.
+def start_workers(
+    settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: ResourcePlan
+) -> WorkerGroups:
+    """Return worker groups that fit detectors on a study's jets, by `WorkerGroups.run` of a `DetectorJob`.
 
     Raises ValueError where a node does not see shards that are to be streamed.
     """
     source = materialise(jets.folder, "train", settings.background, limit=settings.compute.materialise_limit)
     if isinstance(source, ShardJets):
-        for node in nodes_that_deny(ShardJets.intact, source):
+        for node in failing_nodes(ShardJets.intact, source):
             raise ValueError(
                 f"{jets.folder.path}: node {node} does not see these jets; point --jets at storage that all nodes "
                 f"share, or raise compute.materialise_limit so that they are held in memory"
             )
-    places = JetPlaces(
+    places = DatasetRefs(
         source=source,
         evaluation=ray.put(jets.judged),
         background=settings.background,
         labelled={name: ray.put(signal) for name, signal in jets.labelled.items()},
         variants=jets.variants,
     )
-    work = Work(folder.store.folder.resolve(), places, folder.logs.resolve(), allocation.data_cpus)
-    return Crews(allocation, work, (folder.logs / "train").resolve(), settings.compute.worker_failures)
+    work = JobContext(folder.store.folder.resolve(), places, folder.logs.resolve(), allocation.data_cpus)
+    return WorkerGroups(allocation, work, (folder.logs / "train").resolve(), settings.compute.worker_failures)
 
 
 class Session:
@@ -71,10 +73,10 @@ class Session:
     Ctrl-C or SIGTERM once: trainings end after their epoch, with a checkpoint. Twice: at once; the last epoch is lost.
     """
 
-    def __init__(self, study: Study, jets: StudyJets, allocation: Allocation, display: Display) -> None:
+    def __init__(self, study: Study, jets: StudyJets, allocation: ResourcePlan, display: Display) -> None:
         self.settings, self.folder, self.jets = study.settings, study.folder, jets
         self.allocation, self.display = allocation, display
-        self.standing = Standing(study.total, what=study.what)
+        self.standing = Status(study.total, what=study.what)
         self.metrics = StudyMetrics(study.settings.name)
         self.interrupted = False
         self.paused = False
@@ -85,7 +87,7 @@ class Session:
         self.submitted: dict[str, float] = {}
         self.ended: frozenset[str] = frozenset()
         self.kept_waiting = False
-        self.crews = muster(study.settings, jets, study.folder, allocation)
+        self.worker_groups = start_workers(study.settings, jets, study.folder, allocation)
         self.watching = threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True, name="watch")
 
@@ -99,17 +101,17 @@ class Session:
         self.watcher.join(5)
         if kind is None:
             with suppress(Exception):
-                self.crews.close()
+                self.worker_groups.close()
         else:
-            self.crews.abandon()
+            self.worker_groups.abandon()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
     def calibrate(self) -> dict[str, float]:
         """Seconds of everything that a plan adds up; see `darkclr_ray.study.calibration.calibrate`."""
-        outcome = self.crews.run(CalibrationJob(self.settings), "measuring")
+        outcome = self.worker_groups.run(CalibrationJob(self.settings), "measuring")
         if outcome.state != "finished":
-            raise Broken(f"the first steps of a training failed: {outcome.reason}")
+            raise InfrastructureError(f"the first steps of a training failed: {outcome.reason}")
         return outcome.result
 
     def expect(self, estimate: Estimate) -> None:
@@ -121,20 +123,20 @@ class Session:
         self.began = time.monotonic()
 
     def each(self, jobs: Mapping[str, Job]) -> Iterator[tuple[str, Outcome]]:
-        """Do jobs, as many at a time as there are crews; how each ended, finished or failed, as they end.
+        """Do jobs, as many at a time as there are worker groups; how each ended, finished or failed, as they end.
 
         Stops early where the study was interrupted or its surroundings failed; `sound` tells.
         """
-        desk = self.crews.desk
+        queue = self.worker_groups.queue
         self.begin()
         for name, job in jobs.items():
-            ray.get(desk.submit.remote(name, job))
+            ray.get(queue.submit.remote(name, job))
         later = iter(jobs)
         pending: dict[Any, str] = {}
         while True:
-            # jobs end about in their order, and each question keeps the desk busy: it is asked about a few at a time
-            for name in islice(later, 2 * self.allocation.crews + 2 - len(pending)):
-                pending[desk.next.remote(name, 10**9)] = name
+            # jobs end about in their order: the queue is asked about a few of them at a time
+            for name in islice(later, 2 * self.allocation.worker_groups + 2 - len(pending)):
+                pending[queue.next.remote(name, 10**9)] = name
             if not pending:
                 return
             ready, _ = ray.wait(list(pending), timeout=1.0)
@@ -143,15 +145,15 @@ class Session:
                 name = pending.pop(reference)
                 if outcome.state in ("finished", "failed"):
                     yield name, outcome
-            self.crews.check()
+            self.worker_groups.check()
 
     def sound(self) -> bool:
         """Whether the study can go on; False where it was interrupted. Raises Broken where its surroundings failed."""
-        self.crews.check()
+        self.worker_groups.check()
         if self.trouble is None:
-            self.trouble = ray.get(self.crews.desk.broken.remote())
+            self.trouble = ray.get(self.worker_groups.queue.broken.remote())
         if self.trouble is not None:
-            raise Broken(self.trouble)
+            raise InfrastructureError(self.trouble)
         return not self.interrupted
 
     def count(self, states: Mapping[str, str]) -> None:
@@ -169,22 +171,22 @@ class Session:
         """Keep the display and the gauges up to date; end what stalls; pause where the surroundings fail."""
         while not self.watching.wait(TICK):
             try:
-                desk = self.crews.desk
-                jobs: dict[str, dict[str, Any]] = ray.get(desk.snapshot.remote(), timeout=30)
+                queue = self.worker_groups.queue
+                jobs: dict[str, dict[str, Any]] = ray.get(queue.snapshot.remote(), timeout=30)
                 for name in jobs:
                     self.submitted.setdefault(name, time.monotonic() - jobs[name]["seconds"])
-                broken = ray.get(desk.broken.remote(), timeout=30)
-                self.trouble = self.trouble or broken or self.crews.trouble
+                broken = ray.get(queue.broken.remote(), timeout=30)
+                self.trouble = self.trouble or broken or self.worker_groups.trouble
                 if (self.interrupted or self.trouble) and not self.paused:
                     self._pause()
                     if self.interrupted:
                         self.standing.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
                         self.display.say(self.standing.note)
-                waiting = ray.get(desk.unattended.remote(), timeout=30) > UNATTENDED
+                waiting = ray.get(queue.unattended.remote(), timeout=30) > WAITING_SECONDS
                 if waiting and not self.kept_waiting:
                     self.display.say("waiting    for resources that others hold, or for nodes that are still to come")
                 self.kept_waiting = waiting
-                ray.get(desk.stalled.remote(self.settings.compute.stall_limit), timeout=30)
+                ray.get(queue.stalled.remote(self.settings.compute.stall_limit), timeout=30)
                 self.standing.left = self._left(jobs)
                 self.metrics.jobs(jobs)
                 expected = self.estimate.jobs if self.estimate is not None else {}
@@ -215,4 +217,4 @@ class Session:
         self.paused = True
         for action in self.pausing:
             action()
-        self.crews.desk.stop.remote()
+        self.worker_groups.queue.stop.remote()

@@ -1,4 +1,4 @@
-"""A trial as Ray Tune sees it: hand a job to the desk, hand results on."""
+"""A trial as Ray Tune sees it: hand a job to the job queue, hand results on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from darkclr_ray.crews.desk import Outcome
+from darkclr_ray.runtime.job_queue import Outcome
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.jobs import EPOCH, METRIC, DetectorJob, job_name, trial_settings
 
@@ -18,21 +18,21 @@ class StudyTrial(tune.Trainable):
     """One trial. It trains nothing itself: that is done by workers that outlive it."""
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], desk: Any, settings: StudySettings, rungs: tuple[int, ...]
+        self, config: dict[str, Any], queue: Any, settings: StudySettings, rungs: tuple[int, ...]
     ) -> None:
-        self.desk, self.settings, self.rungs = desk, settings, rungs
+        self.queue, self.settings, self.rungs = queue, settings, rungs
         self.begin(config)
 
     def begin(self, config: dict[str, Any]) -> None:
         self.name, self.seen = job_name(config["number"]), 0
         settings = trial_settings(self.settings, config["parameters"])
         job = DetectorJob(settings, score=settings.search.score, rungs=self.rungs)
-        ray.get(self.desk.submit.remote(self.name, job))
+        ray.get(self.queue.submit.remote(self.name, job))
 
     def step(self) -> dict[str, Any]:
         """The next intermediate result, or the end."""
         try:
-            told = ray.get(self.desk.next.remote(self.name, self.seen))
+            told = ray.get(self.queue.next.remote(self.name, self.seen))
         except ray.exceptions.RayActorError:  # no fault of the trial: the study pauses, and has it again
             told = Outcome("broken", "the process that hands out jobs was lost")
         if not isinstance(told, Outcome):
@@ -51,8 +51,8 @@ class StudyTrial(tune.Trainable):
         """The store has everything."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """The desk knows the job, and the store its stages."""
+        """The job queue knows the job, and the store its stages."""
 
     def cleanup(self) -> None:
         """The trial was ended by Tune, or is over."""
-        self.desk.cancel.remote(self.name)
+        self.queue.cancel.remote(self.name)

@@ -11,11 +11,19 @@ from typing import Any
 from ray import tune
 from ray.tune import TuneError
 
-from darkclr_ray.crews.crews import Broken
+from darkclr_ray.runtime.worker_groups import InfrastructureError
 from darkclr_ray.store.files import write_json
+from darkclr_ray.study.artifacts import evaluation_of, write_best
 from darkclr_ray.study.jobs import MULTIPLICITY, DetectorJob, job_name, trial_settings
-from darkclr_ray.study.records import evaluation_of, write_best
-from darkclr_ray.study.search import ENCODER, Ending, Halving, SharedEncoderSampler, StudySearch, open_storage, rungs
+from darkclr_ray.study.search import (
+    ENCODER,
+    SharedEncoderSampler,
+    StudySearch,
+    SuccessiveHalving,
+    TrialResult,
+    open_storage,
+    rungs,
+)
 from darkclr_ray.study.session import Session
 from darkclr_ray.study.trial import StudyTrial
 
@@ -45,14 +53,14 @@ class Tuning:
             searcher.paused = True
 
         session.on_pause(pause)
-        self._settle(searcher)
+        self._reconcile(searcher)
         past = searcher.study.get_trials(deepcopy=False)
         left = search.trials - sum(trial.state.is_finished() for trial in past)
         if left > 0:
             marks = rungs(settings.contrastive.epochs) if search.prune else ()
-            scheduler = Halving(settings.contrastive.epochs, past) if marks else None
+            scheduler = SuccessiveHalving(settings.contrastive.epochs, past) if marks else None
             trainable = tune.with_resources(
-                tune.with_parameters(StudyTrial, desk=session.crews.desk, settings=settings, rungs=marks),
+                tune.with_parameters(StudyTrial, queue=session.worker_groups.queue, settings=settings, rungs=marks),
                 {"CPU": 0, "node:__internal_head__": 0.001},
             )
             tuner = tune.Tuner(
@@ -61,7 +69,7 @@ class Tuning:
                     search_alg=searcher,
                     scheduler=scheduler,
                     num_samples=left,
-                    max_concurrent_trials=session.allocation.crews,
+                    max_concurrent_trials=session.allocation.worker_groups,
                     reuse_actors=True,
                     trial_name_creator=lambda trial: job_name(trial.config["number"]),
                 ),
@@ -77,12 +85,12 @@ class Tuning:
             try:
                 tuner.fit()
             except TuneError as error:
-                raise Broken(f"the search broke off: {str(error).splitlines()[-1]}") from error
+                raise InfrastructureError(f"the search broke off: {str(error).splitlines()[-1]}") from error
             if searcher.fault is not None:
-                raise Broken(f"a trial's end could not be written: {searcher.fault}") from searcher.fault
+                raise InfrastructureError(f"a trial's end could not be written: {searcher.fault}") from searcher.fault
         return session.sound()
 
-    def conclude(self) -> bool:
+    def finalize(self) -> bool:
         """The reference points on the same jets, and the best trial; False where the study was interrupted."""
         best = self.folder.best()
         assert best is not None
@@ -111,7 +119,7 @@ class Tuning:
         self.folder.note(best=best["number"])  # last: it says that the rest belongs to this trial
         return True
 
-    def _settle(self, searcher: StudySearch) -> None:
+    def _reconcile(self, searcher: StudySearch) -> None:
         """Tell Optuna of trials whose file was written just before the process was killed."""
         ended = {trial["number"]: trial for trial in self.folder.endings()}
         for trial in list(searcher.interrupted):
@@ -119,16 +127,16 @@ class Tuning:
             if known is not None:
                 searcher.interrupted.remove(trial)
                 fields = (known["state"], known["reason"], known["parameters"], known["objective"])
-                searcher.conclude(Ending(trial.number, *fields, outcome={"known": known}))
+                searcher.finalize(TrialResult(trial.number, *fields, outcome={"known": known}))
 
-    def _ended(self, ending: Ending) -> dict[str, Any]:
+    def _ended(self, ending: TrialResult) -> dict[str, Any]:
         """Write a trial's file."""
         outcome = ending.outcome
         if "known" in outcome:
             return {"stages": outcome["known"]["stages"], "seconds": outcome["known"]["seconds"]}
         name = job_name(ending.number)
         if ending.state == "PRUNED":
-            self.session.crews.desk.cancel.remote(name)
+            self.session.worker_groups.queue.cancel.remote(name)
         self.folder.note_precision(outcome.get("precision"))
         stages = outcome.get("stages", {})
         judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}

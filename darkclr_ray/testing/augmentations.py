@@ -9,7 +9,7 @@ import numpy as np
 
 from darkclr_ray.augmentations.registry import Augmentation, Packed
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 from darkclr_ray.testing.toys import copied, toy_jets
 
@@ -77,7 +77,7 @@ def check_description(augmentation: type[Augmentation]) -> None:
 
 def applied(made: Augmentation, jets: Jets, *, by_columns: bool = True) -> Packed:
     """The transformation of some jets, by the draws that belong to them."""
-    draws = Draws.keyed(jets.ids, seed=1, epoch=0, transformation="check", draw=0)
+    draws = KeyedRNG.keyed(jets.ids, seed=1, epoch=0, transformation="check", draw=0)
     stored = np.asfortranarray(jets.constituents) if by_columns else np.ascontiguousarray(jets.constituents)
     before = stored.copy()
     constituents, offsets = made(stored, jets.offsets, draws)

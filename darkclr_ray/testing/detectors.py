@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.testing.toys import copied, toy_jets
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 Scores = NDArray[np.float64]
 
@@ -25,13 +25,13 @@ NUMERICAL_NOISE = 1e-3
 
 
 def check_detector(
-    factory: Callable[[], Detector[Any]],
+    factory: Callable[[], AnomalyDetector[Any]],
     sample: TrainingSample | LabelledSample | None = None,
     jets: Jets | None = None,
     *,
-    runner: Callable[[], Runner] = lambda: Runner(device="cpu", threads=1),
+    runner: Callable[[], Trainer] = lambda: Trainer(device="cpu", threads=1),
 ) -> None:
-    """Raise AssertionError unless a detector keeps the promises of `Detector`.
+    """Raise AssertionError unless a detector keeps the promises of `AnomalyDetector`.
 
     Checked are: name, title and what it is fitted on; scores are finite float64, one a jet, and the same after a second
     fit; they do not depend on ids, events, the order of constituents of equal pT, the other jets or their number, down
@@ -65,14 +65,14 @@ def check_detector(
         )
 
 
-def toy_sample(detector: type[Detector[Any]]) -> TrainingSample | LabelledSample:
+def toy_sample(detector: type[AnomalyDetector[Any]]) -> TrainingSample | LabelledSample:
     """What a detector of this class is fitted on; a toy signal has fewer constituents."""
     if detector.sample_type() is LabelledSample:
         return LabelledSample(toy_jets(96, seed=1), toy_jets(96, seed=2, most=8))
     return TrainingSample(toy_jets(96, seed=1))
 
 
-def check_description(detector: Detector[Any]) -> None:
+def check_description(detector: AnomalyDetector[Any]) -> None:
     """Name and title are there, and the bases say what it is fitted on."""
     for field, purpose in (("name", "short and unique, for scores.parquet"), ("title", "for legends and tables")):
         text = getattr(detector, field, None)
@@ -88,7 +88,7 @@ def check_description(detector: Detector[Any]) -> None:
     )
 
 
-def check_sample(detector: Detector[Any], sample: TrainingSample | LabelledSample) -> None:
+def check_sample(detector: AnomalyDetector[Any], sample: TrainingSample | LabelledSample) -> None:
     """The firewall: labels go to those alone that say that they are supervised."""
     fitted_on = type(detector).sample_type()
     assert type(sample) is fitted_on, (
@@ -97,7 +97,7 @@ def check_sample(detector: Detector[Any], sample: TrainingSample | LabelledSampl
     )
 
 
-def fit(detector: Detector[Any], sample: TrainingSample | LabelledSample, runner: Runner) -> Any:
+def fit(detector: AnomalyDetector[Any], sample: TrainingSample | LabelledSample, runner: Trainer) -> Any:
     """What a fit returns; a reach for labels that a sample has not is told as such."""
     try:
         return detector.fit(sample, runner)
@@ -111,7 +111,7 @@ def fit(detector: Detector[Any], sample: TrainingSample | LabelledSample, runner
         ) from error
 
 
-def check_before_the_fit(detector: Detector[Any], jets: Jets) -> None:
+def check_before_the_fit(detector: AnomalyDetector[Any], jets: Jets) -> None:
     """A score that needs a fit is refused before it, with a ValueError."""
     try:
         detector.score(jets)
@@ -124,7 +124,7 @@ def check_before_the_fit(detector: Detector[Any], jets: Jets) -> None:
         ) from error
 
 
-def check_scores(detector: Detector[Any], jets: Jets) -> Scores:
+def check_scores(detector: AnomalyDetector[Any], jets: Jets) -> Scores:
     """One finite float64 a jet, the same when asked twice; these scores."""
     scores = detector.score(jets)
     found = (type(scores).__name__, getattr(scores, "dtype", None), getattr(scores, "shape", None))
@@ -145,11 +145,11 @@ def check_scores(detector: Detector[Any], jets: Jets) -> Scores:
 
 
 def check_fit_again(
-    factory: Callable[[], Detector[Any]],
+    factory: Callable[[], AnomalyDetector[Any]],
     sample: TrainingSample | LabelledSample,
     jets: Jets,
     scores: Scores,
-    runner: Callable[[], Runner],
+    runner: Callable[[], Trainer],
 ) -> None:
     """A new detector, fitted on the same sample, gives the same scores."""
     other = factory()
@@ -160,7 +160,7 @@ def check_fit_again(
     )
 
 
-def check_untold(detector: Detector[Any], jets: Jets, scores: Scores) -> None:
+def check_untold(detector: AnomalyDetector[Any], jets: Jets, scores: Scores) -> None:
     """Ids and events, by which a jet could be looked up elsewhere, have no influence on its score."""
     numbers = np.random.default_rng(5).permutation(len(jets)).astype(np.int64)
     other = detector.score(replace(jets, ids=numbers, events=numbers))
@@ -170,7 +170,7 @@ def check_untold(detector: Detector[Any], jets: Jets, scores: Scores) -> None:
     )
 
 
-def check_tied_order(detector: Detector[Any], jets: Jets) -> None:
+def check_tied_order(detector: AnomalyDetector[Any], jets: Jets) -> None:
     """The order of constituents of equal pT, which the order by pT leaves open, has no influence.
 
     Other orders are not tried: jets are ordered by pT wherever they come from (`Jets`), and a detector may rely on it,
@@ -194,7 +194,7 @@ def tied_orders(jets: Jets) -> tuple[Jets, Jets]:
     return replace(jets, constituents=constituents), replace(jets, constituents=constituents[order])
 
 
-def check_company(detector: Detector[Any], jets: Jets, scores: Scores) -> None:
+def check_company(detector: AnomalyDetector[Any], jets: Jets, scores: Scores) -> None:
     """A jet's score does not depend on the jets around it, on their number, nor on its own place among them."""
     order = np.random.default_rng(7).permutation(len(jets))
     other = detector.score(jets.take(order))
@@ -213,7 +213,7 @@ def check_company(detector: Detector[Any], jets: Jets, scores: Scores) -> None:
         )
 
 
-def check_saved(detector: Detector[Any], jets: Jets, scores: Scores, runner: Callable[[], Runner]) -> None:
+def check_saved(detector: AnomalyDetector[Any], jets: Jets, scores: Scores, runner: Callable[[], Trainer]) -> None:
     """What is saved to a new folder scores the same once loaded, and runs no code when it is read."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "new" / "detector"
@@ -262,5 +262,5 @@ def apart(scores: Scores, others: Scores) -> str:
     return f"by up to {np.abs(scores - others).max():.3g}, where scores range over {spread_of(scores):.3g}"
 
 
-def named(detector: Detector[Any]) -> str:
+def named(detector: AnomalyDetector[Any]) -> str:
     return type(detector).__name__

@@ -17,11 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from darkclr_ray.fs_checks import is_of_disk
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.randomness import reseed
 from darkclr_ray.training.parallel import weighted_sum
-from darkclr_ray.writable import is_of_disk
 
 CPU = torch.device("cpu")
 ROWS_TOGETHER = 1024
@@ -73,7 +73,7 @@ class Training(ABC):
     def key(self) -> dict[str, Any]:
         """What determines the outcome, as JSON-able values: settings that matter, seed, the input's fingerprint."""
 
-    def foreign_modules(self) -> tuple[str, ...]:
+    def plugin_modules(self) -> tuple[str, ...]:
         """Modules that take part beside that of the training's own class: other people's, or makers of its input."""
         return ()
 
@@ -92,7 +92,7 @@ class Training(ABC):
         A GPU records a step once for each shape of the tensors and each value of the rest, so there should be few.
         """
 
-    def recordable(self, inputs: Sequence[Any]) -> bool:
+    def graph_capturable(self, inputs: Sequence[Any]) -> bool:
         """Whether a GPU may record the step of what `prepare` made: nothing in it asks for a number on the host."""
         return True
 
@@ -159,7 +159,7 @@ class Training(ABC):
             weighted_sum([values, *gradients], size / self.batch_size)
         return dict(zip(scalars, values, strict=True))
 
-    def hopeless(self, means: Mapping[str, Tensor]) -> Tensor:
+    def has_diverged(self, means: Mapping[str, Tensor]) -> Tensor:
         """Whether `check` raises for these scalars, as a truth value on their device."""
         return ~(means["loss"].isfinite() & means["gradient_norm"].isfinite())
 
@@ -188,22 +188,22 @@ class Training(ABC):
         """Load the best epoch's weights; the modules are what the training leaves behind."""
         if self.best is not None:
             self.load_module_states(self.best["modules"])
-        for module in self.products().values():
+        for module in self.artifacts().values():
             module.eval().requires_grad_(False)
 
-    def products(self) -> dict[str, nn.Module]:
+    def artifacts(self) -> dict[str, nn.Module]:
         """What the training leaves behind, by the name of its weights' file."""
         return self.modules
 
-    def save_products(self, folder: Path) -> None:
+    def save_artifacts(self, folder: Path) -> None:
         """Write each product's weights to ``folder/<name>.safetensors``, atomically."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, module in self.products().items():
+        for name, module in self.artifacts().items():
             save_weights(module, folder / f"{name}.safetensors")
 
-    def load_products(self, folder: Path) -> None:
+    def load_artifacts(self, folder: Path) -> None:
         """Take over the products that a finished training of the same key left in ``folder``."""
-        for name, module in self.products().items():
+        for name, module in self.artifacts().items():
             load_weights(module, folder / f"{name}.safetensors")
             module.eval().requires_grad_(False)
 
@@ -211,7 +211,7 @@ class Training(ABC):
         """Move to a device and take a place among the workers, before the first step."""
         self.device, self.precision, self.rank, self.world_size = device, precision, rank, world_size
         self.generator = torch.Generator(device)
-        for module in self.products().values():
+        for module in self.artifacts().values():
             place(module, device, precision)
 
     def state_dict(self) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def place(module: nn.Module, device: torch.device, precision: str) -> None:
     module.to(device)
     for part in module.modules():
         if isinstance(part, Encoder | Autoencoder):
-            part.products = torch.bfloat16 if precision == "bfloat16" else torch.float32
+            part.matmul_dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 def save_weights(module: nn.Module, path: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from darkclr_ray.fs_checks import is_of_disk
 from darkclr_ray.training.base import Training
-from darkclr_ray.writable import is_of_disk
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.jsonl"

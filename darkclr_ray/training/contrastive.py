@@ -71,7 +71,7 @@ class ContrastiveTraining(Training):
         self.steps_per_epoch = source.steps_per_epoch
         self.batch_size = contrastive.batch_size
         self.last_batch: ViewBatch | None = None
-        self._foreign: tuple[str, ...] = registry.foreign_modules(views) if contrastive.epochs else ()
+        self._foreign: tuple[str, ...] = registry.plugin_modules(views) if contrastive.epochs else ()
         self._key: dict[str, Any] = {
             "kind": self.kind,
             "encoder": encoder.model_dump(mode="json"),
@@ -87,7 +87,7 @@ class ContrastiveTraining(Training):
     def key(self) -> dict[str, Any]:
         return self._key
 
-    def foreign_modules(self) -> tuple[str, ...]:
+    def plugin_modules(self) -> tuple[str, ...]:
         return self._foreign
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[ViewBatch]:
@@ -121,7 +121,7 @@ class ContrastiveTraining(Training):
             return None
         return rank_slice(self.batch_size, self.rank, self.world_size).start, self.batch_size
 
-    def recordable(self, inputs: Sequence[Any]) -> bool:
+    def graph_capturable(self, inputs: Sequence[Any]) -> bool:
         return bool(inputs[2] <= LONGEST_PACKED)
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from darkclr_ray.training.base import Training
 from darkclr_ray.training.checkpoint import resume, save_checkpoint
+from darkclr_ray.training.cuda_graphs import Steps, steps_of
 from darkclr_ray.training.parallel import agreed
-from darkclr_ray.training.steps import Steps, steps_of
 
 HEARTBEAT = 1.0
 """Seconds between two reports within an epoch, at least."""
@@ -97,7 +97,7 @@ def run_training(
                 report(progress(training, training.steps_per_epoch, training.history[-1]))
     training.finish()
     if folder is not None and rank == 0:
-        training.save_products(folder)
+        training.save_artifacts(folder)
     return training
 
 

@@ -164,10 +164,10 @@ class NAETraining(Training):
             "representations": self.source,
         }
 
-    def foreign_modules(self) -> tuple[str, ...]:
+    def plugin_modules(self) -> tuple[str, ...]:
         return self.makers
 
-    def products(self) -> dict[str, nn.Module]:
+    def artifacts(self) -> dict[str, nn.Module]:
         return {"autoencoder": self.model, "plain_autoencoder": self.plain}
 
     def phase(self, epoch: int) -> str:
@@ -201,7 +201,7 @@ class NAETraining(Training):
     def loss(self, batch: Tensor, phase: str) -> dict[str, Tensor]:
         if phase == RECONSTRUCTION:
             return {"loss": self.model.autoencoder.energy(batch).mean()}
-        with self.model.autoencoder.unchanged():
+        with self.model.autoencoder.frozen_weights():
             potential = ReconstructionPotential(self.model.autoencoder)
             chain = langevin_chain(
                 potential,
@@ -223,8 +223,8 @@ class NAETraining(Training):
             "nonfinite": chain.nonfinite / len(batch),
         }
 
-    def hopeless(self, means: Mapping[str, Tensor]) -> Tensor:
-        diverged = super().hopeless(means)
+    def has_diverged(self, means: Mapping[str, Tensor]) -> Tensor:
+        diverged = super().has_diverged(means)
         if "displacement" in means:
             diverged |= (means["nonfinite"] > 0) | (means["displacement"] > RUNAWAY)
         return diverged

@@ -22,8 +22,8 @@ from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.randomness import digest, keyed_generator
 from darkclr_ray.settings import EncoderSettings, InputSettings, SupervisedSettings
 from darkclr_ray.training.base import CPU, Training, adam, packed_inputs, to_tensor
+from darkclr_ray.training.inference import represent
 from darkclr_ray.training.parallel import gather_rows, slice_of
-from darkclr_ray.training.representing import represent
 
 COLLAPSED = 1e-3
 """Spread of validation logits below which a network says the same of every jet."""
@@ -70,7 +70,7 @@ class SupervisedTraining(Training):
     ) -> None:
         super().__init__()
         self.inputs, self.settings, self.seed = inputs, supervised, seed
-        self.sample, self.held_out = sample.parted(supervised.validation, seed)
+        self.sample, self.held_out = sample.train_test_split(supervised.validation, seed)
         self.weights, self.held_out_weights = (
             class_weights(part, supervised.match_pt) for part in (self.sample, self.held_out)
         )
@@ -114,7 +114,7 @@ class SupervisedTraining(Training):
     def step_key(self, batch: LabelledBatch) -> tuple[int | str, ...]:
         return "dropout", self.seed, batch.epoch, batch.step, self.rank
 
-    def recordable(self, inputs: Sequence[Any]) -> bool:
+    def graph_capturable(self, inputs: Sequence[Any]) -> bool:
         return bool(inputs[2] <= LONGEST_PACKED)
 
     def loss(

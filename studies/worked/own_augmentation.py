@@ -23,10 +23,10 @@ from darkclr_ray.detectors import registry
 from darkclr_ray.evaluation.rejection import evaluate
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
 from darkclr_ray.jets.packed import TrainingSample, vector_pt
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings, preset
 from darkclr_ray.testing import check_augmentation
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DroppingByPt:
     def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
         return cls(p_drop=views.p_drop if isinstance(views.p_drop, float) else views.p_drop[1])
 
-    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: KeyedRNG) -> Packed:
         sizes = np.diff(offsets)
         share = constituents[:, 0] / np.repeat(vector_pt(constituents, offsets), sizes)
         kept = draws.uniform(offsets) >= self.p_drop * np.exp(-10.0 * share)
@@ -65,7 +65,7 @@ class DetectorSmearing:
     def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
         return cls()
 
-    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: Draws) -> Packed:
+    def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: KeyedRNG) -> Packed:
         smeared = constituents.copy(order="F")
         smeared[:, 0] *= np.exp(0.05 * draws.normal(offsets, number=0))
         smeared[:, 1] += 0.01 * draws.normal(offsets, number=1)
@@ -82,7 +82,7 @@ VIEWS = {
 ``--views.anomalous own_augmentation:DroppingByPt,rotation,translation``."""
 
 
-def rejection(settings: StudySettings, jets: JetFolder, count: int, runner: Runner) -> float:
+def rejection(settings: StudySettings, jets: JetFolder, count: int, runner: Trainer) -> float:
     """Background rejection of s_NAE against the Aachen signal at eps_S = 0.2, matched in jet pT, on validation jets."""
     background = jets.load("train", "qcd").take(np.arange(count))
     detector = registry.make("s_NAE", settings).fit(TrainingSample(background), runner)
@@ -106,7 +106,7 @@ def main(quick: bool) -> None:
         "nae": {"reconstruction_epochs": 2, "divergence_epochs": 1},
     }
     settings = preset("laptop").updated(changes if quick else {})
-    jets, runner = open_jets(starter_jets()), Runner(threads=1)
+    jets, runner = open_jets(starter_jets()), Trainer(threads=1)
     for name, views in VIEWS.items():
         value = rejection(settings.updated({"views": views}), jets, 600 if quick else 10_000, runner)
         print(f"{name}: rejection {value:.1f}")

@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from darkclr_ray.commands.darkclr import main as darkclr
+from darkclr_ray.cli.darkclr import main as darkclr
 from darkclr_ray.detectors.models import load_model
 from darkclr_ray.jets.folder import open_jets, starter_jets
 from darkclr_ray.jets.packed import Jets

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from darkclr_ray.command_line.program import refusals
+from darkclr_ray.cli.program import cli_errors
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.rejection import evaluate
 
@@ -74,5 +74,5 @@ def joined(study: Path, stage: str, detector: str) -> dict[str, dict[str, Any]]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("study", type=Path, help="folder of an embedding scan")
-    with refusals():
+    with cli_errors():
         main(parser.parse_args().study)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from darkclr_ray.augmentations.dropping import Dropping
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 
 KEY = {"seed": 3, "epoch": 1, "transformation": "dropping", "draw": 2}
 
@@ -29,7 +29,7 @@ def total_pt(constituents: np.ndarray, offsets: np.ndarray, which: str) -> np.nd
 @pytest.mark.parametrize("p_drop", [0.0, 0.3, 0.7, 0.99])
 def test_keeps_pt(toy_jets: Callable[..., Jets], which: str, p_drop: float):
     jets = toy_jets(1000)
-    left, offsets = Dropping(p_drop, which)(jets.constituents, jets.offsets, Draws.keyed(jets.ids, **KEY))
+    left, offsets = Dropping(p_drop, which)(jets.constituents, jets.offsets, KeyedRNG.keyed(jets.ids, **KEY))
     assert np.diff(offsets).min() >= 1
     before = total_pt(jets.constituents, jets.offsets, which)
     np.testing.assert_allclose(total_pt(left, offsets, which), before, rtol=6 * np.finfo(np.float32).eps)
@@ -37,7 +37,7 @@ def test_keeps_pt(toy_jets: Callable[..., Jets], which: str, p_drop: float):
 
 def test_drops_as_by_hand(toy_jets: Callable[..., Jets]):
     jets = toy_jets(400, most=6)
-    draws = Draws.keyed(jets.ids, **KEY)
+    draws = KeyedRNG.keyed(jets.ids, **KEY)
     left, offsets = Dropping(0.8, "scalar")(jets.constituents, jets.offsets, draws)
     numbers = draws.uniform(jets.offsets)
     rescued = 0
@@ -59,7 +59,7 @@ def test_drops_a_binomial_number(p_drop: float):
     count, size = 20_000, 50
     offsets = np.arange(count + 1) * size
     constituents = np.ones((count * size, 3), dtype=np.float32)
-    _, left = Dropping(p_drop)(constituents, offsets, Draws.keyed(np.arange(count), **KEY))
+    _, left = Dropping(p_drop)(constituents, offsets, KeyedRNG.keyed(np.arange(count), **KEY))
     survivors = np.bincount(np.diff(left), minlength=size + 1)
     expected = stats.binom(size, 1 - p_drop).pmf(np.arange(size + 1)) * count
     common = expected > 10
@@ -72,7 +72,7 @@ def test_each_jet_draws_its_probability_from_a_range():
     count, size = 2_000, 400
     offsets = np.arange(count + 1) * size
     constituents = np.ones((count * size, 3), dtype=np.float32)
-    _, left = Dropping((0.2, 0.6))(constituents, offsets, Draws.keyed(np.arange(count), **KEY))
+    _, left = Dropping((0.2, 0.6))(constituents, offsets, KeyedRNG.keyed(np.arange(count), **KEY))
     dropped = 1 - np.diff(left) / size
     variance = 0.4**2 / 12 + np.mean([p * (1 - p) for p in np.linspace(0.2, 0.6, 101)]) / size
     assert dropped.mean() == pytest.approx(0.4, abs=5 * np.sqrt(variance / count))
@@ -81,6 +81,6 @@ def test_each_jet_draws_its_probability_from_a_range():
 
 def test_one_constituent_always_stays():
     jets = Jets.from_lists([[[7.0, 0.1, 0.2]]] * 500)
-    left, offsets = Dropping(0.99)(jets.constituents, jets.offsets, Draws.keyed(jets.ids, **KEY))
+    left, offsets = Dropping(0.99)(jets.constituents, jets.offsets, KeyedRNG.keyed(jets.ids, **KEY))
     np.testing.assert_array_equal(offsets, jets.offsets)
     np.testing.assert_allclose(left, jets.constituents, rtol=1e-6)

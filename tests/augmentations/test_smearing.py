@@ -9,14 +9,14 @@ from scipy import stats
 
 from darkclr_ray.augmentations.smearing import Smearing
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 
 
 def test_shifts_are_normal_in_units_of_their_width(toy_jets: Callable[..., Jets]):
     jets = toy_jets(1000)
     constituents = jets.constituents.copy()
     constituents[::7, 0] = 0.01  # below 0.1 GeV the width stays 1
-    draws = Draws.keyed(jets.ids, seed=1, epoch=0, transformation="smearing", draw=1)
+    draws = KeyedRNG.keyed(jets.ids, seed=1, epoch=0, transformation="smearing", draw=1)
     smeared, offsets = Smearing()(constituents, jets.offsets, draws)
     np.testing.assert_array_equal(offsets, jets.offsets)
     np.testing.assert_array_equal(smeared[:, 0], constituents[:, 0])

@@ -10,7 +10,7 @@ from scipy import stats
 
 from darkclr_ray.augmentations.splitting import Splitting
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 
 KEY = {"seed": 3, "epoch": 1, "transformation": "splitting", "draw": 1}
 
@@ -18,7 +18,7 @@ KEY = {"seed": 3, "epoch": 1, "transformation": "splitting", "draw": 1}
 @pytest.mark.parametrize("limit", [1, 30, 50])
 def test_each_pair_is_the_constituent_it_came_from(toy_jets: Callable[..., Jets], limit: int):
     jets = toy_jets(800)
-    split, offsets = Splitting(limit)(jets.constituents, jets.offsets, Draws.keyed(jets.ids, **KEY))
+    split, offsets = Splitting(limit)(jets.constituents, jets.offsets, KeyedRNG.keyed(jets.ids, **KEY))
     assert split[:, 0].min() > 0.0
     for jet, size in enumerate(jets.multiplicity):
         before = jets.constituents[jets.offsets[jet] : jets.offsets[jet + 1]]
@@ -41,7 +41,7 @@ def test_number_parents_and_fractions_are_uniform():
     constituents = np.zeros((count * size, 3), dtype=np.float32)
     constituents[:, 0] = 8.0
     constituents[:, 1] = np.tile(np.arange(size), count)
-    split, ends = Splitting(16)(constituents, offsets, Draws.keyed(np.arange(count), **KEY))
+    split, ends = Splitting(16)(constituents, offsets, KeyedRNG.keyed(np.arange(count), **KEY))
     extra = np.diff(ends) - size
     assert stats.chisquare(np.bincount(extra, minlength=7)).pvalue > 1e-3
     assert extra.max() == 6

@@ -10,7 +10,7 @@ from scipy import stats
 
 from darkclr_ray.augmentations.translation import Translation
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.randomness import Draws
+from darkclr_ray.randomness import KeyedRNG
 
 KEY = {"seed": 3, "epoch": 1, "transformation": "translation", "draw": 0}
 
@@ -18,7 +18,7 @@ KEY = {"seed": 3, "epoch": 1, "transformation": "translation", "draw": 0}
 @pytest.mark.parametrize("width", [0.0, 0.5, 1.0, 3.0])
 def test_shifts_are_uniform_in_the_window_of_each_jet(toy_jets: Callable[..., Jets], width: float):
     jets = toy_jets(3000, most=12)
-    shifted, offsets = Translation(width)(jets.constituents, jets.offsets, Draws.keyed(jets.ids, **KEY))
+    shifted, offsets = Translation(width)(jets.constituents, jets.offsets, KeyedRNG.keyed(jets.ids, **KEY))
     np.testing.assert_array_equal(offsets, jets.offsets)
     np.testing.assert_array_equal(shifted[:, 0], jets.constituents[:, 0])
     relative = []
@@ -41,6 +41,6 @@ def test_shifts_are_uniform_in_the_window_of_each_jet(toy_jets: Callable[..., Je
 
 def test_a_jet_shifted_past_pi_stays_whole():
     jets = Jets.from_lists([[[2.0, 0.0, -3.0], [1.0, 0.0, 3.0]]] * 100)
-    shifted, _ = Translation(2.0)(jets.constituents, jets.offsets, Draws.keyed(jets.ids, **KEY))
+    shifted, _ = Translation(2.0)(jets.constituents, jets.offsets, KeyedRNG.keyed(jets.ids, **KEY))
     assert abs(shifted[:, 2]).max() > np.pi
     np.testing.assert_allclose(shifted[1::2, 2] - shifted[::2, 2], 6.0, rtol=1e-5)

@@ -242,7 +242,7 @@ REPORT = [
     Case(R, ("study.json", "cannot be read"), studied("study.json", "{")),
     Case(R, ("study.json",), studied("study.json", "[]")),
     Case(R, ("study.json",), studied("study.json", "{}")),
-    Case(R, ("no entrant at all",), studied("study.json", '{"name": "x", "kind": "cooking"}')),
+    Case(R, ("no run at all",), studied("study.json", '{"name": "x", "kind": "cooking"}')),
     Case(R, ("settings.yaml",), studied("settings.yaml", None)),
     Case(R, ("settings.yaml",), studied("settings.yaml", "a: [")),
     Case(R, ("settings.yaml",), studied("settings.yaml", "{}")),

@@ -11,10 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from darkclr_ray.benchmarks.autoencoder import operations
 from darkclr_ray.benchmarks.inputs import SIZES, encoder_operations, repeated, starter_background, synthetic
-from darkclr_ray.benchmarks.interleaved import Rates, interleaved
-from darkclr_ray.benchmarks.row import OURS, PLAIN, Row, notes, table
+from darkclr_ray.benchmarks.result import OURS, PLAIN, Result, notes, table
 from darkclr_ray.benchmarks.stages import QUICK, STAGES, measure
-from darkclr_ray.networks import products
+from darkclr_ray.benchmarks.timing import Rates, alternate
+from darkclr_ray.networks import matmul as products
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import EncoderSettings, NAESettings
@@ -27,7 +27,7 @@ def test_ways_take_turns() -> None:
         done.append(name)
         return 1.0
 
-    rates = interleaved({"a": lambda: way("a"), "b": lambda: way("b")}, 3, least=0.0)
+    rates = alternate({"a": lambda: way("a"), "b": lambda: way("b")}, 3, least=0.0)
     assert done == ["a", "a", "b", "b", *"ababab"]
     assert len(rates.measured["a"]) == 3
     assert rates["a"] > 0
@@ -36,7 +36,7 @@ def test_ways_take_turns() -> None:
 def test_the_ratio_is_of_neighbours() -> None:
     """A machine that is busy in one round changes both ways alike: rates jump, the ratio does not."""
     rates = Rates({OURS: (10.0, 2.0, 30.0), PLAIN: (5.0, 1.0, 15.0)})
-    row = Row.of_rates("stage", "case", rates, note="said once")
+    row = Result.of_rates("stage", "case", rates, note="said once")
     assert (row.ours, row.plain, row.autocast, row.ratio) == (10.0, 5.0, None, 2.0)
     out = io.StringIO()
     Console(file=out, width=150).print(table([row, row]))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from darkclr_ray.detectors import registry
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm, PlainEnergy
 from darkclr_ray.detectors.jet_mass import JetMass
 from darkclr_ray.detectors.jet_pt import JetPt
@@ -19,7 +19,7 @@ from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.settings import InputSettings
 from darkclr_ray.testing import check_detector, toy_jets
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 SUPERVISED = {"supervised", "boosted_trees"}
 UNTRAINED = {"multiplicity", "jet_pt", "jet_mass"}
@@ -36,8 +36,8 @@ def jets() -> Jets:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner(device="cpu")
+def runner() -> Trainer:
+    return Trainer(device="cpu")
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -69,7 +69,7 @@ def test_loading_from_the_wrong_folder_is_explained(tmp_path):
 
 def test_norm_and_energy_are_those_of_one_encoder(sample, settings, jets):
     kinds = []
-    counting = Runner(device="cpu", report=lambda progress: kinds.append(progress.kind))
+    counting = Trainer(device="cpu", report=lambda progress: kinds.append(progress.kind))
     norm, energy, plain = (cls(settings).fit(sample, counting) for cls in (EncoderNorm, EncoderEnergy, PlainEnergy))
     assert kinds.count("representation") == settings.contrastive.epochs
     assert kinds.count("energy") == settings.nae.reconstruction_epochs + settings.nae.divergence_epochs
@@ -132,7 +132,7 @@ def test_cuts_look_at_one_observable():
 def test_names_and_titles_are_unique():
     found = [registry.find(name) for name in registry.names()]
     assert len({cls.title for cls in found}) == len(found) > 10
-    assert all(issubclass(cls, Detector) for cls in found)
+    assert all(issubclass(cls, AnomalyDetector) for cls in found)
 
 
 @pytest.mark.parametrize(

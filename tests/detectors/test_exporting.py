@@ -9,20 +9,20 @@ import onnxruntime
 import pytest
 import torch
 
-from darkclr_ray.commands.darkclr import main as darkclr
+from darkclr_ray.cli.darkclr import main as darkclr
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.exporting import Portable, padded
 from darkclr_ray.detectors.models import load_model, save_model
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.testing import toy_jets
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 NAMES = ("s_NAE", "s_CLR", "s_AE")
 
 
 @pytest.fixture(scope="module")
 def model(settings, tmp_path_factory) -> Path:
-    runner, sample = Runner(device="cpu"), TrainingSample(toy_jets(64, seed=1))
+    runner, sample = Trainer(device="cpu"), TrainingSample(toy_jets(64, seed=1))
     folder = tmp_path_factory.mktemp("exporting") / "model"
     few = settings.updated({"inputs": {"constituents": 12, "pt": "fraction"}})
     save_model(folder, [registry.make(name, few).fit(sample, runner) for name in NAMES], jets={})
@@ -53,7 +53,7 @@ def graphs(model: Path) -> dict[str, object]:
 def test_graphs_say_what_detectors_say(form: str, jets: Jets, graphs, model: Path) -> None:
     outputs = graphs[form](padded(jets))
     for name, scores in zip(NAMES, outputs[1:], strict=True):
-        expected = load_model(model, name, Runner(device="cpu")).score(jets)
+        expected = load_model(model, name, Trainer(device="cpu")).score(jets)
         np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max(), err_msg=name)
     assert outputs[0].shape == (len(jets), 6)
 
@@ -71,7 +71,7 @@ def test_padding_is_inert(graphs) -> None:
 
 
 def test_what_cannot_be_exported_is_explained(settings, model: Path, capsys) -> None:
-    runner, sample = Runner(device="cpu"), TrainingSample(toy_jets(64, seed=1))
+    runner, sample = Trainer(device="cpu"), TrainingSample(toy_jets(64, seed=1))
     trees = registry.make("isolation_forest", settings).fit(sample, runner)
     with pytest.raises(ValueError, match="isolation_forest cannot be exported"):
         Portable([trees])

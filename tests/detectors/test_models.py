@@ -12,12 +12,12 @@ from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.models import describe, load_model, save_model
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.testing import holds_pickle, toy_jets
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
 def fitted(settings):
-    runner, sample = Runner(device="cpu"), TrainingSample(toy_jets(64, seed=1))
+    runner, sample = Trainer(device="cpu"), TrainingSample(toy_jets(64, seed=1))
     names = ("s_CLR", "s_NAE", "views_classifier", "JetCLR s_CLR", "isolation_forest")
     return {name: registry.make(name, settings).fit(sample, runner) for name in names}
 

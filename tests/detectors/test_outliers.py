@@ -11,7 +11,7 @@ from darkclr_ray.detectors.outliers import OutlierDetector
 from darkclr_ray.evaluation.observables import observable_table
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.testing import check_detector, toy_jets
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 
 class Local(OutlierDetector):
@@ -59,7 +59,7 @@ def test_one_that_ranks_among_others_is_told() -> None:
 @pytest.mark.parametrize("detector", [Local, Neighbours])
 def test_a_jet_far_from_all_others_is_stranger(detector) -> None:
     background = toy_jets(300, seed=1)
-    fitted = detector().fit(TrainingSample(background), Runner(device="cpu"))
+    fitted = detector().fit(TrainingSample(background), Trainer(device="cpu"))
     strange = toy_jets(1, seed=2)
     strange.kinematics[:, 3] = 1e4
     assert fitted.score(strange)[0] > fitted.score(toy_jets(200, seed=3)).max()
@@ -68,6 +68,6 @@ def test_a_jet_far_from_all_others_is_stranger(detector) -> None:
 def test_training_jets_are_evenly_spread(monkeypatch) -> None:
     monkeypatch.setattr(Local, "most", 30)
     background = toy_jets(100, seed=1)
-    fitted = Local().fit(TrainingSample(background), Runner(device="cpu"))
+    fitted = Local().fit(TrainingSample(background), Trainer(device="cpu"))
     expected = observable_table(background.take(np.arange(0, 100, 4)), Local.observables)
     np.testing.assert_array_equal(fitted.table, expected)

@@ -12,8 +12,8 @@ from darkclr_ray.evaluation.roc import auc
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.testing import toy_jets
 from darkclr_ray.training.loop import run_training
-from darkclr_ray.training.runner import Runner
 from darkclr_ray.training.supervised import SupervisedTraining, class_weights
+from darkclr_ray.training.trainer import Trainer
 
 
 def toy_labelled(background: int = 300, signal: int = 150) -> LabelledSample:
@@ -32,14 +32,14 @@ def training(settings, sample=None, **changes) -> SupervisedTraining:
 
 def test_it_learns_to_tell_the_classes_apart(settings):
     settings = settings.updated({"supervised": {"epochs": 10, "learning_rate": 5e-3}})
-    detector = Supervised(settings).fit(toy_labelled(), Runner(device="cpu"))
+    detector = Supervised(settings).fit(toy_labelled(), Trainer(device="cpu"))
     assert auc(detector.score(toy_jets(200, seed=3)), detector.score(toy_jets(200, seed=4, most=8))) > 0.8
 
 
 def test_validation_loss_is_the_cross_entropy_of_jets_held_out(settings):
     trained = run_training(training(settings, epochs=1))
     held_out = trained.held_out
-    encoder = Runner(device="cpu").represent(trained, held_out.jets, "pooled")
+    encoder = Trainer(device="cpu").represent(trained, held_out.jets, "pooled")
     with torch.no_grad():
         probability = torch.sigmoid(trained.classifier(torch.from_numpy(np.array(encoder)))).double().numpy()
     expected = log_loss(held_out.labels, probability, sample_weight=class_weights(held_out, False))

@@ -15,9 +15,9 @@ from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.randomness import digest
 from darkclr_ray.testing import toy_jets
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
-RUNNER = Runner(device="cpu")
+RUNNER = Trainer(device="cpu")
 
 
 def test_exported_boosted_trees_give_the_logits_of_scikit_learn(tmp_path):

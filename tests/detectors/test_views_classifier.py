@@ -14,18 +14,18 @@ from darkclr_ray.detectors.views_classifier import ViewsClassifier, classifier
 from darkclr_ray.evaluation.roc import auc
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.testing import check_detector, toy_jets
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 
 def test_views_without_an_anomaly_are_refused(settings):
     jetclr = settings.updated({"views": {"anomalous": ("rotation",)}})
     sample = TrainingSample(toy_jets(32))
     with pytest.raises(ValueError, match="has nothing to tell apart; add one, such as dropping"):
-        ViewsClassifier(jetclr).fit(sample, Runner(device="cpu"))
+        ViewsClassifier(jetclr).fit(sample, Trainer(device="cpu"))
 
 
 def test_the_linear_form_is_logistic_regression_on_scaled_representations(settings):
-    runner = Runner(device="cpu")
+    runner = Trainer(device="cpu")
     sample, jets = TrainingSample(toy_jets(200, seed=1)), toy_jets(60, seed=2)
     form = {"hidden": (), "layer": "head", "p_drop": settings.views.p_drop}
     detector = ViewsClassifier(settings.updated({"views_classifier": form})).fit(sample, runner)
@@ -62,13 +62,13 @@ def test_every_form_keeps_the_promises(settings, form):
 def test_it_finds_jets_with_constituents_missing(settings):
     """Even on the pooled output of an encoder that was hardly trained."""
     form = settings.updated({"inputs": {"pt": "fraction"}, "views_classifier": {"hidden": ()}})
-    detector = ViewsClassifier(form).fit(TrainingSample(toy_jets(400, seed=1)), Runner(device="cpu"))
+    detector = ViewsClassifier(form).fit(TrainingSample(toy_jets(400, seed=1)), Trainer(device="cpu"))
     usual, fewer = toy_jets(200, seed=2), toy_jets(200, seed=3, most=10)
     assert auc(detector.score(usual), detector.score(fewer)) > 0.7
 
 
 def test_on_an_untrained_encoder_it_is_the_same_classifier(settings):
-    runner = Runner(device="cpu")
+    runner = Trainer(device="cpu")
     sample, jets = TrainingSample(toy_jets(64, seed=1)), toy_jets(20, seed=2)
     untrained = UntrainedViewsClassifier(settings).fit(sample, runner)
     assert untrained.fitted[0].history == []

@@ -1,5 +1,5 @@
 from darkclr_ray.evaluation import published
-from darkclr_ray.jets.samples import SIGNALS
+from darkclr_ray.jets.generation.samples import SIGNALS
 
 
 def test_every_number_is_a_signals_and_names_its_table():

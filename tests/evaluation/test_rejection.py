@@ -147,9 +147,9 @@ def test_fewer_survivors_are_never_a_smaller_merit():
     for survivors in (3, 2, 1, 0):
         background = np.where(np.arange(400) < survivors, 2.0, 0.0)
         found = evaluate(background, np.ones(400), pt, pt, events, events, seed=1, replicas=20)
-        merits.append(found.merit("raw"))
+        merits.append(found.log_rejection("raw"))
         bounds.append(found.raw.at(0.2).lower_bound)
-        assert found.merit("matched") == pytest.approx(found.merit("raw"))
+        assert found.log_rejection("matched") == pytest.approx(found.log_rejection("raw"))
     assert np.exp(merits) == pytest.approx([400 / 3, 200, 400, 400])
     assert bounds == [False, False, False, True]
 

@@ -26,7 +26,7 @@ def test_background_comes_first(sample):
 
 
 def test_parts_are_whole_events_and_together_everything(sample):
-    rest, held_out = sample.parted(0.2, seed=1)
+    rest, held_out = sample.train_test_split(0.2, seed=1)
     assert (len(held_out.background), len(held_out.signal)) == (12, 6)
     for name in ("background", "signal"):
         parts, whole = [getattr(part, name) for part in (rest, held_out)], getattr(sample, name)
@@ -35,13 +35,13 @@ def test_parts_are_whole_events_and_together_everything(sample):
 
 
 def test_the_parts_are_the_seeds(sample):
-    first, again, other = (sample.parted(0.2, seed)[1].fingerprint for seed in (1, 1, 2))
+    first, again, other = (sample.train_test_split(0.2, seed)[1].fingerprint for seed in (1, 1, 2))
     assert first == again != other
 
 
 @pytest.mark.parametrize("share", [1e-6, 1 - 1e-6])
 def test_no_part_is_empty(sample, share):
-    assert all(len(part.background) and len(part.signal) for part in sample.parted(share, 1))
+    assert all(len(part.background) and len(part.signal) for part in sample.train_test_split(share, 1))
 
 
 def test_the_fingerprint_knows_the_labels(sample):
@@ -53,4 +53,4 @@ def test_what_cannot_be_parted_is_explained(sample):
     with pytest.raises(ValueError, match="there is no signal jet"):
         LabelledSample(sample.background, toy_jets(0))
     with pytest.raises(ValueError, match="30 signal jets of one event cannot be parted"):
-        LabelledSample(sample.background, with_events(sample.signal, 30)).parted(0.1, 1)
+        LabelledSample(sample.background, with_events(sample.signal, 30)).train_test_split(0.1, 1)

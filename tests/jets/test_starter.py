@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
+from darkclr_ray.jets.generation.samples import NAMED, SIGNALS, Qcd
 from darkclr_ray.jets.packed import vector_pt
-from darkclr_ray.jets.samples import NAMED, SIGNALS, Qcd
 
 MEAN_CONSTITUENTS = {"qcd": 31.4, "aachen": 21.7, "rinv_0.5": 26.2, "rinv_0.2": 30.2, "mass_10": 22.8, "mass_20": 26.0}
 AUC = {"aachen": 0.753, "rinv_0.5": 0.634, "rinv_0.2": 0.533, "mass_10": 0.734, "mass_20": 0.652}

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from darkclr_ray.networks.layout import Rectangles
+from darkclr_ray.networks.layout import PaddedBuckets
 
 
-def layout(sizes: list[int], heads: int) -> Rectangles:
-    return Rectangles(np.array([0, *accumulate(sizes)]), heads, torch.device("cpu"))
+def layout(sizes: list[int], heads: int) -> PaddedBuckets:
+    return PaddedBuckets(np.array([0, *accumulate(sizes)]), heads, torch.device("cpu"))
 
 
 def slow_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def test_potential_is_the_energy_with_its_gradient_by_autograd(activation: str, 
 
 def test_gradient_is_that_of_finite_differences() -> None:
     settings = NAESettings(activation="silu", hidden=(6,))
-    potential = ReconstructionPotential(Autoencoder(5, settings, products=torch.float64).double())
+    potential = ReconstructionPotential(Autoencoder(5, settings, matmul_dtype=torch.float64).double())
     z = torch.randn(4, 5, dtype=torch.float64)
     _, gradients = potential(z)
     for dimension in range(5):
@@ -39,7 +39,7 @@ def test_gradient_is_that_of_finite_differences() -> None:
 def test_bfloat16_products_are_close() -> None:
     settings = NAESettings()
     exact = ReconstructionPotential(Autoencoder(64, settings))
-    rough = ReconstructionPotential(Autoencoder(64, settings, products=torch.bfloat16))
+    rough = ReconstructionPotential(Autoencoder(64, settings, matmul_dtype=torch.bfloat16))
     z = torch.randn(100, 64)
     for a, b in zip(rough(z), exact(z), strict=True):
         assert a.dtype == torch.float32
@@ -48,7 +48,7 @@ def test_bfloat16_products_are_close() -> None:
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_an_energy_does_not_depend_on_the_other_rows(activation: str) -> None:
-    autoencoder = Autoencoder(64, NAESettings(activation=activation), products=torch.bfloat16)  # type: ignore[arg-type]
+    autoencoder = Autoencoder(64, NAESettings(activation=activation), matmul_dtype=torch.bfloat16)  # type: ignore[arg-type]
     z = torch.randn(2048, 64)
     with torch.no_grad():
         torch.testing.assert_close(autoencoder.energy(z[:5]), autoencoder.energy(z)[:5], rtol=3e-6, atol=0)

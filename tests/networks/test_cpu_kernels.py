@@ -99,9 +99,9 @@ def test_sources_are_c(name: str, processor: str, macros: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def autoencoder_of(d_z: int, products: torch.dtype = torch.float32, **settings: object) -> Autoencoder:
+def autoencoder_of(d_z: int, matmul_dtype: torch.dtype = torch.float32, **settings: object) -> Autoencoder:
     """With biases, slopes and weights that are all of them anything but zero."""
-    autoencoder = Autoencoder(d_z, NAESettings(**settings), seed=2, products=products)  # type: ignore[arg-type]
+    autoencoder = Autoencoder(d_z, NAESettings(**settings), seed=2, matmul_dtype=matmul_dtype)  # type: ignore[arg-type]
     random = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in autoencoder.parameters():
@@ -130,7 +130,7 @@ def test_energies_and_gradients(
     values, gradients = ReconstructionPotential(autoencoder)(z)
 
     autoencoder.double().zero_grad()
-    autoencoder.products = torch.float64
+    autoencoder.matmul_dtype = torch.float64
     exact = z.double().requires_grad_()
     energies = squared_error(exact, autoencoder(exact))
     (energies * weights.double()).sum().backward()
@@ -145,9 +145,9 @@ def test_energies_and_gradients(
     torch.testing.assert_close(gradients.double(), by_z, rtol=1e-5, atol=1e-5 * float(by_z.abs().max()))
 
 
-@pytest.mark.parametrize("products", TYPES)
-def test_chains_end_where_single_steps_lead(products: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    autoencoder = autoencoder_of(140, products, hidden=(32, 8))
+@pytest.mark.parametrize("matmul_dtype", TYPES)
+def test_chains_end_where_single_steps_lead(matmul_dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    autoencoder = autoencoder_of(140, matmul_dtype, hidden=(32, 8))
     start = torch.randn(70, 140)
 
     def ends() -> Tensor:
@@ -158,15 +158,15 @@ def test_chains_end_where_single_steps_lead(products: torch.dtype, monkeypatch: 
 
     ours = ends()
     plainly(monkeypatch)
-    tolerance = {torch.float32: 1e-5, torch.bfloat16: 0.02}[products]
+    tolerance = {torch.float32: 1e-5, torch.bfloat16: 0.02}[matmul_dtype]
     assert (ours - ends()).norm() < tolerance * (ours - start).norm()
 
 
-@pytest.mark.parametrize("products", TYPES)
+@pytest.mark.parametrize("matmul_dtype", TYPES)
 @pytest.mark.parametrize(("chains", "d_z"), [(70, 140), (1, 13), (33, 65)])
-def test_what_chains_tell_of_their_last_step(chains: int, d_z: int, products: torch.dtype) -> None:
+def test_what_chains_tell_of_their_last_step(chains: int, d_z: int, matmul_dtype: torch.dtype) -> None:
     """By what torch finds in float64, between the ends of the same chains with a step less and with all."""
-    autoencoder, step_size, noise = autoencoder_of(d_z, products, hidden=(32, 8)), 0.05, 0.2
+    autoencoder, step_size, noise = autoencoder_of(d_z, matmul_dtype, hidden=(32, 8)), 0.05, 0.2
     own, start = compiled_autoencoder(autoencoder), torch.randn(chains, d_z)
     assert own is not None
     ends, told = [], None
@@ -174,22 +174,22 @@ def test_what_chains_tell_of_their_last_step(chains: int, d_z: int, products: to
         z = start.clone()
         told = own.walk(z, step_size=step_size, noise=noise, steps=steps, generator=torch.Generator().manual_seed(1))
         ends.append(z.double())
-    autoencoder.double().products = torch.float64
+    autoencoder.double().matmul_dtype = torch.float64
     potential = from_energy(lambda z: d_z * squared_error(z, autoencoder(z)))
     (before, down), (after, up) = (potential(end) for end in ends)
     moved = ends[1] - ends[0]
     noise_square = ((moved + step_size * down) / noise).square().sum(1)
     back_square = (step_size * up - moved).square().sum(1)
-    tolerance = {torch.float32: 1e-4, torch.bfloat16: 0.03}[products]
+    tolerance = {torch.float32: 1e-4, torch.bfloat16: 0.03}[matmul_dtype]
     assert told is not None
     for ours, exact in zip(told, (before, after, noise_square, back_square), strict=True):
         torch.testing.assert_close(ours.double(), exact, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("products", TYPES)
-def test_a_row_does_not_depend_on_the_others_nor_on_threads(products: torch.dtype) -> None:
+@pytest.mark.parametrize("matmul_dtype", TYPES)
+def test_a_row_does_not_depend_on_the_others_nor_on_threads(matmul_dtype: torch.dtype) -> None:
     """Bit for bit; chains have their own noise by their number. What is not finite stays in its row."""
-    autoencoder = autoencoder_of(40, products)
+    autoencoder = autoencoder_of(40, matmul_dtype)
     z = torch.randn(200, 40)
     z[5, 3], z[60, 0] = torch.inf, torch.nan
     finite = z.isfinite().all(1)
@@ -215,10 +215,10 @@ def test_a_row_does_not_depend_on_the_others_nor_on_threads(products: torch.dtyp
         torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("products", TYPES)
+@pytest.mark.parametrize("matmul_dtype", TYPES)
 @pytest.mark.parametrize("rows", [1, 17, 41, 200])
-def test_gradients_do_not_depend_on_threads(products: torch.dtype, rows: int) -> None:
-    autoencoder = autoencoder_of(40, products)
+def test_gradients_do_not_depend_on_threads(matmul_dtype: torch.dtype, rows: int) -> None:
+    autoencoder = autoencoder_of(40, matmul_dtype)
     z, threads = torch.randn(rows, 40), torch.get_num_threads()
     found = []
     try:
@@ -318,9 +318,11 @@ def test_a_damaged_library_is_made_again(tmp_path: Path, monkeypatch: pytest.Mon
     compiled.cache_clear()
 
 
-def blocks_of(d: int, hidden: int, heads: int, layers: int, products: torch.dtype = torch.float32) -> Encoder:
+def blocks_of(d: int, hidden: int, heads: int, layers: int, matmul_dtype: torch.dtype = torch.float32) -> Encoder:
     """With biases and layer norms that do something."""
-    encoder = Encoder(EncoderSettings(d_r=d, d_h=hidden, heads=heads, layers=layers, d_z=8), seed=1, products=products)
+    encoder = Encoder(
+        EncoderSettings(d_r=d, d_h=hidden, heads=heads, layers=layers, d_z=8), seed=1, matmul_dtype=matmul_dtype
+    )
     random = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in encoder.parameters():
@@ -329,9 +331,11 @@ def blocks_of(d: int, hidden: int, heads: int, layers: int, products: torch.dtyp
 
 
 def compiled_sums(encoder: Encoder, constituents: Tensor, offsets: Tensor, masks: Masking = (1.0, None, 0)) -> Tensor:
-    own = on_cpu.library(encoder.products)
+    own = on_cpu.library(encoder.matmul_dtype)
     assert own is not None
-    return on_cpu.pooled_on_cpu(own, encoder.embedding, encoder.blocks, constituents, offsets, encoder.products, masks)
+    return on_cpu.pooled_on_cpu(
+        own, encoder.embedding, encoder.blocks, constituents, offsets, encoder.matmul_dtype, masks
+    )
 
 
 def gradients_of(encoder: Encoder) -> list[Tensor | None]:
@@ -397,7 +401,7 @@ def test_constituents_are_not_rounded() -> None:
             layer.weight.zero_()
         constituents = torch.randn(101, 3) + torch.tensor([3.0, 0.0, 0.0])
         expected = compiled_sums(encoder, constituents, offsets)
-        encoder.products = torch.bfloat16
+        encoder.matmul_dtype = torch.bfloat16
         found = compiled_sums(encoder, constituents, offsets)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
@@ -478,10 +482,10 @@ def test_an_autoencoder_by_a_matrix_unit(
     assert close(found(True), found(False))
 
 
-@pytest.mark.parametrize("products", TYPES)
-def test_a_jet_does_not_depend_on_the_others_nor_on_threads(products: torch.dtype) -> None:
+@pytest.mark.parametrize("matmul_dtype", TYPES)
+def test_a_jet_does_not_depend_on_the_others_nor_on_threads(matmul_dtype: torch.dtype) -> None:
     """Bit for bit, wherever it lies; what is not finite stays in its jet. Gradients come out the same every time."""
-    encoder = blocks_of(32, 64, 2, 2, products)
+    encoder = blocks_of(32, 64, 2, 2, matmul_dtype)
     sizes = [5, 41, 1, 33, 16, 90]
     offsets = offsets_of(sizes)
     constituents = torch.randn(sum(sizes), 3)
@@ -550,8 +554,8 @@ def test_inputs_of_another_kind() -> None:
     assert torch.equal(encoder(rows, offsets.int()).head, encoder(rows, offsets).head)
 
 
-@pytest.mark.parametrize("products", TYPES)
-def test_a_training_takes_the_same_course(products: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("matmul_dtype", TYPES)
+def test_a_training_takes_the_same_course(matmul_dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both phases of an autoencoder's training, against float32 by torch."""
     random = np.random.default_rng(1)
     z = (random.normal(size=(2000, 4)) @ random.normal(size=(4, 40))).astype(np.float32)
@@ -563,9 +567,9 @@ def test_a_training_takes_the_same_course(products: torch.dtype, monkeypatch: py
         run_training(training)
         return [record["energy_data"] for record in training.history]
 
-    found = course(str(products).removeprefix("torch."))
+    found = course(str(matmul_dtype).removeprefix("torch."))
     plainly(monkeypatch)
-    assert found == pytest.approx(course("float32"), rel=1e-4 if products == torch.float32 else 1e-2)
+    assert found == pytest.approx(course("float32"), rel=1e-4 if matmul_dtype == torch.float32 else 1e-2)
 
 
 def test_a_cache_that_is_not_ones_own_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from darkclr_ray.networks.block import Block
 from darkclr_ray.networks.dropout import Masks
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import Rectangles
+from darkclr_ray.networks.layout import PaddedBuckets
 from darkclr_ray.networks.padded import PaddedEncoder, pad
 from darkclr_ray.settings import EncoderSettings
 
@@ -95,7 +95,7 @@ def test_weights_that_stay_are_laid_out_once(settings: EncoderSettings) -> None:
     encoder = Encoder(settings)
     with torch.no_grad():
         expected = encoder(constituents, offsets).head
-        with encoder.unchanged():
+        with encoder.frozen_weights():
             for _ in range(2):
                 assert torch.equal(encoder(constituents, offsets).head, expected)
         for parameter in encoder.parameters():
@@ -166,7 +166,7 @@ def test_bfloat16_products_are_as_close_as_autocast(settings: EncoderSettings) -
         cast = PaddedEncoder(encoder)(*pad(constituents, offsets)).head.float()
         (cast * weights).sum().backward()
     of_cast = gradients(encoder)
-    encoder.products = torch.bfloat16
+    encoder.matmul_dtype = torch.bfloat16
     rough = encoder(constituents, offsets).head
     (rough * weights).sum().backward()
     of_rough = gradients(encoder)
@@ -177,13 +177,13 @@ def test_bfloat16_products_are_as_close_as_autocast(settings: EncoderSettings) -
 
 
 @either
-@pytest.mark.parametrize("products", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("matmul_dtype", [torch.float32, torch.bfloat16])
 def test_gradients_with_dropout_are_those_of_finite_differences(
-    settings: EncoderSettings, products: torch.dtype
+    settings: EncoderSettings, matmul_dtype: torch.dtype
 ) -> None:
     """With the same masks the loss is a function of the weights; its slope along a direction is known both ways."""
     constituents, offsets = random_jets([5, 9, 1, 30])
-    encoder = Encoder(settings, products=products)
+    encoder = Encoder(settings, matmul_dtype=matmul_dtype)
 
     def loss() -> Tensor:
         head = encoder(constituents, offsets, dropout=torch.Generator().manual_seed(3)).head
@@ -191,7 +191,7 @@ def test_gradients_with_dropout_are_those_of_finite_differences(
 
     loss().backward()
     slope = sum(float(p.grad.square().sum()) for p in encoder.parameters() if p.grad is not None)
-    size = 1e-3 if products == torch.float32 else 2e-2
+    size = 1e-3 if matmul_dtype == torch.float32 else 2e-2
     step = {p: p.grad / slope**0.5 * size for p in encoder.parameters() if p.grad is not None}
     with torch.no_grad():
         values = []
@@ -213,7 +213,7 @@ def test_a_block_by_torch_is_its_formulas(rate: float) -> None:
     rows, weights = torch.randn(2, 36, SMALL.d_r)
     scale, masks = 1 / (1 - rate), [-(torch.rand(36, n) >= rate).to(torch.int32) for n in (16, 24, 16)]
     own = rows.clone().requires_grad_()
-    found = block(own, Rectangles(offsets.numpy(), SMALL.heads, CPU), Masks(scale, *masks), torch.float32)
+    found = block(own, PaddedBuckets(offsets.numpy(), SMALL.heads, CPU), Masks(scale, *masks), torch.float32)
     (found * weights).sum().backward()
     gradients = [own.grad, *(parameter.grad for parameter in block.parameters())]
 

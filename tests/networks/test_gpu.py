@@ -21,12 +21,12 @@ def jets() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(int(sizes.sum()), 3), torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
 
 
-@pytest.mark.parametrize(("products", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
-def test_encoder_and_gradients_as_on_the_cpu(products: torch.dtype, tolerance: float) -> None:
+@pytest.mark.parametrize(("matmul_dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
+def test_encoder_and_gradients_as_on_the_cpu(matmul_dtype: torch.dtype, tolerance: float) -> None:
     constituents, offsets = jets()
     found = []
-    for device, arithmetic in (("cpu", torch.float32), ("cuda", products)):
-        encoder = Encoder(SETTINGS, products=arithmetic).to(device)
+    for device, arithmetic in (("cpu", torch.float32), ("cuda", matmul_dtype)):
+        encoder = Encoder(SETTINGS, matmul_dtype=arithmetic).to(device)
         head = encoder(constituents.to(device), offsets.to(device)).head
         head.square().mean().backward()
         found.append((head.detach().cpu(), torch.cat([p.grad.flatten().cpu() for p in encoder.parameters()])))
@@ -36,7 +36,7 @@ def test_encoder_and_gradients_as_on_the_cpu(products: torch.dtype, tolerance: f
 
 def test_dropout_is_keyed_there_too() -> None:
     constituents, offsets = (tensor.cuda() for tensor in jets())
-    encoder = Encoder(SETTINGS, products=torch.bfloat16).cuda()
+    encoder = Encoder(SETTINGS, matmul_dtype=torch.bfloat16).cuda()
 
     def run(seed: int) -> torch.Tensor:
         generator = torch.Generator("cuda").manual_seed(seed)
@@ -49,7 +49,7 @@ def test_dropout_is_keyed_there_too() -> None:
 
 
 def test_chain_waits_for_nothing() -> None:
-    autoencoder = Autoencoder(64, NAESettings(), products=torch.bfloat16).cuda()
+    autoencoder = Autoencoder(64, NAESettings(), matmul_dtype=torch.bfloat16).cuda()
     start = torch.randn(500, 64, device="cuda")
     generator = torch.Generator("cuda").manual_seed(1)
     potential = ReconstructionPotential(autoencoder)
@@ -64,27 +64,27 @@ def test_chain_waits_for_nothing() -> None:
     assert float(chain.displacement) > 0.01
 
 
-@pytest.mark.parametrize("products", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("matmul_dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("longest", [20, 60, 150])
-def test_rows_of_no_jet_change_nothing(products: torch.dtype, longest: int) -> None:
+def test_rows_of_no_jet_change_nothing(matmul_dtype: torch.dtype, longest: int) -> None:
     sizes = torch.randint(1, longest + 1, (200,))
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)]).cuda()
     constituents = torch.randn(int(sizes.sum()), 3, device="cuda")
     found = []
     for rows in (constituents, torch.cat([constituents, torch.randn(77, 3, device="cuda")])):
-        encoder = Encoder(SETTINGS, products=products).cuda()
+        encoder = Encoder(SETTINGS, matmul_dtype=matmul_dtype).cuda()
         head = encoder(rows, offsets, longest=longest).head
         head.square().mean().backward()
         found.append((head.detach(), torch.cat([p.grad.flatten() for p in encoder.parameters()])))
     for own, other, factor in zip(*found, (1, 5), strict=True):
         # sums over rows are cut in other places
-        assert (own - other).norm() < factor * (1e-5 if products == torch.float32 else 3e-3) * own.norm()
+        assert (own - other).norm() < factor * (1e-5 if matmul_dtype == torch.float32 else 3e-3) * own.norm()
 
 
 @pytest.mark.parametrize(("activation", "d_z"), [("prelu", 512), ("relu", 64), ("gelu", 700), ("silu", 64)])
 def test_chains_on_the_chip(activation: str, d_z: int) -> None:
     """The same ends, without noise, as step by step; with it the same moments."""
-    autoencoder = Autoencoder(d_z, NAESettings(activation=activation), products=torch.bfloat16).cuda()
+    autoencoder = Autoencoder(d_z, NAESettings(activation=activation), matmul_dtype=torch.bfloat16).cuda()
     potential = ReconstructionPotential(autoencoder)
     walk = potential.walk()
     assert walk is not None

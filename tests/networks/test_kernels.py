@@ -14,8 +14,8 @@ from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.dropout import Dropout
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.layout import Packed
+from darkclr_ray.networks.matmul import aligned
 from darkclr_ray.networks.potential import ReconstructionPotential
-from darkclr_ray.networks.products import aligned
 from darkclr_ray.settings import EncoderSettings, NAESettings
 
 from . import by_hand
@@ -129,21 +129,21 @@ def test_adam(betas: tuple[float, float]) -> None:
     start = [torch.randn(shape) for shape in shapes]
     plain, flat = ([nn.Parameter(value.clone()) for value in start] for _ in range(2))
     expected, adopted = torch.optim.Adam(plain, **options), torch.optim.Adam(flat, **options)
-    stuck = torch.zeros(())
-    steps = FlatAdam(adopted, stuck)
+    diverged_flag = torch.zeros(())
+    steps = FlatAdam(adopted, diverged_flag)
     for turn in range(6):
         if turn == 3:
             later = torch.optim.Adam(flat, **options)
             later.load_state_dict(copy.deepcopy(adopted.state_dict()))
-            adopted, steps = later, FlatAdam(later, stuck)
+            adopted, steps = later, FlatAdam(later, diverged_flag)
         for place, (one, other) in enumerate(zip(plain, flat, strict=True)):
             one.grad = None if place == 2 else torch.randn(one.shape)
             other.grad = None if one.grad is None else one.grad.clone()
         expected.step()
         steps.step()
-        stuck.fill_(1.0)
+        diverged_flag.fill_(1.0)
         steps.step()
-        stuck.fill_(0.0)
+        diverged_flag.fill_(0.0)
         for one, other in zip(plain, flat, strict=True):
             torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-7)
     assert torch.equal(flat[2], start[2])

@@ -5,13 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkclr_ray.networks.layout import Rectangles
+from darkclr_ray.networks.layout import PaddedBuckets
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=300))
 def test_every_constituent_lies_once_and_pools_to_its_jet(sizes: list[int]) -> None:
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    layout = Rectangles(offsets, 2, torch.device("cpu"))
+    layout = PaddedBuckets(offsets, 2, torch.device("cpu"))
     numbers = torch.arange(1.0, offsets[-1] + 1)[:, None]
     rows = layout.arrange(numbers)
     sums = torch.stack([part.sum() for part in numbers.split(sizes)])
@@ -20,6 +20,6 @@ def test_every_constituent_lies_once_and_pools_to_its_jet(sizes: list[int]) -> N
 
 def test_little_padding_on_jets_of_ordinary_lengths() -> None:
     sizes = np.random.default_rng(1).normal(31, 9, 768).round().clip(3, 50).astype(np.int64)
-    layout = Rectangles(np.concatenate([[0], np.cumsum(sizes)]), 4, torch.device("cpu"))
+    layout = PaddedBuckets(np.concatenate([[0], np.cumsum(sizes)]), 4, torch.device("cpu"))
     assert len(layout.sources) < 1.06 * sizes.sum()
     assert len(layout.rectangles) <= 32

@@ -72,7 +72,7 @@ MOMENTS: tuple[Callable[[StudyRun], bool], ...] = (
     reference_points,
     report,
 )
-"""In the order of a study. Generation has a test of its own, in tests/jets/test_generation.py."""
+"""In the order of a study. Generation has a test of its own, in tests/jets/generation/test_generate.py."""
 
 
 def test_a_finished_study_trains_nothing(undisturbed: StudyRun) -> None:
@@ -167,7 +167,7 @@ def test_two_at_the_same_study(run: StudyRun) -> None:
     assert "Traceback" not in second.stderr
 
 
-@pytest.mark.parametrize("part", [b"ray::Desk", b"/raylet/raylet", b"gcs_server"])
+@pytest.mark.parametrize("part", [b"ray::Job queue", b"/raylet/raylet", b"gcs_server"])
 def test_a_part_of_ray_that_is_lost(run: StudyRun, undisturbed: StudyRun, chance: random.Random, part: bytes) -> None:
     """Nothing finished is lost. Without raylet or GCS Ray ends the driver, too, which has no time for words."""
     run.start()
@@ -178,7 +178,7 @@ def test_a_part_of_ray_that_is_lost(run: StudyRun, undisturbed: StudyRun, chance
         os.kill(pid, signal.SIGKILL)
     assert run.wait() != 0
     assert "Traceback" not in run.screen(), run.screen()
-    assert part != b"ray::Desk" or "To continue:" in run.screen(), run.screen()
+    assert part != b"ray::Job queue" or "To continue:" in run.screen(), run.screen()
     run.start()
     run.finish()
     same(run, undisturbed)
@@ -220,7 +220,7 @@ from pathlib import Path
 from ray.train import get_context
 
 
-def objective(judgement):
+def objective(objective_input):
     if get_context().get_world_rank() == 1 and not Path({mended!r}).exists():
         raise OSError(errno.EIO, "Input/output error", "/somewhere")
     return 1.0

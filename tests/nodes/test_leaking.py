@@ -20,7 +20,7 @@ LEAK = '''"""An objective that takes memory until its process is killed, as long
 from pathlib import Path
 
 
-def objective(judgement):
+def objective(objective_input):
     taken = []
     while not Path({stop!r}).exists():
         taken.append(b"x" * 2**26)

@@ -18,7 +18,7 @@ import yaml
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.sculpting import sculpting
 from darkclr_ray.evaluation.variance import variance_components
-from darkclr_ray.jets.samples import NAMED
+from darkclr_ray.jets.generation.samples import NAMED
 from darkclr_ray.settings import preset
 
 from .make_study import SHIFTS, judged, make_examples, make_jets, stage_folder, write_histories, write_json
@@ -39,7 +39,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Maker:
-    """Writes the parts of one study; scores of all jets by entrant and detector."""
+    """Writes the parts of one study; scores of all jets by run and detector."""
 
     def __init__(self, folder: Path, kind: str, background: int, signal: int, replicas: int, grid: bool) -> None:
         self.folder, self.kind, self.replicas = folder, kind, replicas
@@ -79,8 +79,8 @@ class Maker:
         shifts = {**SHIFTS, **{name: 0.3 + r_inv for name, (r_inv, _) in GRID.items()}}
         return np.array([shifts.get(sample, 0.0) for sample in self.jets["sample"]])
 
-    def entrant(self, key: str, label: str, detectors: dict[str, float], **facts: Any) -> None:
-        """Score all jets with an entrant's detectors and write its files."""
+    def run_spec(self, key: str, label: str, detectors: dict[str, float], **facts: Any) -> None:
+        """Score all jets with a run's detectors and write its files."""
         tables, test, signal_blind = [], {}, {}
         supervised = label == "supervised"
         for detector, power in detectors.items():
@@ -109,13 +109,13 @@ class Maker:
     def file(self, key: str, **facts: Any) -> None:
         common = {"key": key, "kind": "detectors", "sections": ["methods"], "state": "COMPLETE", "reason": None}
         common |= {"seeds": {}, "parameters": {"d_z": 64}, "selected_on": HOW, "seconds": {"representation": 30.0}}
-        write_json(self.folder / "entrants" / f"{key}.json", {**common, **facts})
+        write_json(self.folder / "runs" / f"{key}.json", {**common, **facts})
 
     def methods(self) -> None:
         for label, detectors in METHODS.items():
             for seed in SEEDS[label]:
                 chains = {"energy_data": 0.045, "energy_chain": 0.05, "above_data": seed == 2, "displacement": 0.4}
-                self.entrant(
+                self.run_spec(
                     f"{label}-e{seed}",
                     label,
                     detectors,
@@ -132,7 +132,7 @@ class Maker:
                 for seed in (1, 2):
                     power = METHODS[label][detector] * d_z**0.1 / 1.5
                     where = {"sections": ["dimensions"], "parameters": {"d_z": d_z}}
-                    self.entrant(f"{label}-{d_z}-{seed}", label, {detector: power}, **where)
+                    self.run_spec(f"{label}-{d_z}-{seed}", label, {detector: power}, **where)
 
     def linear(self) -> None:
         for encoder in ("DarkCLR", "untrained"):
@@ -141,11 +141,11 @@ class Maker:
                     parameters = {"d_z": d_z, "dimension": d_z, "features": features, "encoder": encoder}
                     facts = {"sections": ["linear"], "parameters": parameters}
                     power *= 1.0 if encoder == "DarkCLR" else 0.6
-                    self.entrant(f"{features}-{encoder}-{d_z}", "linear", {f"linear {features}": power}, **facts)
+                    self.run_spec(f"{features}-{encoder}-{d_z}", "linear", {f"linear {features}": power}, **facts)
         for count in (5, 50):
             parameters = {"d_z": 64, "dimension": 3 * count, "features": "constituents", "encoder": "none"}
             facts = {"sections": ["linear"], "parameters": parameters}
-            self.entrant(f"constituents-{count}", "linear", {"linear constituents": 0.3}, **facts)
+            self.run_spec(f"constituents-{count}", "linear", {"linear constituents": 0.3}, **facts)
 
     def contamination(self) -> None:
         for fraction in (0.0, 0.001, 0.01, 0.03, 0.1):
@@ -154,7 +154,7 @@ class Maker:
                 trained_on = {"signal": "aachen", "fraction": fraction, "labels": False, "words": words}
                 power = METHODS["DarkCLR"][detector] * (1 - 3 * fraction)
                 facts = {"sections": ["contamination"], "trained_on": trained_on}
-                self.entrant(f"{detector}-{fraction}", "DarkCLR", {detector: power}, **facts)
+                self.run_spec(f"{detector}-{fraction}", "DarkCLR", {detector: power}, **facts)
 
     def sections(self) -> None:
         for name, result in self.results():

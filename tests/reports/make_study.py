@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from darkclr_ray.evaluation.rejection import evaluate
-from darkclr_ray.jets.samples import NAMED
+from darkclr_ray.jets.generation.samples import NAMED
 from darkclr_ray.settings import preset
 
 SHIFTS = {"aachen": 0.55, "rinv_0.5": 0.4, "rinv_0.2": 0.2, "mass_10": 0.5, "mass_20": 0.3}

@@ -14,10 +14,12 @@ from scipy.stats import chi2, norm
 
 from darkclr_ray.evaluation.intervals import clopper_pearson
 from darkclr_ray.evaluation.published import REJECTION
-from darkclr_ray.reports import build, ensembles, theme
-from darkclr_ray.reports.comparison_words import headline
-from darkclr_ray.reports.entrants import is_grid, read
-from darkclr_ray.reports.sections import choices, spread
+from darkclr_ray.reports import build, ensembles
+from darkclr_ray.reports import styles as theme
+from darkclr_ray.reports.comparison_text import headline
+from darkclr_ray.reports.runs import is_grid, read
+from darkclr_ray.reports.sections import seed_variance as spread
+from darkclr_ray.reports.sections import selection as choices
 
 from .make_comparison import GRID, METHODS, SEEDS, make_comparison
 from .make_study import SHIFTS
@@ -40,7 +42,7 @@ FIGURES = {
     "augmentations",
 }
 TABLES = {"samples", "rejections", "ratios", "areas", "rejections_tight", "dimensions_numbers", "linear_numbers"}
-TABLES |= {"signal_blind", "leave_one_out", "sculpting", "stability", "systematics", "variance", "entrants"}
+TABLES |= {"signal_blind", "leave_one_out", "sculpting", "stability", "systematics", "variance", "runs"}
 TABLES |= {"settings", "provenance", "timings", "published"}
 
 
@@ -49,8 +51,8 @@ def text(comparison):
     return Text(comparison.read_text(encoding="utf-8"))
 
 
-def entrants(folder):
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("entrants/*.json"))]
+def runs(folder):
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("runs/*.json"))]
 
 
 def test_every_figure_and_table_is_there(comparison, text):
@@ -60,8 +62,8 @@ def test_every_figure_and_table_is_there(comparison, text):
 
 
 def test_mean_and_spread_are_those_of_the_networks(comparison_folder, comparison):
-    """Regression against the record itself, by hand: mean over entrants, standard deviation with N - 1."""
-    networks = [one for one in entrants(comparison_folder) if one["key"].startswith("DarkCLR-e") and "test" in one]
+    """Regression against the record itself, by hand: mean over runs, standard deviation with N - 1."""
+    networks = [one for one in runs(comparison_folder) if one["key"].startswith("DarkCLR-e") and "test" in one]
     networks = [one["test"]["s_NAE"] for one in networks if one["sections"] == ["methods"]]
     assert len(networks) == len(SEEDS["DarkCLR"])
     found = {
@@ -85,7 +87,7 @@ def test_mean_and_spread_are_those_of_the_networks(comparison_folder, comparison
 
 def test_headline_states_the_outcome_in_numbers(comparison_folder, text):
     study = read(comparison_folder)
-    assert study.champion.detector == "views_classifier"
+    assert study.selected.detector == "views_classifier"
     pairs = [pair for pair in study.result("pairs") if pair["b"] == "supervised" and pair["signal"] != "aachen"]
     ahead = sum(pair["matched"]["low"] > 1 for pair in pairs)
     assert "Without labels, the views’ classifier reaches" in str(text)
@@ -139,12 +141,12 @@ def test_components_of_variance_stand_with_their_degrees_of_freedom(comparison_f
 
 def bounded(study, detector, signal):
     """The study where no background survives this detector's cuts on this signal."""
-    entrants = copy.deepcopy(study.entrants)
-    for entrant in entrants:
+    runs = copy.deepcopy(study.runs)
+    for run_spec in runs:
         for side in ("raw", "matched"):
-            for cut in entrant.test.get(detector, {}).get(signal, {}).get(side, {}).get("rejection", {}).values():
+            for cut in run_spec.test.get(detector, {}).get(signal, {}).get(side, {}).get("rejection", {}).values():
                 cut |= {"value": 9e5, "lower_bound": True}
-    return replace(study, entrants=entrants)
+    return replace(study, runs=runs)
 
 
 def test_what_no_background_survives_is_a_bound_in_the_headline(comparison_folder):
@@ -161,9 +163,9 @@ def test_papers_numbers_stand_beside_methods_on_signals_that_are_there(compariso
         assert not [row for row in rows(comparison, name) if row["detector"].startswith("paper")]
     study = read(comparison_folder)
     samples = {name: facts for name, facts in study.about["samples"].items() if name in ("qcd", "aachen", "mass_10")}
-    tests = [{name: {s: one[s] for s in samples if s in one} for name, one in e.test.items()} for e in study.entrants]
-    entrants = tuple(replace(e, test=test) for e, test in zip(study.entrants, tests, strict=True))
-    study = replace(study, about={**study.about, "samples": samples}, entrants=entrants)
+    tests = [{name: {s: one[s] for s in samples if s in one} for name, one in e.test.items()} for e in study.runs]
+    runs = tuple(replace(e, test=test) for e, test in zip(study.runs, tests, strict=True))
+    study = replace(study, about={**study.about, "samples": samples}, runs=runs)
     table = ensembles.as_rows(study, study.methods.values(), (0.2,))
     assert {row["signal"] for row in table if row["detector"] == "paper"} == {"aachen", "mass_10"}
 
@@ -197,20 +199,20 @@ def test_who_was_taught_the_views_that_judge_is_said(comparison_folder, text):
     assert "were taught" not in choices.sections(study, 0.2)[0].blocks[0].caption
 
 
-def test_a_detector_with_labels_is_never_the_champion(comparison_folder):
+def test_a_detector_with_labels_is_never_the_selected_detector(comparison_folder):
     study = read(comparison_folder)
     assert study.methods["supervised"].labels
-    assert not study.champion.labels
-    assert max(study.methods.values(), key=lambda one: one.blind_merit(0.2)) == study.champion
+    assert not study.selected.labels
+    assert max(study.methods.values(), key=lambda one: one.blind_merit(0.2)) == study.selected
 
 
 def with_views(study, change):
     """The study after ``change`` to the JSON of each detector's evaluation against anomalous views."""
-    entrants = copy.deepcopy(study.entrants)
-    for entrant in entrants:
-        for detector, facts in entrant.signal_blind.items():
+    runs = copy.deepcopy(study.runs)
+    for run_spec in runs:
+        for detector, facts in run_spec.signal_blind.items():
             change(detector, facts["matched"]["rejection"])
-    return replace(study, entrants=entrants)
+    return replace(study, runs=runs)
 
 
 def views(value, low=None, high=None, bound=False):
@@ -222,9 +224,7 @@ def test_the_choice_without_signals_has_its_interval(comparison_folder, comparis
     """Geometric means over networks of the record's own ends."""
     table = {row["form"]: row for row in rows(comparison, "signal_blind")}
     for detector in ("s_NAE", "views_classifier"):
-        networks = [
-            one for one in entrants(comparison_folder) if one["key"] in ("DarkCLR-e1", "DarkCLR-e2", "DarkCLR-e3")
-        ]
+        networks = [one for one in runs(comparison_folder) if one["key"] in ("DarkCLR-e1", "DarkCLR-e2", "DarkCLR-e3")]
         cuts = [one["signal_blind"][detector]["matched"]["rejection"]["0.2"] for one in networks]
         row = table[Markup(read(comparison_folder).methods[detector].label).striptags()]
         for column, key in (("blind", "value"), ("blind_low", "bootstrap_low"), ("blind_high", "bootstrap_high")):
@@ -239,7 +239,7 @@ def test_a_choice_that_no_background_survives_is_a_bound(comparison_folder):
             cuts["0.2"] |= views(400.0, bound=True)
 
     study = with_views(read(comparison_folder), change)
-    assert study.champion.detector == "views_classifier"
+    assert study.selected.detector == "views_classifier"
     [table] = [block for one in choices.sections(study, 0.2) for block in one.blocks if block.name == "signal_blind"]
     assert [str(row["blind"]) for row in table.rows if row["best"]] == ["> 400"]
 
@@ -263,7 +263,7 @@ def test_whom_the_choice_does_not_exclude_is_said(comparison_folder):
     assert "does not exclude" not in headline(study, [], 0.2)
 
 
-def test_more_surviving_background_chooses_where_every_entrant_kept_it(comparison_folder):
+def test_more_surviving_background_chooses_where_every_run_kept_it(comparison_folder):
     """At half of the views where all have it, at a fifth where one study is older; never where all jets pass."""
 
     def change(detector, cuts):
@@ -271,17 +271,17 @@ def test_more_surviving_background_chooses_where_every_entrant_kept_it(compariso
             cuts[eps_s] = {**cuts["0.2"], "eps_s": float(eps_s), **views(9.0 if detector == better else 3.0)}
 
     study = with_views(read(comparison_folder), change)
-    assert (study.blind_eps_s, study.champion.detector) == (0.5, "s_NAE")
+    assert (study.blind_eps_s, study.selected.detector) == (0.5, "s_NAE")
     assert "so that 50% of the views pass" in choices.sections(study, 0.2)[0].blocks[0].caption
-    older = next(one for one in study.entrants if "s_AE" in one.signal_blind)
+    older = next(one for one in study.runs if "s_AE" in one.signal_blind)
     older.signal_blind["s_AE"]["matched"]["rejection"].pop("0.5")
     study = replace(study)
-    assert (study.blind_eps_s, study.champion.detector) == (0.2, "views_classifier")
+    assert (study.blind_eps_s, study.selected.detector) == (0.2, "views_classifier")
 
 
 def test_failures_warnings_and_rising_chains_are_said(text, comparison):
     assert "In 1 of them the Langevin chains end at higher energies than the data" in str(text)
-    table = {row["entrant"]: row for row in rows(comparison, "entrants")}
+    table = {row["run_spec"]: row for row in rows(comparison, "runs")}
     assert table["DarkCLR-e9"]["words"] == "Langevin chains ran away <in epoch 3>"
     assert "chains above the data" in table["DarkCLR-e2"]["words"]
 
@@ -307,10 +307,10 @@ def test_an_unfinished_comparison_is_reported_too(tmp_path, comparison_folder):
     folder = tmp_path / "toy"
     shutil.copytree(comparison_folder, folder, ignore=shutil.ignore_patterns("report", "stages", "sections"))
     (folder / "examples.npz").unlink()
-    for path in folder.glob("entrants/*.json"):
+    for path in folder.glob("runs/*.json"):
         if path.stem not in ("JetCLR-e1", "DarkCLR-e9"):
             path.unlink()
-    path = folder / "entrants" / "JetCLR-e1.json"
+    path = folder / "runs" / "JetCLR-e1.json"
     kept = ("key", "state", "sections", "test")
     path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key in kept}))
     (folder / "study.json").write_text(json.dumps({"name": "toy", "kind": "robustness"}))
@@ -320,13 +320,13 @@ def test_an_unfinished_comparison_is_reported_too(tmp_path, comparison_folder):
     assert 'id="roc_methods"' not in html
 
 
-def test_nothing_is_reported_before_a_complete_entrant(tmp_path, comparison_folder):
+def test_nothing_is_reported_before_a_complete_run(tmp_path, comparison_folder):
     folder = tmp_path / "toy"
     shutil.copytree(comparison_folder, folder, ignore=shutil.ignore_patterns("report", "stages", "sections"))
-    for path in folder.glob("entrants/*.json"):
+    for path in folder.glob("runs/*.json"):
         if path.stem != "DarkCLR-e9":
             path.unlink()
-    with pytest.raises(ValueError, match=r"before the first complete entrant .DarkCLR-e9: FAIL"):
+    with pytest.raises(ValueError, match=r"before the first complete run .DarkCLR-e9: FAIL"):
         build(folder)
 
 
@@ -343,11 +343,11 @@ def test_every_detector_has_a_look_of_its_own():
     from darkclr_ray.detectors import registry
 
     names = [*registry.names(), "paper", "paper supervised"]
-    looks = theme.detector_looks(names)
+    styles = theme.detector_styles(names)
     assert set(names) <= set(theme.DETECTORS)
-    assert len({(look.dash, look.symbol, look.colour) for look in looks.values()}) == len(names)
-    mine = theme.detector_looks([*names, "mine", "other"])
-    assert mine["mine"] == theme.detector_looks(["mine"])["mine"]
+    assert len({(look.dash, look.symbol, look.colour) for look in styles.values()}) == len(names)
+    mine = theme.detector_styles([*names, "mine", "other"])
+    assert mine["mine"] == theme.detector_styles(["mine"])["mine"]
     assert mine["mine"] != mine["other"]
 
 
@@ -381,13 +381,15 @@ def test_methods_are_in_the_order_of_tables(comparison_folder):
     assert list(read(comparison_folder).methods) == theme.in_order(name for group in METHODS.values() for name in group)
 
 
-def test_a_champion_that_the_study_compared_with_nobody_is_compared_here(tmp_path, comparison_folder, comparison):
+def test_a_selected_detector_that_the_study_compared_with_nobody_is_compared_here(
+    tmp_path, comparison_folder, comparison
+):
     """Its ratios on the same jets are those that the study itself would have written."""
     study = read(comparison_folder)
     recorded = ensembles.ratios(study, 0.2)
     silent = replace(study, sections={})
     made = {(ratio.denominator, ratio.signal, ratio.weighting): ratio for ratio in ensembles.ratios(silent, 0.2)}
-    expected = [ratio for ratio in recorded if ratio.numerator == study.champion.detector]
+    expected = [ratio for ratio in recorded if ratio.numerator == study.selected.detector]
     assert len(expected) == len(made) == 2 * 2 * len(SHIFTS)
     for ratio in expected:
         assert made[ratio.denominator, ratio.signal, ratio.weighting].value.value == pytest.approx(ratio.value.value)

@@ -13,14 +13,15 @@ import pytest
 from darkclr_ray.evaluation.matching import PtBins
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.published import REJECTION
-from darkclr_ray.reports import build, words
+from darkclr_ray.reports import build
 from darkclr_ray.reports import comparison as tables
+from darkclr_ray.reports import text as words
 from darkclr_ray.reports.comparison import Ratio
 from darkclr_ray.reports.labels import decay_rules
-from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.measurement import Measurement
+from darkclr_ray.reports.reader import Study
 from darkclr_ray.reports.sections import provenance, training
 from darkclr_ray.reports.trials import read
-from darkclr_ray.reports.values import Value
 from darkclr_ray.settings import StudySettings
 
 from .make_study import SHIFTS, make_study
@@ -85,7 +86,9 @@ def test_ahead_is_said_where_the_interval_beside_it_leaves_out_1():
     for power in np.repeat([0.5, 0.8, 1.0, 1.25, 1.6], 12):
         parts = [random.normal(mean, size=jets) for mean in (0.0, power, 0.0, 1.0)]
         found = paired_ratio(*parts, pt, pt, event, event, seed=1, replicas=200).matched
-        ratios.append(Ratio("a", "b", "s", "matched", Value(found.ratio, found.low, found.high), found.confidence))
+        ratios.append(
+            Ratio("a", "b", "s", "matched", Measurement(found.ratio, found.low, found.high), found.confidence)
+        )
     ahead = sum(ratio.value.low > 1 for ratio in ratios)
     behind = sum(ratio.value.high < 1 for ratio in ratios)
     assert ahead < sum(ratio.confidence >= 0.95 for ratio in ratios)  # intervals that a one-sided word would contradict

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import pytest
 from markupsafe import Markup
 
+from darkclr_ray.reports.measurement import Measurement
 from darkclr_ray.reports.page import Figure, Page, Section, render, write
 from darkclr_ray.reports.tables import Column, Table, as_csv
-from darkclr_ray.reports.values import Value
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -24,8 +24,8 @@ def small_page(words: str = "words", name: str = "second") -> Page:
         words,
         [Column("signal", words), Column("rejection", Markup("1/&epsilon;"), group="raw")],
         [
-            {"signal": words, "rejection": Value(38.25, 35.0, 42.5)},
-            {"signal": "b", "rejection": Value(120.0, bound=True)},
+            {"signal": words, "rejection": Measurement(38.25, 35.0, 42.5)},
+            {"signal": "b", "rejection": Measurement(120.0, bound=True)},
         ],
     )
     data = [{"x": 1, "name": words}]
@@ -87,7 +87,7 @@ def test_csv_holds_intervals_and_bounds(tmp_path):
 def test_no_header_of_a_csv_is_a_formula():
     """Tables with signals across have the names of samples in their columns' keys."""
     name = '=HYPERLINK("http://localhost")'
-    rows = [{"row": "a", f"{name}_raw": Value(2.0, 1.0, 3.0), f"{name}_matched": 1.0}]
+    rows = [{"row": "a", f"{name}_raw": Measurement(2.0, 1.0, 3.0), f"{name}_matched": 1.0}]
     header, _ = csv.reader(as_csv(rows).splitlines())
     assert header[1:] == [
         f"'{name}_{ending}" for ending in ("raw", "raw_low", "raw_high", "raw_lower_bound", "matched")
@@ -103,11 +103,11 @@ def test_names_of_blocks_are_checked(name):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (Value(38.24, 35.0, 42.04), "38.2 +3.8 −3.2"),
-        (Value(120.0, bound=True), "> 120"),
-        (Value(0.7512, 0.74, 0.76), "0.751 +0.009 −0.011"),
-        (Value(5.0), "5.00"),
-        (Value(2.0, 1.5, math.nan), "2.00 (> 1.50)"),
+        (Measurement(38.24, 35.0, 42.04), "38.2 +3.8 −3.2"),
+        (Measurement(120.0, bound=True), "> 120"),
+        (Measurement(0.7512, 0.74, 0.76), "0.751 +0.009 −0.011"),
+        (Measurement(5.0), "5.00"),
+        (Measurement(2.0, 1.5, math.nan), "2.00 (> 1.50)"),
     ],
 )
 def test_values_are_written_with_their_errors(value, text):

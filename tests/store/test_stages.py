@@ -55,9 +55,9 @@ def test_two_that_want_to_write_one_stage_wait_for_each_other(tmp_path: Path) ->
         (folder / "scores").write_text("first")
 
     with ThreadPoolExecutor(2) as pool:
-        one = pool.submit(first.provide, write, {"by": "first"})
+        one = pool.submit(first.get_or_compute, write, {"by": "first"})
         assert begun.wait(10)
-        two = pool.submit(second.provide, lambda folder: pytest.fail("written twice"))
+        two = pool.submit(second.get_or_compute, lambda folder: pytest.fail("written twice"))
         assert wait([two], 0.2).not_done  # not without the stage
         go_on.set()
         one.result(10)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from darkclr_ray.command_line.options import CommandLine
-from darkclr_ray.crews.cluster import Cluster
+from darkclr_ray.cli.options import CommandLine
 from darkclr_ray.jets.packed import Jets, vector_pt
 from darkclr_ray.jets.shards import write_shard
+from darkclr_ray.runtime.cluster import Cluster
 from darkclr_ray.settings import PRESETS, StudySettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.study.run import Study, compute
@@ -87,13 +87,13 @@ def scan(
     where = ["--jets", str(jets), "--out", str(tmp_path_factory.mktemp("results")), "--name", "scan"]
     line = CommandLine(StudySettings, PRESETS, "laptop", "", {})
     far_apart = ["--nae.step_size", "0.02", "--nae.divergence_learning_rate", "0.01"]
-    settings, preset = line.read([*tiny_options, *ONE_CREW, *where, *far_apart, "--search.trials", "3"])
+    settings, preset = line.read([*tiny_options, *ONE_WORKER_GROUP, *where, *far_apart, "--search.trials", "3"])
     scan = EmbeddingScan(settings, preset, ["embedding_scan"])
     perform(scan)
     return scan
 
 
-ONE_CREW = ("--compute.cpus_per_worker", "0.5", "--compute.concurrent_trials", "1")
+ONE_WORKER_GROUP = ("--compute.cpus_per_worker", "0.5", "--compute.concurrent_trials", "1")
 """Jobs are done in their order."""
 
 

@@ -19,9 +19,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from darkclr_ray.commands.robustness import COMMAND_LINE
+from darkclr_ray.cli.robustness import COMMAND_LINE
 from darkclr_ray.detectors import registry
-from darkclr_ray.evaluation.parts import event_parts
+from darkclr_ray.evaluation.folds import event_folds
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.jets.shards import write_shard
@@ -31,8 +31,8 @@ from darkclr_ray.store.files import read_json
 from darkclr_ray.store.scores import read_scores
 from darkclr_ray.study.robustness import Robustness
 from darkclr_ray.study.scan import EmbeddingScan
-from darkclr_ray.training.runner import Runner
-from tests.study.conftest import ONE_CREW, perform, seal, trainer
+from darkclr_ray.training.trainer import Trainer
+from tests.study.conftest import ONE_WORKER_GROUP, perform, seal, trainer
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {
@@ -65,7 +65,7 @@ def options(tiny_options: list[str], labelled_folder: Path, gluons: Path, scan: 
 @pytest.fixture(scope="module")
 def settings(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> StudySettings:
     out = tmp_path_factory.mktemp("out")
-    return COMMAND_LINE.read([*options, *ONE_CREW, "--out", str(out)], "robustness")[0]
+    return COMMAND_LINE.read([*options, *ONE_WORKER_GROUP, "--out", str(out)], "robustness")[0]
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +76,12 @@ def study(ray_session: None, settings: StudySettings) -> Robustness:
 
 
 def records(study: Robustness) -> dict[str, dict[str, Any]]:
-    return {path.stem: read_json(path) for path in (study.folder.path / "entrants").glob("*.json")}
+    return {path.stem: read_json(path) for path in (study.folder.path / "runs").glob("*.json")}
 
 
 def test_everybody_has_a_record(study: Robustness) -> None:
     found = records(study)
-    assert set(found) == {entrant.key for entrant in study.entrants}
+    assert set(found) == {run_spec.key for run_spec in study.runs}
     for key, record in found.items():
         assert record["state"] == "COMPLETE", (key, record["reason"])
         assert set(record["test"]) == set(record["detectors"])
@@ -114,17 +114,17 @@ def test_what_is_shared_is_trained_once(study: Robustness) -> None:
     assert energies[0] != energies[1]
     assert found["signal_0.1-DarkCLR-e1"]["detectors"]["s_CLR"]["stages"]["representation"] != encoder
     asked: dict[tuple[str, str], str] = {}
-    for entrant in study.entrants:
-        for stages in found[entrant.key]["detectors"].values():
+    for run_spec in study.runs:
+        for stages in found[run_spec.key]["detectors"].values():
             for stage in stages["stages"].items():
-                asked.setdefault(stage, entrant.key)
+                asked.setdefault(stage, run_spec.key)
     assert len(asked) > 10
     assert {stage: trainer(study.folder.store.folder, *stage) for stage in asked} == asked  # by the first who asks
 
 
 def test_areas_are_those_of_a_notebook(study: Robustness) -> None:
     """Networks that are fitted in this process, and observables, judged by scikit-learn."""
-    jets, found, runner = study.open(), records(study), Runner(threads=1)
+    jets, found, runner = study.open(), records(study), Trainer(threads=1)
     samples = {
         TrainingSample: jets.training,
         LabelledSample: LabelledSample(jets.training.jets, jets.labelled["aachen"]),
@@ -137,9 +137,9 @@ def test_areas_are_those_of_a_notebook(study: Robustness) -> None:
         "jet_mass": roc_auc_score(labels, np.concatenate([qcd.mass, aachen.mass])),
     }
     keys = ("trees-labels-e1", "supervised-labels-e1", "DarkCLR-e1", "DarkCLR-e2-a3")
-    for entrant in (entrant for entrant in study.entrants if entrant.key in keys):
-        for entry in entrant.job.detectors:
-            detector = registry.make(entry, entrant.job.settings)
+    for run_spec in (run_spec for run_spec in study.runs if run_spec.key in keys):
+        for entry in run_spec.job.detectors:
+            detector = registry.make(entry, run_spec.job.settings)
             detector.fit(samples[detector.sample_type()], runner)
             scores = np.concatenate([detector.score(qcd), detector.score(aachen)])
             expected[detector.name] = roc_auc_score(labels, scores)
@@ -218,7 +218,7 @@ def test_systematics_by_hand(study: Robustness) -> None:
 def test_variance_by_hand(study: Robustness) -> None:
     """Two autoencoders on each of two encoders, and four parts of the test sample."""
     test = study.open().judged["test"]
-    parts = {name: event_parts(test[name].events, 4, seed=study.settings.seed) for name in ("qcd", "aachen")}
+    parts = {name: event_folds(test[name].events, 4, seed=study.settings.seed) for name in ("qcd", "aachen")}
     y = np.empty((2, 2, 4))
     for (encoder, autoencoder), key in zip(np.ndindex(2, 2), ("e1-a1", "e1-a2", "e2-a3", "e2-a4"), strict=True):
         found = scores(study, f"DarkCLR-{key}", "s_NAE")
@@ -257,13 +257,13 @@ def test_a_page_comes_of_it(study: Robustness) -> None:
 
 
 def test_the_same_again_trains_nothing(study: Robustness, settings: StudySettings) -> None:
-    """Even where the records were lost, and the scores of one entrant: nobody computes again what the store has."""
+    """Even where the records were lost, and the scores of one run: nobody computes again what the store has."""
     stages, known, stable = study.folder.store.folder, records(study), section(study, "stability")
     before = {path for path in stages.glob("*/*/*") if path.suffix != ".npy"}
     lost = "DarkCLR-e1-a1"
     shutil.rmtree(stages / "scores" / known[lost]["stages"]["scores"])
     seal(stages)
-    shutil.rmtree(study.folder.path / "entrants")
+    shutil.rmtree(study.folder.path / "runs")
     (study.folder.path / "sections" / "stability.json").unlink()
     study.folder.note(finished=False)
     perform(Robustness(settings, "laptop", ["robustness"]))
@@ -300,16 +300,16 @@ def test_killed_and_continued(options: list[str], study: Robustness, tmp_path: P
     folder = tmp_path / "robustness"
     with open(tmp_path / "screen.log", "ab") as screen:
         process = subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT, start_new_session=True)
-        while len(list(folder.glob("entrants/*.json"))) < 2:
+        while len(list(folder.glob("runs/*.json"))) < 2:
             assert process.poll() is None, (tmp_path / "screen.log").read_text()
             time.sleep(0.1)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        known = {path: path.stat().st_mtime_ns for path in folder.glob("entrants/*.json")}
+        known = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*.json")}
         again = subprocess.run(command, stdout=screen, stderr=subprocess.STDOUT, timeout=600)
     assert again.returncode == 0, (tmp_path / "screen.log").read_text()
     assert {path: path.stat().st_mtime_ns for path in known} == known
-    found = {path.stem: json.loads(path.read_text()) for path in folder.glob("entrants/*.json")}
+    found = {path.stem: json.loads(path.read_text()) for path in folder.glob("runs/*.json")}
     undisturbed = records(study)
     assert set(found) == set(undisturbed)
     for key, record in found.items():

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from darkclr_ray.jets.folder import open_jets
+from darkclr_ray.jets.generation.samples import AnySample, grid_point, parse_sample
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.jets.samples import AnySample, grid_point, parse_sample
 from darkclr_ray.jets.shards import write_shard
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.jets import open_study_jets

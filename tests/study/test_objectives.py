@@ -11,7 +11,7 @@ import pytest
 
 from darkclr_ray.evaluation.rejection import Evaluation, evaluate
 from darkclr_ray.study import objectives
-from darkclr_ray.study.objectives import Judgement
+from darkclr_ray.study.objectives import ObjectiveInput
 
 
 def evaluation(signal_shift: float, seed: int) -> Evaluation:
@@ -23,45 +23,47 @@ def evaluation(signal_shift: float, seed: int) -> Evaluation:
 
 
 @pytest.fixture(scope="module")
-def judgement() -> Judgement:
-    return Judgement({"aachen": evaluation(1.5, 1), "mass_10": evaluation(0.8, 2)}, evaluation(0.4, 3))
+def objective_input() -> ObjectiveInput:
+    return ObjectiveInput({"aachen": evaluation(1.5, 1), "mass_10": evaluation(0.8, 2)}, evaluation(0.4, 3))
 
 
 def log_rejection(evaluation: Evaluation, side: str) -> float:
     return math.log(evaluation.to_json()[side]["rejection"]["0.2"]["value"])
 
 
-def test_named_objectives(judgement: Judgement) -> None:
-    aachen, mass = judgement.signals.values()
-    signals = list(judgement.signals)
+def test_named_objectives(objective_input: ObjectiveInput) -> None:
+    aachen, mass = objective_input.signals.values()
+    signals = list(objective_input.signals)
     matched = [log_rejection(aachen, "matched"), log_rejection(mass, "matched")]
     raw = [log_rejection(aachen, "raw"), log_rejection(mass, "raw")]
     expected = {
         "matched": sum(matched) / 2,
         "raw": sum(raw) / 2,
         "worst": min(matched),
-        "signal_blind": log_rejection(judgement.blind, "raw"),
+        "signal_blind": log_rejection(objective_input.blind, "raw"),
         "leave_out:aachen": matched[1],
         "leave_out:mass_10": matched[0],
     }
     names = objectives.all_named(signals, "matched")
     assert set(names) == set(expected)
     for name in names:
-        assert objectives.find(name, signals)(judgement) == pytest.approx(expected[name], rel=1e-12)
+        assert objectives.find(name, signals)(objective_input) == pytest.approx(expected[name], rel=1e-12)
 
 
-def test_the_signal_blind_one_sees_no_signal(judgement: Judgement) -> None:
-    other = Judgement({"aachen": judgement.signals["mass_10"]}, judgement.blind)
+def test_the_signal_blind_one_sees_no_signal(objective_input: ObjectiveInput) -> None:
+    other = ObjectiveInput({"aachen": objective_input.signals["mass_10"]}, objective_input.blind)
     blind = objectives.find("signal_blind", ["aachen"])
-    assert blind(judgement) == blind(other)
+    assert blind(objective_input) == blind(other)
 
 
-def test_one_of_your_own(judgement: Judgement, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_your_own(objective_input: ObjectiveInput, monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("my_objectives")
-    module.auc = lambda judgement: judgement.signals["aachen"].raw.auc  # type: ignore[attr-defined]
+    module.auc = lambda objective_input: objective_input.signals["aachen"].raw.auc  # type: ignore[attr-defined]
     module.word = "auc"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "my_objectives", module)
-    assert objectives.find("my_objectives:auc", ["aachen"])(judgement) == judgement.signals["aachen"].raw.auc
+    assert (
+        objectives.find("my_objectives:auc", ["aachen"])(objective_input) == objective_input.signals["aachen"].raw.auc
+    )
     for name in ("my_objectives:word", "my_objectives:nothing", "no_such_module_here:auc"):
         with pytest.raises(ValueError, match=r"search\.objective"):
             objectives.find(name, ["aachen"])

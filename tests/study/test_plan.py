@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from darkclr_ray.crews.resources import Node, allocate
+from darkclr_ray.runtime.resources import Node, allocate
 from darkclr_ray.settings import ComputeSettings, preset
 from darkclr_ray.study.plan import OVERHEAD, Plan
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from darkclr_ray.study import progress
-from darkclr_ray.study.progress import Display, Standing
+from darkclr_ray.study.progress import Display, Status
 
 TRAINING = {
     "stage": "representation",
@@ -31,7 +31,7 @@ def test_plain_lines_come_when_a_stage_changes_and_then_rarely(monkeypatch: pyte
     clock = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     display, stream = plain()
-    standing = Standing(6, left=400.0)
+    standing = Status(6, left=400.0)
     with display:
         display.update({"trial-0000": {}}, standing)
         for second in range(10):
@@ -59,7 +59,7 @@ def test_a_terminal_shows_all_jobs_and_the_standing() -> None:
     stream = io.StringIO()
     display = Display(Console(file=stream, width=120, force_terminal=True, force_interactive=True))
     with display:
-        display.update({"trial-0001": TRAINING, "trial-0002": {"waits": "for process 7 on a node"}}, Standing(6))
+        display.update({"trial-0001": TRAINING, "trial-0002": {"waits": "for process 7 on a node"}}, Status(6))
         assert display._live is not None
         display._live.refresh()
     shown = stream.getvalue()
@@ -68,12 +68,12 @@ def test_a_terminal_shows_all_jobs_and_the_standing() -> None:
 
 
 def test_the_standing_in_one_line() -> None:
-    standing = Standing(6, {"COMPLETE": 3, "PRUNED": 1, "FAIL": 0}, "trial 2 (matched 2.300)", 90.0)
+    standing = Status(6, {"COMPLETE": 3, "PRUNED": 1, "FAIL": 0}, "trial 2 (matched 2.300)", 90.0)
     assert standing.ended == 4
     assert standing.summary() == (
         "4 of 6 trials (3 complete, 1 pruned), about 90 s left, best so far: trial 2 (matched 2.300)"
     )
-    assert Standing(6).summary() == "0 of 6 trials, no result yet"
+    assert Status(6).summary() == "0 of 6 trials, no result yet"
 
 
 def test_a_second_attempt_is_said() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from darkclr_ray.command_line.program import INTERRUPTED
-from darkclr_ray.crews.crews import Broken
+from darkclr_ray.cli.program import INTERRUPTED
+from darkclr_ray.runtime.worker_groups import InfrastructureError
 from darkclr_ray.settings import StudySettings, preset
 from darkclr_ray.store.files import write_json
 from darkclr_ray.study import run as run_module
@@ -50,7 +50,7 @@ def test_paths_are_shown_as_they_are(
 
 
 def broken(*_: object) -> int:
-    raise Broken("no room")
+    raise InfrastructureError("no room")
 
 
 @pytest.mark.parametrize(

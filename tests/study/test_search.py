@@ -16,10 +16,10 @@ from ray.tune.search import Searcher
 
 from darkclr_ray.settings import SearchSettings, StudySettings, preset
 from darkclr_ray.study.search import (
-    Ending,
-    Halving,
     SharedEncoderSampler,
     StudySearch,
+    SuccessiveHalving,
+    TrialResult,
     first_point,
     open_storage,
     rungs,
@@ -34,11 +34,11 @@ class Scan:
     """A searcher on a folder, and the endings that it told."""
 
     def __init__(self, folder: Path, settings: StudySettings = SETTINGS) -> None:
-        self.endings: list[Ending] = []
+        self.endings: list[TrialResult] = []
         sampler = SharedEncoderSampler(settings.search.step_sizes_per_encoder, settings.seed)
         self.searcher = StudySearch(settings, open_storage(folder / "optuna.log"), sampler, self.on_ending)
 
-    def on_ending(self, ending: Ending) -> Mapping[str, Any]:
+    def on_ending(self, ending: TrialResult) -> Mapping[str, Any]:
         self.endings.append(ending)
         return {"seconds": {"total": 1.0}}
 
@@ -236,7 +236,7 @@ class FakeTrial:
 def test_halving_stops_the_worst_third_comers_and_remembers() -> None:
     assert rungs(12) == (1, 4, 12)
     past = [optuna.trial.create_trial(value=1.0, intermediate_values={1: value}) for value in (0.3, 0.2)]
-    scheduler = Halving(12, past)
+    scheduler = SuccessiveHalving(12, past)
     for name in "abcd":
         scheduler.on_trial_add(None, FakeTrial(name))  # type: ignore[arg-type]
 
@@ -270,7 +270,7 @@ def test_through_a_real_run_of_tune(tmp_path: Path) -> None:
         tune.with_resources(trainable, {"CPU": 0, "node:__internal_head__": 0.001}),
         tune_config=tune.TuneConfig(
             search_alg=scan.searcher,
-            scheduler=Halving(12, []),
+            scheduler=SuccessiveHalving(12, []),
             num_samples=6,
             max_concurrent_trials=1,
         ),
@@ -288,7 +288,7 @@ def test_an_end_that_cannot_be_written_is_not_lost(tmp_path: Path) -> None:
     from ray import tune
 
     class FullDisk(Scan):
-        def on_ending(self, ending: Ending) -> Mapping[str, Any]:
+        def on_ending(self, ending: TrialResult) -> Mapping[str, Any]:
             if ending.number == 1:
                 raise OSError(errno.ENOSPC, "No space left on device")
             return super().on_ending(ending)

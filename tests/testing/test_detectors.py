@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from darkclr_ray.detectors.base import Detector
+from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.testing import check_detector, holds_pickle, tied_orders, toy_jets
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 
-class Distance(Detector[TrainingSample]):
+class Distance(AnomalyDetector[TrainingSample]):
     """Distance of a jet's mass from the mean mass of the background: what somebody's first detector looks like."""
 
     name = "distance"
@@ -28,7 +28,7 @@ class Distance(Detector[TrainingSample]):
     def __init__(self) -> None:
         self.mean: float | None = None
 
-    def fit(self, sample: TrainingSample, runner: Runner) -> Self:
+    def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
         self.mean = float(sample.jets.mass.mean(dtype=np.float64))
         return self
 
@@ -39,7 +39,7 @@ class Distance(Detector[TrainingSample]):
         save_arrays(folder / "mean.safetensors", {"mean": np.array([self.ready(self.mean)])})
 
     @classmethod
-    def load(cls, folder: Path, runner: Runner | None = None) -> Self:
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = cls()
         detector.mean = float(load_arrays(folder / "mean.safetensors")["mean"][0])
         return detector
@@ -49,12 +49,12 @@ class Nameless(Distance):
     name = ""
 
 
-class FromAnything(Detector):
+class FromAnything(AnomalyDetector):
     name, title = "anything", "fitted on anything"
     fit, score, save, load = Distance.fit, Distance.score, Distance.save, Distance.load
 
 
-class FromRawJets(Detector[Jets]):
+class FromRawJets(AnomalyDetector[Jets]):
     name, title = "raw", "fitted on jets"
     fit, score, save, load = Distance.fit, Distance.score, Distance.save, Distance.load
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from darkclr_ray.training.base import TrainingDiverged
+from darkclr_ray.training.cuda_graphs import CudaGraphSteps, EagerSteps, steps_of
 from darkclr_ray.training.loop import run_training
-from darkclr_ray.training.steps import PlainSteps, RecordedSteps, steps_of
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
@@ -21,7 +21,7 @@ GPU = torch.device("cuda")
 def test_recorded_steps_are_the_plain_ones(toy, kind, precision):
     """Weights and means after two epochs, dropout and noise included; two phases of the autoencoder, several shapes."""
     found = []
-    for steps in (PlainSteps, RecordedSteps):
+    for steps in (EagerSteps, CudaGraphSteps):
         training = toy.TRAININGS[kind]()
         training.to(GPU, precision)
         found.append(toy.three_epochs(training, steps(training)))
@@ -62,7 +62,7 @@ def test_non_finite_loss_leaves_weights_alone(toy):
     training = toy.energy_training()
     training.to(GPU, "float32")
     steps = steps_of(training)
-    assert isinstance(steps, RecordedSteps)
+    assert isinstance(steps, CudaGraphSteps)
     batches = list(training.stream(0, 0, 1))[: training.steps_per_epoch]
     training.begin_epoch(0)
     steps.begin()

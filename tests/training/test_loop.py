@@ -26,7 +26,7 @@ SELECTED = {
 """What the best epoch has least of."""
 
 
-def products(folder):
+def artifacts(folder):
     return {path.name: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
 
 
@@ -69,7 +69,7 @@ def test_killed_training_resumes_to_identical_weights(toy, start, tmp_path, kind
     undisturbed = run_training(make(), folder=tmp_path / "undisturbed")
 
     assert seen == list(range(epoch, resumed.epochs))
-    assert_same(products(tmp_path / kind), products(tmp_path / "undisturbed"), rtol=0, atol=0)
+    assert_same(artifacts(tmp_path / kind), artifacts(tmp_path / "undisturbed"), rtol=0, atol=0)
     history = without_clock(read_history(tmp_path / kind))
     assert history == without_clock(undisturbed.history) == without_clock(resumed.history)
     assert [record["epoch"] for record in history] == list(range(undisturbed.epochs))
@@ -79,7 +79,7 @@ def test_a_finished_training_is_not_repeated(toy, tmp_path):
     first = run_training(toy.energy_training(), folder=tmp_path)
     again = run_training(toy.energy_training(), folder=tmp_path, report=lambda p: pytest.fail("trained again"))
     loaded = toy.energy_training()
-    loaded.load_products(tmp_path)
+    loaded.load_artifacts(tmp_path)
     z = torch.from_numpy(first.z.copy())
     for other in (again, loaded):
         assert torch.equal(first.model(z), other.model(z))
@@ -91,7 +91,7 @@ def test_two_workers_give_the_weights_of_one(toy, start, tmp_path):
     assert [worker.wait(LIMIT) for worker in workers] == [0, 0]
     for kind in KINDS:
         alone = run_training(toy.TRAININGS[kind](toy.WITHOUT_LOCAL_NOISE), folder=tmp_path / "alone" / kind)
-        ours, theirs = (effective(products(folder / kind)) for folder in (tmp_path, tmp_path / "alone"))
+        ours, theirs = (effective(artifacts(folder / kind)) for folder in (tmp_path, tmp_path / "alone"))
         assert_same(ours, theirs, rtol=1e-3, atol=1e-4)
         for ours, theirs in zip(read_history(tmp_path / kind), alone.history, strict=True):
             assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4, abs=1e-6)
@@ -118,7 +118,7 @@ def test_a_report_can_stop_a_training_and_it_goes_on_later(toy, tmp_path):
     assert len(read_history(tmp_path / "a")) == 2
     run_training(toy.encoder_training(), folder=tmp_path / "a")
     run_training(toy.encoder_training(), folder=tmp_path / "b")
-    assert_same(products(tmp_path / "a"), products(tmp_path / "b"), rtol=0, atol=0)
+    assert_same(artifacts(tmp_path / "a"), artifacts(tmp_path / "b"), rtol=0, atol=0)
 
 
 def test_heartbeats_within_an_epoch(toy, monkeypatch):

@@ -16,7 +16,7 @@ from darkclr_ray.store.fingerprints import participants
 from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.loop import run_training
 from darkclr_ray.training.nae import NAETraining, fitted_scale
-from darkclr_ray.training.runner import Runner
+from darkclr_ray.training.trainer import Trainer
 
 
 def with_nae(toy, **changes):
@@ -174,10 +174,10 @@ def test_more_workers_than_a_batch_has_members_are_refused(toy):
 
 
 def test_code_that_makes_representations_takes_part(toy):
-    runner = Runner(device="cpu")
+    runner = Trainer(device="cpu")
     training = nae_training(toy.SETTINGS, toy.encoder_training(), TrainingSample(toy.toy_jets(40)), runner)
-    taking_part = participants(*training.foreign_modules())
-    assert {"darkclr_ray.training.representing", "darkclr_ray.augmentations.anomalous"} <= set(taking_part)
+    taking_part = participants(*training.plugin_modules())
+    assert {"darkclr_ray.training.inference", "darkclr_ray.augmentations.anomalous"} <= set(taking_part)
 
 
 def test_key_without_a_source_holds_the_content(toy):

@@ -16,7 +16,7 @@ CODE = textwrap.dedent("""
     z = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
     own = slice_of(5, rank, 2)
 
-    # a mean over unequal slices, weighted, is the mean over everything; several shapes travel together
+    # a mean over unequal slices, weighted, is the mean over everything; several shapes travel make_batches
     mean, scalar = z[own].mean(0), z[own].square().mean()
     weighted_sum([mean, scalar], len(z[own]) / 5)
     torch.testing.assert_close(mean, z.mean(0))

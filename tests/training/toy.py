@@ -21,9 +21,9 @@ from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.base import Training
 from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.cuda_graphs import Steps
 from darkclr_ray.training.loop import run_training
 from darkclr_ray.training.nae import NAETraining
-from darkclr_ray.training.steps import Steps
 from darkclr_ray.training.supervised import SupervisedTraining
 
 CPU = torch.device("cpu")

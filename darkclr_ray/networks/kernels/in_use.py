@@ -8,7 +8,7 @@ from darkclr_ray.networks.kernels.available import has_kernels
 from darkclr_ray.networks.kernels.cpu import autoencoder, encoder
 
 
-def kernels_in_use(device: str, products: torch.dtype) -> str:
+def kernels_in_use(device: str, matmul_dtype: torch.dtype) -> str:
     """For networks on a device, "cpu" or "cuda", whose products are of a type.
 
     >>> kernels_in_use("cpu", torch.float64)
@@ -17,7 +17,7 @@ def kernels_in_use(device: str, products: torch.dtype) -> str:
     if device == "cuda":
         return "Triton" if has_kernels() else "none: no Triton or no C compiler"
     libraries = {"encoder": encoder.library, "autoencoder": autoencoder.library}
-    found = {name: own for name, library in libraries.items() if (own := library(products)) is not None}
+    found = {name: own for name, library in libraries.items() if (own := library(matmul_dtype)) is not None}
     if not found:
         return "none: no C compiler that knows OpenMP, or not for these products"
     unit = ", by AMX" if all(hasattr(own, "may_multiply") for own in found.values()) else ""

@@ -12,9 +12,9 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.subplots import make_subplots
 
-from darkclr_ray.reports import theme
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import EPS_B, EPS_S, Axis, detector_label
-from darkclr_ray.reports.values import Value
+from darkclr_ray.reports.measurement import Measurement
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Curve:
     """
 
     detector: str
-    values: Mapping[str, Value]
+    values: Mapping[str, Measurement]
     deviations: Mapping[str, float] = field(default_factory=dict)
     label: Markup | None = None
-    look: theme.Look | None = None
+    style: theme.Style | None = None
 
     @property
     def name(self) -> str:
@@ -86,17 +86,17 @@ def against(
         column_widths=[_width(axis) for _, axis in columns],
     )
     everything = list(chain.from_iterable(curve for _, panels in rows for curve in panels.values()))
-    looks = theme.detector_looks([curve.detector for curve in everything])
+    styles = theme.detector_styles([curve.detector for curve in everything])
     named: set[str] = set()
     for row, (quantity, panels) in enumerate(rows, start=1):
         for column, (title, axis) in enumerate(columns, start=1):
             drawn = panels[title]
             filled = bands and not axis.names
             for curve in drawn if filled else ():
-                figure.add_traces(_bands(curve, axis, curve.look or looks[curve.detector]), rows=row, cols=column)
+                figure.add_traces(_bands(curve, axis, curve.style or styles[curve.detector]), rows=row, cols=column)
             for at, curve in enumerate(drawn):
                 step = 0.0 if filled else at - (len(drawn) - 1) / 2
-                line = _line(curve, axis, step, curve.look or looks[curve.detector], bars=not filled)
+                line = _line(curve, axis, step, curve.style or styles[curve.detector], bars=not filled)
                 figure.add_trace(line.update(showlegend=curve.name not in named), row=row, col=column)
                 named.add(curve.name)
             if quantity.chance is not None:
@@ -109,13 +109,15 @@ def against(
         figure.update_yaxes(title_text=str(quantity.title), row=row, col=1)
     lines = math.ceil(sum(len(re.sub("<.*?>", "", name)) + 8 for name in named) / 130)  # of the legend
     more = 24 * max(lines - 1, 0)
-    return theme.dress(figure, height + more).update_layout(margin={"t": 62 + more})
+    return theme.apply_template(figure, height + more).update_layout(margin={"t": 62 + more})
 
 
-def _values(panels: Mapping[str, Sequence[Curve]]) -> list[Value]:
+def _values(panels: Mapping[str, Sequence[Curve]]) -> list[Measurement]:
     """All values of a row with their intervals, which the axis has to show."""
     return [
-        Value(value.value, value.value - value.down, value.value + max(value.up, curve.deviations.get(place, 0.0)))
+        Measurement(
+            value.value, value.value - value.down, value.value + max(value.up, curve.deviations.get(place, 0.0))
+        )
         for drawn in panels.values()
         for curve in drawn
         for place, value in curve.values.items()
@@ -132,19 +134,19 @@ def _places(curve: Curve, axis: Axis) -> list[str]:
     return sorted((name for name in axis.positions if name in curve.values), key=lambda name: axis.positions[name])
 
 
-def _bands(curve: Curve, axis: Axis, look: theme.Look) -> list[go.Scatter]:
+def _bands(curve: Curve, axis: Axis, style: theme.Style) -> list[go.Scatter]:
     """A light band for the test sample, a darker one for the spread over networks."""
     places = _places(curve, axis)
     x, values = [axis.positions[name] for name in places], [curve.values[name] for name in places]
-    bands = [_band(curve, x, values, [(value.down, value.up) for value in values], look.faded(0.13))]
+    bands = [_band(curve, x, values, [(value.down, value.up) for value in values], style.faded(0.13))]
     if curve.deviations:
         spread = [(curve.deviations.get(name, 0.0),) * 2 for name in places]
-        bands.append(_band(curve, x, values, spread, look.faded(0.3)))
+        bands.append(_band(curve, x, values, spread, style.faded(0.3)))
     return bands
 
 
 def _band(
-    curve: Curve, x: Sequence[float], values: Sequence[Value], reach: Sequence[tuple[float, float]], colour: str
+    curve: Curve, x: Sequence[float], values: Sequence[Measurement], reach: Sequence[tuple[float, float]], colour: str
 ) -> go.Scatter:
     low = [max(value.value - down, 1e-3) for value, (down, _) in zip(values, reach, strict=True)]
     high = [value.value + up for value, (_, up) in zip(values, reach, strict=True)]
@@ -161,7 +163,7 @@ def _band(
     )
 
 
-def _line(curve: Curve, axis: Axis, step: float, look: theme.Look, *, bars: bool) -> go.Scatter:
+def _line(curve: Curve, axis: Axis, step: float, style: theme.Style, *, bars: bool) -> go.Scatter:
     places = _places(curve, axis)
     values = [curve.values[name] for name in places]
     trace = go.Scatter(
@@ -170,11 +172,11 @@ def _line(curve: Curve, axis: Axis, step: float, look: theme.Look, *, bars: bool
         mode="markers" if axis.names else "lines+markers",
         name=curve.name,
         legendgroup=curve.name,
-        line={"color": look.colour, "dash": look.dash, "width": 1.8},
+        line={"color": style.colour, "dash": style.dash, "width": 1.8},
         marker={
-            "color": look.colour,
+            "color": style.colour,
             "size": [11 if value.bound else 9 for value in values],
-            "symbol": ["arrow-up" if value.bound else look.symbol for value in values],
+            "symbol": ["arrow-up" if value.bound else style.symbol for value in values],
         },
         text=[_words(value, curve.deviations.get(name)) for name, value in zip(places, values, strict=True)],
         hovertemplate="%{text}<extra>%{fullData.name}</extra>",
@@ -193,7 +195,7 @@ def _line(curve: Curve, axis: Axis, step: float, look: theme.Look, *, bars: bool
     return trace
 
 
-def _words(value: Value, deviation: float | None) -> str:
+def _words(value: Measurement, deviation: float | None) -> str:
     return f"{value}" + (f", networks ± {deviation:.3g}" if deviation is not None else "")
 
 
@@ -209,16 +211,16 @@ def _x_axis(axis: Axis) -> dict[str, object]:
     places = sorted(set(axis.positions.values()))
     labels = [str(axis.names[name]) for name in axis.positions] if axis.names else [f"{at:g}" for at in places]
     margin = 0.12 * (places[-1] - places[0]) or 0.5
-    look: dict[str, object] = {"tickvals": places, "ticktext": labels}
+    style: dict[str, object] = {"tickvals": places, "ticktext": labels}
     if axis.log:
         # numbers that would be printed over each other: the last of them stands for all
         apart = [at for at, after in zip(places, [*places[1:], math.inf], strict=True) if after > 1.1 * at]
-        look |= {} if axis.names else {"tickvals": apart, "ticktext": [f"{at:g}" for at in apart]}
-        return look | {"type": "log", "range": [math.log10(places[0] / 1.2), math.log10(places[-1] * 1.2)]}
-    return look | {"range": [places[0] - margin, places[-1] + margin]}
+        style |= {} if axis.names else {"tickvals": apart, "ticktext": [f"{at:g}" for at in apart]}
+        return style | {"type": "log", "range": [math.log10(places[0] / 1.2), math.log10(places[-1] * 1.2)]}
+    return style | {"range": [places[0] - margin, places[-1] + margin]}
 
 
-def _y_axis(quantity: Quantity, values: Sequence[Value]) -> dict[str, object]:
+def _y_axis(quantity: Quantity, values: Sequence[Measurement]) -> dict[str, object]:
     chance = [] if quantity.chance is None else [quantity.chance]
     low = min([*chance, *(value.low for value in values)])
     high = max([*chance, *(value.high for value in values)])

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from darkclr_ray.reports import theme
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.figures.curves import Quantity
-from darkclr_ray.reports.values import Value
+from darkclr_ray.reports.measurement import Measurement
 
-Dots = Mapping[str, tuple[Value, float | None]]
+Dots = Mapping[str, tuple[Measurement, float | None]]
 """Signal -> value with the error of the test sample, and standard deviation over networks, if there are several."""
 
 
 def dots(
     rows: Mapping[str, Mapping[str, Dots]],
-    looks: Mapping[str, theme.Look],
+    styles: Mapping[str, theme.Style],
     signals: Mapping[str, str],
     quantity: Quantity,
 ) -> go.Figure:
@@ -40,7 +40,7 @@ def dots(
             here = [(label, *rows[label][kind][signal]) for label in labels if signal in rows[label].get(kind, {})]
             shift = 0.17 * (1 - 2 * at)
             places = [labels.index(label) - shift for label, _, _ in here]
-            colours = [looks[label].colour for label, _, _ in here]
+            colours = [styles[label].colour for label, _, _ in here]
             for trace in _traces(kind, places, colours, [value for _, value, _ in here], [d for *_, d in here], at):
                 figure.add_trace(trace.update(showlegend=bool(trace.showlegend) and column == 1), row=1, col=column)
             ends += [end for _, value, _ in here for end in (value.value - value.down, value.value + value.up)]
@@ -52,7 +52,7 @@ def dots(
     figure.update_xaxes(tickangle=0, tickfont={"size": 11})
     names = {"tickvals": list(range(len(labels))), "ticktext": labels, "range": [len(labels) - 0.4, -0.6]}
     figure.update_yaxes(names, gridcolor="#F1F1F1")
-    figure = theme.dress(figure, 120 + 27 * len(labels))
+    figure = theme.apply_template(figure, 120 + 27 * len(labels))
     figure.add_annotation(text=str(quantity.title), x=0.5, y=0, yshift=-42, xref="paper", yref="paper", showarrow=False)
     return figure.update_layout(margin={"l": 190, "b": 62})
 
@@ -61,7 +61,7 @@ def _traces(
     kind: str,
     places: Sequence[float],
     colours: Sequence[str],
-    values: Sequence[Value],
+    values: Sequence[Measurement],
     deviations: Sequence[float | None],
     at: int,
 ) -> list[go.Scatter]:

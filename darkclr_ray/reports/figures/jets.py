@@ -11,7 +11,7 @@ from markupsafe import escape
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from darkclr_ray.reports import theme
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import P_DROP, P_T
 
 COLUMNS = 4
@@ -67,7 +67,9 @@ def jets(views: Mapping[str, NDArray[np.float32]], radius: float = 0.8) -> go.Fi
     figure.update_xaxes(range=[-reach, reach])
     figure.update_yaxes(range=[-reach, reach])
     side = (theme.WIDTH - 170) / columns
-    return theme.dress(figure, int(rows * side + 110)).update_layout(margin={"t": 40, "r": 90}, showlegend=False)
+    return theme.apply_template(figure, int(rows * side + 110)).update_layout(
+        margin={"t": 40, "r": 90}, showlegend=False
+    )
 
 
 def _constituents(view: NDArray[np.float32], hardest: float, last: bool) -> go.Scatter:

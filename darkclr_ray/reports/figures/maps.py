@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from darkclr_ray.reports import theme
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import R_INV
 
 Point = tuple[float, float]
@@ -67,7 +67,7 @@ def maps(
     figure.update_annotations(font_size=14)
     figure.update_layout(coloraxis=_colours(numbers, scale))
     height = rows * 240 + 100
-    return theme.dress(figure, height).update_layout(margin={"t": 66, "r": 110})
+    return theme.apply_template(figure, height).update_layout(margin={"t": 66, "r": 110})
 
 
 def _place(value: float, known: Sequence[float]) -> float:

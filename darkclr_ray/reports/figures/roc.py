@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from darkclr_ray.reports import theme
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import EPS_B, EPS_S
 
 
@@ -19,7 +19,7 @@ class Roc:
     """One curve: eps_S (P,) in (0, 1], 1/eps_B (P,) and the edges of its band (P,); nan where nothing is known."""
 
     label: str
-    look: theme.Look
+    style: theme.Style
     eps_s: NDArray[np.float64]
     rejection: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -49,7 +49,7 @@ def roc_curves(panels: Mapping[str, Sequence[Roc]], *, eps_s: float = 0.2, heigh
     figure.update_xaxes(range=[0, 1], title_text=f"signal efficiency {EPS_S}")
     figure.update_yaxes(theme.log_axis(1, _top([c for curves in panels.values() for c in curves])))
     figure.update_yaxes(title_text=f"background rejection 1/{EPS_B}", row=1, col=1)
-    return theme.dress(figure, height)
+    return theme.apply_template(figure, height)
 
 
 def _band(curve: Roc) -> go.Scatter:
@@ -59,7 +59,7 @@ def _band(curve: Roc) -> go.Scatter:
         x=np.concatenate([x, x[::-1]]).astype(np.float32),
         y=np.concatenate([high, low[::-1]]).astype(np.float32),
         fill="toself",
-        fillcolor=curve.look.faded(0.18),
+        fillcolor=curve.style.faded(0.18),
         line={"width": 0},
         hoverinfo="skip",
         legendgroup=curve.label,
@@ -74,7 +74,7 @@ def _line(curve: Roc) -> go.Scatter:
         mode="lines",
         name=curve.label,
         legendgroup=curve.label,
-        line={"color": curve.look.colour, "dash": curve.look.dash, "width": 2},
+        line={"color": curve.style.colour, "dash": curve.style.dash, "width": 2},
         hovertemplate=f"{EPS_S} = %{{x:.3f}}, 1/{EPS_B} = %{{y:.3g}}<extra>%{{fullData.name}}</extra>",
     )
 

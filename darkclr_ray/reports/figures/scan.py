@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.subplots import make_subplots
 
-from darkclr_ray.reports import theme
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import EPS_B, EPS_S, detector_label
-from darkclr_ray.reports.values import Value
+from darkclr_ray.reports.measurement import Measurement
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Point:
     trial: int
     score: str
     parameters: Mapping[str, float]
-    rejection: Value
-    auc: Value
+    rejection: Measurement
+    auc: Measurement
     best: bool = False
 
 
@@ -50,7 +50,7 @@ def scan(
         raise ValueError("no trial to show: give at least one choice with at least one point")
     first = next(iter(choices.values()))
     scores = list(dict.fromkeys(point.score for point in first))
-    looks = theme.detector_looks(scores)
+    styles = theme.detector_styles(scores)
     figure = make_subplots(
         rows=2,
         cols=len(parameters),
@@ -63,7 +63,7 @@ def scan(
         for row in (1, 2):
             for score in scores:
                 points = [point for point in first if point.score == score]
-                trace = _trace(points, parameter, looks[score], _numbers(points, row))
+                trace = _trace(points, parameter, styles[score], _numbers(points, row))
                 figure.add_trace(trace.update(showlegend=column == row == 1), row=row, col=column)
         figure.update_xaxes(_x_axis(parameter, first), col=column)
         figure.update_xaxes(title_text=str(parameter.title), row=2, col=column)
@@ -75,14 +75,16 @@ def scan(
         ]
         menu = {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom", "bgcolor": "white"}
         figure.update_layout(updatemenus=[menu])
-    return theme.dress(figure, height)
+    return theme.apply_template(figure, height)
 
 
-def _numbers(points: Sequence[Point], row: int) -> list[Value]:
+def _numbers(points: Sequence[Point], row: int) -> list[Measurement]:
     return [point.rejection if row == 1 else point.auc for point in points]
 
 
-def _trace(points: Sequence[Point], parameter: Parameter, look: theme.Look, values: Sequence[Value]) -> go.Scatter:
+def _trace(
+    points: Sequence[Point], parameter: Parameter, style: theme.Style, values: Sequence[Measurement]
+) -> go.Scatter:
     return go.Scatter(
         x=_spread(points, parameter),
         y=[value.value for value in values],
@@ -91,8 +93,8 @@ def _trace(points: Sequence[Point], parameter: Parameter, look: theme.Look, valu
         name=str(detector_label(points[0].score)),
         legendgroup=points[0].score,
         marker={
-            "color": look.faded(0.75),
-            "symbol": look.symbol,
+            "color": style.faded(0.75),
+            "symbol": style.symbol,
             "size": [13 if point.best else 8 for point in points],
             "line": {"color": theme.INK, "width": [2 if point.best else 0 for point in points]},
         },
@@ -106,7 +108,7 @@ def _words(point: Point) -> str:
     return ", ".join(f"{key} = {value:.4g}" for key, value in point.parameters.items())
 
 
-def _bars(values: Sequence[Value]) -> dict[str, list[float]]:
+def _bars(values: Sequence[Measurement]) -> dict[str, list[float]]:
     return {"array": [value.up for value in values], "arrayminus": [value.down for value in values]}
 
 

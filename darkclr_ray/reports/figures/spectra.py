@@ -8,10 +8,10 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from darkclr_ray.reports import theme
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import EPS_B
 
-_LOOKS = (theme.Look(theme.BLUE, "dash"), theme.Look(theme.VERMILLION, "solid"), theme.Look(theme.GREEN, "dot"))
+_LOOKS = (theme.Style(theme.BLUE, "dash"), theme.Style(theme.VERMILLION, "solid"), theme.Style(theme.GREEN, "dot"))
 
 
 def spectra(panels: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], titles: Mapping[str, str]) -> go.Figure:
@@ -37,18 +37,18 @@ def spectra(panels: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], tit
             cuts = found.get(observable) or ()
             if cuts:
                 first = column == row == 1
-                before = _line(cuts[0]["edges"], cuts[0]["before"], "before", theme.Look(theme.BLACK), show=first)
+                before = _line(cuts[0]["edges"], cuts[0]["before"], "before", theme.Style(theme.BLACK), show=first)
                 figure.add_trace(before, row=row, col=column)
-            for cut, look in zip(cuts, _LOOKS, strict=False):
+            for cut, style in zip(cuts, _LOOKS, strict=False):
                 name = f"after a cut at {EPS_B} = {cut['eps_b']:g}"
-                figure.add_trace(_line(cut["edges"], cut["after"], name, look, show=first), row=row, col=column)
+                figure.add_trace(_line(cut["edges"], cut["after"], name, style, show=first), row=row, col=column)
             figure.update_xaxes(title_text=title, row=row, col=column)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(title_text="share of jets per GeV", col=1)
-    return theme.dress(figure, 90 + 240 * len(titles))
+    return theme.apply_template(figure, 90 + 240 * len(titles))
 
 
-def _line(edges: Sequence[float], counts: Sequence[int], name: str, look: theme.Look, *, show: bool) -> go.Scatter:
+def _line(edges: Sequence[float], counts: Sequence[int], name: str, style: theme.Style, *, show: bool) -> go.Scatter:
     total = sum(counts)
     density = [
         count / total / (high - low) if count else None
@@ -58,7 +58,7 @@ def _line(edges: Sequence[float], counts: Sequence[int], name: str, look: theme.
         x=list(edges),
         y=[*density, density[-1]],
         mode="lines",
-        line={"shape": "hv", "color": look.colour, "dash": look.dash, "width": 1.8},
+        line={"shape": "hv", "color": style.colour, "dash": style.dash, "width": 1.8},
         name=name,
         legendgroup=name,
         showlegend=show,

@@ -9,31 +9,31 @@ import plotly.graph_objects as go
 from markupsafe import escape
 from plotly.subplots import make_subplots
 
-from darkclr_ray.reports import theme
+from darkclr_ray.reports import styles as theme
 
 Epochs = Sequence[Mapping[str, Any]]
 """Lines of a stage's history, one an epoch."""
 
-Panels = Mapping[str, Mapping[str, tuple[str, theme.Look]]]
+Panels = Mapping[str, Mapping[str, tuple[str, theme.Style]]]
 """Title of a panel -> key in the history -> name and look of its curve."""
 
 _ENCODER: Panels = {
-    "loss": {"loss": ("loss", theme.Look(theme.BLACK))},
+    "loss": {"loss": ("loss", theme.Style(theme.BLACK))},
     "cosine similarity to the anchor": {
-        "similarity_positive": ("positive view", theme.Look(theme.BLUE)),
-        "similarity_anomalous": ("anomalous view", theme.Look(theme.VERMILLION, "dash")),
+        "similarity_positive": ("positive view", theme.Style(theme.BLUE)),
+        "similarity_anomalous": ("anomalous view", theme.Style(theme.VERMILLION, "dash")),
     },
-    "mean norm of the background": {"norm_background": ("norm", theme.Look(theme.GREEN, "dashdot"))},
+    "mean norm of the background": {"norm_background": ("norm", theme.Style(theme.GREEN, "dashdot"))},
 }
 
 _ENERGY: Panels = {
     "energy per dimension": {
-        "energy_data": ("E₊ (data)", theme.Look(theme.BLUE)),
-        "energy_chain": ("E₋ (ends of chains)", theme.Look(theme.VERMILLION, "dash")),
+        "energy_data": ("E₊ (data)", theme.Style(theme.BLUE)),
+        "energy_chain": ("E₋ (ends of chains)", theme.Style(theme.VERMILLION, "dash")),
     },
-    "E₊ − E₋": {"energy_difference": ("E₊ − E₋", theme.Look(theme.BLACK))},
-    "displacement / spread of data": {"displacement": ("displacement", theme.Look(theme.GREEN, "dashdot"))},
-    "acceptance": {"acceptance": ("acceptance", theme.Look(theme.PURPLE, "longdash"))},
+    "E₊ − E₋": {"energy_difference": ("E₊ − E₋", theme.Style(theme.BLACK))},
+    "displacement / spread of data": {"displacement": ("displacement", theme.Style(theme.GREEN, "dashdot"))},
+    "acceptance": {"acceptance": ("acceptance", theme.Style(theme.PURPLE, "longdash"))},
 }
 _DISPLACEMENT, _ACCEPTANCE = 3, 4
 
@@ -81,24 +81,24 @@ def _with_warnings(figure: go.Figure, epochs: Epochs, key: str, column: int) -> 
 def _curves(epochs: Epochs, panels: Panels, height: int) -> go.Figure:
     figure = make_subplots(rows=1, cols=len(panels), horizontal_spacing=0.06, subplot_titles=list(panels))
     for column, curves in enumerate(panels.values(), start=1):
-        for key, (name, look) in curves.items():
+        for key, (name, style) in curves.items():
             known = [(line["epoch"], line[key]) for line in epochs if line.get(key) is not None]
             if known:
                 x, y = zip(*known, strict=True)
-                trace = _line(x, y, name, look).update(showlegend=len(curves) > 1)
+                trace = _line(x, y, name, style).update(showlegend=len(curves) > 1)
                 figure.add_trace(trace, row=1, col=column)
     figure.update_annotations(font_size=14)
     figure.update_xaxes(title_text="epoch")
-    return theme.dress(figure, height)
+    return theme.apply_template(figure, height)
 
 
-def _line(x: Sequence[int], y: Sequence[float], name: str, look: theme.Look) -> go.Scatter:
+def _line(x: Sequence[int], y: Sequence[float], name: str, style: theme.Style) -> go.Scatter:
     return go.Scatter(
         x=x,
         y=y,
         name=name,
         mode="lines+markers" if len(x) <= 40 else "lines",
-        line={"color": look.colour, "dash": look.dash, "width": 2},
+        line={"color": style.colour, "dash": style.dash, "width": 2},
         marker={"size": 5},
         hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
     )

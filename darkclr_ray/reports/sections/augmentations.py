@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from darkclr_ray.reports import words
+from darkclr_ray.reports import text as words
 from darkclr_ray.reports.figures.jets import jets
 from darkclr_ray.reports.labels import P_T
 from darkclr_ray.reports.page import Figure, Section
-from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.reader import Study
 
 
 def sections(study: Study) -> list[Section]:

@@ -6,11 +6,11 @@ from markupsafe import Markup
 
 from darkclr_ray.reports import ensembles
 from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
-from darkclr_ray.reports.comparison_words import ending
-from darkclr_ray.reports.entrants import Comparison, Ensemble
+from darkclr_ray.reports.comparison_text import ending
 from darkclr_ray.reports.figures.curves import Curve, against, rejection
 from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS, Axis
 from darkclr_ray.reports.page import Figure, Section
+from darkclr_ray.reports.runs import Comparison, Ensemble
 
 
 def section(study: Comparison, eps_s: float) -> list[Section]:

@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from darkclr_ray.evaluation.robustness import Entry
+from darkclr_ray.evaluation.aggregate import Entry
 from darkclr_ray.reports import ensembles
-from darkclr_ray.reports.across import Row, across, ratio_table
 from darkclr_ray.reports.comparison import PAPER, PAPER_AREA, WEIGHTINGS, Ratio
-from darkclr_ray.reports.comparison_words import ending
-from darkclr_ray.reports.entrants import Comparison, Ensemble
+from darkclr_ray.reports.comparison_text import ending
 from darkclr_ray.reports.figures.curves import rejection
 from darkclr_ray.reports.figures.dots import Dots, dots
 from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS, detector_label
+from darkclr_ray.reports.measurement import Measurement
 from darkclr_ray.reports.page import Figure, Section
+from darkclr_ray.reports.pivot import Row, pivot_table, ratio_table
+from darkclr_ray.reports.runs import Comparison, Ensemble
 from darkclr_ray.reports.sections import published
 from darkclr_ray.reports.sections.signals import effective_sizes, paper_rows
 from darkclr_ray.reports.tables import Cell, Table
-from darkclr_ray.reports.values import Value
 
 
 def section(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> list[Section]:
@@ -54,7 +54,7 @@ def _figure(study: Comparison, eps_s: float) -> Figure:
                 for (signal, side), entry in found.items()
                 if side == weighting
             }
-    looks = {str(ensemble.label): study.looks[name] for name, ensemble in study.methods.items()}
+    styles = {str(ensemble.label): study.styles[name] for name, ensemble in study.methods.items()}
     signals = {name: str(study.label(name)) for name in study.main_signals}
     caption = Markup(
         "All detectors on all signals (the paper’s Tables 2 and 3 as a figure). Filled: background weighted to the "
@@ -62,7 +62,7 @@ def _figure(study: Comparison, eps_s: float) -> Figure:
         "standard deviation over networks. Dotted: chance. {}"
     ).format(ending(study, study.methods.values()))
     data = ensembles.as_rows(study, study.methods.values(), (eps_s,))
-    return Figure("detectors_rejection", dots(rows, looks, signals, rejection(eps_s)), caption, data)
+    return Figure("detectors_rejection", dots(rows, styles, signals, rejection(eps_s)), caption, data)
 
 
 def _rejections(study: Comparison, eps_s: float) -> Table:
@@ -87,14 +87,14 @@ def _table(
     name: str,
     caption: str,
     eps_s: float,
-    number: Callable[[Entry], Value],
+    number: Callable[[Entry], Measurement],
     *,
-    paper: Mapping[str, Mapping[str, Value]] | None = None,
+    paper: Mapping[str, Mapping[str, Measurement]] | None = None,
     sizes: bool = False,
     data: Sequence[Mapping[str, Cell]] = (),
 ) -> Table:
     """Detectors down, the champion marked; ``sizes`` adds the effective number of background jets."""
-    champion = study.champion
+    champion = study.selected
     assert champion is not None
     rows: list[Row] = []
     for ensemble in study.methods.values():
@@ -104,19 +104,19 @@ def _table(
     if sizes:
         rows.append(effective_sizes({signal: champion.evaluations[signal][0] for signal in study.main_signals}))
     marked = list(study.methods).index(champion.detector)
-    return across(name, caption, study, study.main_signals, rows, marked=marked, data=data)
+    return pivot_table(name, caption, study, study.main_signals, rows, marked=marked, data=data)
 
 
 def _label(ensemble: Ensemble) -> Markup:
     """The detector, and how many networks of it there are."""
-    count = len(ensemble.entrants)
+    count = len(ensemble.runs)
     several = Markup('{} <span class="note">×{}</span>').format(ensemble.label, count)
     return several if count > 1 else ensemble.label
 
 
-def _rejection(entry: Entry) -> Value:
+def _rejection(entry: Entry) -> Measurement:
     return ensembles.noted(ensembles.rejection(entry), entry.deviation)
 
 
-def _area(entry: Entry) -> Value:
-    return ensembles.noted(Value(entry.auc), entry.auc_deviation)
+def _area(entry: Entry) -> Measurement:
+    return ensembles.noted(Measurement(entry.auc), entry.auc_deviation)

@@ -8,16 +8,17 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from darkclr_ray.evaluation.robustness import Entry
-from darkclr_ray.reports import ensembles, theme
+from darkclr_ray.evaluation.aggregate import Entry
+from darkclr_ray.reports import ensembles
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
-from darkclr_ray.reports.comparison_words import ending, folds
-from darkclr_ray.reports.entrants import Comparison, Ensemble
+from darkclr_ray.reports.comparison_text import ending, folds
 from darkclr_ray.reports.figures.curves import AUC, Curve, against, rejection
 from darkclr_ray.reports.labels import D_Z, EPS_S, WEIGHTING_LABELS, Axis
+from darkclr_ray.reports.measurement import Measurement
 from darkclr_ray.reports.page import Figure, Section
+from darkclr_ray.reports.runs import Comparison, Ensemble
 from darkclr_ray.reports.tables import Cell, Column, Table
-from darkclr_ray.reports.values import Value
 
 AXIS_TITLE = Markup("embedding dimension {}").format(D_Z)
 DIMENSIONS, LINEAR = "dimensions", "linear"
@@ -56,7 +57,7 @@ def _table(study: Comparison, name: str, found: Sequence[Ensemble], eps_s: float
         row["dimension"] = str(one.parameters.get("dimension") or "")
         for (_, weighting), entry in ensembles.entries(one, eps_s, [study.lead]).items():
             row[f"rejection_{weighting}"] = ensembles.noted(ensembles.rejection(entry), entry.deviation)
-            row[f"auc_{weighting}"] = ensembles.noted(Value(entry.auc), entry.auc_deviation)
+            row[f"auc_{weighting}"] = ensembles.noted(Measurement(entry.auc), entry.auc_deviation)
         rows.append(row)
     columns = [
         Column("what", ""),
@@ -131,7 +132,7 @@ def _curves(
                 entries[str(_place(one))] = here
                 label = _name(one)
         if entries:
-            result.append(_curve(entries, detector, encoder, label, study.looks[detector], area=area))
+            result.append(_curve(entries, detector, encoder, label, study.styles[detector], area=area))
     return result
 
 
@@ -153,9 +154,9 @@ def _encoder(ensemble: Ensemble) -> str:
 
 
 def _curve(
-    entries: Mapping[str, Entry], detector: str, encoder: str, label: Markup, look: theme.Look, *, area: bool
+    entries: Mapping[str, Entry], detector: str, encoder: str, label: Markup, style: theme.Style, *, area: bool
 ) -> Curve:
     if encoder:
-        look = replace(look, dash=_DASHES.get(encoder, "longdashdot"), symbol=f"{look.symbol}-open")
+        style = replace(style, dash=_DASHES.get(encoder, "longdashdot"), symbol=f"{style.symbol}-open")
     make = ensembles.area_curve if area else ensembles.rejection_curve
-    return make(entries, detector, label=label, look=look)
+    return make(entries, detector, label=label, style=style)

@@ -8,17 +8,18 @@ import numpy as np
 from markupsafe import Markup
 
 from darkclr_ray.evaluation.bands import Band
-from darkclr_ray.reports import comparison, theme
+from darkclr_ray.reports import comparison
+from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.comparison import WEIGHTINGS
-from darkclr_ray.reports.comparison_words import ending
-from darkclr_ray.reports.entrants import Comparison, Ensemble
+from darkclr_ray.reports.comparison_text import ending
 from darkclr_ray.reports.figures import roc
 from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS
+from darkclr_ray.reports.measurement import Measurement
 from darkclr_ray.reports.page import Figure, Section
-from darkclr_ray.reports.record import ScoredJets
+from darkclr_ray.reports.reader import ScoredJets
+from darkclr_ray.reports.runs import Comparison, Ensemble
 from darkclr_ray.reports.sections.curves import GRID
 from darkclr_ray.reports.tables import Cell
-from darkclr_ray.reports.values import Value
 
 Data = list[dict[str, Cell]]
 
@@ -28,10 +29,10 @@ REPLICAS = 60
 
 def section(study: Comparison, eps_s: float) -> list[Section]:
     """The two figures; nothing where the study kept no scores of the detectors that would be shown."""
-    shown = [ensemble for ensemble in prominent(study) if "scores" in ensemble.entrants[0].stages]
+    shown = [ensemble for ensemble in prominent(study) if "scores" in ensemble.runs[0].stages]
     if not shown:
         return []
-    scored = {one.detector: study.jets_with_scores("test", {"": one.entrants[0].stages}) for one in shown}
+    scored = {one.detector: study.jets_with_scores("test", {"": one.runs[0].stages}) for one in shown}
     shown = [one for one in shown if comparison.comparable(scored[one.detector], [one.detector])]
     figures = [_methods(study, shown, scored, eps_s), _signals(study, shown, scored, eps_s)]
     return [Section("roc", "ROC curves", [figure for figure in figures if figure is not None])]
@@ -42,7 +43,7 @@ def prominent(study: Comparison) -> list[Ensemble]:
     return [
         ensemble
         for name, ensemble in study.methods.items()
-        if name in theme.PROMINENT or name not in theme.DETECTORS or ensemble == study.champion
+        if name in theme.PROMINENT or name not in theme.DETECTORS or ensemble == study.selected
     ]
 
 
@@ -54,7 +55,7 @@ def _methods(
     for one in shown:
         bands = comparison.roc_of(study, scored[one.detector], one.detector, study.lead, GRID, REPLICAS)
         for weighting, band in zip(WEIGHTINGS, bands, strict=True):
-            panels[str(WEIGHTING_LABELS[weighting])].append(_curve(str(one.label), study.looks[one.detector], band))
+            panels[str(WEIGHTING_LABELS[weighting])].append(_curve(str(one.label), study.styles[one.detector], band))
             data += _rows(band, detector=one.detector, signal=study.lead, weighting=weighting)
     if not shown:
         return None
@@ -69,16 +70,16 @@ def _methods(
 def _signals(
     study: Comparison, shown: Sequence[Ensemble], scored: Mapping[str, ScoredJets], eps_s: float
 ) -> Figure | None:
-    free = [one for one in shown if one == study.champion or one.detector == "s_NAE"]
+    free = [one for one in shown if one == study.selected or one.detector == "s_NAE"]
     told = [one for one in shown if one.labels]
-    looks = theme.signal_looks(study.main_signals)
+    styles = theme.signal_styles(study.main_signals)
     panels: dict[str, list[roc.Roc]] = {}
     data: Data = []
     for one in [*free, *told][:3]:
         curves = panels.setdefault(f"{one.label}, {WEIGHTING_LABELS['matched']}", [])
         for signal in study.main_signals:
             band = comparison.roc_of(study, scored[one.detector], one.detector, signal, GRID, REPLICAS)[1]
-            curves.append(_curve(str(study.label(signal)), looks[signal], band))
+            curves.append(_curve(str(study.label(signal)), styles[signal], band))
             data += _rows(band, detector=one.detector, signal=signal, weighting="matched")
     if not panels:
         return None
@@ -89,13 +90,13 @@ def _signals(
     return Figure("roc_signals", roc.roc_curves(panels, eps_s=eps_s), caption, data)
 
 
-def _curve(label: str, look: theme.Look, band: Band) -> roc.Roc:
-    return roc.Roc(label, look, band.eps_s, band.rejection, band.low, band.high)
+def _curve(label: str, style: theme.Style, band: Band) -> roc.Roc:
+    return roc.Roc(label, style, band.eps_s, band.rejection, band.low, band.high)
 
 
 def _rows(band: Band, **facts: Cell) -> Data:
     columns = (np.asarray(one).tolist() for one in (band.eps_s, band.rejection, band.low, band.high))
     return [
-        {**facts, "eps_s": round(x, 6), "rejection": Value(y, low, high)}
+        {**facts, "eps_s": round(x, 6), "rejection": Measurement(y, low, high)}
         for x, y, low, high in zip(*columns, strict=True)
     ]

@@ -10,10 +10,10 @@ from typing import Any
 from markupsafe import Markup
 
 from darkclr_ray.reports.page import Section
-from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.reader import Study
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.starts import starts_of
+from darkclr_ray.study.provenance import starts_of
 
 DEPARTURES: Mapping[str, Any] = {"nae.scale": "none", "nae.energy_penalty": 0.0, "nae.views_p_drop": []}
 """The paper's values where a default departs from them: representations are not transformed, the loss is Eq. 12's

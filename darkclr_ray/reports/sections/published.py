@@ -7,11 +7,11 @@ from markupsafe import Markup
 from darkclr_ray.evaluation import published
 from darkclr_ray.reports import ensembles
 from darkclr_ray.reports.comparison import WEIGHTINGS, printed
-from darkclr_ray.reports.comparison_words import ending
-from darkclr_ray.reports.entrants import Comparison
+from darkclr_ray.reports.comparison_text import ending
 from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS
+from darkclr_ray.reports.measurement import Measurement
+from darkclr_ray.reports.runs import Comparison
 from darkclr_ray.reports.tables import Cell, Column, Table
-from darkclr_ray.reports.values import Value
 
 BENCHMARK = "aachen"
 
@@ -22,12 +22,12 @@ def table(study: Comparison, eps_s: float) -> list[Table]:
     if BENCHMARK not in study.main_signals:
         return []
     rows: list[dict[str, Cell]] = []
-    champion = study.champion
+    champion = study.selected
     for ensemble in study.methods.values():
         row: dict[str, Cell] = {"method": ensemble.label, "best": int(ensemble == champion), "source": "this study"}
         row["labels"] = "yes" if ensemble.labels else "no"
         for (_, weighting), entry in ensembles.entries(ensemble, eps_s, [BENCHMARK]).items():
-            row[f"auc_{weighting}"] = ensembles.noted(Value(entry.auc), entry.auc_deviation)
+            row[f"auc_{weighting}"] = ensembles.noted(Measurement(entry.auc), entry.auc_deviation)
             row[f"rejection_{weighting}"] = ensembles.noted(ensembles.rejection(entry), entry.deviation)
         rows.append(row)
     for name, area in published.AACHEN_AUC.items():

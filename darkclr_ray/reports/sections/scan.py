@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from darkclr_ray.reports import comparison, words
+from darkclr_ray.reports import comparison
+from darkclr_ray.reports import text as words
 from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
 from darkclr_ray.reports.figures import scan
 from darkclr_ray.reports.labels import D_Z, P_DROP, WEIGHTING_LABELS, detector_label

@@ -7,12 +7,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from darkclr_ray.reports import theme
-from darkclr_ray.reports.comparison_words import ending
-from darkclr_ray.reports.entrants import Comparison
+from darkclr_ray.reports import styles as theme
+from darkclr_ray.reports.comparison_text import ending
 from darkclr_ray.reports.figures.spectra import spectra
 from darkclr_ray.reports.labels import EPS_B, P_T, detector_label
 from darkclr_ray.reports.page import Figure, Section
+from darkclr_ray.reports.runs import Comparison
 from darkclr_ray.reports.tables import Cell, Column, Table
 
 OBSERVABLES = {"mass": Markup("jet mass [GeV]"), "pt": Markup("jet {} [GeV]").format(P_T)}

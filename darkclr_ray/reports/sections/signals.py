@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from markupsafe import Markup
 
 from darkclr_ray.evaluation.rejection import Evaluation, Performance
-from darkclr_ray.reports import comparison, words
-from darkclr_ray.reports.across import Row, across, ratio_table
+from darkclr_ray.reports import comparison
+from darkclr_ray.reports import text as words
 from darkclr_ray.reports.comparison import PAPER, PAPER_AREA, WEIGHTINGS, Evaluations, Ratio, Weighting
 from darkclr_ray.reports.labels import EPS_S, detector_label
+from darkclr_ray.reports.measurement import Measurement
 from darkclr_ray.reports.page import Section
+from darkclr_ray.reports.pivot import Row, pivot_table, ratio_table
 from darkclr_ray.reports.tables import Cell, Table
 from darkclr_ray.reports.trials import Scan
-from darkclr_ray.reports.values import Value
 
 WHO = Markup(
     "s<sub>NAE</sub> is the energy of the best trial’s normalised autoencoder, s<sub>AE</sub> that of the same "
@@ -84,9 +85,9 @@ def table(
     caption: str,
     study: Scan,
     found: Evaluations,
-    quantity: Callable[[Performance], Value],
+    quantity: Callable[[Performance], Measurement],
     *,
-    paper: Mapping[str, Mapping[str, Value]] | None = None,
+    paper: Mapping[str, Mapping[str, Measurement]] | None = None,
     data: Sequence[Mapping[str, Cell]] = (),
     sizes: bool = False,
 ) -> Table:
@@ -106,10 +107,10 @@ def table(
     if sizes:
         rows.append(effective_sizes(found[study.score]))
     marked = list(found).index(study.score)
-    return across(name, caption, study, list(study.samples), rows, marked=marked, data=data)
+    return pivot_table(name, caption, study, list(study.samples), rows, marked=marked, data=data)
 
 
-def paper_rows(paper: Mapping[str, Mapping[str, Value]], signals: Sequence[str]) -> list[Row]:
+def paper_rows(paper: Mapping[str, Mapping[str, Measurement]], signals: Sequence[str]) -> list[Row]:
     """The paper's numbers, which are not matched in pT, for the signals that it has."""
     rows: list[Row] = []
     for method, numbers in paper.items():

@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from darkclr_ray.reports import words
+from darkclr_ray.reports import text as words
 from darkclr_ray.reports.comparison import Evaluations
 from darkclr_ray.reports.labels import R_INV
 from darkclr_ray.reports.page import Section
-from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.reader import Study
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.trials import Scan
 

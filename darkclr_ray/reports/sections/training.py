@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from darkclr_ray.reports.figures import training
 from darkclr_ray.reports.page import Figure, Section
-from darkclr_ray.reports.record import Study
+from darkclr_ray.reports.reader import Study
 from darkclr_ray.reports.tables import Table
-from darkclr_ray.study.health import kept_epoch
+from darkclr_ray.study.diagnostics import kept_epoch
 
 History = Sequence[Mapping[str, Any]]
 

@@ -48,16 +48,16 @@ class _ProductsOverRows(ctypes.Structure):
     )
 
 
-def library(products: torch.dtype) -> ctypes.CDLL | None:
+def library(matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
     """The compiled kernels for products of a type, if they can be had here."""
-    return compiled_for(Path(__file__).with_name("autoencoder.c"), products)
+    return compiled_for(Path(__file__).with_name("autoencoder.c"), matmul_dtype)
 
 
 def compiled_autoencoder(autoencoder: Autoencoder) -> CompiledAutoencoder | None:
     """The autoencoder as it is now, if it is one, and lies where, kernels can be had for."""
     weight = next(autoencoder.layers())[0].weight
     fits = weight.device.type == "cpu" and weight.dtype == torch.float32 and autoencoder.activation.name in ACTIVATIONS
-    kernels = library(autoencoder.products) if fits else None
+    kernels = library(autoencoder.matmul_dtype) if fits else None
     return None if kernels is None else CompiledAutoencoder(autoencoder, kernels)
 
 
@@ -66,7 +66,7 @@ class CompiledAutoencoder:
 
     def __init__(self, autoencoder: Autoencoder, kernels: ctypes.CDLL) -> None:
         self.kernels = kernels
-        self.products = autoencoder.products
+        self.matmul_dtype = autoencoder.matmul_dtype
         layers = list(autoencoder.layers())
         count = len(layers)
         weights, biases = zip(*((linear.weight, linear.bias) for linear, _ in layers), strict=True)
@@ -77,12 +77,12 @@ class CompiledAutoencoder:
         unit = kernels.padding()
         widths = [-(-size // unit) * unit for size in self.sizes]
         self.inner, self.threads = sum(widths[1:]), torch.get_num_threads()
-        products = torch.empty(2, sum(a * b for a, b in pairwise(widths)), dtype=self.products)
+        matmul_dtype = torch.empty(2, sum(a * b for a, b in pairwise(widths)), dtype=self.matmul_dtype)
         self.own = {
             "widths": torch.tensor(widths, dtype=torch.int32),
             "sizes": torch.tensor(self.sizes, dtype=torch.int32),
-            "forward": products[0],
-            "backward": products[1],
+            "forward": matmul_dtype[0],
+            "backward": matmul_dtype[1],
             "biases": torch.zeros(self.inner),
             "slopes": torch.empty(count),
         }
@@ -121,7 +121,7 @@ class CompiledAutoencoder:
         sizes = [parameter.numel() for parameter in self.parameters]
         parts = torch.split(torch.empty(sum(sizes)), sizes)
         of_slopes = torch.empty(count - 1)
-        turned = torch.empty(2, self.tiled(len(scale)) * self.inner * self.products.itemsize // 4)
+        turned = torch.empty(2, self.tiled(len(scale)) * self.inner * self.matmul_dtype.itemsize // 4)
         sums = {
             "scale": (-2 * scale).contiguous(),
             "of_weights": parts[0],

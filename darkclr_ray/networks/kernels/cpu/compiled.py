@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC")
 
 
-def compiled_for(source: Path, products: torch.dtype) -> ctypes.CDLL | None:
+def compiled_for(source: Path, matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
     """Kernels for products of a type, by the processor's matrix unit if it has one and lets us; None where they cannot
     be had."""
-    if products == torch.float32:
+    if matmul_dtype == torch.float32:
         return compiled(source)
-    if products != torch.bfloat16 or not torch.cpu._is_avx512_bf16_supported():
+    if matmul_dtype != torch.bfloat16 or not torch.cpu._is_avx512_bf16_supported():
         return None
     unit = compiled(source, "BFLOAT16", "TILES") if torch.cpu._is_amx_tile_supported() else None
     return unit if unit is not None and unit.may_multiply() else compiled(source, "BFLOAT16")

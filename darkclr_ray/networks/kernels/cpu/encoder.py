@@ -43,9 +43,9 @@ class _Job(ctypes.Structure):
     )
 
 
-def library(products: torch.dtype) -> ctypes.CDLL | None:
+def library(matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
     """The compiled kernels for products of a type, if they can be had here."""
-    return compiled_for(Path(__file__).with_name("encoder.c"), products)
+    return compiled_for(Path(__file__).with_name("encoder.c"), matmul_dtype)
 
 
 def tile_rows(kernels: ctypes.CDLL) -> int:
@@ -64,7 +64,7 @@ def pooled_on_cpu(
     blocks: Sequence[Block],
     constituents: Tensor,
     offsets: Tensor,
-    products: torch.dtype,
+    matmul_dtype: torch.dtype,
     masks: tuple[float, Tensor | None, int],
     weights: Weights | None = None,
 ) -> Tensor:
@@ -97,20 +97,20 @@ def pooled_on_cpu(
         )
     first = blocks[0]
     given = Given(
-        kernels, tile_rows(kernels), offsets, int(sizes.max()), products, masks, len(blocks), first.heads,
+        kernels, tile_rows(kernels), offsets, int(sizes.max()), matmul_dtype, masks, len(blocks), first.heads,
         first.feed_norm.eps,
     )  # fmt: skip
     if torch.is_grad_enabled():
-        matrices, vectors = parameters(embedding, blocks, products)
+        matrices, vectors = parameters(embedding, blocks, matmul_dtype)
         result: Tensor = _Pooled.apply(given, constituents, *matrices, *vectors)  # type: ignore[no-untyped-call]
         return result
-    passed = forward(given, constituents, weights or weights_of(embedding, blocks, products), kept=False)
+    passed = forward(given, constituents, weights or weights_of(embedding, blocks, matmul_dtype), kept=False)
     passed.memory.give_back()
     return passed.result
 
 
 def parameters(
-    embedding: nn.Linear, blocks: Sequence[Block], products: torch.dtype
+    embedding: nn.Linear, blocks: Sequence[Block], matmul_dtype: torch.dtype
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Matrices and vectors of all layers in the order of the kernels."""
     matrices: list[Tensor] = []
@@ -121,7 +121,7 @@ def parameters(
         vectors += [layer.bias for layer in linear]
         vectors += [p for norm in (block.attention_norm, block.feed_norm) for p in (norm.weight, norm.bias)]
     # the first layer's projection has no bias: one of the numbers that it takes is 1
-    return [*first_layer(embedding, blocks[0], products), *matrices[2:]], vectors[1:]
+    return [*first_layer(embedding, blocks[0], matmul_dtype), *matrices[2:]], vectors[1:]
 
 
 class Weights(NamedTuple):
@@ -134,16 +134,16 @@ class Weights(NamedTuple):
     narrow: int
 
     @staticmethod
-    def of(matrices: Sequence[Tensor], vectors: Sequence[Tensor], products: torch.dtype) -> Weights:
+    def of(matrices: Sequence[Tensor], vectors: Sequence[Tensor], matmul_dtype: torch.dtype) -> Weights:
         (d, narrow), (hidden, _) = matrices[1].shape, matrices[2].shape
-        flat = torch.cat([matrix.flatten() for matrix in matrices]).to(products)
+        flat = torch.cat([matrix.flatten() for matrix in matrices]).to(matmul_dtype)
         return Weights(flat, torch.cat(list(vectors)), d, hidden, narrow)
 
 
-def weights_of(embedding: nn.Linear, blocks: Sequence[Block], products: torch.dtype) -> Weights:
+def weights_of(embedding: nn.Linear, blocks: Sequence[Block], matmul_dtype: torch.dtype) -> Weights:
     """For any number of passes without gradients while the parameters stay what they are."""
     with torch.no_grad():
-        return Weights.of(*parameters(embedding, blocks, products), products)
+        return Weights.of(*parameters(embedding, blocks, matmul_dtype), matmul_dtype)
 
 
 class _Memory:
@@ -153,8 +153,8 @@ class _Memory:
     spare: ClassVar[list[Tensor]] = []
     lock: ClassVar[Lock] = Lock()
 
-    def __init__(self, sizes: dict[str, int], products: torch.dtype) -> None:
-        types = {name: torch.float32 if name == "totals" else products for name in sizes}
+    def __init__(self, sizes: dict[str, int], matmul_dtype: torch.dtype) -> None:
+        types = {name: torch.float32 if name == "totals" else matmul_dtype for name in sizes}
         lengths = {name: -(-size * types[name].itemsize // 64) * 64 for name, size in sizes.items()}
         needed = sum(lengths.values()) + SLACK
         with self.lock:
@@ -176,7 +176,7 @@ class Given(NamedTuple):
     tile: int
     offsets: Tensor
     longest: int
-    products: torch.dtype
+    matmul_dtype: torch.dtype
     masks: tuple[float, Tensor | None, int]
     layers: int
     heads: int
@@ -202,7 +202,7 @@ def forward(given: Given, constituents: Tensor, weights: Weights, *, kept: bool)
     sizes = {"projected": layers * slots * 3 * d, "mixed": layers * slots * d}
     if kept:
         sizes |= {"totals": 2 * layers * slots * d, "fed": layers * slots * hidden}
-    memory, jets = _Memory(sizes, given.products), len(given.offsets) - 1
+    memory, jets = _Memory(sizes, given.matmul_dtype), len(given.offsets) - 1
     result = torch.empty(jets, d)
     tensors = {
         "offsets": given.offsets,
@@ -224,7 +224,7 @@ class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, given: Given, constituents: Tensor, *own: Tensor) -> Tensor:
         count = 4 * given.layers
-        weights = Weights.of(own[:count], own[count:], given.products)
+        weights = Weights.of(own[:count], own[count:], given.matmul_dtype)
         passed = forward(given, constituents, weights, kept=True)
         passed.tensors["given"] = constituents.contiguous()
         ctx.save_for_backward(*passed.tensors.values(), *own[:count])
@@ -243,11 +243,11 @@ class _Pooled(torch.autograd.Function):
         of_weights = torch.zeros(threads, len(tensors["forward"]))
         of_vectors = torch.zeros(threads, len(tensors["vectors"]))
         passing = {
-            "backward": torch.cat([matrix.t().flatten() for matrix in matrices]).to(given.products),
+            "backward": torch.cat([matrix.t().flatten() for matrix in matrices]).to(given.matmul_dtype),
             "x": torch.empty(ctx.slots * d),
             "of_result": gradient.contiguous(),
-            "of_mixed": torch.empty(ctx.slots * d + SLACK, dtype=given.products),
-            "of_projected": torch.empty(ctx.slots * 3 * d, dtype=given.products),
+            "of_mixed": torch.empty(ctx.slots * d + SLACK, dtype=given.matmul_dtype),
+            "of_projected": torch.empty(ctx.slots * 3 * d, dtype=given.matmul_dtype),
             "of_weights": of_weights,
             "of_vectors": of_vectors,
         }

@@ -31,7 +31,7 @@ def narrow_width(d: int, heads: int) -> int:
     return next(width for width in range(2 * NUMBERS, d // heads + 1, 8) if heads * width % 32 == 0)
 
 
-def first_layer(embedding: nn.Linear, block: Block, products: torch.dtype) -> tuple[Tensor, Tensor]:
+def first_layer(embedding: nn.Linear, block: Block, matmul_dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Weights (d + n, `INPUTS`), from a constituent to its embedding and the n narrow features of its queries; and
     (d, n), from what the attention mixed to its outputs.
 
@@ -50,10 +50,10 @@ def first_layer(embedding: nn.Linear, block: Block, products: torch.dtype) -> tu
     queries = F.pad(queries, (0, 0, 0, narrow - 2 * NUMBERS)).flatten(0, 1)
     outputs = block.attention_out.weight.view(d, heads, width).transpose(0, 1) @ v
     outputs = F.pad(outputs.repeat(1, 1, 2), (0, narrow - 2 * NUMBERS)).transpose(0, 1).flatten(1)
-    return of_two_parts(torch.cat([embedded, queries]), products), outputs
+    return of_two_parts(torch.cat([embedded, queries]), matmul_dtype), outputs
 
 
-def of_two_parts(weights: Tensor, products: torch.dtype) -> Tensor:
+def of_two_parts(weights: Tensor, matmul_dtype: torch.dtype) -> Tensor:
     """(n, 4) -> (n, `INPUTS`): for numbers rounded, for what was missing, and what is missing of the weights."""
-    rounded = weights.to(products).float()
+    rounded = weights.to(matmul_dtype).float()
     return F.pad(torch.cat([rounded, rounded, weights - rounded], 1), (0, INPUTS - 3 * NUMBERS))

@@ -20,11 +20,11 @@ TINY = sys.float_info.min
 
 
 @triton.jit
-def _adam(parameters, gradients, first, second, taken, stuck, count, rate, epsilon,
+def _adam(parameters, gradients, first, second, taken, diverged_flag, count, rate, epsilon,
           BETA1: tl.constexpr, BETA2: tl.constexpr, LOG1: tl.constexpr, LOG2: tl.constexpr,
           VALUES: tl.constexpr):  # fmt: skip
     at = tl.program_id(0) * VALUES + tl.arange(0, VALUES)
-    there = at < tl.where(tl.load(stuck) == 0, count, 0)
+    there = at < tl.where(tl.load(diverged_flag) == 0, count, 0)
     # 1 - beta^t in float64: in float32 its first values would be off in the fourth digit
     t = tl.load(taken).to(tl.float64)
     bias1 = (1.0 - tl.exp(t * LOG1)).to(tl.float32)
@@ -46,14 +46,14 @@ class FlatAdam:
         stuck: float32 (), a step that finds it other than 0 changes nothing.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, stuck: Tensor) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, diverged_flag: Tensor) -> None:
         (self.group,) = optimizer.param_groups
         self.own: list[Tensor] = self.group["params"]
-        self.stuck = stuck
+        self.diverged_flag = diverged_flag
         sizes = [parameter.numel() for parameter in self.own]
-        self.flat, self.first, self.second = (torch.zeros(sum(sizes), device=stuck.device) for _ in range(3))
+        self.flat, self.first, self.second = (torch.zeros(sum(sizes), device=diverged_flag.device) for _ in range(3))
         known = next((state["step"] for state in optimizer.state.values() if "step" in state), 0.0)
-        self.taken = torch.zeros_like(stuck) + known
+        self.taken = torch.zeros_like(diverged_flag) + known
         parts = (torch.split(buffer, sizes) for buffer in (self.flat, self.first, self.second))
         for parameter, values, first, second in zip(self.own, *parts, strict=True):
             state = optimizer.state[parameter]
@@ -80,10 +80,10 @@ class FlatAdam:
     def step(self) -> None:
         """Follow the gradients of the parameters; one without a gradient stays where it is."""
         gradients = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in self.own])
-        self.taken.add_(self.stuck == 0)
+        self.taken.add_(self.diverged_flag == 0)
         beta1, beta2 = map(float, self.group["betas"])
         _adam[(triton.cdiv(len(self.flat), VALUES),)](
-            self.flat, gradients, self.first, self.second, self.taken, self.stuck, len(self.flat),
+            self.flat, gradients, self.first, self.second, self.taken, self.diverged_flag, len(self.flat),
             float(self.group["lr"]), float(self.group["eps"]), BETA1=beta1, BETA2=beta2, LOG1=math.log(beta1 or TINY),
             LOG2=math.log(beta2 or TINY), VALUES=VALUES,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from darkclr_ray.networks.block import Block
 from darkclr_ray.networks.dropout import Masks
 from darkclr_ray.networks.kernels.gpu.column_sums import added
 from darkclr_ray.networks.layout import Layout
-from darkclr_ray.networks.products import cast_together, linear
+from darkclr_ray.networks.matmul import cast_together, linear
 
 VALUES = 2048
 """Values a program, about."""
@@ -27,12 +27,12 @@ SUMMED = 4096
 
 
 def blocks_on_gpu(
-    blocks: Sequence[Block], rows: Tensor, layout: Layout, masks: Sequence[Masks], products: torch.dtype
+    blocks: Sequence[Block], rows: Tensor, layout: Layout, masks: Sequence[Masks], matmul_dtype: torch.dtype
 ) -> Tensor:
     """All blocks, one after the other: float32 (T, d_r) -> float32 (T, d_r)."""
     layers = [layer for b in blocks for layer in (b.attention_in, b.attention_out, b.feed_in, b.feed_out)]
-    weights = iter(cast_together([p for layer in layers for p in (layer.weight, layer.bias)], products))
-    low = rows.to(products)
+    weights = iter(cast_together([p for layer in layers for p in (layer.weight, layer.bias)], matmul_dtype))
+    low = rows.to(matmul_dtype)
     for block, dropout in zip(blocks, masks, strict=True):
         projected = linear(low, next(weights), next(weights))
         mixed = linear(layout.attention(projected, block.heads), next(weights), next(weights))

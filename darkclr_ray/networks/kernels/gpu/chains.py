@@ -56,7 +56,7 @@ def _walk(
     inner = units[:, None] * WIDTH + units[None, :]
     kept = hidden + own[:, None] * WIDTH + units[None, :]
     layer_size = tl.num_programs(0) * ROWS * WIDTH
-    products = w_in.dtype.element_ty
+    matmul_dtype = w_in.dtype.element_ty
     key = tl.load(seed)
     for step in range(STEPS):
         x = tl.zeros((ROWS, WIDTH), tl.float32) + tl.load(b_hidden + units)[None, :]
@@ -64,15 +64,15 @@ def _walk(
             there = (own < chains)[:, None] & (begin + columns < D_Z)[None, :]
             part = tl.load(z + own[:, None] * D_Z + begin + columns[None, :], mask=there, other=0.0)
             w = tl.load(w_in + (begin + columns)[:, None] * WIDTH + units[None, :])
-            x = tl.dot(part.to(products), w, x, input_precision="ieee")
+            x = tl.dot(part.to(matmul_dtype), w, x, input_precision="ieee")
         for layer in range(LAYERS):
             tl.store(kept + layer * layer_size, x)
             h = _activated(x, tl.load(slopes + layer), KIND)
             w = tl.load(w_hidden + layer * WIDTH * WIDTH + inner)
             bias = tl.load(b_hidden + (layer + 1) * WIDTH + units)
-            x = tl.dot(h.to(products), w, input_precision="ieee") + bias[None, :]
+            x = tl.dot(h.to(matmul_dtype), w, input_precision="ieee") + bias[None, :]
         slope = tl.load(slopes + LAYERS)
-        h = _activated(x, slope, KIND).to(products)
+        h = _activated(x, slope, KIND).to(matmul_dtype)
         g = tl.zeros((ROWS, WIDTH), tl.float32)
         for begin in range(0, D_Z, COLUMNS):
             there = (own < chains)[:, None] & (begin + columns < D_Z)[None, :]
@@ -82,15 +82,15 @@ def _walk(
             out = tl.dot(h, tl.trans(w), input_precision="ieee") + tl.load(b_out + begin + columns)[None, :]
             rest = tl.where(there, part - out, 0.0)
             tl.store(residual + at, rest, mask=there)
-            g = tl.dot(rest.to(products), w, g, input_precision="ieee")
+            g = tl.dot(rest.to(matmul_dtype), w, g, input_precision="ieee")
         g *= _derivative(x, slope, KIND)
         tl.debug_barrier()  # what this program's threads wrote, others of its threads read
         for back in range(LAYERS):
             layer = LAYERS - 1 - back
             w = tl.load(w_hidden + layer * WIDTH * WIDTH + inner)
-            g = tl.dot(g.to(products), tl.trans(w), input_precision="ieee")
+            g = tl.dot(g.to(matmul_dtype), tl.trans(w), input_precision="ieee")
             g *= _derivative(tl.load(kept + layer * layer_size), tl.load(slopes + layer), KIND)
-        h = g.to(products)
+        h = g.to(matmul_dtype)
         for begin in range(0, D_Z, COLUMNS):
             there = (own < chains)[:, None] & (begin + columns < D_Z)[None, :]
             at = own[:, None] * D_Z + begin + columns[None, :]
@@ -119,8 +119,8 @@ def walk(
         return torch.zeros(shape, dtype=dtype, device=z.device)
 
     # All layers at one width, zero where a layer is narrower: what leaves a unit that is not there is multiplied by 0.
-    w_in, w_out = (zeros(columns, width, dtype=autoencoder.products) for _ in range(2))
-    w_hidden = zeros(max(count - 1, 1), width, width, dtype=autoencoder.products)
+    w_in, w_out = (zeros(columns, width, dtype=autoencoder.matmul_dtype) for _ in range(2))
+    w_hidden = zeros(max(count - 1, 1), width, width, dtype=autoencoder.matmul_dtype)
     b_hidden, b_out, slopes = zeros(count, width), zeros(columns), zeros(count)
     w_in[:d_z, : hidden[0][0].out_features] = hidden[0][0].weight.t()
     w_out[:d_z, : last.in_features] = last.weight

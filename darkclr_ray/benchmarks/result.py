@@ -1,0 +1,86 @@
+"""A line of the table: one stage in one case, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from darkclr_ray.benchmarks.timing import Rates
+
+OURS, PLAIN, AUTOCAST = "ours", "plain", "plain bf16"
+"""Names of the ways that are compared: the package, the plain recipe, and the latter with bf16 autocast."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured of a stage.
+
+    Attributes:
+        stage, case: what was done.
+        unit: of the rates ("jets/s") or of another quantity ("s", "MB").
+        ours, plain, autocast: of the package, the plain recipe, and the latter with bf16 autocast; None: not measured.
+        ratio: ours over plain as rates, the median over interleaved repetitions; or what the aim is stated in.
+        limit: share of what the hardware could do, in [0, 1].
+        aim: in words.
+        note: what one has to know to read the numbers.
+    """
+
+    stage: str
+    case: str
+    unit: str
+    ours: float | None
+    plain: float | None = None
+    autocast: float | None = None
+    ratio: float | None = None
+    limit: float | None = None
+    aim: str = ""
+    note: str = ""
+
+    @staticmethod
+    def of_rates(stage: str, case: str, rates: Rates, *, unit: str = "jets/s", **rest: Any) -> Result:
+        """A row from rates of the ways `OURS`, `PLAIN` and, where it was measured, `AUTOCAST`."""
+        autocast = rates[AUTOCAST] if AUTOCAST in rates.measured else None
+        return Result(stage, case, unit, rates[OURS], rates[PLAIN], autocast, rates.ratio(OURS, PLAIN), **rest)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def table(rows: Sequence[Result]) -> Table:
+    """All rows as a table of rich, with the numbers of their `notes`."""
+    result = Table(title="Throughput")
+    for name in ("stage", "case", "unit"):
+        result.add_column(name)
+    for name in (OURS, PLAIN, AUTOCAST, "ratio", "of limit"):
+        result.add_column(name, justify="right", no_wrap=True)
+    for name in ("aim", "note"):
+        result.add_column(name)
+    numbered = {note: str(number) for number, note in enumerate(notes(rows), 1)}
+    for row in rows:
+        share = "" if row.limit is None else f"{row.limit:.0%}"
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        numbers = (short(row.ours), short(row.plain), short(row.autocast), ratio, share)
+        result.add_row(row.stage, row.case, row.unit, *numbers, row.aim, numbered.get(row.note, ""))
+    return result
+
+
+def notes(rows: Sequence[Result]) -> list[str]:
+    """The rows' notes, each once."""
+    return [note for note in dict.fromkeys(row.note for row in rows) if note]
+
+
+def short(value: float | None) -> str:
+    """A number with three digits.
+
+    >>> short(1234567.0), short(12.345), short(0.0123), short(None)
+    ('1.23M', '12.3', '0.0123', '')
+    """
+    if value is None:
+        return ""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1000.0 if letter == 'k' else size):.3g}{letter}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,27 @@
+"""How does DarkCLR's background rejection depend on embedding dimension, p_drop and Langevin step size?"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from darkclr_ray.cli.options import CommandLine
+from darkclr_ray.settings import PRESETS, StudySettings
+
+COMMAND_LINE = CommandLine(
+    StudySettings,
+    PRESETS,
+    default="laptop",
+    description="Train DarkCLR on background jets, search embedding dimension, p_drop and Langevin step size over all "
+    "signals, and leave a report whose path is printed last. The same command again continues a study.",
+    aliases={"trials": "search.trials", "objective": "search.objective", "address": "compute.address"},
+)
+
+
+def main(arguments: Sequence[str], program: str) -> int:
+    """Run the study that the arguments ask for; its exit status."""
+    settings, preset = COMMAND_LINE.read(arguments, program)
+    from darkclr_ray.study.run import run
+    from darkclr_ray.study.scan import EmbeddingScan
+
+    return run(EmbeddingScan(settings, preset, [*shlex.split(program), *arguments]))

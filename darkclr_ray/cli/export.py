@@ -1,0 +1,44 @@
+"""A trained model for other programs, without this package: ``darkclr export pretrained --out darkclr.onnx``.
+
+The graph goes from zero-padded constituents in GeV to the scores; how many jets, and how long they are, is free. Its
+inputs: constituents, float32 (jets, length, 3), pT in GeV, eta and phi relative to the jet axis, hardest first; mask,
+bool (jets, length), true where there is a constituent; pt, float32 (jets), the jets' pT in GeV. Its outputs: the
+representation, then one score a detector. A file that ends in .pt2 is for torch.export.load, one in .onnx for ONNX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from darkclr_ray.cli.program import Parser
+from darkclr_ray.detectors.description import chosen
+from darkclr_ray.fs_checks import check_writable
+
+ENDINGS = (".pt2", ".onnx")
+
+
+def main(arguments: Sequence[str], program: str) -> int:
+    """Write the graph; 0. Raises ValueError or ImportError where that is not possible."""
+    line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
+    line.add_argument("model", help='folder of a model, such as best/ of a study, or "pretrained"')
+    line.add_argument("--out", type=Path, required=True, help="file to write: NAME.onnx or NAME.pt2")
+    line.add_argument(
+        "--detectors",
+        metavar="NAME,...",
+        help="only these of the model (all but those that are code of somebody's own)",
+    )
+    words = line.read(arguments)
+    if words.out.suffix not in ENDINGS or words.out.is_dir():
+        raise ValueError(f"{words.out}: --out wants a file that ends in {' or '.join(ENDINGS)}")
+    check_writable(words.out.parent, "--out")
+    names = chosen(words.model, words.detectors.split(",") if words.detectors else ())
+    from darkclr_ray.detectors.exporting import export_onnx, export_torch
+    from darkclr_ray.detectors.models import load_model
+    from darkclr_ray.training.trainer import Trainer
+
+    runner = Trainer(device="cpu")
+    detectors = [load_model(words.model, name, runner) for name in names]
+    (export_onnx if words.out.suffix == ".onnx" else export_torch)(detectors, words.out)
+    print(f"{', '.join(names)} of {words.model}; written to {words.out}")
+    return 0

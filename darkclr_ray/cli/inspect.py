@@ -1,0 +1,173 @@
+"""What is in this shard, set of jets, study, model or file of scores: ``darkclr inspect results/scan/best``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from darkclr_ray.cli.program import Parser
+
+
+def main(arguments: Sequence[str], program: str) -> int:
+    """Say what a path holds; 0. Raises ValueError where it is nothing that this package knows, or damaged."""
+    line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
+    line.add_argument("path", type=Path, help='a file or folder; "starter" and "pretrained" are those that ship')
+    show(line.read(arguments).path, Console())
+    return 0
+
+
+def show(path: Path, console: Console) -> None:
+    """Print what ``path`` holds."""
+    from darkclr_ray.jets.folder import starter_jets
+
+    if not path.exists():
+        if str(path) == "starter":
+            return show_jets(starter_jets(), console)
+        if str(path) == "pretrained":
+            return show_model(Path(__file__).parents[1] / "pretrained", console)
+        raise ValueError(f"{path}: no such file or folder")
+    if path.is_file():
+        return show_parquet(path, console) if path.suffix == ".parquet" else show_foreign(path, console)
+    if (path / "model.json").is_file():
+        return show_model(path, console)
+    if (path / "study.json").is_file():
+        return show_study(path, console)
+    if any(path.glob("*.parquet")):
+        for shard in sorted(path.glob("*.parquet")):
+            show_parquet(shard, console)
+        return None
+    return show_jets(path, console)
+
+
+def show_jets(path: Path, console: Console) -> None:
+    """A set of jets, after the full check."""
+    from darkclr_ray.jets.folder import open_jets
+
+    jets = open_jets(path)
+    table = Table("split", "sample", "jets", "shards", "r_inv after selection", "fingerprint", box=None)
+    for split in jets.splits():
+        for sample in jets.samples(split):
+            notes = jets.metadata(split, sample)
+            after = (notes.get("invisible_fraction") or {}).get("after_selection")
+            shown = "" if after is None else f"{after:.3f}"
+            numbers = (f"{notes['jets']:,}", str(notes["shards"]))
+            table.add_row(split, sample, *numbers, shown, jets.fingerprint(split, sample)[:12])
+    say(console, f"{path}: a set of jets; every value of it was checked")
+    console.print(table)
+
+
+def show_parquet(path: Path, console: Console) -> None:
+    """A shard of jets, or a file of scores."""
+    import pyarrow.parquet as pq
+
+    from darkclr_ray.jets.schema import schema_fault
+    from darkclr_ray.jets.shards import opened
+
+    with opened(path) as file:
+        schema = file.schema_arrow
+    if {"jet_id", "detector", "score"} <= set(schema.names):
+        table = pq.read_table(path, columns=["detector", "score"])
+        say(console, f"{path}: scores")
+        for row in table.group_by("detector").aggregate([("score", "count"), ("score", "mean")]).to_pylist():
+            say(console, f"  {row['detector']}: {row['score_count']:,} jets, mean {row['score_mean']:.4g}")
+    elif fault := schema_fault(schema):
+        say(console, f"{path}: Parquet, but no shard of jets: {fault}")
+        say(console, f"  to make shards of it: darkclr import {path} --columns ... (darkclr import --help)")
+    else:
+        show_shard(path, console)
+
+
+def show_shard(path: Path, console: Console) -> None:
+    """One shard, each row group checked."""
+    from darkclr_ray.jets.checking import stream_shard
+    from darkclr_ray.jets.packed import Jets
+    from darkclr_ray.jets.shards import read_metadata
+
+    parts = list(stream_shard(path))
+    jets = Jets.concatenate([part for _, part in parts])
+    sizes = jets.multiplicity
+    say(console, f"{path}: a shard of {len(jets):,} jets of {parts[0][0]!r} in {len(parts)} row groups")
+    say(console, f"  pT {jets.pt.min():.1f} to {jets.pt.max():.1f} GeV, mass {jets.mass.mean():.1f} GeV on average")
+    say(console, f"  {sizes.min()} to {sizes.max()} constituents, {sizes.mean():.1f} on average")
+    for name, value in read_metadata(path).items():
+        say(console, f"  {name}: {json.dumps(value)}")
+
+
+def show_study(path: Path, console: Console) -> None:
+    """A study: what it is of, and how its trials ended."""
+    from collections import Counter
+
+    from darkclr_ray.store.files import read_json
+
+    study = read_json(path / "study.json")
+    if "name" not in study:
+        raise ValueError(f"{path / 'study.json'}: damaged, it does not say which study this is; restore it")
+    kind = study.get("kind", "embedding_scan")
+    say(
+        console, f"{path}: the study {study.get('name')!r} ({kind}), begun {study.get('created', 'at an unknown time')}"
+    )
+    say(console, f"  jets: {(study.get('jets') or {}).get('path', 'not recorded')}, command: {study.get('command')}")
+    for folder in ("trials", "runs"):
+        states = Counter(read_json(file).get("state") for file in (path / folder).glob("*.json"))
+        if states:
+            say(console, f"  {folder}: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+    if (path / "report" / "index.html").is_file():
+        say(console, f"  report: {path / 'report' / 'index.html'}")
+    if (path / "best" / "model.json").is_file():
+        say(console, f"  best trial {study.get('best')}:")
+        show_model(path / "best", console)
+
+
+def show_model(path: Path, console: Console) -> None:
+    """A model: its detectors, what they are made of and were fitted on, and what they reach."""
+    import yaml
+
+    from darkclr_ray.detectors.description import describe
+    from darkclr_ray.detectors.saving import load_settings
+    from darkclr_ray.store.files import read_json
+
+    model = describe(path)
+    size = sum(file.stat().st_size for file in path.iterdir())
+    say(console, f"{path}: a model of {', '.join(model['detectors'])}, {size / 1e6:.2f} MB")
+    say(console, "  fitted on " + ", ".join(f"{name} ({hash})" for name, hash in model["jets"].items()))
+    say(console, "  made by " + ", ".join(f"{name} {version}" for name, version in model["versions"].items()))
+    if (path / "settings.yaml").is_file():
+        load_settings(path)  # what is shown can be used
+        for group, values in yaml.safe_load((path / "settings.yaml").read_text(encoding="utf-8")).items():
+            say(console, f"  {group}: {json.dumps(values)}")
+    if (path / "metrics.json").is_file():
+        try:
+            show_reached(read_json(path / "metrics.json").get("test") or {}, console)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path / 'metrics.json'}: damaged ({error!r}); copy the model again") from None
+
+
+def show_reached(test: dict[str, Any], console: Console) -> None:
+    """Print background rejections at a signal efficiency of 0.2, matched in jet pT."""
+    signals = list(next(iter(test.values()), {}))
+    if not signals:
+        return
+    rows = Table("rejection, matched in pT", *signals, box=None, header_style="bold")
+    for detector, evaluations in test.items():
+        at = [evaluations[signal]["matched"]["rejection"]["0.2"]["value"] for signal in signals]
+        rows.add_row(detector, *(f"{value:.1f}" for value in at))
+    console.print(rows)
+
+
+def show_foreign(path: Path, console: Console) -> None:
+    """A file of somebody else's."""
+    from darkclr_ray.jets.importers import ImportOptions, detect_format
+
+    source = detect_format(path, ImportOptions())
+    say(console, f"{path}: {source.total:,} {source.holds} in the format {source.format}, read as {source.understood}")
+    say(console, f"  to make shards of it: darkclr import {path} --sample NAME")
+
+
+def say(console: Console, text: str) -> None:
+    """One line, as it is."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,164 @@
+"""Score jets with a trained model: ``darkclr score jets/test/qcd --with pretrained``.
+
+Shards, folders of them and whole sets of jets are read a few thousand jets at a time, so that their number does not
+matter. The scores are those of a study: one row a jet and detector, with jet_id, sample, split, detector and score;
+higher means stranger.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darkclr_ray.cli.program import Parser
+from darkclr_ray.detectors.description import chosen, describe
+from darkclr_ray.fs_checks import check_writable
+
+if TYPE_CHECKING:
+    from darkclr_ray.detectors.base import AnomalyDetector
+    from darkclr_ray.jets.packed import Jets
+
+AT_ONCE = 8192
+"""Jets that are scored together, about."""
+
+
+def main(arguments: Sequence[str], program: str) -> int:
+    """Score what the arguments name; 0. Raises ValueError where that is not possible; nothing is written then."""
+    words = parser(program).read(arguments)
+    shards = [shard for path in words.files for shard in shards_of(path)]
+    if words.out.is_dir():
+        raise ValueError(f"{words.out}: is a folder; --out wants a file, such as scores.parquet")
+    check_writable(words.out.parent, "--out")
+    entries = chosen(words.model, words.detectors.split(",") if words.detectors else ())
+    total = sum(rows_of(shard) for shard, _ in shards)
+    from darkclr_ray.detectors.models import load_model
+    from darkclr_ray.training.trainer import Trainer
+
+    check_device(words.device)
+    runner = Trainer(device=words.device)
+    detectors = [load_model(words.model, entry, runner) for entry in entries]
+    notes = {"model": str(words.model), **describe(words.model)}
+    jets = write_scores(words.out, shards, detectors, notes, total)
+    print(f"{jets} jets scored by {', '.join(d.name for d in detectors)}; the scores are in {words.out}")
+    return 0
+
+
+def parser(program: str) -> Parser:
+    """The command line."""
+    line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
+    line.add_argument("files", nargs="+", type=Path, help='shards, folders of shards, sets of jets, or "starter"')
+    line.add_argument(
+        "--with",
+        dest="model",
+        metavar="MODEL",
+        required=True,
+        help='folder of a model, such as best/ of a study, or "pretrained", which ships with the package',
+    )
+    line.add_argument(
+        "--detectors",
+        metavar="NAME,...",
+        help="only these of the model (all but those that are code of somebody's own)",
+    )
+    line.add_argument("--out", type=Path, default=Path("scores.parquet"), help="file of the scores (%(default)s)")
+    line.add_argument("--device", help="cpu, cuda, ... (a GPU where there is one)")
+    return line
+
+
+def shards_of(path: Path) -> list[tuple[Path, str]]:
+    """Shards that a path stands for, each with its split, or "". Raises ValueError where there are none."""
+    from darkclr_ray.jets.folder import starter_jets
+    from darkclr_ray.jets.shards import SPLITS
+
+    if str(path) == "starter" and not path.exists():
+        path = starter_jets()
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder; expected shards of jets (*.parquet), or a folder of them")
+    if path.is_file() and path.suffix != ".parquet":
+        raise ValueError(
+            f"{path}: no shard; make shards of it: darkclr import {path} --sample NAME --split test --out jets"
+        )
+    found = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+    found = [shard for shard in found if not shard.name.startswith((".", "_"))]
+    if not found:
+        raise ValueError(f"{path}: no *.parquet in this folder")
+    splits = [shard.resolve().parent.parent.name for shard in found]
+    return [(shard, split if split in SPLITS else "") for shard, split in zip(found, splits, strict=True)]
+
+
+def rows_of(shard: Path) -> int:
+    """How many jets a shard holds. Raises ValueError where it is none; its values are looked at as it is scored."""
+    from darkclr_ray.jets.schema import schema_fault
+    from darkclr_ray.jets.shards import opened
+
+    with opened(shard) as file:
+        fault = schema_fault(file.schema_arrow)
+        if fault:
+            raise ValueError(f"{shard}: no shard of jets: {fault}; make shards of it: darkclr import {shard}")
+        return int(file.metadata.num_rows)
+
+
+def check_device(device: str | None) -> None:
+    """Raise ValueError for a device that torch does not have here."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        what = str(error).splitlines()[0]
+        raise ValueError(f"--device {device}: cannot be used here ({what}); say cpu, or leave it out") from None
+
+
+def write_scores(
+    path: Path,
+    shards: Sequence[tuple[Path, str]],
+    detectors: Sequence[AnomalyDetector[Any]],
+    notes: dict[str, Any],
+    total: int,
+) -> int:
+    """Write all scores, whole or not at all; the number of jets. Raises BrokenShard for a shard that is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from darkclr_ray.jets.progress import Progress
+    from darkclr_ray.jets.shards import METADATA_KEY
+    from darkclr_ray.store.scores import SCHEMA, score_table
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial, scored = path.with_name(f".{path.name}.partial"), 0
+    try:
+        with (
+            pq.ParquetWriter(
+                partial, SCHEMA.with_metadata({METADATA_KEY: json.dumps(notes).encode()}), compression="zstd"
+            ) as writer,
+            Progress(total, pause=10.0) as bar,
+        ):
+            for split, sample, jets in together(shards):
+                parts = [score_table(jets, sample, split, d.name, d.score(jets)) for d in detectors]
+                writer.write_table(pa.concat_tables(parts))
+                scored += len(jets)
+                bar.advance(len(jets), sample)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return scored
+
+
+def together(shards: Sequence[tuple[Path, str]]) -> Iterator[tuple[str, str, Jets]]:
+    """Split, sample and jets, row groups of one sample joined until there are enough."""
+    from darkclr_ray.jets.checking import stream_shard
+    from darkclr_ray.jets.packed import Jets
+
+    waiting: list[Jets] = []
+    owner = ("", "")
+    for shard, split in shards:
+        for sample, jets in stream_shard(shard):
+            if waiting and ((split, sample) != owner or sum(map(len, waiting)) + len(jets) > AT_ONCE):
+                yield *owner, Jets.concatenate(waiting)
+                waiting = []
+            owner = (split, sample)
+            waiting.append(jets)
+    if waiting:
+        yield *owner, Jets.concatenate(waiting)

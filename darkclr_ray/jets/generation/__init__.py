@@ -1,0 +1,1 @@
+"""Generate jets: samples, Pythia events, the detector response and systematic variations."""

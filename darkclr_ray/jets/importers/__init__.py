@@ -1,0 +1,14 @@
+"""Other people's files -> jets, in the same checked shards as our own: ``import_jets(files, out, ImportOptions(...))``.
+
+One file a format: `hdf5_tables`, `hdf5_arrays`, `delphes`, `jetclass`, `columns` (Parquet, Arrow, ROOT), `hepmc`,
+`lhe`; `detect_format` tells them apart. Conventions are in `momenta`, how jets are selected in `select`, what happens
+to a killed import in `staging`.
+"""
+
+from darkclr_ray.jets.importers.detect_format import FORMATS, detect_format
+from darkclr_ray.jets.importers.importing import import_jets
+from darkclr_ray.jets.importers.options import ImportOptions
+from darkclr_ray.jets.importers.summary import Summary
+from darkclr_ray.jets.importers.unselected import CannotImport
+
+__all__ = ["FORMATS", "CannotImport", "ImportOptions", "Summary", "detect_format", "import_jets"]

@@ -1,0 +1,129 @@
+"""Which format a file is in, by its content; its name does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from darkclr_ray.jets.importers import columns, delphes, hdf5_arrays, hdf5_tables, hepmc, jetclass, lhe, text
+from darkclr_ray.jets.importers.hdf5 import opened
+from darkclr_ray.jets.importers.options import ImportOptions
+from darkclr_ray.jets.importers.unselected import CannotImport, Source, pick, reading
+from darkclr_ray.jets.schema import schema_fault
+
+FORMATS = {
+    module.FORMAT: (module.__doc__ or "").split("\n")[0]
+    for module in (hdf5_tables, hdf5_arrays, delphes, jetclass, columns, hepmc, lhe)
+}
+"""Name and description of every format that can be read."""
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"root", "root"),
+    (b"PAR1", "parquet"),
+    (b"ARROW1", "arrow"),
+)
+
+
+def detect_format(path: Path, options: ImportOptions) -> Source:
+    """Open a file in the format that its content shows, or that the options name.
+
+    Raises:
+        CannotImport: no such file, an empty one, no known format, or a question that only the user can answer.
+        ImportError: the format's library is not installed.
+    """
+    if not path.is_file():
+        raise CannotImport(f"{path}: no such file")
+    if options.format is not None and options.format not in FORMATS:
+        raise CannotImport(f"unknown format {options.format!r}; there are: {', '.join(FORMATS)}")
+    container = _container(path)
+    opener = {"hdf5": _hdf5, "root": _root, "parquet": _parquet, "arrow": _arrow, "hepmc": _hepmc, "lhe": _lhe}[
+        container
+    ]
+    name, open_source = opener(path, options)
+    if options.format not in (None, name):
+        raise CannotImport(f"{path}: --format {options.format}: its content is that of {name}")
+    return open_source()
+
+
+Opening = tuple[str, Callable[[], Source]]
+
+
+def _container(path: Path) -> str:
+    if not path.stat().st_size:
+        raise CannotImport(f"{path}: an empty file of 0 bytes")
+    with reading(path), path.open("rb") as file:
+        head = file.read(16)
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    with reading(path), text.opened(path) as file:
+        head = file.read(4096)
+    if b"HepMC::" in head:
+        return "hepmc"
+    if b"<LesHouchesEvents" in head:
+        return "lhe"
+    raise CannotImport(
+        f"{path}: its content is of no known format. Can be read: "
+        + "; ".join(f"{name} ({what.split(':')[0].rstrip('.')})" for name, what in FORMATS.items())
+    )
+
+
+def _hdf5(path: Path, options: ImportOptions) -> Opening:
+    with reading(path), opened(path) as file:
+        tables, arrays = hdf5_tables.tables_in(file), hdf5_arrays.arrays_in(file)
+    if tables and options.format != hdf5_arrays.FORMAT:
+        return hdf5_tables.FORMAT, lambda: hdf5_tables.open_source(path, options)
+    if not arrays:
+        raise CannotImport(f"{path}: an HDF5 file without a pandas table or an array of numbers")
+    return hdf5_arrays.FORMAT, lambda: hdf5_arrays.open_source(path, options)
+
+
+def _root(path: Path, options: ImportOptions) -> Opening:
+    trees = columns.trees_in(path)
+    by_format: dict[str, list[str]] = {delphes.FORMAT: [], jetclass.FORMAT: [], columns.FORMAT: []}
+    for name, branches in trees.items():
+        kind = columns.FORMAT
+        if delphes.looks_like(branches):
+            kind = delphes.FORMAT
+        elif jetclass.looks_like(branches):
+            kind = jetclass.FORMAT
+        by_format[kind].append(name)
+    # a file of jets or events may hold other trees beside it: those count only where nothing better is there
+    known = [*by_format[delphes.FORMAT], *by_format[jetclass.FORMAT]] or by_format[columns.FORMAT]
+    tree = pick(path, "tree", list(trees) if options.dataset else known, options.dataset)
+    kind = options.format or next(name for name, found in by_format.items() if tree in found)
+    if kind == delphes.FORMAT:
+        return kind, lambda: delphes.open_source(path, options, tree)
+    if kind == jetclass.FORMAT:
+        return kind, lambda: jetclass.open_source(path, options, "root", tree)
+    return columns.FORMAT, lambda: columns.open_source(path, options, "root", tree)
+
+
+def _parquet(path: Path, options: ImportOptions) -> Opening:
+    import pyarrow.parquet as pq
+
+    with reading(path):
+        schema = pq.read_schema(path)
+    if schema_fault(schema) is None and not options.columns:
+        raise CannotImport(f"{path}: is a shard of jets already; copy it to <jets>/<split>/<sample>/ as it is")
+    return _named(path, options, "parquet", schema.names)
+
+
+def _arrow(path: Path, options: ImportOptions) -> Opening:
+    store = columns.open_store(path, "arrow")
+    return _named(path, options, "arrow", list(store.columns))
+
+
+def _named(path: Path, options: ImportOptions, container: columns.Container, names: list[str]) -> Opening:
+    if jetclass.looks_like(names) and options.format != columns.FORMAT:
+        return jetclass.FORMAT, lambda: jetclass.open_source(path, options, container)
+    return columns.FORMAT, lambda: columns.open_source(path, options, container)
+
+
+def _hepmc(path: Path, options: ImportOptions) -> Opening:
+    return hepmc.FORMAT, lambda: hepmc.open_source(path, options)
+
+
+def _lhe(path: Path, options: ImportOptions) -> Opening:
+    return lhe.FORMAT, lambda: lhe.open_source(path, options)

@@ -1,0 +1,153 @@
+"""HepMC 3 and 2 event records (text, plain or gzip): visible final particles, through our detector and clustering.
+
+Momenta in the unit that the record states. Partons to match: quarks, gluons and dark quarks of status 23 (outgoing of
+the hard process, as Pythia 8 writes it). Charges are those of Pythia's particle table; neutrinos, dark matter (51-60),
+the lightest neutralino and hidden-valley particles are invisible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.jets.generation.detector_response import energy_flow
+from darkclr_ray.jets.generation.events import outgoing_partons
+from darkclr_ray.jets.importers import text
+from darkclr_ray.jets.importers.events import check_weights, cluster_events, no_partons
+from darkclr_ray.jets.importers.momenta import polar
+from darkclr_ray.jets.importers.options import ImportOptions
+from darkclr_ray.jets.importers.unselected import (
+    CannotImport,
+    Floats,
+    Integers,
+    Source,
+    UnselectedJets,
+    reading,
+    require,
+)
+from darkclr_ray.randomness import stable_id
+
+FORMAT = "hepmc"
+EVENTS = 250
+END = b"END_EVENT_LISTING"
+FINAL = 1
+
+
+class Record(NamedTuple):
+    """Particles of a stretch of events, end to end.
+
+    Attributes:
+        momenta: (K, 4): px, py, pz, E in GeV.
+        pid, status: (K,).
+        sizes: (N,): particles of each event.
+        weights: (N,): the first weight of each event; fewer where events have none.
+    """
+
+    momenta: Floats
+    pid: Integers
+    status: Integers
+    sizes: Integers
+    weights: Floats
+
+
+def open_source(path: Path, options: ImportOptions) -> Source:
+    """The events of a record. Raises CannotImport where it is truncated."""
+    require("pyhepmc")
+    require("fastjet", "pythia8mc", extra="generate")
+    total = sum(line.startswith(b"E ") for line in text.lines(path, END))
+
+    def stream(fingerprint: str) -> Iterator[UnselectedJets]:
+        return _stream(path, total, options, fingerprint)
+
+    understood = {"match": options.match, "detector": options.detector.model_dump(), "seed": options.seed}
+    return Source(FORMAT, "events", total, stream, understood)
+
+
+def _stream(path: Path, total: int, options: ImportOptions, fingerprint: str) -> Iterator[UnselectedJets]:
+    import awkward as ak
+
+    random = np.random.default_rng(stable_id(fingerprint, options.seed, "detector"))
+    charges = Charges()
+    first, weight = 0, None
+    for record in _records(path, options):
+        weight = check_weights(path, record.weights, weight)
+        columns = dict(zip(("pt", "eta", "phi"), polar(record.momenta).T, strict=False))
+        kind = np.abs(record.pid)
+        everything = ak.zip({**columns, "energy": record.momenta[:, 3], "id": kind, "charge": charges(kind)})
+        everything = ak.unflatten(everything, record.sizes)
+        status, pid = (ak.unflatten(column, record.sizes) for column in (record.status, record.pid))
+        seen = (status == FINAL) & ak.unflatten(visible(kind), record.sizes) & (everything.pt > 0)
+        partons = everything[outgoing_partons(pid, status)] if options.match == "partons" else None
+        if first == 0 and partons is not None and not ak.any(ak.num(partons)):
+            raise no_partons(path)
+        objects = energy_flow(everything[seen], options.detector, random)
+        yield cluster_events(objects, partons, options.selection, first)
+        first += len(record.sizes)
+    if first != total:
+        raise CannotImport(f"{path}: damaged: event {first} of {total} cannot be read. Nothing was imported")
+
+
+def _records(path: Path, options: ImportOptions) -> Iterator[Record]:
+    import pyhepmc
+
+    with text.opened(path) as file, pyhepmc.open(file) as reader:
+        events: list[tuple[Floats, Integers, Integers, list[float]]] = []
+        while True:
+            with reading(path, f"event {len(events)} of a stretch"):
+                event = reader.read()
+            if event is None:
+                break
+            unit = "MeV" if event.momentum_unit == pyhepmc.Units.MEV else "GeV"
+            if options.unit not in (None, unit):
+                raise CannotImport(f"{path}: --unit {options.unit}: the record itself says {unit}")
+            event.set_units(pyhepmc.Units.GEV, pyhepmc.Units.MM)
+            particles = event.numpy.particles
+            momenta = np.stack([np.array(getattr(particles, name)) for name in ("px", "py", "pz", "e")], axis=1)
+            events.append((momenta, np.array(particles.pid), np.array(particles.status), list(event.weights[:1])))
+            if len(events) == EVENTS:
+                yield _joined(events)
+                events = []
+        if events:
+            yield _joined(events)
+
+
+def _joined(events: list[tuple[Floats, Integers, Integers, list[float]]]) -> Record:
+    momenta, pid, status, weights = zip(*events, strict=True)
+    return Record(
+        np.concatenate(momenta).astype(np.float64),
+        np.concatenate(pid).astype(np.int64),
+        np.concatenate(status).astype(np.int64),
+        np.array([len(event) for event in momenta], dtype=np.int64),
+        np.array([value for event in weights for value in event], dtype=np.float64),
+    )
+
+
+def visible(kind: Integers) -> NDArray[np.bool_]:
+    """Which particles (absolute PDG numbers) a detector can see.
+
+    >>> visible(np.array([211, 12, 53, 4900111])).tolist()
+    [True, False, False, False]
+    """
+    hidden = (kind >= 4_900_000) & (kind < 5_000_000)
+    return ~(np.isin(kind, (12, 14, 16, 18, 1000022)) | ((kind >= 51) & (kind <= 60)) | hidden)
+
+
+class Charges:
+    """Electric charges of particles, from Pythia's table; 0 for those that it does not know."""
+
+    def __init__(self) -> None:
+        import pythia8mc
+
+        self._table: Any = pythia8mc.Pythia("", False).particleData
+        self._known: dict[int, float] = {}
+
+    def __call__(self, kind: Integers) -> Floats:
+        kinds, inverse = np.unique(kind, return_inverse=True)
+        for number in kinds.tolist():
+            if number not in self._known:
+                self._known[number] = self._table.charge(number)
+        return np.array([self._known[number] for number in kinds.tolist()])[inverse]

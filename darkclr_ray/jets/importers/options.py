@@ -1,0 +1,81 @@
+"""What a user says about files that are to be imported; what is not said is recognised or has a stated default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from darkclr_ray.jets.clustering import Selection
+from darkclr_ray.jets.generation.detector_response import DetectorResponse
+from darkclr_ray.jets.shards import SPLITS
+
+SampleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+
+EVERYTHING_ELSE = "*"
+"""In place of a label's value: all values that are not named."""
+
+
+class ImportOptions(BaseModel):
+    """How files become jets; unknown names are refused.
+
+    Attributes:
+        sample: the sample that all jets belong to. One of ``sample`` and ``labels`` is given.
+        labels: the sample for each value of the files' label; jets with another value are dropped (and counted), or
+            go to the sample of ``*``. Whole numbers are written without a point ("0"), truth values as 0 and 1.
+        splits: the share of events that goes to each of train, validation and test; shares add up to 1.
+        format: name of the format where it is not to be recognised.
+        unit: of energies and momenta in the file; none: what the file says, else GeV.
+        dataset: which table, dataset or tree of a file that has several.
+        columns: where to find each quantity: constituents' pt, eta, phi, mass, E, px, py, pz; the jet's own jet_pt,
+            jet_eta, jet_phi, jet_mass, jet_E; the label; the event's number.
+        order: what the numbers of a constituent are in an array without names; ``_`` for one that is not needed.
+        angles: whether constituents' eta and phi are the detector's or counted from the jet axis.
+        match: keep jets near an outgoing parton of the hard process, or all (formats that hold events).
+        shower: sample whose dark sector showers and decays the dark quarks of an LHE file; none: the Standard Model.
+        seed: of the detector's resolution and of the shower (HepMC, LHE).
+        selection: window, and the radii of clustering and matching (formats that hold events).
+        detector: response to particles (HepMC, LHE).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sample: SampleName | None = None
+    labels: dict[str, SampleName] = {}
+    splits: dict[str, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
+    format: str | None = None
+    unit: Literal["GeV", "MeV"] | None = None
+    dataset: str | None = None
+    columns: dict[str, str] = {}
+    order: tuple[str, ...] | None = None
+    angles: Literal["absolute", "relative"] | None = None
+    match: Literal["partons", "none"] = "partons"
+    shower: str | None = None
+    seed: int = Field(1, ge=0)
+    selection: Selection = Selection()
+    detector: DetectorResponse = DetectorResponse()
+
+    @field_validator("splits")
+    @classmethod
+    def _whole(cls, splits: dict[str, float]) -> dict[str, float]:
+        unknown = set(splits) - set(SPLITS)
+        if unknown or not splits:
+            raise ValueError(f"unknown splits {sorted(unknown)}: expected some of {', '.join(SPLITS)}")
+        if min(splits.values()) <= 0 or abs(sum(splits.values()) - 1) > 1e-6:
+            raise ValueError(
+                f"shares {splits} must be positive and add up to 1, such as train=0.8,validation=0.1,test=0.1"
+            )
+        return splits
+
+    @model_validator(mode="after")
+    def _named_once(self) -> ImportOptions:
+        if self.sample and self.labels:
+            raise ValueError(
+                "both a sample and labels are given: say sample for a file of one kind, labels for a mixed one"
+            )
+        return self
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Names of the samples that the import may write."""
+        return (self.sample,) if self.sample else tuple(dict.fromkeys(self.labels.values()))

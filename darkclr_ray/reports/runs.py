@@ -1,0 +1,256 @@
+"""What a comparison of detectors left in its folder: a file for each run, and results of the study as a whole."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from darkclr_ray.evaluation.rejection import Evaluation
+from darkclr_ray.reports import styles as theme
+from darkclr_ray.reports.labels import detector_label
+from darkclr_ray.reports.reader import Study, json_file, reading, settings_yaml, study_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network (or cut) of each of its detectors, as its JSON file tells it.
+
+    Attributes:
+        label: for people; members of one ensemble share it.
+        sections: which questions it answers: "methods", "dimensions", "contamination", "forms" or "linear".
+        seeds: "encoder" and "autoencoder"; None where nothing in it depends on one.
+        detectors: name -> facts, with "title" and "labels" (whether it was told which jets are signal).
+        trained_on, selected_on: facts, with "words" for a caption.
+        test: detector -> signal -> evaluation as JSON.
+        signal_blind: detector -> evaluation of background against its own anomalous views, as JSON.
+        warnings: sentences.
+    """
+
+    key: str
+    state: str
+    reason: str
+    label: str
+    sections: tuple[str, ...]
+    seeds: Mapping[str, int | None]
+    parameters: Mapping[str, Any]
+    detectors: Mapping[str, Mapping[str, Any]]
+    trained_on: Mapping[str, Any]
+    selected_on: Mapping[str, Any]
+    stages: Mapping[str, str]
+    test: Mapping[str, Mapping[str, Any]]
+    signal_blind: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    chains: Mapping[str, Any]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The networks of one detector that differ in nothing but their seeds."""
+
+    detector: str
+    runs: tuple[Run, ...]
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return self.runs[0].parameters
+
+    @property
+    def trained_on(self) -> Mapping[str, Any]:
+        return self.runs[0].trained_on
+
+    @property
+    def label(self) -> Markup:
+        """What it is called."""
+        facts = self.runs[0].detectors.get(self.detector, {})
+        return detector_label(self.detector, str(facts.get("title") or ""))
+
+    @property
+    def labels(self) -> bool:
+        """Whether it was told which jets are signal."""
+        return bool(self.runs[0].detectors.get(self.detector, {}).get("labels"))
+
+    @property
+    def has_seed(self) -> bool:
+        """Whether it is a network that depends on a seed, unlike a cut."""
+        return any(seed is not None for seed in self.runs[0].seeds.values())
+
+    @cached_property
+    def evaluations(self) -> dict[str, list[Evaluation]]:
+        """Signal -> one evaluation on test jets for each network."""
+        found: dict[str, list[Evaluation]] = {}
+        for run_spec in self.runs:
+            for signal, facts in (run_spec.test.get(self.detector) or {}).items():
+                found.setdefault(signal, []).append(Evaluation.from_json(facts))
+        return found
+
+    @cached_property
+    def blind(self) -> list[Evaluation]:
+        """Background against its own anomalous views, one evaluation for each network that was looked at so."""
+        facts = [one.signal_blind.get(self.detector) for one in self.runs]
+        return [Evaluation.from_json(one) for one in facts if one]
+
+    def blind_merit(self, eps_s: float) -> float:
+        """Mean log rejection of its own anomalous views, pT-matched: how it looks to somebody who knows no signal;
+        minus infinity where that was not looked at."""
+        return float(np.mean([one.log_rejection("matched", eps_s) for one in self.blind])) if self.blind else -math.inf
+
+
+@dataclass(frozen=True)
+class Comparison(Study):
+    """The folder of a comparison of detectors."""
+
+    runs: tuple[Run, ...]
+    sections: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def kind(self) -> str:
+        return str(self.about["kind"])
+
+    @property
+    def complete(self) -> list[Run]:
+        """Runs that ran to their end."""
+        return [run_spec for run_spec in self.runs if run_spec.state == "COMPLETE"]
+
+    def evaluated(self) -> Iterable[str]:
+        return dict.fromkeys(signal for one in self.complete for signals in one.test.values() for signal in signals)
+
+    @cached_property
+    def main_signals(self) -> list[str]:
+        """The signals of tables and curves: those that are not points of a grid, unless there is nothing else."""
+        judged = set(self.evaluated())
+        signals = [name for name in self.samples if name in judged]
+        return [name for name in signals if not is_grid(name)] or signals
+
+    @property
+    def lead(self) -> str:
+        return "aachen" if "aachen" in self.main_signals else self.main_signals[0]
+
+    def ensembles(self, section: str) -> list[Ensemble]:
+        """The ensembles that answer a section's question, in the order of tables and legends."""
+        groups: dict[tuple[str, ...], list[Run]] = {}
+        for run_spec in self.complete:
+            if section in run_spec.sections:
+                for detector in run_spec.test:
+                    what = json.dumps([run_spec.parameters, run_spec.trained_on], sort_keys=True)
+                    groups.setdefault((detector, run_spec.label, what), []).append(run_spec)
+        found = [Ensemble(key[0], tuple(members)) for key, members in groups.items()]
+        places = {name: at for at, name in enumerate(theme.in_order(one.detector for one in found))}
+        return sorted(found, key=lambda one: places[one.detector])
+
+    @cached_property
+    def methods(self) -> dict[str, Ensemble]:
+        """Detector -> its ensemble at the study's own settings; empty where the study does not compare methods."""
+        found: dict[str, Ensemble] = {}
+        for ensemble in self.ensembles("methods"):
+            found.setdefault(ensemble.detector, ensemble)
+        return found
+
+    @cached_property
+    def styles(self) -> dict[str, theme.Style]:
+        """Looks of all detectors of the study."""
+        return theme.detector_styles(theme.in_order({name for one in self.complete for name in one.test}))
+
+    @cached_property
+    def blind_eps_s(self) -> float:
+        """Efficiency on anomalous views at which somebody who knows no signal chooses: the largest that all runs
+        have, up to one half. The more background survives, the surer the choice; at 0.2 it is a handful of jets."""
+        found = [facts for one in self.complete for facts in one.signal_blind.values() if facts]
+        kept = [{float(eps_s) for eps_s in facts["matched"]["rejection"]} for facts in found]
+        return max((eps_s for eps_s in set.intersection(*kept) if eps_s <= 0.5), default=0.2) if kept else 0.2
+
+    @cached_property
+    def candidates(self) -> list[Ensemble]:
+        """Among whom somebody who knows no signal would choose, best first: networks that were trained without labels,
+        by how well they tell background from its own anomalous views. Simple cuts stand aside, since views that lack
+        constituents are no test of them. Without any network, the rest; empty where methods are not compared."""
+        free = [ensemble for ensemble in self.methods.values() if not ensemble.labels]
+        free = [ensemble for ensemble in free if ensemble.has_seed] or free or list(self.methods.values())
+        return sorted(free, key=lambda one: (one.blind_merit(self.blind_eps_s), one.detector == "s_NAE"), reverse=True)
+
+    @property
+    def selected(self) -> Ensemble | None:
+        """The first of the candidates; None where methods are not compared."""
+        return self.candidates[0] if self.candidates else None
+
+    def result(self, section: str) -> Any:
+        """Result of a section of the study as a whole; None where there is none."""
+        return (self.sections.get(section) or {}).get("result")
+
+
+def is_grid(name: str) -> bool:
+    """Whether a signal is a point of the grid over r_inv and meson mass, by its name.
+
+    >>> is_grid("rinv_0.3_mass_12"), is_grid("rinv_0.5")
+    (True, False)
+    """
+    return re.fullmatch(r"rinv_[\d.]+_mass_[\d.]+", name) is not None
+
+
+def read(folder: Path) -> Comparison:
+    """Read the folder of a comparison.
+
+    Raises:
+        ValueError: no study there, or no run of it is complete yet.
+    """
+    about, settings = study_json(folder), settings_yaml(folder)
+    paths = sorted((folder / "runs").glob("*.json"), key=lambda path: natural(path.name))
+    runs = tuple(_run_spec(path) for path in paths)
+    sections = {path.stem: json_file(path) for path in sorted((folder / "sections").glob("*.json"))}
+    comparison = Comparison(folder, about, settings, runs, sections)
+    with reading(folder / "settings.yaml"):
+        settings["background"]
+    if not any(run_spec.test for run_spec in comparison.complete):
+        states = ", ".join(f"{run_spec.key}: {run_spec.state}" for run_spec in runs) or "no run at all"
+        raise ValueError(f"{folder}: nothing to report before the first complete run ({states})")
+    return comparison
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A name as people sort it, numbers by their size, so that the network of the lowest seed is the first.
+
+    >>> sorted(["e10", "e8-a2", "e8-a16"], key=natural)
+    ['e8-a2', 'e8-a16', 'e10']
+    """
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _run_spec(path: Path) -> Run:
+    facts = json_file(path)
+    with reading(path):
+        return _of_facts(facts)
+
+
+def _of_facts(facts: Mapping[str, Any]) -> Run:
+    return Run(
+        key=str(facts["key"]),
+        state=str(facts["state"]),
+        reason=str(facts.get("reason") or ""),
+        label=str(facts.get("label") or facts["key"]),
+        sections=tuple(facts.get("sections") or ()),
+        warnings=tuple(map(str, facts.get("warnings") or ())),
+        **{
+            name: facts.get(name) or {}
+            for name in (
+                "seeds",
+                "parameters",
+                "detectors",
+                "trained_on",
+                "selected_on",
+                "stages",
+                "test",
+                "signal_blind",
+                "chains",
+                "seconds",
+            )
+        },
+    )

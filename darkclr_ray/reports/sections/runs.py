@@ -1,0 +1,73 @@
+"""Runs that need a reader's attention: failures, and chains whose energy rises above the data's."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from markupsafe import Markup
+
+from darkclr_ray.reports.page import Section
+from darkclr_ray.reports.runs import Comparison, Run
+from darkclr_ray.reports.tables import Cell, Column, Table
+
+
+def section(study: Comparison) -> Section:
+    """Counts in a sentence, and a table of runs with warnings, failures or chains."""
+    failed = [one for one in study.runs if one.state != "COMPLETE"]
+    above = [one for one in study.complete if any(facts.get("above_data") for facts in _chains(one).values())]
+    warned = [one for one in study.complete if one.warnings]
+    text = Markup("{} of {} runs ran to their end; {} gave a warning. ").format(
+        len(study.complete), len(study.runs), len(warned)
+    )
+    if any(_chains(one) for one in study.complete):
+        text += (
+            Markup(
+                '<strong class="alert">In {} the Langevin chains end at higher energies than the data: noise dominates '
+                "there, and the energy is not normalised.</strong>"
+            ).format("1 of them" if len(above) == 1 else f"{len(above)} of them")
+            if above
+            else Markup("No Langevin chains ended at higher energies than the data.")
+        )
+    rows = [row for one in [*failed, *study.complete] for row in _rows(one)]
+    blocks: list[str | Table] = [text]
+    if rows:
+        columns = [
+            Column("run_spec", "run_spec"),
+            Column("state", "state"),
+            Column("detector", "detector"),
+            Column("energy_data", "energy of data"),
+            Column("energy_chain", "of chains"),
+            Column("displacement", "displacement"),
+            Column("words", "what happened"),
+        ]
+        caption = (
+            "Runs that failed, gave a warning, or sampled chains: energies at the kept epoch, and displacement in "
+            "units of the data’s spread. The same warning of several detectors is shown once."
+        )
+        blocks.append(Table("runs", caption, columns, rows))
+    return Section("runs", "Failures, warnings and chains", blocks)
+
+
+def _chains(run_spec: Run) -> dict[str, dict[str, Cell]]:
+    """Facts by detector; where they are not by detector, those of the only one."""
+    return {name: facts for name, facts in run_spec.chains.items() if isinstance(facts, dict)}
+
+
+def _rows(run_spec: Run) -> list[dict[str, Cell]]:
+    words = Markup("<br>").join(Counter([*([run_spec.reason] if run_spec.reason else []), *run_spec.warnings]))
+    first: dict[str, Cell] = {
+        "run_spec": run_spec.key,
+        "state": {"FAIL": "failed"}.get(run_spec.state, run_spec.state.lower()),
+        "words": words,
+    }
+    chains = _chains(run_spec)
+    if not chains:
+        return [first] if words else []
+    rows: list[dict[str, Cell]] = []
+    for at, (detector, facts) in enumerate(chains.items()):
+        row = first if at == 0 else {"run_spec": "", "state": "", "words": ""}
+        numbers = {key: facts.get(key) for key in ("energy_data", "energy_chain", "displacement")}
+        rows.append({**row, "detector": detector, **numbers})
+        if facts.get("above_data"):
+            rows[-1]["words"] = Markup('<span class="alert">chains above the data</span> {}').format(row["words"])
+    return rows

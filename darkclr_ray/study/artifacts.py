@@ -1,0 +1,94 @@
+"""What a study leaves for its readers beside its trials: the jets that were judged, examples, and the best trial."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from darkclr_ray.augmentations import registry
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.randomness import KeyedRNG
+from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
+from darkclr_ray.store.files import read_json, replace_folder, write_json, write_text
+from darkclr_ray.study.folder import StudyFolder
+
+EXAMPLES = {
+    "rotation": ("rotation", 0.5),
+    "translation": ("translation", 0.5),
+    "dropping_0.3": ("dropping", 0.3),
+    "dropping_0.5": ("dropping", 0.5),
+    "smearing": ("smearing", 0.5),
+    "splitting": ("splitting", 0.5),
+}
+"""Example views: name, transformation, p_drop."""
+
+EXAMPLE_SIZE = 40
+"""Constituents of the example jet, about."""
+
+
+def write_jets(path: Path, jets: Mapping[str, Mapping[str, Jets]]) -> None:
+    """One row a jet that is judged, so that a report needs no shards."""
+    parts = [
+        pa.table(
+            {
+                "jet_id": some.ids,
+                "event_id": some.events,
+                "split": [split] * len(some),
+                "sample": [sample] * len(some),
+                "pt": some.pt,
+                "eta": np.ascontiguousarray(some.kinematics[:, 1]),
+                "mass": np.ascontiguousarray(some.mass),
+                "multiplicity": some.multiplicity,
+            }
+        )
+        for split, samples in jets.items()
+        for sample, some in samples.items()
+    ]
+    partial = path.with_suffix(".partial")
+    pq.write_table(pa.concat_tables(parts), partial, compression="zstd")
+    partial.replace(path)
+
+
+def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: int) -> None:
+    """One background jet, and what each transformation makes of it; float32 (n, 3): pT in GeV, eta, phi."""
+    hardest = background.hardest(inputs.constituents)
+    jet = hardest.take(np.argsort(abs(hardest.multiplicity - EXAMPLE_SIZE), kind="stable")[:1])
+    views = {"original": jet.constituents}
+    for name, (transformation, p_drop) in EXAMPLES.items():
+        augmentation = registry.find(transformation).from_settings(ViewSettings(p_drop=p_drop), inputs)
+        draws = KeyedRNG.keyed(jet.ids, seed=seed, epoch=0, transformation=transformation, draw=0)
+        views[name] = np.ascontiguousarray(augmentation(np.asfortranarray(jet.constituents), jet.offsets, draws)[0])
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, **views)  # type: ignore[arg-type]
+    partial.replace(path)
+
+
+def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySettings) -> None:
+    """The best trial's weights, settings and metrics in a folder of their own: a model (`detectors.models`)."""
+    from darkclr_ray.detectors.models import write_description  # torch, which a refusal does not wait for
+
+    partial = folder.path / "best.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for kind in ("representation", "energy"):
+        for path in folder.store.find(kind, best["stages"][kind]).folder.glob("*.safetensors"):
+            shutil.copy(path, partial)
+    write_text(partial / "settings.yaml", yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False))
+    fitted_on = read_json(folder.path / "study.json")["jets"]["fingerprints"]["train"]
+    write_description(partial, ("s_NAE", "s_CLR", "s_AE"), {f"train/{name}": hash for name, hash in fitted_on.items()})
+    metrics = ("number", "parameters", "objective", "objectives", "validation", "test")
+    write_json(partial / "metrics.json", {name: best[name] for name in metrics})
+    replace_folder(partial, folder.path / "best")
+
+
+def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> dict[str, Any]:
+    """What was judged of a job: "validation", "test", "signal_blind", "objectives"."""
+    return read_json(folder.store.find("evaluation", stages["evaluation"]).folder / "evaluation.json")

@@ -1,0 +1,68 @@
+"""Jets -> representations, with a trained encoder and no gradients."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations.views import plain_inputs
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.settings import InputSettings
+from darkclr_ray.training.base import to_tensor
+
+Layer = Literal["head", "pooled"]
+"""Which representation: the head's output z (d_z), or the sum over constituents before the head (d_r)."""
+
+CONSTITUENTS_AT_ONCE = {"cpu": 2**13, "cuda": 2**18}
+"""About how many constituents pass the network together: what fits a core's cache, or fills a GPU."""
+
+
+class JetEncoder(Protocol):
+    """A trained encoder, how jets enter it and what determined its weights; a `ContrastiveTraining` is one."""
+
+    @property
+    def encoder(self) -> Encoder: ...
+
+    @property
+    def inputs(self) -> InputSettings: ...
+
+    def key(self) -> dict[str, Any]: ...
+
+
+def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
+    """Representations of jets, float32 (B, d), on the encoder's device."""
+    device = next(encoder.parameters()).device
+    width = encoder.settings.d_z if layer == "head" else encoder.settings.d_r
+    result = np.empty((len(jets), width), dtype=np.float32)
+    encoder.eval()
+    with torch.inference_mode(), encoder.frozen_weights():
+        for members in make_batches(encoder, inputs, jets):
+            constituents, offsets = plain_inputs(jets.take(members), inputs)
+            output = encoder(
+                to_tensor(constituents, device),
+                to_tensor(offsets, torch.device("cpu")),
+                longest=int(np.diff(offsets).max()),
+            )
+            result[members] = getattr(output, layer).cpu().numpy()
+    return result
+
+
+def make_batches(encoder: Encoder, inputs: InputSettings, jets: Jets) -> list[slice] | list[NDArray[np.int64]]:
+    """Which jets pass the network together: all of them as they lie, or in the order of their length, where the encoder
+    does not take any (`supports_ragged`)."""
+    if not len(jets):
+        return []
+    sizes = np.minimum(jets.multiplicity, inputs.constituents)
+    order = None if encoder.supports_ragged else np.argsort(sizes, kind="stable")
+    each = CONSTITUENTS_AT_ONCE[encoder.embedding.weight.device.type]
+    ends = np.cumsum(sizes if order is None else sizes[order])
+    cuts = np.searchsorted(ends, np.arange(each, ends[-1], each))
+    cuts = np.unique(cuts[cuts > 0])
+    if order is not None:
+        return np.split(order, cuts)
+    return [slice(first, last) for first, last in pairwise([0, *cuts.tolist(), len(jets)])]

@@ -1,0 +1,123 @@
+"""The runner that a detector is given: where trainings run, what they share, and where their state goes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations.views import MemoryViews, ViewSource
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.malloc import keep_freed_memory
+from darkclr_ray.networks.precision import Precision, products_dtype
+from darkclr_ray.settings import InputSettings, ViewSettings
+from darkclr_ray.training.base import Training, TrainingDiverged
+from darkclr_ray.training.checkpoint import canonical
+from darkclr_ray.training.inference import JetEncoder, Layer, represent
+from darkclr_ray.training.loop import Progress, Report, StopTraining, run_training
+from darkclr_ray.training.parallel import gather_rows, slice_of
+
+__all__ = ["Progress", "Report", "StopTraining", "Trainer", "Training", "TrainingDiverged", "run_training"]
+
+AnyTraining = TypeVar("AnyTraining", bound=Training)
+
+
+class Trainer:
+    """Runs trainings in this process; detectors that share a training, or representations, get them computed once.
+
+    Inside a data-parallel worker every rank holds a runner with its own ``rank`` and calls the same methods in the same
+    order. A subclass changes where stages come from (`run`, `represent`) or how views are made (`views`).
+
+    Args:
+        device: "cuda" or "cpu"; none takes a GPU where there is one.
+        precision: arithmetic of the encoder's matrix products; "auto" takes bfloat16 where the hardware is fast at it.
+        threads: of torch on the CPU; none leaves them as they are.
+        folder: holds each training's checkpoint in a folder of its own, so that a killed notebook goes on; none keeps
+            everything in memory.
+        rank, world_size: this process among data-parallel workers; whoever started them set up torch.distributed.
+        report: told of every epoch; see `darkclr_ray.training.loop.Report`.
+
+    Raises ValueError for another device.
+    """
+
+    precision: Literal["float32", "bfloat16"]
+
+    def __init__(
+        self,
+        *,
+        device: str | torch.device | None = None,
+        precision: Precision = "float32",
+        threads: int | None = None,
+        folder: Path | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        report: Report | None = None,
+    ) -> None:
+        keep_freed_memory()
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if self.device.type not in ("cuda", "cpu"):
+            raise ValueError(f"device {self.device}: trainings run on cuda or cpu")
+        self.precision = "bfloat16" if products_dtype(precision, self.device) == torch.bfloat16 else "float32"
+        self.folder = folder
+        self.rank, self.world_size = rank, world_size
+        self.report = report
+        self._trainings: dict[str, Training] = {}
+        self._representations: WeakKeyDictionary[Jets, dict[tuple[str, Layer], NDArray[np.float32]]] = (
+            WeakKeyDictionary()
+        )
+
+    def train(self, training: AnyTraining) -> AnyTraining:
+        """The finished training: this one, or the one with the same key that this runner has finished before.
+
+        Raises TrainingDiverged and whatever the report raises.
+        """
+        key = canonical(training.key())
+        if key not in self._trainings:
+            training.to(self.device, self.precision, self.rank, self.world_size)
+            self.run(training)
+            self._trainings[key] = training
+        finished = self._trainings[key]
+        assert isinstance(finished, type(training))
+        return finished
+
+    def run(self, training: Training) -> None:
+        """Bring a training on its device to its end."""
+        folder = None
+        if self.folder is not None:
+            name = hashlib.blake2b(canonical(training.key()).encode(), digest_size=8).hexdigest()
+            folder = self.folder / f"{training.kind}-{name}"
+        run_training(training, folder=folder, rank=self.rank, world_size=self.world_size, report=self.report)
+
+    def views(
+        self, sample: TrainingSample, views: ViewSettings, inputs: InputSettings, batch_size: int, seed: int
+    ) -> ViewSource:
+        """Where a training's augmented batches come from: this process's memory."""
+        return MemoryViews(sample, views, inputs, batch_size, seed)
+
+    def identity(self, encoder: JetEncoder) -> Any:
+        """What determined an encoder's weights, as JSON-able values: a part of the key of what is trained on its z."""
+        return encoder.key()
+
+    def represent(self, encoder: JetEncoder, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
+        """Representations of jets, float32 (B, d_z), or (B, d_r) of the layer "pooled"; not to be written to.
+
+        Kept as long as ``jets`` lives. Ranks share the work, and each gets all of it.
+        """
+        kept = self._representations.setdefault(jets, {})
+        key = canonical(encoder.key()), layer
+        if key not in kept:
+            own = slice_of(len(jets), self.rank, self.world_size)
+            part = jets if self.world_size == 1 else jets.take(np.arange(len(jets))[own])
+            z = represent(encoder.encoder, encoder.inputs, part, layer)
+            if self.world_size > 1:
+                z = gather_rows(torch.from_numpy(z).to(self.device), own.start, len(jets)).cpu().numpy()
+            z.flags.writeable = False
+            kept[key] = z
+        return kept[key]

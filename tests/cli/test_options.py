@@ -1,0 +1,91 @@
+"""Settings from presets, files and words; what is refused is in tests/test_bad_input.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from darkclr_ray.cli.options import CommandLine
+from darkclr_ray.cli.program import cli_errors
+from darkclr_ray.field_types import leaves
+from darkclr_ray.messages import suggestion
+from darkclr_ray.settings import PRESETS, StudySettings
+
+LINE = CommandLine(StudySettings, PRESETS, "laptop", "A study.", {"trials": "search.trials"})
+
+
+def read(*arguments: str) -> StudySettings:
+    return LINE.read(arguments)[0]
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("encoder: {d_z: 32, d_r: 16}\nsearch: {trials: 9}\n")
+    settings = read("--config", str(path), "--encoder.d_z", "128", "--trials", "4")
+    assert settings.encoder.d_z == 128  # command line
+    assert settings.encoder.d_r == 16  # file
+    assert settings.encoder.layers == PRESETS["laptop"]["encoder"]["layers"]  # preset
+    assert settings.contrastive.temperature == StudySettings().contrastive.temperature  # default
+    assert settings.search.trials == 4
+
+
+def test_values_are_read_as_they_are_meant() -> None:
+    settings = read(
+        *("--search.d_z", "16,32", "--nae.hidden", "[9, 7]", "--views.p_drop", "0.3,0.5", "--name", "12"),
+        *(
+            "--nae.gradient_clip",
+            "none",
+            "--compute.address",
+            "auto",
+            "--search.prune",
+            "false",
+            "--views.anomalous",
+            "",
+            "--contrastive.loss",
+            "nt_xent",
+        ),
+    )
+    assert settings.search.d_z == (16, 32)
+    assert settings.nae.hidden == (9, 7)
+    assert settings.views.p_drop == (0.3, 0.5)
+    assert settings.views.anomalous == ()
+    assert settings.name == "12"
+    assert settings.nae.gradient_clip is None
+    assert settings.compute.address == "auto"
+    assert not settings.search.prune
+    assert read("--views.p_drop", "0.3").views.p_drop == 0.3
+    without = read("--views.anomalous", "none", "--contrastive.loss", "nt_xent")
+    assert without.views.anomalous == ()
+    assert read("--comparison.d_z", "none").comparison.d_z == ()
+    folders = ("2024", "/data/[x]", "a b", "c: d")
+    assert read("--comparison.further_jets", ",".join(folders)).comparison.further_jets == folders
+
+
+def test_a_study_s_own_settings_are_a_valid_file(tmp_path: Path) -> None:
+    settings = read("--search.d_z", "16,32")
+    path = tmp_path / "settings.yaml"
+    path.write_text(settings.model_dump_json())  # JSON is YAML
+    assert read("--preset", "paper", "--config", str(path)) == settings
+
+
+def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        read("--help")
+    assert end.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name, field in leaves(StudySettings):
+        assert f"--{name} " in text
+        assert field.description, name
+    assert "[default: 64; paper: 512]" in text
+
+
+def test_suggestions_are_silent_where_nothing_is_near() -> None:
+    assert suggestion("xylophone", ["seed", "encoder.d_z"]) == "; --help lists them all"
+
+
+def test_ctrl_c_ends_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, cli_errors("darkclr train"):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "darkclr train: interrupted\n"

@@ -1,0 +1,195 @@
+"""Joining a cluster, and keeping the screen clean, as far as it goes without one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from darkclr_ray.runtime.cluster import (
+    PREFIX,
+    capture_stderr,
+    check_reachable,
+    place_of_sockets,
+    quiet,
+    reason,
+    sees,
+    temporary_folder,
+)
+
+
+def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "study.log"
+    with quiet(path):
+        print("printed")
+        logging.getLogger("ray.tune").error("tuned")  # where Ray ran before, it hears no less
+        logging.getLogger("darkclr_ray.study").info("studied")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("warned", UserWarning, stacklevel=1)
+    print("shown")
+    assert capfd.readouterr().out == "shown\n"
+    text = path.read_text()
+    for word in ("printed", "tuned", "studied", "warned"):
+        assert word in text
+    logging.getLogger("darkclr_ray.study").warning("after")
+    assert "after" not in path.read_text()
+    with pytest.raises(OSError, match="broken"), quiet(path):
+        raise OSError("broken")
+    assert "broken" in path.read_text()
+
+
+def test_a_log_on_a_full_disk_is_no_fault(capfd: pytest.CaptureFixture[str]) -> None:
+    with quiet(Path("/dev/full")):
+        print("printed")
+        logging.getLogger("darkclr_ray.study").info("studied")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
+    note = tmp_path / "ray_folder"
+    first = temporary_folder(note)
+    (first / "session").mkdir()
+    second = temporary_folder(note)
+    assert not first.exists()
+    assert second.name.startswith(PREFIX)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    note.write_text(str(precious))  # whatever the note says, only such folders go
+    third = temporary_folder(note)
+    assert precious.exists()
+    for folder in (second, third):
+        folder.rmdir()
+
+
+def test_a_folder_too_long_for_sockets_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Path("/tmp/short")
+    monkeypatch.setenv("RAY_TMPDIR", str(place))
+    assert place_of_sockets() == place
+    monkeypatch.delenv("RAY_TMPDIR")
+    monkeypatch.setattr(tempfile, "tempdir", "/scratch/somebody/job.12345678")
+    assert place_of_sockets() == Path("/tmp")
+    # the longest that is taken: as Ray makes a path of it, a socket can be bound
+    longest = next(n for n in range(40, 0, -1) if str(taken(monkeypatch, "/tmp/" + "x" * n)) != "/tmp")
+    made = Path("/tmp/" + "x" * longest) / "darkclr_ray-12345678" / ("s" * 42) / "sockets" / "plasma_store"
+    assert len(str(made)) == 107
+
+
+def taken(monkeypatch: pytest.MonkeyPatch, folder: str) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    return place_of_sockets()
+
+
+def test_a_folder_that_cannot_be_noted_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        temporary_folder(tmp_path / "nowhere" / "ray_folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    with capture_stderr() as muttered:
+        os.write(2, b"gcs_client.cc: InvalidAuthToken\n")
+        assert "InvalidAuthToken" in muttered()
+    os.write(2, b"back\n")
+    assert capfd.readouterr().err == "back\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "muttered", "words"),
+    [
+        ("Failed to connect", "Unauthenticated: RPC error: InvalidAuthToken", "wants another token"),
+        ("Failed to connect to Ray cluster at h:1", "", "Failed to connect to Ray cluster at h:1; is the head running"),
+        (
+            "Version mismatch: The cluster was started with:\n  Ray: 2.9",
+            "",
+            "Version mismatch: The cluster was started",
+        ),
+        ("", "", "no answer"),
+    ],
+)
+def test_why_a_cluster_cannot_be_joined(error: str, muttered: str, words: str) -> None:
+    assert words in reason(error, muttered)
+    assert "\n" not in reason(error, muttered)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:99999", "no.such.host.invalid:6379", "127.0.0.1:port"])
+def test_nobody_at_the_address(address: str) -> None:
+    with pytest.raises(ValueError, match=f"--address {address}: .*; is the head running"):
+        check_reachable(address)
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://127.0.0.1:8265"])
+def test_an_address_of_another_kind(address: str) -> None:
+    with pytest.raises(ValueError, match=f"--address {address}: give host:port .* ray job submit"):
+        check_reachable(address)
+
+
+def test_somebody_at_the_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check_reachable(f"127.0.0.1:{server.getsockname()[1]}")
+    check_reachable("auto")
+
+
+def test_a_node_that_does_not_see_the_folder() -> None:
+    with tempfile.NamedTemporaryFile("w") as token:
+        token.write("seen")
+        token.flush()
+        assert sees(token.name)
+    assert not sees(token.name)
+
+
+@pytest.mark.slow
+def test_where_ray_does_not_start() -> None:
+    with tempfile.TemporaryDirectory() as temporary:  # a short path: sockets have to fit in
+        (Path(temporary) / "logs").mkdir()
+        program = f"""
+import tempfile
+from pathlib import Path
+from darkclr_ray.worker_groups.cluster import running_ray
+from darkclr_ray.settings import ComputeSettings
+tempfile.tempdir = {temporary!r}
+too_small = 1
+with running_ray(ComputeSettings(), Path({temporary!r}) / "logs" / "ray", too_small):
+    pass
+"""
+        study = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+        last = study.stderr.strip().splitlines()[-1]
+        assert re.match("ValueError: Ray does not start on this machine: .*the same command works later", last)
+        assert not any(Path(temporary).glob(f"{PREFIX}*"))
+        left = subprocess.run(["pgrep", "-f", temporary], capture_output=True, text=True)
+        assert left.stdout == ""
+
+
+def test_ctrl_c_while_ray_starts() -> None:
+    with tempfile.TemporaryDirectory() as temporary:  # a short path: sockets have to fit in
+        folder = Path(temporary)
+        (folder / "logs").mkdir()
+        program = f"""
+import tempfile
+from pathlib import Path
+from darkclr_ray.worker_groups.cluster import running_ray
+from darkclr_ray.settings import ComputeSettings
+tempfile.tempdir = {temporary!r}
+with running_ray(ComputeSettings(), Path({temporary!r}) / "logs" / "ray", 10**8):
+    print("started")
+"""
+        study = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while not any(folder.glob(f"{PREFIX}*/session_2*")):
+            assert study.poll() is None
+            time.sleep(0.02)
+        study.send_signal(signal.SIGINT)
+        out, error = study.communicate(timeout=60)
+        assert out == b""
+        assert error.rstrip().endswith(b"KeyboardInterrupt")
+        assert not any(folder.glob(f"{PREFIX}*"))
