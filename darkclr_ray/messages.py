@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,3 +48,16 @@ def shown(value: Any, depth: int = 3) -> str:
         return f"[{', '.join(parts + ['...'] * (len(value) > 20))}]"
     text = str(value) if not isinstance(value, int) or abs(value) < 10**80 else "a number of more than 80 digits"
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def os_error_message(error: OSError) -> str:
+    """Return one sentence on a file system error: which file, what is wrong, and what to do.
+
+    >>> os_error_message(PermissionError(errno.EACCES, "Permission denied", "jets/model.json"))
+    'jets/model.json: permission denied; ask for permission, or name another file or folder'
+    """
+    if error.filename is None or not error.strerror:
+        return str(error)
+    mend = {errno.EACCES: "ask for permission, or name another file or folder", errno.ENOSPC: "make room"}
+    what = error.strerror[0].lower() + error.strerror[1:]
+    return f"{error.filename}: {what}; {mend.get(error.errno or 0, 'restore it, or name another file or folder')}"

@@ -8,12 +8,14 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from darkclr_ray.benchmarks.result import Result
 from darkclr_ray.jets.generation.generate import Generation, ShardTask, generate
 from darkclr_ray.jets.generation.samples import parse_sample
 from darkclr_ray.runtime.cluster import RAY_ENV
+from darkclr_ray.runtime.generation import on_ray
 from darkclr_ray.settings import preset
 
 NODES = (1, 2)
@@ -79,18 +81,19 @@ def generated(folder: Path, address: str) -> float:
     sample, settings = parse_sample("aachen"), Generation()
     tasks = [ShardTask(sample, "test", shard, JETS_A_SHARD, settings) for shard in range(SHARDS)]
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        generate(tasks, folder / "jets", address=address)
+        generate(tasks, folder / "jets", partial(on_ray, address=address))
     return SHARDS * JETS_A_SHARD
 
 
 def studied(folder: Path, address: str) -> float:
     """Trials of a study, with its references."""
+    from darkclr_ray.reports import build
     from darkclr_ray.study.run import run
     from darkclr_ray.study.scan import EmbeddingScan
 
     settings = preset("laptop").updated({**STUDY, "out": str(folder), "compute": {"address": address}})
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        if run(EmbeddingScan(settings, "laptop", ["throughput"])):
+        if run(EmbeddingScan(settings, "laptop", ["throughput"]), build):
             raise RuntimeError(f"the study failed: {said.getvalue()}")
     return settings.search.trials
 

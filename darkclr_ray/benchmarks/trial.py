@@ -48,11 +48,12 @@ def rows(repetitions: int) -> Iterator[Result]:
 
 def overheads(settings: StudySettings) -> list[float]:
     """Seconds beyond trainings, scores and evaluations, of each trial in its turn."""
+    from darkclr_ray.reports import build
     from darkclr_ray.study.run import run
     from darkclr_ray.study.scan import EmbeddingScan
 
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        if run(EmbeddingScan(settings, "laptop", ["throughput"])):
+        if run(EmbeddingScan(settings, "laptop", ["throughput"]), build):
             raise RuntimeError(f"the short study failed: {said.getvalue()}")
     files = sorted((Path(settings.out) / settings.name / "trials").glob("*.json"))
     return [json.loads(path.read_text(encoding="utf-8"))["seconds"]["overhead"] for path in files]

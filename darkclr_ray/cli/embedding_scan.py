@@ -21,7 +21,8 @@ COMMAND_LINE = CommandLine(
 def main(arguments: Sequence[str], program: str) -> int:
     """Run the study that the arguments ask for; its exit status."""
     settings, preset = COMMAND_LINE.read(arguments, program)
+    from darkclr_ray.reports import build
     from darkclr_ray.study.run import run
     from darkclr_ray.study.scan import EmbeddingScan
 
-    return run(EmbeddingScan(settings, preset, [*shlex.split(program), *arguments]))
+    return run(EmbeddingScan(settings, preset, [*shlex.split(program), *arguments]), build)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from darkclr_ray.jets.generation.presets import PRESETS, counts_for
 from darkclr_ray.jets.generation.samples import NAMED, format_validation_error
 from darkclr_ray.jets.shards import SPLITS
 from darkclr_ray.runtime.cluster import address_of, check_reachable
+from darkclr_ray.runtime.generation import on_ray
 
 
 def main(arguments: Sequence[str], program: str) -> int:
@@ -32,7 +34,8 @@ def main(arguments: Sequence[str], program: str) -> int:
     address = address_of(args.address)
     if address:
         check_reachable(address)
-    made = generate(tasks, args.out, workers=args.workers, address=address)
+    on_cores = partial(on_ray, workers=args.workers, address=address)
+    made = generate(tasks, args.out, None if args.workers == 1 and address is None else on_cores)
     print(f"{len(made)} new shards; jets are in {args.out.resolve()}")
     return 0
 

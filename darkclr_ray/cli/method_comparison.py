@@ -18,7 +18,8 @@ COMMAND_LINE = command_line(
 def main(arguments: Sequence[str], program: str) -> int:
     """Run the study that the arguments ask for; its exit status."""
     settings, preset = COMMAND_LINE.read(arguments, program)
+    from darkclr_ray.reports import build
     from darkclr_ray.study.method_comparison import MethodComparison
     from darkclr_ray.study.run import run
 
-    return run(MethodComparison(settings, preset, [*shlex.split(program), *arguments]))
+    return run(MethodComparison(settings, preset, [*shlex.split(program), *arguments]), build)

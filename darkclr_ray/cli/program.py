@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import shlex
 import sys
 import warnings
@@ -12,12 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from darkclr_ray.messages import nearest
-
-REFUSED = 2
-"""Exit status after something that the user can mend."""
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+from darkclr_ray.exit_status import INTERRUPTED, REFUSED
+from darkclr_ray.messages import nearest, os_error_message
 
 
 @contextmanager
@@ -31,23 +26,10 @@ def cli_errors(program: str = "") -> Iterator[None]:
     except (ValueError, OSError, ImportError) as error:
         if isinstance(error, ImportError) and error.name is not None:
             raise  # a module that should be there is not: a fault of ours
-        refuse(in_words(error) if isinstance(error, OSError) else str(error), program)
+        refuse(os_error_message(error) if isinstance(error, OSError) else str(error), program)
     except KeyboardInterrupt:
         print(f"{program or script_name()}: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-
-
-def in_words(error: OSError) -> str:
-    """A fault of the file system: which file, what is wrong, and what to do.
-
-    >>> in_words(PermissionError(errno.EACCES, "Permission denied", "jets/model.json"))
-    'jets/model.json: permission denied; ask for permission, or name another file or folder'
-    """
-    if error.filename is None or not error.strerror:
-        return str(error)
-    mend = {errno.EACCES: "ask for permission, or name another file or folder", errno.ENOSPC: "make room"}
-    what = error.strerror[0].lower() + error.strerror[1:]
-    return f"{error.filename}: {what}; {mend.get(error.errno or 0, 'restore it, or name another file or folder')}"
 
 
 def refuse(message: str, program: str = "") -> NoReturn:

@@ -27,8 +27,8 @@ class Autoencoder(nn.Module):
         d_z: dimension of the representations.
         settings: widths, bottleneck and activation.
         seed: of the initial weights; the same seed gives the same weights on every machine.
-        products: arithmetic of the large matrix products, float32 or bfloat16. Representations, weights and energies
-            are float32 in either case.
+        matmul_dtype: arithmetic of the large matrix products, float32 or bfloat16. Representations, weights and
+            energies are float32 in either case.
     """
 
     def __init__(

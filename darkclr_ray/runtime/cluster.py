@@ -81,28 +81,14 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             context = join(address, **common)
         else:
             temporary = temporary_folder(logs.with_name("ray_folder"))
-            try:
-                with defer_signal(signal.SIGINT):
-                    context = ray.init(
-                        address="local",
-                        num_cpus=max(2, cpu_count()),  # this process's: a container may allow fewer than there are
-                        object_store_memory=object_store,
-                        include_dashboard=True,
-                        dashboard_host="127.0.0.1",
-                        _temp_dir=str(temporary),
-                        **common,
-                    )
-            except BaseException as error:
-                try:
-                    ray.shutdown()
-                finally:
-                    shutil.rmtree(temporary, ignore_errors=True)
-                if not isinstance(error, Exception):
-                    raise  # Ctrl-C
-                raise ValueError(
-                    f"Ray does not start on this machine: {' '.join(str(error).split())} Where the machine is only "
-                    f"very busy, the same command works later"
-                ) from error
+            context = start(
+                temporary,
+                num_cpus=max(2, cpu_count()),  # this process's: a container may allow fewer than there are
+                object_store_memory=object_store,
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                **common,
+            )
     try:
         with quiet(logs.parent / "study.log"):
             try:
@@ -115,6 +101,34 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
             shutil.rmtree(temporary, ignore_errors=True)
             with contextlib.suppress(OSError):
                 logs.with_name("ray_folder").unlink(missing_ok=True)
+
+
+def start(temporary: Path, **options: Any) -> Any:
+    """Start Ray on this machine, and return the context of `ray.init`.
+
+    Args:
+        temporary: folder for Ray's sockets and logs; deleted where Ray does not start.
+        options: of `ray.init`.
+
+    Raises:
+        ValueError: Ray does not start.
+    """
+    import ray
+
+    try:
+        with defer_signal(signal.SIGINT):
+            return ray.init(address="local", _temp_dir=str(temporary), **options)
+    except BaseException as error:
+        try:
+            ray.shutdown()
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        if not isinstance(error, Exception):
+            raise  # Ctrl-C
+        raise ValueError(
+            f"Ray does not start on this machine: {' '.join(str(error).split())} Where the machine is only "
+            f"very busy, the same command works later"
+        ) from error
 
 
 @contextlib.contextmanager

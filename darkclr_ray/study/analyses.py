@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from darkclr_ray.evaluation.sculpting import sculpting as sculpted
 from darkclr_ray.evaluation.systematics import Scored, systematic
 from darkclr_ray.evaluation.variance import rejection_variance
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.store.scores import read_scores
 from darkclr_ray.study.extra_jobs import StabilityJob
@@ -22,7 +24,6 @@ from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.run_specs import RunSpec
 
 if TYPE_CHECKING:
-    from darkclr_ray.study.comparison import Comparison
     from darkclr_ray.study.session import Session
 
 Scores = dict[str, NDArray[np.float64]]
@@ -47,18 +48,25 @@ class AnalysisInput:
     """What a section is computed from.
 
     Attributes:
-        study, session: that computed it.
+        settings: of the study.
+        folder: of the study.
+        runs: specifications of all runs.
+        scan: folder of the embedding scan whose selection is examined, if there is one.
+        session: runs further jobs.
         records: of all runs.
     """
 
-    study: Comparison
+    settings: StudySettings
+    folder: StudyFolder
+    runs: Sequence[RunSpec]
+    scan: Path | None
     session: Session
     records: Sequence[dict[str, Any]]
     tables: dict[str, dict[str, dict[str, Scores]]] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
-        return self.study.settings.seed
+        return self.settings.seed
 
     @property
     def test(self) -> dict[str, Jets]:
@@ -66,13 +74,13 @@ class AnalysisInput:
 
     @property
     def background(self) -> Jets:
-        return self.test[self.study.settings.background]
+        return self.test[self.settings.background]
 
     @property
     def signals(self) -> list[str]:
         """The study's own signals, without those of further folders."""
         names = self.session.jets.judged["validation"]
-        return [name for name in names if name != self.study.settings.background]
+        return [name for name in names if name != self.settings.background]
 
     @property
     def methods(self) -> list[dict[str, Any]]:
@@ -93,7 +101,7 @@ class AnalysisInput:
         """A network's scores of all test jets, by sample, in the order of the jets."""
         stage = record["stages"]["scores"]
         if stage not in self.tables:
-            self.tables[stage] = read_scores(self.study.folder.store.find("scores", stage).folder / "scores.parquet")
+            self.tables[stage] = read_scores(self.folder.store.find("scores", stage).folder / "scores.parquet")
         return self.tables[stage]["test"][detector]
 
     def keys(self) -> dict[str, str]:
@@ -104,7 +112,7 @@ class AnalysisInput:
 def pairs(done: AnalysisInput) -> dict[str, Any] | None:
     """Ratios of rejections on the same jets, with a confidence."""
     first, found, background = done.first, [], done.background
-    name = done.study.settings.background
+    name = done.settings.background
     for a, b in PAIRS:
         if a not in first or b not in first:
             continue
@@ -129,7 +137,7 @@ def pairs(done: AnalysisInput) -> dict[str, Any] | None:
 
 def sculpting(done: AnalysisInput) -> dict[str, Any] | None:
     """Mass and pT of the background before and after cuts."""
-    name = done.study.settings.background
+    name = done.settings.background
     observables = {"mass": done.background.mass, "pt": done.background.pt}
     result = {
         detector: {
@@ -144,13 +152,13 @@ def sculpting(done: AnalysisInput) -> dict[str, Any] | None:
 def stability(done: AnalysisInput) -> dict[str, Any] | None:
     """Scores after small changes of a jet."""
     keys = set(done.keys().values())
-    runs: dict[str, RunSpec] = {e.key: e for e in done.study.runs if e.key in keys}
-    limit = done.study.settings.comparison.stability_jets
+    runs: dict[str, RunSpec] = {e.key: e for e in done.runs if e.key in keys}
+    limit = done.settings.comparison.stability_jets
     jobs = {f"stability-{key}": StabilityJob(e.job, limit) for key, e in runs.items()}  # type: ignore[arg-type]
     result = {}
     for _, outcome in done.session.each(jobs):
         if outcome.state == "finished":
-            stage = done.study.folder.store.find("stability", outcome.result["stages"]["stability"])
+            stage = done.folder.store.find("stability", outcome.result["stages"]["stability"])
             content = read_json(stage.folder / "stability.json")
             result.update({name: changes for name, changes in content.items() if name in done.first})
     words = f"up to {limit:,} test jets of each sample, first network of each detector"
@@ -162,7 +170,7 @@ def systematics(done: AnalysisInput) -> dict[str, Any] | None:
     variants = done.session.jets.variants
     if not variants:
         return None
-    name = done.study.settings.background
+    name = done.settings.background
 
     def scored(scores: Scores, sample: str) -> Scored:
         return Scored(scores[sample], done.test[sample].pt, done.test[sample].events)
@@ -184,7 +192,7 @@ def systematics(done: AnalysisInput) -> dict[str, Any] | None:
 
 def variance(done: AnalysisInput) -> dict[str, Any] | None:
     """What an encoder's seed, an autoencoder's seed and the test sample contribute to the spread of a rejection."""
-    name = done.study.settings.background
+    name = done.settings.background
     result: dict[str, dict[str, Any]] = {}
     for detector in done.first:
         networks: dict[int, list[dict[str, Any]]] = {}
@@ -215,13 +223,13 @@ def variance(done: AnalysisInput) -> dict[str, Any] | None:
 def leave_out(done: AnalysisInput) -> dict[str, Any] | None:
     """What the choice among a scan's trials loses on a signal that it is made without; a scan on other jets only where
     it was asked for. The trials are those of the scan's own search, which may have seen the signal."""
-    scan = done.study.scan
+    scan = done.scan
     if scan is None:
         return None
     folder = StudyFolder(scan)
     score = folder.about().get("score", "s_NAE")
     same = folder.made_on(done.session.jets.fingerprints)
-    if not same and done.study.settings.comparison.scan is None:
+    if not same and done.settings.comparison.scan is None:
         return None
     trials = [read_json(path) for path in sorted((scan / "trials").glob("*.json"))]
     result = [left.to_json() for left in leave_one_out(trials, score=score)]

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkclr_ray.cli.program import INTERRUPTED
+from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.settings import preset
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.artifacts import evaluation_of
@@ -137,13 +137,14 @@ class Comparison(Study):
         from darkclr_ray.study import analyses as sections
 
         records = [read_json(path) for path in sorted((self.folder.path / RUNS).glob("*.json"))]
+        given = sections.AnalysisInput(self.settings, self.folder, self.runs, self.scan, session, records)
         for name in self.sections:
             path = self.folder.path / SECTIONS / f"{name}.json"
             if path.exists():
                 continue
             session.display.say(f"section {name}")
             try:
-                content = sections.SECTIONS[name](sections.AnalysisInput(self, session, records))
+                content = sections.SECTIONS[name](given)
             except ValueError as error:  # too few jets for it, for example: the rest of the study is none the worse
                 session.display.say(f"section {name} is left out: {error}")
                 continue

@@ -26,7 +26,7 @@ from darkclr_ray.store.stages import Store
 from darkclr_ray.study.provenance import computed_in, followed, now, starts_of
 from darkclr_ray.yaml_files import read_yaml
 
-FORMAT = 1
+FORMAT = 2
 """Of the folder; a study of another format is refused."""
 
 MAY_CHANGE = ("out", "jets", "search.trials", "compute.")

@@ -30,9 +30,9 @@ from darkclr_ray.store.fingerprints import code_fingerprint
 from darkclr_ray.store.scores import read_scores, score_table, write_scores
 from darkclr_ray.store.stages import Stage, Store
 from darkclr_ray.study import objectives
+from darkclr_ray.study.detector_spec import DetectorSpec
 from darkclr_ray.study.diagnostics import training_health
 from darkclr_ray.study.job_context import JobContext
-from darkclr_ray.study.jobs import DetectorJob
 from darkclr_ray.study.objectives import ObjectiveInput
 from darkclr_ray.study.proxy_scores import LinearAutoencoder, Norm
 from darkclr_ray.training.inference import JetEncoder, represent
@@ -51,7 +51,7 @@ class JobRunner:
     """One job on one worker; all ranks of a worker group hold one and go through the same steps."""
 
     work: JobContext
-    job: DetectorJob
+    job: DetectorSpec
     place: WorkerContext
     seconds: dict[str, float] = field(default_factory=dict)
 

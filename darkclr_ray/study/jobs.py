@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.detector_spec import DetectorSpec
 
 if TYPE_CHECKING:
     from darkclr_ray.runtime.worker_loop import WorkerContext
@@ -15,35 +16,10 @@ if TYPE_CHECKING:
 METRIC, EPOCH = "objective", "epoch"
 """What Tune maximises, and the clock of a trial: epochs of its encoder (`training_iteration` would begin anew)."""
 
-DARKCLR = (
-    "darkclr_ray.detectors.darkclr:EncoderNorm",
-    "darkclr_ray.detectors.darkclr:EncoderEnergy",
-    "darkclr_ray.detectors.darkclr:PlainEnergy",
-)
-"""The detectors of a trial: s_CLR, s_NAE, and s_AE, the autoencoder before it was normalised."""
-
-MULTIPLICITY = ("darkclr_ray.detectors.multiplicity:Multiplicity",)
-
 
 @dataclass(frozen=True)
-class DetectorJob:
-    """Fit detectors on background, score all jets, judge the scores.
-
-    Attributes:
-        settings: of this trial.
-        detectors: by name or as module:name (`darkclr_ray.detectors.registry`), in the order in which they are fitted.
-        score: name of the detector that objectives judge.
-        rungs: epochs of the encoder after which it is judged provisionally.
-        fraction: share of the training background that is jets of the signal `supervised.signal` instead.
-        seed: of what judges the scores, where that is not the settings': what is compared shares all draws.
-    """
-
-    settings: StudySettings
-    detectors: tuple[str, ...] = DARKCLR
-    score: str = "s_NAE"
-    rungs: tuple[int, ...] = ()
-    fraction: float = 0.0
-    seed: int | None = None
+class DetectorJob(DetectorSpec):
+    """A `DetectorSpec` that a worker group can run."""
 
     def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
         """On every rank of a worker group: hashes of the stages, objectives, seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.console import Console
 
 from darkclr_ray.augmentations import registry
-from darkclr_ray.cli.program import INTERRUPTED
+from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
 from darkclr_ray.settings import PRESETS, StudySettings, preset
 from darkclr_ray.study.artifacts import write_examples, write_jets
 from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, unequal
 from darkclr_ray.study.jets import StudyJets, open_study_jets
-from darkclr_ray.study.progress import Display
+from darkclr_ray.study.progress import Display, Status
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
@@ -97,10 +97,15 @@ def preset_of(settings: StudySettings, named: str) -> str:
     return named
 
 
-def run(study: Study) -> int:
-    """Run or continue a study; the exit status of its script.
+def run(study: Study, build_report: Callable[[Path], Path]) -> int:
+    """Run or continue a study and build its page; return the exit status of its script.
 
-    Raises ValueError, before anything is trained, for what the user can mend.
+    Args:
+        study: to run.
+        build_report: writes the page of the study in a folder, and returns the page's path.
+
+    Raises:
+        ValueError: the user can correct the cause; raised before anything is trained.
     """
     console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)  # paths are what they are
     study.check()
@@ -117,7 +122,8 @@ def run(study: Study) -> int:
             status = _guarded(study, jets, console)
             if status:
                 return status
-        return _report(folder, console)
+        console.print(str(build_report(folder.path)), soft_wrap=True)
+        return 0
     finally:
         folder.release()
 
@@ -175,12 +181,8 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     console.print(f"study      {folder.path}", soft_wrap=True)
     if cluster.dashboard:
         console.print(f"dashboard  http://{cluster.dashboard}", soft_wrap=True)
-    with Display(console) as display, Session(study, jets, allocation, display) as session:
+    with (
+        Display(console) as display,
+        Session(settings, folder, jets, allocation, display, Status(study.total, what=study.what)) as session,
+    ):
         return study.work(session)
-
-
-def _report(folder: StudyFolder, console: Console) -> int:
-    from darkclr_ray.reports import build
-
-    console.print(str(build(folder.path)), soft_wrap=True)
-    return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from darkclr_ray.cli.program import INTERRUPTED
+from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.messages import nearest
 from darkclr_ray.study import objectives
 from darkclr_ray.study.jets import StudyJets

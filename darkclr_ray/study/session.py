@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ray
 
@@ -29,9 +29,6 @@ from darkclr_ray.study.jobs import CalibrationJob
 from darkclr_ray.study.metrics import StudyMetrics
 from darkclr_ray.study.plan import Estimate
 from darkclr_ray.study.progress import Display, Status
-
-if TYPE_CHECKING:
-    from darkclr_ray.study.run import Study
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +70,18 @@ class Session:
     Ctrl-C or SIGTERM once: trainings end after their epoch, with a checkpoint. Twice: at once; the last epoch is lost.
     """
 
-    def __init__(self, study: Study, jets: StudyJets, allocation: ResourcePlan, display: Display) -> None:
-        self.settings, self.folder, self.jets = study.settings, study.folder, jets
-        self.allocation, self.display = allocation, display
-        self.standing = Status(study.total, what=study.what)
-        self.metrics = StudyMetrics(study.settings.name)
+    def __init__(
+        self,
+        settings: StudySettings,
+        folder: StudyFolder,
+        jets: StudyJets,
+        allocation: ResourcePlan,
+        display: Display,
+        status: Status,
+    ) -> None:
+        self.settings, self.folder, self.jets = settings, folder, jets
+        self.allocation, self.display, self.standing = allocation, display, status
+        self.metrics = StudyMetrics(settings.name)
         self.interrupted = False
         self.paused = False
         self.trouble: str | None = None
@@ -87,7 +91,7 @@ class Session:
         self.submitted: dict[str, float] = {}
         self.ended: frozenset[str] = frozenset()
         self.kept_waiting = False
-        self.worker_groups = start_workers(study.settings, jets, study.folder, allocation)
+        self.worker_groups = start_workers(settings, jets, folder, allocation)
         self.watching = threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True, name="watch")
 

@@ -14,7 +14,8 @@ from ray.tune import TuneError
 from darkclr_ray.runtime.worker_groups import InfrastructureError
 from darkclr_ray.store.files import write_json
 from darkclr_ray.study.artifacts import evaluation_of, write_best
-from darkclr_ray.study.jobs import MULTIPLICITY, DetectorJob, job_name, trial_settings
+from darkclr_ray.study.detector_spec import MULTIPLICITY
+from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.search import (
     ENCODER,
     SharedEncoderSampler,

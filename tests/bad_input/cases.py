@@ -162,7 +162,7 @@ FOLDERS = [
     Case(f"{SCAN} {SMALL}", ("holds cat.png but no study", "--name"), file("results/embedding_scan/cat.png")),
     Case(f"{SCAN} {SMALL}", ("being used by process", str(os.getpid()), "wait for it", "--name"), study),
     Case(f"{SCAN} {SMALL}", ("embedding_scan", "not writable"), both(old(), mode("results/embedding_scan", 0o555))),
-    Case(f"{SCAN} {SMALL}", ("a study of format 0", "this version reads format 1", "--name"), old(format=0)),
+    Case(f"{SCAN} {SMALL}", ("a study of format 1", "this version reads format 2", "--name"), old(format=1)),
     Case(f"{SCAN} {SMALL}", ("a study of format None", "--name"), old(content="{}")),
     Case(f"{SCAN} {SMALL}", ("study.json", "does not say which jets", "--name"), old(jets=None)),
     Case(f"{SCAN} {SMALL}", ("study.json", "does not say which jets", "--name"), old(jets={"fingerprints": 3})),

@@ -136,8 +136,8 @@ def test_a_study_is_known_by_its_jets(folder: StudyFolder) -> None:
 
 
 def test_another_format_is_refused(folder: StudyFolder) -> None:
-    write_json(folder.path / "study.json", read_json(folder.path / "study.json") | {"format": 0})
-    with pytest.raises(ValueError, match=r"a study of format 0, made by darkclr_ray .*; this version reads format 1"):
+    write_json(folder.path / "study.json", read_json(folder.path / "study.json") | {"format": 1})
+    with pytest.raises(ValueError, match=r"a study of format 1, made by darkclr_ray .*; this version reads format 2"):
         folder.check(SETTINGS, JETS)
 
 

@@ -23,10 +23,11 @@ from darkclr_ray.runtime.worker_groups import WorkerGroups
 from darkclr_ray.settings import PRESETS, StudySettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.streams import materialise
+from darkclr_ray.study.detector_spec import MULTIPLICITY
 from darkclr_ray.study.extra_jobs import Features, LinearJob
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.job_context import DatasetRefs, JobContext
-from darkclr_ray.study.jobs import MULTIPLICITY, CalibrationJob, DetectorJob
+from darkclr_ray.study.jobs import CalibrationJob, DetectorJob
 from darkclr_ray.training.trainer import Trainer
 from tests.study.conftest import seal
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from darkclr_ray.cli.program import INTERRUPTED
+from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.runtime.worker_groups import InfrastructureError
 from darkclr_ray.settings import StudySettings, preset
 from darkclr_ray.store.files import write_json

@@ -7,9 +7,8 @@ on nothing else: not on the number of workers or what was there before. The only
 from __future__ import annotations
 
 import importlib.util
-import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +28,6 @@ from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.progress import Progress
 from darkclr_ray.jets.shards import SPLITS, read_metadata, write_shard
 from darkclr_ray.randomness import stable_id
-from darkclr_ray.runtime.cluster import check_shared, join
 
 JETS_A_SHARD = 2000
 FIRST_EVENTS, MOST_EVENTS = 250, 500
@@ -120,15 +118,15 @@ def _made(name: str, generation: Generation) -> tuple[AnySample, Generation, str
 
 
 def generate(
-    tasks: Sequence[ShardTask], out: Path, *, workers: int | None = None, address: str | None = None
+    tasks: Sequence[ShardTask], out: Path, run: Callable[[Sequence[ShardTask], Path], Iterable[ShardTask]] | None = None
 ) -> list[Path]:
     """Make every shard that is not there yet; returns the paths of those that were made.
 
     Args:
         tasks: from :func:`plan`.
         out: folder; on a cluster it must be shared by all nodes.
-        workers: processes; 1 stays in this process, None takes every core.
-        address: of a Ray cluster to run on.
+        run: makes the shards of tasks in a folder and yields each task that is done, for example
+            `darkclr_ray.runtime.generation.on_ray`; None makes them in this process, one after the other.
 
     Raises:
         ImportError: Pythia or FastJet is not installed.
@@ -144,9 +142,8 @@ def generate(
     with Progress(
         sum(task.jets for task in tasks), done=sum(t.jets for t in tasks) - sum(t.jets for t in missing)
     ) as bar:
-        run = _in_process(missing, out) if workers == 1 and address is None else _on_ray(missing, out, workers, address)
         made = []
-        for task in run:
+        for task in (run or _in_process)(missing, out):
             path = task.path(out)
             if not path.exists():
                 raise ValueError(
@@ -279,39 +276,3 @@ def _in_process(tasks: Sequence[ShardTask], out: Path) -> Iterator[ShardTask]:
     for task in tasks:
         make_shard(task, out)
         yield task
-
-
-def _on_ray(tasks: Sequence[ShardTask], out: Path, workers: int | None, address: str | None) -> Iterator[ShardTask]:
-    if not tasks:
-        return
-    import ray
-
-    started = not ray.is_initialized()
-    if started:
-        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        if address and address != "local":
-            join(address, **quiet)
-        else:
-            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    try:
-        out = out.resolve()
-        out.mkdir(parents=True, exist_ok=True)
-        check_shared(out)
-        remote = ray.remote(num_cpus=1, max_retries=3)(make_shard)
-        running = {remote.remote(task, out): task for task in tasks}
-        while running:
-            (ready,), _ = ray.wait(list(running), num_returns=1)
-            task = running.pop(ready)
-            try:
-                ray.get(ready)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from error  # as it would be in this process
-            except ray.exceptions.RayError as error:
-                raise ValueError(
-                    f"{task.path(out)}: its worker was lost again and again ({type(error).__name__}); are the nodes "
-                    f"up, and does their memory suffice? The same command goes on, with fewer --workers, too"
-                ) from error
-            yield task
-    finally:
-        if started:
-            ray.shutdown()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ import pytest
 for module in ("awkward", "fastjet", "pythia8mc"):
     pytest.importorskip(module)
 
-from darkclr_ray.cli.program import in_words  # noqa: E402
 from darkclr_ray.jets.clustering import Selection  # noqa: E402
 from darkclr_ray.jets.folder import open_jets  # noqa: E402
 from darkclr_ray.jets.generation import generate as module_under_test  # noqa: E402
@@ -32,6 +32,8 @@ from darkclr_ray.jets.generation.samples import NAMED, SIGNALS, Qcd  # noqa: E40
 from darkclr_ray.jets.generation.systematics import SYSTEMATICS  # noqa: E402
 from darkclr_ray.jets.packed import vector_pt  # noqa: E402
 from darkclr_ray.jets.shards import SPLITS, read_metadata  # noqa: E402
+from darkclr_ray.messages import os_error_message  # noqa: E402
+from darkclr_ray.runtime.generation import on_ray  # noqa: E402
 
 # without further interactions an event costs half
 QUICK = Generation(seed=5, variation=Variation(interactions=False))
@@ -97,12 +99,12 @@ def test_samples_splits_shards_and_seeds_are_different_collisions() -> None:
 
 
 def test_finished_shards_are_kept(tmp_path: Path) -> None:
-    generate(tasks(1), tmp_path, workers=1)
+    generate(tasks(1), tmp_path)
     before = contents(tmp_path)
-    made = generate(tasks(2), tmp_path, workers=1)
+    made = generate(tasks(2), tmp_path)
     assert [path.name for path in made] == ["shard-00001.parquet"]
     assert contents(tmp_path).items() > before.items()
-    assert generate(tasks(2), tmp_path, workers=1) == []
+    assert generate(tasks(2), tmp_path) == []
     notes = open_jets(tmp_path).metadata("test", "rinv_0.5")
     assert notes["jets"] == 40
     assert notes["counts"]["events"] == 500
@@ -110,20 +112,20 @@ def test_finished_shards_are_kept(tmp_path: Path) -> None:
 
 
 def test_jets_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
-    generate(tasks(1), tmp_path, workers=1)
+    generate(tasks(1), tmp_path)
     with pytest.raises(ValueError, match=r"holds jets of another generation than asked for.*choose another --out"):
-        generate(tasks(1, generation=Generation(seed=6, variation=QUICK.variation)), tmp_path, workers=1)
+        generate(tasks(1, generation=Generation(seed=6, variation=QUICK.variation)), tmp_path)
 
 
 @pytest.mark.parametrize("kept", [0, 0.5])
 def test_a_damaged_shard_is_made_again_once_it_is_removed(tmp_path: Path, kept: float) -> None:
-    [path] = generate(tasks(1), tmp_path, workers=1)
+    [path] = generate(tasks(1), tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(ValueError, match=rf"{path}: .*; remove it, then fetch or generate it again"):
-        generate(tasks(1), tmp_path, workers=1)
+        generate(tasks(1), tmp_path)
     path.unlink()
-    assert generate(tasks(1), tmp_path, workers=1) == [path]
+    assert generate(tasks(1), tmp_path) == [path]
     assert path.read_bytes() == whole
 
 
@@ -135,7 +137,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
         from darkclr_ray.jets.generation.samples import NAMED
         made_by = Generation(seed=5, variation=Variation(interactions=False))
         tasks = [ShardTask(NAMED["rinv_0.5"], "test", shard, 20, made_by) for shard in range(50)]
-        generate(tasks, Path({str(tmp_path / "killed")!r}), workers=1)
+        generate(tasks, Path({str(tmp_path / "killed")!r}))
     """
     run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
     part = tmp_path / "killed" / "test" / "rinv_0.5"
@@ -151,8 +153,8 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     (part / ".shard-00001.parquet.x.part").write_bytes(b"half a shard")
 
     wanted = tasks(len(finished) + 1)
-    generate(wanted, tmp_path / "killed", workers=1)
-    generate(wanted, tmp_path / "undisturbed", workers=1)
+    generate(wanted, tmp_path / "killed")
+    generate(wanted, tmp_path / "undisturbed")
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in finished} == before
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
 
@@ -161,11 +163,11 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
 def test_what_stops_a_shard_on_ray_is_said_as_in_this_process(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "rinv_0.5").write_text("in the way")
-    for workers in (1, None):
+    for run in (None, on_ray):
         with pytest.raises(FileExistsError) as refusal:
-            generate(tasks(1), tmp_path, workers=workers)
+            generate(tasks(1), tmp_path, run)
         assert refusal.type is FileExistsError
-        assert in_words(refusal.value).startswith(f"{tmp_path / 'test' / 'rinv_0.5'}: file exists;")
+        assert os_error_message(refusal.value).startswith(f"{tmp_path / 'test' / 'rinv_0.5'}: file exists;")
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -180,13 +182,13 @@ def test_a_worker_that_is_lost_again_and_again_is_named(tmp_path: Path) -> None:
     [task] = tasks(1)
     deadly = Deadly(task.sample, task.split, task.shard, task.jets, task.generation)
     with pytest.raises(ValueError, match=r"shard-00000\.parquet: its worker was lost again and again \(.*same command"):
-        generate([deadly], tmp_path)
+        generate([deadly], tmp_path, on_ray)
 
 
 @pytest.mark.slow
 def test_the_number_of_workers_does_not_matter(tmp_path: Path) -> None:
-    generate(tasks(4), tmp_path / "one", workers=1)
-    generate(tasks(4), tmp_path / "two", workers=2)
+    generate(tasks(4), tmp_path / "one")
+    generate(tasks(4), tmp_path / "two", partial(on_ray, workers=2))
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
@@ -227,11 +229,11 @@ def test_a_variant_of_the_background_is_made_by_name(tmp_path: Path) -> None:
     [nominal] = plan({"test": {"qcd": 12}}, Generation(seed=5))
     assert (task.sample, task.generation.detector.track_efficiency) == (Qcd(), 0.95)
     assert task.key == nominal.key  # the same collisions
-    generate([task], tmp_path, workers=1)
+    generate([task], tmp_path)
     jets = open_jets(tmp_path)
     assert jets.samples("test") == ("qcd_tracks_lost",)
     assert jets.metadata("test", "qcd_tracks_lost")["variation"] == "tracks_lost"
-    assert generate([task], tmp_path, workers=1) == []
+    assert generate([task], tmp_path) == []
     with pytest.raises(ValueError, match="qcd_gluons is a variation itself"):
         plan({"test": {"qcd_gluons": 1}}, QUICK)
     with pytest.raises(ValueError, match="unknown variant 'qcd_gluon' of the background: qcd_quarks, qcd_gluons"):

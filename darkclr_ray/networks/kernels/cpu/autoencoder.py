@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from darkclr_ray.networks.activations import Activation
 from darkclr_ray.networks.kernels.cpu.compiled import compiled_for
 from darkclr_ray.normal import normal_quantiles
-
-if TYPE_CHECKING:
-    from darkclr_ray.networks.autoencoder import Autoencoder
 
 LANES = 16
 """Rows in a vector of float32, at most."""
@@ -53,7 +51,18 @@ def library(matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
     return compiled_for(Path(__file__).with_name("autoencoder.c"), matmul_dtype)
 
 
-def compiled_autoencoder(autoencoder: Autoencoder) -> CompiledAutoencoder | None:
+class LayeredAutoencoder(Protocol):
+    """What the kernels read of `darkclr_ray.networks.autoencoder.Autoencoder`."""
+
+    matmul_dtype: torch.dtype
+    activation: Activation
+
+    def layers(self) -> Iterator[tuple[nn.Linear, nn.Module | None]]:
+        """Return all linear layers from input to output, each with the activation after it, if any."""
+        ...
+
+
+def compiled_autoencoder(autoencoder: LayeredAutoencoder) -> CompiledAutoencoder | None:
     """The autoencoder as it is now, if it is one, and lies where, kernels can be had for."""
     weight = next(autoencoder.layers())[0].weight
     fits = weight.device.type == "cpu" and weight.dtype == torch.float32 and autoencoder.activation.name in ACTIVATIONS
@@ -64,7 +73,7 @@ def compiled_autoencoder(autoencoder: Autoencoder) -> CompiledAutoencoder | None
 class CompiledAutoencoder:
     """The squared error ||z - z'(z)||^2 of an autoencoder with the weights that it has now."""
 
-    def __init__(self, autoencoder: Autoencoder, kernels: ctypes.CDLL) -> None:
+    def __init__(self, autoencoder: LayeredAutoencoder, kernels: ctypes.CDLL) -> None:
         self.kernels = kernels
         self.matmul_dtype = autoencoder.matmul_dtype
         layers = list(autoencoder.layers())

@@ -76,7 +76,7 @@ def pooled_on_cpu(
         blocks: of sizes that `fits`.
         constituents: float32 (M, 3), of all jets, one after the other.
         offsets: int64 (B + 1,), jet i owns rows offsets[i] to offsets[i + 1].
-        products: float32 or bfloat16.
+        matmul_dtype: float32 or bfloat16.
         masks: by what surviving values are multiplied, and a mask of -1 and 0 (or none) for the values of all tiles of
             `tile_rows`, ordered (tile, feature, row); that of dropout i begins at i times the third number.
         weights: what `weights_of` made of the parameters, for passes without gradients.

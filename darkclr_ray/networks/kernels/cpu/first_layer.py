@@ -38,7 +38,7 @@ def first_layer(embedding: nn.Linear, block: Block, matmul_dtype: torch.dtype) -
     Args:
         embedding: of 3 numbers to d features.
         block: the first.
-        products: type that the numbers and weights will be rounded to.
+        matmul_dtype: type that the numbers and weights will be rounded to.
     """
     d, heads = embedding.out_features, block.heads
     width, narrow = d // heads, narrow_width(d, heads)
