@@ -40,8 +40,8 @@ class Encoder(nn.Module):
         settings: sizes and dropout rate.
         seed: of the initial weights; the same seed gives the same weights on every machine.
         matmul_dtype: arithmetic of the matrix products in blocks and head, float32 or bfloat16. Weights, embedding (but
-            for 2^-16 of it, see `first_layer`), sums of residuals, layer norms and the sum over constituents are float32
-            in either case.
+            for 2^-16 of it, see `first_layer`), sums of residuals, layer norms and the sum over constituents are
+            float32 in either case.
     """
 
     def __init__(self, settings: EncoderSettings, *, seed: int = 0, matmul_dtype: torch.dtype = torch.float32) -> None:
