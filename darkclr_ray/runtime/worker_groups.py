@@ -30,7 +30,7 @@ class WorkerGroups:
 
     Args:
         allocation: how many worker groups of how many workers, with which resources.
-        work: what they do with a job; see `darkclr_ray.worker_groups.loop.Work`.
+        work: what they do with a job; see `darkclr_ray.runtime.worker_loop.Work`.
         folder: for Ray Train's own notes; every node must see it.
         failures: how often a job is taken up again after workers were lost.
     """

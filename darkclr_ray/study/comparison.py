@@ -227,7 +227,7 @@ def chosen_epochs(run_spec: RunSpec) -> list[str]:
 
     settings, words = run_spec.job.settings, []
     for entry in filter(None, (facts["entry"] for facts in run_spec.detectors.values())):
-        settings = settings.updated(getattr(registry.find(entry), "recipe", {}))
+        settings = settings.updated(getattr(registry.find(entry), "overrides", {}))
     if "representation" in run_spec.trains:
         words.append("of an encoder that of lowest training loss")
     if "energy" in run_spec.trains:

@@ -48,7 +48,7 @@ class Job(Protocol):
 
 @dataclass(frozen=True)
 class JobContext:
-    """A `darkclr_ray.worker_groups.loop.JobContext` for one study.
+    """A `darkclr_ray.runtime.worker_loop.Work` for one study.
 
     Attributes:
         store: folder of the stages.

@@ -156,7 +156,7 @@ def test_where_ray_does_not_start() -> None:
         program = f"""
 import tempfile
 from pathlib import Path
-from darkclr_ray.worker_groups.cluster import running_ray
+from darkclr_ray.runtime.cluster import running_ray
 from darkclr_ray.settings import ComputeSettings
 tempfile.tempdir = {temporary!r}
 too_small = 1
@@ -178,7 +178,7 @@ def test_ctrl_c_while_ray_starts() -> None:
         program = f"""
 import tempfile
 from pathlib import Path
-from darkclr_ray.worker_groups.cluster import running_ray
+from darkclr_ray.runtime.cluster import running_ray
 from darkclr_ray.settings import ComputeSettings
 tempfile.tempdir = {temporary!r}
 with running_ray(ComputeSettings(), Path({temporary!r}) / "logs" / "ray", 10**8):

@@ -95,8 +95,8 @@ import sys, time
 from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
-from darkclr_ray.worker_groups.worker_groups import WorkerGroups
-from darkclr_ray.worker_groups.resources import ResourcePlan
+from darkclr_ray.runtime.worker_groups import WorkerGroups
+from darkclr_ray.runtime.resources import ResourcePlan
 
 folder = Path(sys.argv[1])
 
