@@ -76,6 +76,14 @@ class KeyedRNG:
         stem = np.uint64(digest("views", seed, epoch, transformation, draw))
         return KeyedRNG(_mixed(_mixed(ids.astype(np.uint64)) ^ stem))
 
+    def of(self, jets: NDArray[np.int64]) -> KeyedRNG:
+        """Return the draws of some of the jets, given by their positions."""
+        return KeyedRNG(self.states[jets])
+
+    def derived(self, purpose: str) -> KeyedRNG:
+        """Return further draws of the same jets, independent of these."""
+        return KeyedRNG(_mixed(self.states ^ np.uint64(digest("derived", purpose))))
+
     def uniform(self, offsets: NDArray[np.int64] | None = None, number: int = 0) -> NDArray[np.floating]:
         """Uniform in [0, 1): one a jet, float64 (B,); or with ``offsets`` (B + 1,) one a constituent, float32 (M,)."""
         bits = self._bits(offsets, number)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
 
 
 class Settings(BaseModel):
@@ -42,15 +43,51 @@ class ViewSettings(Settings):
     """Transformations of the anomalous view, in order: drop first, translate after. Empty: no such view (JetCLR)."""
     p_drop: Probability | tuple[Probability, Probability] = 0.5
     """Probability to drop a constituent in the anomalous view, or a range from which each jet draws its own."""
-    conserved_pt: Literal["vector", "scalar"] = "vector"
-    """Which pT survives a dropping: that of the jet's vector sum, or the sum over constituents (authors' code)."""
+    conserved_pt: Literal["vector", "scalar", "floor"] = "vector"
+    """Which pT survives a dropping: that of the jet's vector sum, the sum over constituents (authors' code), or that of
+    the vector sum without lifting soft constituents off the detector's threshold ("floor"): scaled by a common factor,
+    views lack constituents just above the threshold, by which they are recognised and which no signal lacks."""
+    pt_threshold: float = Field(0.5, ge=0.0)
+    """Where `conserved_pt` is "floor": pT in GeV below which the detector sees no constituent; none crosses it."""
+    pt_ramp: float = Field(2.5, gt=0.0)
+    """Where `conserved_pt` is "floor": GeV above the threshold from which on constituents are scaled in full."""
+    branch_sizes: tuple[Positive, Positive] = (0.03, 0.2)
+    """Smallest and largest angular size Delta R of the branches that `branch_dropping` drops: about 2 m / pT of what
+    decays. Each jet draws its own, uniformly in the logarithm."""
+    hardness: float = Field(1.0, ge=-10.0, le=10.0)
+    """Power of the pT of a constituent in the odds that `hardness_dropping` drops it: above 0 hard ones more often."""
+    angular_shift: float = Field(0.5, ge=0.0, le=5.0)
+    """Largest shift of ln Delta R by `angular_shift`, either way: 0.5 makes jets narrower or wider by up to 1.65."""
+    pt_powers: tuple[Positive, Positive] = (0.8, 1.5)
+    """Range from which each jet draws the power that `pt_power` raises its constituents' pT to."""
+    mixture: tuple[tuple[str, Positive], ...] = Field((("dropping", 1.0), ("branch_dropping", 1.0)), min_length=1)
+    """Transformations and their weights, as in {dropping: 1, branch_dropping: 3}, of the transformation `mixture`:
+    each jet draws one of them."""
+
+    @field_validator("mixture", mode="before")
+    @classmethod
+    def _weights_by_name(cls, value: Any) -> Any:
+        return tuple(value.items()) if isinstance(value, dict) else value
+
+    @field_validator("mixture")
+    @classmethod
+    def _not_of_mixtures(cls, value: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+        names = [name for name, _ in value]
+        if "mixture" in names:
+            raise ValueError("a mixture cannot contain itself; name the transformations that it is of")
+        if len(set(names)) < len(names):
+            raise ValueError("a transformation is there twice; name each once, with its whole weight")
+        return value
+
     translation: float = Field(1.0, ge=0.0, le=5.0)
     """Half width of the translation window in units of the jet's extent along each axis (authors' code: 1)."""
 
     @model_validator(mode="after")
     def _ordered_range(self) -> ViewSettings:
-        if isinstance(self.p_drop, tuple) and self.p_drop[0] > self.p_drop[1]:
-            raise ValueError(f"p_drop: the range {self.p_drop} runs backwards; write the smaller value first")
+        for name in ("p_drop", "branch_sizes", "pt_powers"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise ValueError(f"{name}: the range {value} runs backwards; write the smaller value first")
         return self
 
 
@@ -174,6 +211,49 @@ class ViewsClassifierSettings(Settings):
         if isinstance(self.p_drop, tuple) and self.p_drop[0] > self.p_drop[1]:
             raise ValueError(f"p_drop: the range {self.p_drop} runs backwards; write the smaller value first")
         return self
+
+
+class ViewsObservablesSettings(Settings):
+    """Classifiers on observables of jets: taught with background and anomalous views, or, for comparison, with labels.
+
+    The views were fixed before any signal was looked at: branches of the size that a dark meson of a few GeV has in
+    these jets (2 m / pT), and as wide a range of drop probabilities as leaves a jet to speak of.
+    """
+
+    observables: tuple[str, ...] = Field(
+        (
+            "multiplicity",
+            "pt_dispersion",
+            "width",
+            "les_houches_angularity",
+            "thrust",
+            "leading_fraction",
+            "leading_fraction_2",
+            "leading_fraction_3",
+            "leading_fraction_5",
+            "leading_fraction_10",
+            "smallest_fraction",
+            "soft_constituents",
+            "correlator_0.5",
+            "correlator_1",
+            "correlator_2",
+            "subjets_0.1",
+            "subjets_0.2",
+            "subjets_0.4",
+            "lund_emissions_0.005",
+            "lund_emissions_0.02",
+            "hard_splittings",
+        ),
+        min_length=1,
+    )
+    """What the classifiers look at; see `darkclr_ray.jets.observables`. All constituents count, whatever
+    `inputs.constituents` says."""
+    views: ViewSettings = ViewSettings(
+        anchor=(), positive=(), anomalous=("branch_dropping",), p_drop=(0.1, 0.7), conserved_pt="floor"
+    )
+    """The views that are told from background: the transformations of the anomalous view that the anchor lacks."""
+    draws: int = Field(4, ge=1, le=1000)
+    """Views made of each background jet; more of them steady the weights."""
 
 
 class SupervisedSettings(Settings):
@@ -312,6 +392,8 @@ class StudySettings(Settings):
     """The normalised autoencoder."""
     views_classifier: ViewsClassifierSettings = ViewsClassifierSettings()
     """The classifier between background and its own anomalous views."""
+    views_observables: ViewsObservablesSettings = ViewsObservablesSettings()
+    """Classifiers on observables."""
     supervised: SupervisedSettings = SupervisedSettings()
     """The supervised references."""
     search: SearchSettings = SearchSettings()

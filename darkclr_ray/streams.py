@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Protocol
@@ -25,8 +25,6 @@ import ray
 import ray.data
 from numpy.typing import NDArray
 from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
-from ray.data._internal.execution.execution_callback import ExecutionCallback
-from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from darkclr_ray.augmentations.views import ViewBatch, check, log_left_out, views_of_batches
 from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
@@ -48,10 +46,10 @@ WAITING_BYTES = 2**27
 """What may wait for the training, for each data worker and once more: what a task makes. Beyond, workers pause."""
 
 REST = 0.05
-"""Seconds between two looks of Ray Data at its workers while batches wait; a block holds more than that of training."""
+"""Seconds between two steps of Ray Data's scheduling while no training waits for a block."""
 
 PAUSE = 0.003
-"""The same while none waits: it delays a block by little."""
+"""The same while one does: it delays a block by little."""
 
 
 class JetSource(Protocol):
@@ -157,20 +155,23 @@ def stamp(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def store(jets: Jets) -> StoredJets:
-    """Put raw jets into the object store, once for a study; hand the result to the trials."""
+def store(jets: Jets, *, trees: bool = False) -> StoredJets:
+    """Put raw jets into the object store, once for a study, with their trees if views need them; hand the result to the
+    trials."""
+    if trees:
+        jets.tree  # noqa: B018  # made here and sent along
     return StoredJets(ray.put(jets), len(jets))
 
 
-def materialise(folder: JetFolder, split: str, sample: str, *, limit: float) -> JetSource:
+def materialise(folder: JetFolder, split: str, sample: str, *, limit: float, trees: bool = False) -> JetSource:
     """The raw jets of a sample for a whole study: in the object store if they take at most ``limit`` GB, else in
-    shards.
+    shards. Those in the object store have their trees with them if ``trees`` asks for it (`need_trees`).
 
     Raises ValueError if there is no such sample, or it is beyond the limit and in row groups too large to be streamed.
     """
     chunks = folder.chunks(split, sample)
     if size_of(chunks) <= limit * 1e9:
-        return store(folder.load(split, sample))
+        return store(folder.load(split, sample), trees=trees)
     return ShardJets(tuple(chunks))
 
 
@@ -245,11 +246,13 @@ class RayViews:
                 num_cpus=min(1.0, self.cpus),
                 compute=TaskPoolStrategy(size=min(workers, tasks)),
             )
+        blocks = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2))
         try:
-            for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
+            for block in _waited_for(blocks):
                 yield from _unpacked(block)
         finally:
-            _end(dataset)
+            if isinstance(blocks, Generator):
+                blocks.close()  # a stream that is left early: this ends the execution, and its tasks
 
 
 def _augmented(tasks: pa.Table, recipe: RayViews, part: slice) -> Iterator[pa.Table]:
@@ -283,22 +286,46 @@ def _unpacked(block: pa.Table) -> Iterator[ViewBatch]:
         yield ViewBatch(constituents.reshape(-1, 3), offsets, ids, *(block[name][row].as_py() for name in _NUMBERS))
 
 
-class _Unhurried(ExecutionCallback):
-    """Lets Ray Data's scheduling thread rest.
+_starved = threading.Event()
+"""Set while a training of this process waits for a block."""
 
-    It shares a process with the training, and would otherwise turn without a pause (Ray 2.60: as long as a data worker
-    has a block that the limit on waiting batches does not let it deliver), at the price of a whole core.
+
+def _waited_for(blocks: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the same blocks; `_starved` is set while the next one is waited for."""
+    while True:
+        _starved.set()
+        try:
+            block = next(blocks, None)
+        finally:
+            _starved.clear()
+        if block is None:
+            return
+        yield block
+
+
+class _Unhurried:
+    """Execution callback of Ray Data that lets its scheduling thread rest.
+
+    The thread shares a process with the training. Without a pause it would turn all the time (Ray 2.60: as long as a
+    data worker has a block that the limit on waiting batches does not let it deliver), which costs a whole core. Where
+    several trainings of one process have streams, all are taken to wait or not to wait together.
+
+    `ray.data.DataContext` takes such classes, but their base class is not public: here are all of its methods.
     """
 
-    def on_execution_step(self, executor: StreamingExecutor) -> None:
-        time.sleep(PAUSE if executor._consumer_idling() else REST)
+    def before_execution_starts(self, executor: object) -> None:
+        """Do nothing."""
 
+    def on_execution_step(self, executor: object) -> None:
+        """Pause before the next step."""
+        if _starved.wait(REST):
+            time.sleep(PAUSE)
 
-def _end(dataset: ray.data.Dataset) -> None:
-    """Stop what is under way for a stream that was left early; Ray Data would go on until garbage is collected."""
-    for thread in threading.enumerate():
-        if isinstance(thread, StreamingExecutor) and thread._dataset_id.startswith(dataset.get_dataset_id()):
-            thread.shutdown(force=False)
+    def after_execution_succeeds(self, executor: object) -> None:
+        """Do nothing."""
+
+    def after_execution_fails(self, executor: object, error: Exception) -> None:
+        """Do nothing."""
 
 
 def _quiet_context(cpus: float, workers: int) -> DataContext:
@@ -308,7 +335,7 @@ def _quiet_context(cpus: float, workers: int) -> DataContext:
     context.print_on_execution_start = False
     context.raise_original_map_exception = True  # the training worker tells faults of disks from others
     context.target_max_block_size = BLOCK_BYTES
-    context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, _Unhurried]
+    context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, _Unhurried]  # type: ignore[list-item]
     context.execution_options.preserve_order = True
     context.execution_options.resource_limits = ExecutionResources.for_limits(
         cpu=cpus, object_store_memory=WAITING_BYTES * (workers + 1)

@@ -8,7 +8,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("exit_status", "malloc", "messages", "normal", "plugins", "randomness", "settings", "fs_checks"),
+    (
+        "exit_status",
+        "fs_checks",
+        "integrity",
+        "malloc",
+        "messages",
+        "normal",
+        "plugins",
+        "randomness",
+        "ray_private",
+        "settings",
+    ),
     ("field_types",),
     ("yaml_files",),
     ("jets",),

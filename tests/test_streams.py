@@ -15,8 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ray.data import DataContext
-from ray.data._internal.execution.execution_callback import ExecutionCallback
-from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from darkclr_ray import streams
 from darkclr_ray.augmentations.views import MemoryViews, ViewBatch
@@ -80,6 +78,16 @@ def test_from_shards(folder: JetFolder, memory: list[ViewBatch]):
     assert isinstance(source, ShardJets)
     assert len(source.chunks) == 4
     assert_same(RayViews(source, **SETTINGS).stream(0, EPOCHS), memory)
+
+
+@pytest.mark.parametrize("source", ["with trees", "without trees", "shards"])
+def test_views_that_need_trees(folder: JetFolder, source: str):
+    settings = SETTINGS | {"views": ViewSettings(anomalous=("branch_dropping", "rotation"), conserved_pt="floor")}
+    limit, trees = 0.0 if source == "shards" else 4.0, source == "with trees"
+    jets = materialise(folder, "train", "qcd", limit=limit, trees=trees)
+    assert ("tree" in vars(jets.load())) == trees
+    memory = MemoryViews(TrainingSample(folder.load("train", "qcd")), **settings).stream(0, EPOCHS)
+    assert_same(RayViews(jets, cpus=2.0, **settings).stream(0, EPOCHS), memory)
 
 
 def test_from_a_later_epoch(stored: StoredJets, memory: list[ViewBatch]):
@@ -165,7 +173,7 @@ def test_waiting_costs_no_cpu(stored: StoredJets, monkeypatch: pytest.MonkeyPatc
     """Ray Data's thread, in the training's process, hardly turns while the training works on what it has."""
     turns = []
 
-    class Counting(ExecutionCallback):
+    class Counting(streams._Unhurried):
         def on_execution_step(self, executor):
             turns.append(executor)
 
@@ -181,10 +189,13 @@ def test_waiting_costs_no_cpu(stored: StoredJets, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_stream_left_early_leaves_nothing_behind(stored: StoredJets):
-    before = {thread for thread in threading.enumerate() if isinstance(thread, StreamingExecutor)}
+    def executions() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name.startswith("StreamingExecutor")}
+
+    before = executions()
     stream = RayViews(stored, **SETTINGS).stream(0, 200)
     next(stream)
-    running = {thread for thread in threading.enumerate() if isinstance(thread, StreamingExecutor)} - before
+    running = executions() - before
     assert len(running) == 1
     stream.close()
     assert not any(thread.is_alive() for thread in running)

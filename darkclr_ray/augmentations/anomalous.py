@@ -32,7 +32,10 @@ def anomalous_jets(
     packed = np.asfortranarray(hardest.constituents), hardest.offsets
     for place, name in enumerate(names):
         draws = KeyedRNG.keyed(jets.ids, seed=seed, epoch=0, transformation=f"{purpose} {name}", draw=place)
-        packed = registry.find(name).from_settings(views, inputs)(*packed, draws)
+        augmentation = registry.find(name).from_settings(views, inputs)
+        first = place == 0 and registry.takes_tree(augmentation)
+        tree = jets.hardest_trees(inputs.constituents) if first else None
+        packed = registry.apply(augmentation, packed, draws, tree)
     constituents, offsets = packed
     return Jets(np.ascontiguousarray(constituents), offsets, jets.ids, jets.events, jets.kinematics)
 

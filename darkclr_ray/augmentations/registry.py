@@ -6,13 +6,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from typing import ClassVar, Protocol, Self, TypeVar
+from typing import ClassVar, Protocol, Self, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 import darkclr_ray.augmentations
 from darkclr_ray import plugins
+from darkclr_ray.jets.cambridge_aachen import ClusterTree
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 
@@ -49,6 +50,26 @@ class Augmentation(Protocol):
         """
 
 
+class TreeAugmentation(Augmentation, Protocol):
+    """A transformation that uses the Cambridge/Aachen trees of the jets.
+
+    Attributes:
+        takes_tree: true. The first transformation of a view gets the trees of the untouched jets, which are made once
+            for all epochs.
+    """
+
+    takes_tree: bool
+
+    def __call__(
+        self,
+        constituents: NDArray[np.float32],
+        offsets: NDArray[np.int64],
+        draws: KeyedRNG,
+        tree: ClusterTree | None = None,
+    ) -> Packed:
+        """The transformed jets, as `Augmentation` says; without ``tree`` it makes the trees of what it is given."""
+
+
 Class = TypeVar("Class", bound=type[Augmentation])
 
 _REGISTERED: dict[str, type[Augmentation]] = {}
@@ -69,7 +90,8 @@ def names() -> tuple[str, ...]:
     """Names of all transformations, those of installed packages included.
 
     >>> names()
-    ('dropping', 'rotation', 'smearing', 'splitting', 'translation')
+    ('angular_shift', 'branch_dropping', 'dropping', 'hardness_dropping', 'mixture', 'pt_power', 'rotation', 'smearing',
+     'splitting', 'translation')
     """
     _import_files()
     return tuple(sorted({*_REGISTERED, *plugins.names("augmentations")}))
@@ -92,6 +114,16 @@ def find(name: str) -> type[Augmentation]:
     return found
 
 
+def takes_tree(augmentation: Augmentation) -> TypeGuard[TreeAugmentation]:
+    """Whether a transformation uses the trees of the jets."""
+    return bool(getattr(augmentation, "takes_tree", False))
+
+
+def apply(augmentation: Augmentation, packed: Packed, draws: KeyedRNG, tree: ClusterTree | None = None) -> Packed:
+    """Return the transformed jets; ``tree`` has the trees of the jets in ``packed`` where they are known."""
+    return augmentation(*packed, draws, tree) if takes_tree(augmentation) else augmentation(*packed, draws)
+
+
 def check(views: ViewSettings) -> None:
     """Raise ValueError, with the setting, for a name in the views that means nothing."""
     for view in ("anchor", "positive", "anomalous"):
@@ -100,6 +132,21 @@ def check(views: ViewSettings) -> None:
                 find(name)
             except ValueError as error:
                 raise ValueError(f"views.{view} = {name}: {error}") from error
+    for name in families(views):
+        try:
+            find(name)
+        except ValueError as error:
+            raise ValueError(f"views.mixture = {name}: {error}") from error
+
+
+def families(views: ViewSettings) -> tuple[str, ...]:
+    """Return the names that a mixture in these views is of; none where no view has a mixture.
+
+    >>> families(ViewSettings()), families(ViewSettings(anomalous=("mixture",)))
+    ((), ('dropping', 'branch_dropping'))
+    """
+    mixed = "mixture" in (*views.anchor, *views.positive, *views.anomalous)
+    return tuple(name for name, _ in views.mixture) if mixed else ()
 
 
 def plugin_modules(views: ViewSettings) -> tuple[str, ...]:
@@ -108,7 +155,8 @@ def plugin_modules(views: ViewSettings) -> tuple[str, ...]:
     >>> plugin_modules(ViewSettings())
     ()
     """
-    chosen = {find(name).__module__ for name in (*views.anchor, *views.positive, *views.anomalous)}
+    names = *views.anchor, *views.positive, *views.anomalous, *families(views)
+    chosen = {find(name).__module__ for name in names}
     return tuple(sorted(module for module in chosen if module.split(".")[0] != __package__.split(".")[0]))
 
 

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations import registry
-from darkclr_ray.augmentations.registry import Augmentation, Packed
+from darkclr_ray.augmentations.registry import Augmentation, Packed, apply, takes_tree
 from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
+from darkclr_ray.jets.cambridge_aachen import ClusterTree
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.malloc import keep_freed_memory
 from darkclr_ray.randomness import KeyedRNG
@@ -108,6 +109,8 @@ class MemoryViews:
     def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
         part = rank_slice(self.batch_size, rank, world_size)
         log_left_out(self.plan)
+        if need_trees(self.views, self.inputs):
+            self.sample.jets.tree  # noqa: B018  # made here, once, and kept with the jets
         for epoch in range(first_epoch, last_epoch):
             for pool in self.plan.pools(epoch):
                 batches, first = pool.batches()[:, part], pool.first_step
@@ -128,10 +131,18 @@ def log_left_out(plan: BatchPlan) -> None:
 
 
 def make_views(
-    jets: Jets, views: ViewSettings, inputs: InputSettings, *, seed: int, epoch: int, step: int = 0
+    jets: Jets,
+    views: ViewSettings,
+    inputs: InputSettings,
+    *,
+    seed: int,
+    epoch: int,
+    step: int = 0,
+    tree: ClusterTree | None = None,
 ) -> ViewBatch:
     """The views of a batch. What becomes of a jet depends on it, the settings, ``seed`` and ``epoch`` alone.
 
+    ``tree`` has the trees of the jets' hardest constituents; without it, they are made where a view needs them.
     Raises ValueError for an unknown transformation.
 
     >>> from darkclr_ray.settings import InputSettings, ViewSettings
@@ -141,12 +152,14 @@ def make_views(
     (3, 2, [0, 2, 3, 5, 6])
     """
     untouched = _centred(jets, inputs)
+    if tree is None and need_trees(views, inputs):
+        tree = jets.hardest_trees(inputs.constituents)
     parts = []
     for steps in _recipe(views, inputs):
         packed = untouched
-        for name, augmentation, draw in steps:
+        for place, (name, augmentation, draw) in enumerate(steps):
             draws = KeyedRNG.keyed(jets.ids, seed=seed, epoch=epoch, transformation=name, draw=draw)
-            packed = augmentation(*packed, draws)
+            packed = apply(augmentation, packed, draws, tree if place == 0 else None)
         parts.append(packed)
     constituents, offsets = _scaled(parts, jets, inputs)
     return ViewBatch(constituents, offsets, jets.ids, len(parts), epoch, step)
@@ -172,7 +185,8 @@ def views_of_batches(
     for start in range(0, steps, together):
         places = batches[start : start + together]
         some = jets.take(places.ravel(), hardest=inputs.constituents)
-        made = make_views(some, views, inputs, seed=seed, epoch=epoch, step=first_step + start)
+        tree = jets.trees_of(places.ravel(), hardest=inputs.constituents) if need_trees(views, inputs) else None
+        made = make_views(some, views, inputs, seed=seed, epoch=epoch, step=first_step + start, tree=tree)
         if len(places) == 1:
             yield made
             continue
@@ -192,6 +206,14 @@ def _part(made: ViewBatch, jets: slice, step: int) -> ViewBatch:
 def check(views: ViewSettings, inputs: InputSettings) -> None:
     """Raises ValueError for an unknown transformation."""
     _recipe(views, inputs)
+
+
+def need_trees(views: ViewSettings, inputs: InputSettings) -> bool:
+    """Whether a view begins with a transformation that uses the trees of the jets.
+
+    Who makes many epochs of views then calls ``Jets.tree`` once beforehand.
+    """
+    return any(takes_tree(steps[0][1]) for steps in _recipe(views, inputs) if steps)
 
 
 def plain_inputs(jets: Jets, inputs: InputSettings) -> Packed:

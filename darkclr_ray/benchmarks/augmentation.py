@@ -12,16 +12,23 @@ from darkclr_ray.benchmarks.hardware import copy_rate
 from darkclr_ray.benchmarks.inputs import starter_background
 from darkclr_ray.benchmarks.reference import three_views
 from darkclr_ray.benchmarks.result import OURS, PLAIN, Result
-from darkclr_ray.benchmarks.timing import alternate
+from darkclr_ray.benchmarks.timing import Action, alternate
+from darkclr_ray.jets.cambridge_aachen import cluster_tree
 from darkclr_ray.networks.padded import pad
-from darkclr_ray.settings import preset
+from darkclr_ray.settings import StudySettings, preset
 
 BATCHES = 16
 """Batches that are made at a time."""
 
+TREES = "trees"
+"""Name of the way that makes the Cambridge/Aachen trees of jets."""
+
+BRANCHES = {"anomalous": ("branch_dropping", "rotation", "translation"), "p_drop": (0.1, 0.7), "conserved_pt": "floor"}
+"""Changes to the settings of the views: whole branches dropped, the detector's threshold kept."""
+
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """Batches of two sizes, taken at random from a set in memory."""
+    """Batches of two sizes, taken at random from a set in memory, with constituents or branches dropped."""
     settings = preset("paper")
     jets = starter_background()
     hardest = jets.hardest(settings.inputs.constituents)
@@ -30,20 +37,31 @@ def rows(repetitions: int) -> Iterator[Result]:
     )
     random = np.random.default_rng(1)
     threads = torch.get_num_threads()
-    for batch_size in (256, 2048):
 
-        def ours(size: int = batch_size) -> float:
+    def views_with(settings: StudySettings, size: int) -> Action:
+        def action() -> float:
             batches = random.integers(0, len(jets), (BATCHES, size))
             made = views_of_batches(jets, batches, settings.views, settings.inputs, seed=1, epoch=0, first_step=0)
             return sum(len(batch) for batch in made)
+
+        return action
+
+    def trees() -> float:
+        cluster_tree(jets.constituents, jets.offsets)
+        return len(jets)
+
+    for batch_size in (256, 2048):
 
         def plain(size: int = batch_size) -> float:
             three_views(padded[torch.from_numpy(random.integers(0, len(jets), size))], 0.5)
             return size
 
+        jets.tree  # noqa: B018  # made here, before anything is timed
+        branches = views_with(settings.updated({"views": BRANCHES}), batch_size)
         torch.set_num_threads(1)
         try:
-            rates = alternate({OURS: ours, PLAIN: plain}, repetitions)
+            rates = alternate({OURS: views_with(settings, batch_size), PLAIN: plain}, repetitions)
+            of_branches = alternate({OURS: branches, PLAIN: plain, TREES: trees}, repetitions)
         finally:
             torch.set_num_threads(threads)
         # read once, written once: the constituents of a jet, and of its three views, of which one loses half
@@ -56,4 +74,18 @@ def rows(repetitions: int) -> Iterator[Result]:
             limit=rates[OURS] * traffic / copy_rate(),
             aim="5x plain",
             note=f"limit: a copy's {copy_rate() / 1e9:.1f} GB/s; {traffic:.0f} bytes a jet read and written at least",
+        )
+
+        epochs = settings.contrastive.epochs
+        ours = 1.0 / (1.0 / of_branches[OURS] + 1.0 / (epochs * of_branches[TREES]))
+        yield Result(
+            "augmentation",
+            f"branches, batch {batch_size}, one core",
+            "jets/s",
+            ours,
+            of_branches[PLAIN],
+            ratio=ours / of_branches[PLAIN],
+            aim="150k jets/s",
+            note=f"plain: constituents dropped one by one; ours: trees made once in {epochs} epochs, at "
+            f"{of_branches[TREES] / 1e3:.1f}k jets/s",
         )

@@ -26,17 +26,19 @@ def main(arguments: Sequence[str], program: str) -> int:
     line.add_argument(
         "--detectors",
         metavar="NAME,...",
-        help="only these of the model (all but those that are code of somebody's own)",
+        help="only these of the model (all norms and energies of an encoder's representation)",
     )
     words = line.read(arguments)
     if words.out.suffix not in ENDINGS or words.out.is_dir():
         raise ValueError(f"{words.out}: --out wants a file that ends in {' or '.join(ENDINGS)}")
     check_writable(words.out.parent, "--out")
     names = chosen(words.model, words.detectors.split(",") if words.detectors else ())
-    from darkclr_ray.detectors.exporting import export_onnx, export_torch
+    from darkclr_ray.detectors.exporting import export_onnx, export_torch, exportable
     from darkclr_ray.detectors.models import load_model
     from darkclr_ray.training.trainer import Trainer
 
+    if not words.detectors:
+        names = exportable(names) or names
     runner = Trainer(device="cpu")
     detectors = [load_model(words.model, name, runner) for name in names]
     (export_onnx if words.out.suffix == ".onnx" else export_torch)(detectors, words.out)

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str], program: str) -> int:
     except ValidationError as error:
         raise ValueError(format_validation_error(error)) from None
     check_writable(words.out, "--out")
-    summary = import_jets(words.files, words.out, options)
+    summary = import_jets(words.files, words.out, options, processes=words.processes)
     print(f"{summary.kept} jets imported; they are in {words.out.resolve()}")
     return 0
 
@@ -51,6 +51,8 @@ def options_from(words: argparse.Namespace) -> ImportOptions:
     if words.split:
         shares = {words.split: "1"} if "=" not in words.split else pairs("--split", words.split.split(","))
         given["splits"] = {name: number(f"--split {name}={share}", share) for name, share in shares.items()}
+    if words.invisible:
+        given["invisible"] = words.invisible.split(",")
     window = {name: getattr(words, name) for name in _WINDOW if getattr(words, name) is not None}
     return ImportOptions.model_validate(given | {"selection": window})
 
@@ -95,7 +97,11 @@ def make_parser(program: str) -> Parser:
     )
     parser.add_argument("--split", help="one split, or shares by event (default: train=0.8,validation=0.1,test=0.1)")
     parser.add_argument("--format", choices=list(FORMATS), help="instead of recognising it")
-    parser.add_argument("--unit", choices=["GeV", "MeV"], help="of momenta (default: what the file says, else GeV)")
+    parser.add_argument(
+        "--unit",
+        choices=["GeV", "MeV", "jet_pt"],
+        help="of momenta (default: what the file says, else GeV); jet_pt: of constituents, the pT of their jet",
+    )
     parser.add_argument("--dataset", metavar="NAME", help="which table, array or tree of a file with several")
     parser.add_argument(
         "--columns",
@@ -116,7 +122,11 @@ def make_parser(program: str) -> Parser:
     parser.add_argument(
         "--shower", metavar="SAMPLE", help="LHE: whose dark sector showers dark quarks (aachen, dark:rinv=0.3)"
     )
+    parser.add_argument(
+        "--invisible", metavar="ID,...", help="LHE, HepMC: PDG numbers of more particles that no detector sees"
+    )
     parser.add_argument("--seed", type=int, help="of shower and detector, for LHE and HepMC (default: 1)")
+    parser.add_argument("--processes", type=int, help="files read at a time (default: one for each core)")
     window = parser.add_argument_group("selection (defaults are the paper's)")
     window.add_argument("--pt-min", type=float, metavar="GEV", help="lower end of the jets' pT (150)")
     window.add_argument("--pt-max", type=float, metavar="GEV", help="upper end of the jets' pT (300)")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from darkclr_ray.cli.program import Parser
 
@@ -49,7 +49,8 @@ def show_jets(path: Path, console: Console) -> None:
     from darkclr_ray.jets.folder import open_jets
 
     jets = open_jets(path)
-    table = Table("split", "sample", "jets", "shards", "r_inv after selection", "fingerprint", box=None)
+    counts = [Column(name, no_wrap=True) for name in ("jets", "shards")]  # a narrow terminal does not shorten these
+    table = Table("split", "sample", *counts, "r_inv after selection", "fingerprint", box=None)
     for split in jets.splits():
         for sample in jets.samples(split):
             notes = jets.metadata(split, sample)
@@ -71,7 +72,7 @@ def show_parquet(path: Path, console: Console) -> None:
     with opened(path) as file:
         schema = file.schema_arrow
     if {"jet_id", "detector", "score"} <= set(schema.names):
-        table = pq.read_table(path, columns=["detector", "score"])
+        table = pq.read_table(path, columns=["detector", "score"], page_checksum_verification=True)
         say(console, f"{path}: scores")
         for row in table.group_by("detector").aggregate([("score", "count"), ("score", "mean")]).to_pylist():
             say(console, f"  {row['detector']}: {row['score_count']:,} jets, mean {row['score_mean']:.4g}")
@@ -129,7 +130,6 @@ def show_model(path: Path, console: Console) -> None:
 
     from darkclr_ray.detectors.description import describe
     from darkclr_ray.detectors.saving import load_settings
-    from darkclr_ray.store.files import read_json
 
     model = describe(path)
     size = sum(file.stat().st_size for file in path.iterdir())
@@ -142,8 +142,9 @@ def show_model(path: Path, console: Console) -> None:
             say(console, f"  {group}: {json.dumps(values)}")
     if (path / "metrics.json").is_file():
         try:
-            show_reached(read_json(path / "metrics.json").get("test") or {}, console)
-        except (KeyError, TypeError, AttributeError) as error:
+            metrics = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+            show_reached(metrics.get("test") or {}, console)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path / 'metrics.json'}: damaged ({error!r}); copy the model again") from None
 
 

@@ -8,7 +8,6 @@ higher means stranger.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from darkclr_ray.cli.program import Parser
 from darkclr_ray.detectors.description import chosen, describe
 from darkclr_ray.fs_checks import check_writable
+from darkclr_ray.integrity import replacing
 
 if TYPE_CHECKING:
     from darkclr_ray.detectors.base import AnomalyDetector
@@ -55,7 +55,8 @@ def parser(program: str) -> Parser:
         dest="model",
         metavar="MODEL",
         required=True,
-        help='folder of a model, such as best/ of a study, or "pretrained", which ships with the package',
+        help='folder of a model, such as best/ of a study, or "pretrained", which ships with the package and holds '
+        "s_NAE, s_CLR and views_observables",
     )
     line.add_argument(
         "--detectors",
@@ -127,22 +128,18 @@ def write_scores(
     from darkclr_ray.store.scores import SCHEMA, score_table
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial, scored = path.with_name(f".{path.name}.partial"), 0
-    try:
-        with (
-            pq.ParquetWriter(
-                partial, SCHEMA.with_metadata({METADATA_KEY: json.dumps(notes).encode()}), compression="zstd"
-            ) as writer,
-            Progress(total, pause=10.0) as bar,
-        ):
-            for split, sample, jets in together(shards):
-                parts = [score_table(jets, sample, split, d.name, d.score(jets)) for d in detectors]
-                writer.write_table(pa.concat_tables(parts))
-                scored += len(jets)
-                bar.advance(len(jets), sample)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    schema = SCHEMA.with_metadata({METADATA_KEY: json.dumps(notes).encode()})
+    scored = 0
+    with (
+        replacing(path) as partial,
+        pq.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as writer,
+        Progress(total, pause=10.0) as bar,
+    ):
+        for split, sample, jets in together(shards):
+            parts = [score_table(jets, sample, split, d.name, d.score(jets)) for d in detectors]
+            writer.write_table(pa.concat_tables(parts))
+            scored += len(jets)
+            bar.advance(len(jets), sample)
     return scored
 
 

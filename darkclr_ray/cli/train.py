@@ -30,7 +30,7 @@ class ModelSettings(StudySettings):
 
     out: str = "model"
     """Folder of the model; one that is there is replaced."""
-    detectors: tuple[str, ...] = Field(("s_NAE", "s_CLR"), min_length=1)
+    detectors: tuple[str, ...] = Field(("s_NAE", "s_CLR", "views_observables"), min_length=1)
     """Detectors to fit, by name or as module:name; those that look at one encoder share it."""
     threads: int = Field(0, ge=0, le=4096)
     """Threads of torch, on the CPU even where there is a GPU; 0 leaves them, and the choice of a GPU, to torch. Their

@@ -51,7 +51,8 @@ class AnomalyDetector(ABC, Generic[Sample]):
         """
         for ancestor in cls.__mro__:
             for base in vars(ancestor).get("__orig_bases__", ()):
-                if get_origin(base) is AnomalyDetector and isinstance(get_args(base)[0], type):
+                origin = get_origin(base)
+                if origin and issubclass(origin, AnomalyDetector) and isinstance(get_args(base)[0], type):
                     return get_args(base)[0]  # type: ignore[no-any-return]
         raise ValueError(
             f"{cls.__name__} does not say what it is fitted on; "
@@ -78,6 +79,12 @@ class AnomalyDetector(ABC, Generic[Sample]):
     @abstractmethod
     def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         """The detector that `save` wrote, scoring where ``runner`` runs (none: in this process)."""
+
+    def weights(self) -> dict[str, float]:
+        """Return the weight of each observable, scaled by its spread in background, where the fitted detector is linear
+        in observables: comparisons show them in a table. Others have none.
+        """
+        return {}
 
     def ready(self, part: Part | None) -> Part:
         """``part``, which a fit has set. Raises ValueError where there was none."""

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import logging
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from darkclr_ray.detectors.saving import SETTINGS, load_arrays, load_settings
+from darkclr_ray.integrity import Damaged, check_folder
+from darkclr_ray.store.files import read_json
+
+logger = logging.getLogger(__name__)
 
 MODEL, METRICS = "model.json", "metrics.json"
-FORMAT = 1
+FORMAT = 2
+WITHOUT_CHECKSUMS = 1
+"""Format of models that were written before version 0.2. They are read, with a warning."""
 PRETRAINED = "pretrained"
+REMEDY = "copy the model again, or train it again"
 MAKES_ONE = "a study leaves one in best/, `darkclr train` another"
 
 
@@ -23,7 +32,7 @@ def pretrained() -> Path:
     """Folder of the model that ships with the package, trained by ``python studies/train_model.py`` on the starter set.
 
     >>> sorted(describe(pretrained())["detectors"])
-    ['s_CLR', 's_NAE']
+    ['s_CLR', 's_NAE', 'views_observables']
     """
     return Path(str(importlib.resources.files("darkclr_ray") / PRETRAINED))
 
@@ -34,7 +43,10 @@ def located(folder: str | Path) -> Path:
 
 
 def describe(folder: str | Path) -> dict[str, Any]:
-    """What model.json says. Raises ValueError where ``folder`` is no model, or one of another version."""
+    """What model.json says.
+
+    Raises ValueError where ``folder`` is no model, or one of another version, or a file of it is not what was written.
+    """
     place = located(folder)
     if not place.is_dir():
         what = "a file; a model is a folder" if place.exists() else "no such folder"
@@ -46,8 +58,13 @@ def describe(folder: str | Path) -> dict[str, Any]:
         content = dict(json.loads(path.read_text(encoding="utf-8")))
         found = content["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: damaged ({error}); copy the model again, or train it again") from None
-    if found != FORMAT:
+        raise ValueError(f"{path}: damaged ({error}); {REMEDY}") from None
+    if found == FORMAT:
+        content = read_json(path, REMEDY)
+        check_digests(place, content.get("files"))
+    elif found == WITHOUT_CHECKSUMS:
+        warn_of_missing_checksums(place)
+    else:
         raise ValueError(
             f"{path}: a model of format {found}; this version reads format {FORMAT}; use the version that wrote it, or "
             f"train the model again"
@@ -57,6 +74,20 @@ def describe(folder: str | Path) -> dict[str, Any]:
     if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names) and mappings):
         raise ValueError(f"{path}: damaged, it does not say which detectors these are; copy the model again")
     return content
+
+
+def check_digests(folder: Path, digests: Any) -> None:
+    """Raise ValueError, with what to do, where a model's file is missing or its checksum is not the one expected."""
+    try:
+        check_folder(folder, dict(digests))
+    except (Damaged, TypeError, ValueError) as error:
+        raise ValueError(f"{error}; {REMEDY}") from None
+
+
+@cache
+def warn_of_missing_checksums(folder: Path) -> None:
+    """Log, once for each model, that it was written before models had checksums."""
+    logger.warning("%s: a model without checksums, from a version before 0.2: damage to it is not noticed", folder)
 
 
 def trusted(folder: str | Path) -> list[str]:

@@ -16,8 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm
+from darkclr_ray.integrity import replacing
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.padded import PaddedEncoder, pad
@@ -105,14 +107,21 @@ def padded(jets: Jets) -> dict[str, Tensor]:
     return {"constituents": constituents, "mask": mask, "pt": torch.from_numpy(jets.pt.copy())}
 
 
+def exportable(names: Sequence[str]) -> list[str]:
+    """Return those of the detectors that a graph can be made of.
+
+    >>> exportable(["s_NAE", "views_observables", "s_CLR"])
+    ['s_NAE', 's_CLR']
+    """
+    return [name for name in names if issubclass(registry.find(name), EncoderNorm | EncoderEnergy)]
+
+
 def export_torch(detectors: Sequence[AnomalyDetector[Any]], path: Path) -> None:
     """Write a ``.pt2`` for ``torch.export.load(path).module()``."""
     module = Portable(detectors)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial.pt2")
-    with _quiet():
-        torch.export.save(torch.export.export(module, _example(), dynamic_shapes=_shapes()), partial)
-    partial.replace(path)
+    with replacing(path) as partial, _quiet(), open(partial, "wb") as file:
+        torch.export.save(torch.export.export(module, _example(), dynamic_shapes=_shapes()), file)
 
 
 def export_onnx(detectors: Sequence[AnomalyDetector[Any]], path: Path) -> None:
@@ -135,9 +144,8 @@ def export_onnx(detectors: Sequence[AnomalyDetector[Any]], path: Path) -> None:
             verbose=False,
         )
     assert program is not None
-    partial = path.with_name(f".{path.stem}.partial.onnx")
-    program.save(str(partial), external_data=False)
-    partial.replace(path)
+    with replacing(path) as partial:
+        program.save(str(partial), external_data=False)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Trained models: one folder each, with all that scoring needs and all that is known of it, and no code.
 
     <model>/
-        model.json          which detectors these are, the jets they were fitted on, versions
+        model.json          which detectors these are, the jets they were fitted on, versions, checksums
         settings.yaml       what they are made of; a valid --config of a study
         *.safetensors       weights
         metrics.json        what they reach on validation and test jets, where that was looked at
@@ -38,6 +38,7 @@ from darkclr_ray.detectors.description import (
     trusted,
 )
 from darkclr_ray.detectors.saving import SETTINGS, save_settings
+from darkclr_ray.integrity import folder_digests
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import replace_folder, write_json
 from darkclr_ray.training.trainer import Trainer
@@ -78,9 +79,9 @@ def save_model(
         if any(whole.glob("*.safetensors")) and not (whole / SETTINGS).exists():
             # The weights depend on no setting. The file is written all the same: readers take its absence for damage.
             save_settings(whole, StudySettings(), groups=())
-        write_description(whole, [entry_of(detector) for detector in detectors], jets)
         if metrics is not None:
             write_json(whole / METRICS, metrics)
+        write_description(whole, [entry_of(detector) for detector in detectors], jets)
         replace_folder(whole, folder)
 
 
@@ -101,11 +102,12 @@ def _merge(path: Path, target: Path, detector: AnomalyDetector[Any]) -> None:
 
 
 def write_description(folder: Path, detectors: Sequence[str], jets: Mapping[str, Any]) -> None:
-    """Write the file that makes a folder of weights and settings a model."""
+    """Write the file that makes a folder of weights and settings a model, with the checksums of all that is there."""
     versions = {name: version(name) for name in ("darkclr_ray", "torch", "numpy")} | {
         "python": platform.python_version()
     }
-    content = {"format": FORMAT, "detectors": list(detectors), "jets": dict(jets), "versions": versions}
+    files = folder_digests(folder, but={MODEL})
+    content = {"format": FORMAT, "detectors": list(detectors), "jets": dict(jets), "versions": versions, "files": files}
     write_json(folder / MODEL, content)
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
-from darkclr_ray.evaluation.observables import observable_table
+from darkclr_ray.jets.observables import observable_table
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.training.trainer import Trainer
 
@@ -42,7 +42,7 @@ class OutlierDetector(AnomalyDetector[TrainingSample]):
     family = "observables"
     seeds = frozenset()
     observables: ClassVar[tuple[str, ...]] = ("multiplicity", "mass", "pt_dispersion", "width")
-    """What it looks at; see `darkclr_ray.evaluation.observables`."""
+    """What it looks at; see `darkclr_ray.jets.observables`."""
     most: ClassVar[int] = 10_000
     """Training jets at the most, evenly spread over the sample: many of these methods grow with their square."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
-from darkclr_ray.evaluation.observables import observable_table
+from darkclr_ray.jets.observables import observable_table
 from darkclr_ray.jets.packed import Jets
 
 AT_ONCE = 4096

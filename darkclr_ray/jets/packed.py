@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from darkclr_ray.jets.cambridge_aachen import ClusterTree, cluster_tree
+
 
 @dataclass(frozen=True, eq=False)
 class Jets:
@@ -57,6 +59,26 @@ class Jets:
     def multiplicity(self) -> NDArray[np.int64]:
         """Number of constituents of each jet, (B,)."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def tree(self) -> ClusterTree:
+        """Cambridge/Aachen trees of the jets, made at first use, kept, and sent along where the jets are sent."""
+        return cluster_tree(self.constituents, self.offsets)
+
+    def trees_of(self, indices: NDArray[np.int64], *, hardest: int) -> ClusterTree:
+        """Return the trees of the jets at the given positions, cut to their ``hardest`` constituents.
+
+        They are taken from ``tree`` where it has been made, else made of these jets alone.
+        """
+        if "tree" not in vars(self):
+            return self.take(indices).hardest_trees(hardest)
+        rows, _ = ragged_arange(self.offsets[:-1][indices], np.minimum(self.multiplicity[indices], hardest))
+        return self.tree.take(rows)
+
+    def hardest_trees(self, count: int) -> ClusterTree:
+        """Return the trees of all constituents, cut to the ``count`` hardest of each jet."""
+        rows, _ = ragged_arange(self.offsets[:-1], np.minimum(self.multiplicity, count))
+        return self.tree.take(rows)
 
     def take(self, indices: NDArray[np.int64] | slice, *, hardest: int | None = None) -> Jets:
         """Jets at the given positions, in the given order, with at most the ``hardest`` constituents of each. Those

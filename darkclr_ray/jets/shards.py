@@ -69,7 +69,7 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
                 file,
                 row_group_size=ROW_GROUP,
                 compression="zstd",
-                compression_level=19,
+                compression_level=3,
                 use_dictionary=["sample"],
                 write_page_checksum=True,
                 # the bytes of floats, sorted by significance, compress better, without loss

@@ -20,6 +20,7 @@ from darkclr_ray.reports.sections import (
     detectors,
     dimensions,
     method_curves,
+    observables,
     provenance,
     runs,
     sculpting,
@@ -55,6 +56,7 @@ def page(study: Comparison) -> Page:
     sections = [
         Section("study", "The study", [*comparison_words.summary(study), summary.samples(study, study.main_signals)]),
         *detectors.section(study, ratios, EPS),
+        *observables.section(study),
         *method_curves.section(study, EPS),
         *dimensions.sections(study, EPS, but=key.name),
         *plane.section(study, EPS),

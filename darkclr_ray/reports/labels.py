@@ -19,10 +19,15 @@ WEIGHTING_LABELS = {"raw": Markup("raw (as in the paper)"), "matched": Markup("{
 """Whether background is weighted to the signal's spectrum of jet pT."""
 
 _SCORES = {
+    "views_observables": Markup("observables, views"),
+    "views_ranks": Markup("observables and network, views"),
+    "views_trees": Markup("trees on observables, views"),
     "views_classifier": Markup("views’ classifier"),
     "s_NAE": Markup("DarkCLR, s<sub>NAE</sub>"),
     "s_CLR": Markup("DarkCLR, s<sub>CLR</sub>"),
     "s_AE": Markup("DarkCLR, s<sub>AE</sub>"),
+    "mahalanobis": Markup("DarkCLR, Mahalanobis distance"),
+    "neighbours": Markup("DarkCLR, distance to neighbours"),
     "JetCLR s_NAE": Markup("JetCLR, s<sub>NAE</sub>"),
     "JetCLR s_CLR": Markup("JetCLR, s<sub>CLR</sub>"),
     "raw_nae": Markup("NAE on constituents"),
@@ -36,6 +41,7 @@ _SCORES = {
     "jet_pt": Markup("jet {}").format(P_T),
     "supervised": Markup("supervised"),
     "boosted_trees": Markup("boosted trees (supervised)"),
+    "supervised_observables": Markup("observables (supervised)"),
     "paper": Markup("paper (its own jets)"),
     "paper supervised": Markup("paper, supervised"),
     "linear head": Markup("head representation"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import plotly.graph_objects as go
 import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from darkclr_ray.integrity import replacing
 from darkclr_ray.reports.tables import Cell, Table, as_csv
 
 _DRAW = """"use strict";
@@ -129,9 +129,8 @@ def _data_link(block: Figure | Table) -> str:
 
 
 def _replace(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 

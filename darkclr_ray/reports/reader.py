@@ -19,7 +19,12 @@ import yaml
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from darkclr_ray.integrity import Damaged, check_file
 from darkclr_ray.reports.labels import signal_label
+from darkclr_ray.store.files import check_sealed_text, read_json
+from darkclr_ray.store.stages import check_stage
+
+REMEDY = "run the study again, or restore it from a copy of the study"
 
 _DAMAGED = (yaml.YAMLError, zipfile.BadZipFile, EOFError, pa.ArrowException)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -91,8 +96,25 @@ class Study:
         return signal_label(signal, self.samples.get(signal))
 
     def stage(self, kind: str, key: str) -> Path:
-        """Folder of a stage."""
-        return self.folder / "stages" / _safe(kind) / _safe(key)
+        """Folder of a stage. Raises ValueError where it is missing, or a file of it is not what was written."""
+        folder = self.folder / "stages" / _safe(kind) / _safe(key)
+        if folder not in self._whole:
+            check_stage(folder)
+            self._whole.add(folder)
+        return folder
+
+    @cached_property
+    def _whole(self) -> set[Path]:
+        """Folders of stages whose checksums were verified."""
+        return set()
+
+    def derived(self, name: str) -> Path:
+        """Path of a file that each start of the study writes. Raises ValueError where it is not what was written."""
+        try:
+            check_file(self.folder / name, (self.about.get("files") or {}).get(name))
+        except Damaged as error:
+            raise ValueError(f"{error}; {REMEDY}") from None
+        return self.folder / name
 
     def history(self, stages: Mapping[str, str], kind: str) -> list[dict[str, Any]]:
         """Lines of the history of one of these stages; empty where none was kept."""
@@ -109,7 +131,7 @@ class Study:
         Raises:
             ValueError: a score belongs to a jet that jets.parquet does not have.
         """
-        table = _columns(self.folder / "jets.parquet")
+        table = _columns(self.derived("jets.parquet"))
         rows = np.flatnonzero(table["split"] == split)
         rows = rows[np.argsort(table["jet_id"][rows])]
         ids = table["jet_id"][rows].astype(np.int64)
@@ -150,7 +172,7 @@ class Study:
         path = self.folder / "examples.npz"
         if not path.exists():
             return {}
-        with reading(path), np.load(path, allow_pickle=False) as arrays:
+        with reading(path), np.load(self.derived(path.name), allow_pickle=False) as arrays:
             views = {name: arrays[name] for name in arrays.files}
         for name, view in views.items():
             if view.ndim != 2 or view.shape[1] != 3 or len(view) == 0:
@@ -186,13 +208,14 @@ def settings_yaml(folder: Path) -> Mapping[str, Any]:
     """Content of a study's ``settings.yaml``. Raises ValueError where it is missing or damaged."""
     path = folder / "settings.yaml"
     with reading(path):
+        check_sealed_text(path)
         return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def json_file(path: Path) -> dict[str, Any]:
     """Content of a JSON file of a study. Raises ValueError where it is missing or damaged."""
     with reading(path):
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return read_json(path, REMEDY)
 
 
 @contextmanager
@@ -200,6 +223,8 @@ def reading(path: Path) -> Iterator[None]:
     """Turn whatever is wrong with a file of a study, or missing in it, into a ValueError that names the file."""
     try:
         yield
+    except Damaged:
+        raise  # it names the file and says what to do
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; restore it from a copy of the study") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, *_DAMAGED) as error:
@@ -209,7 +234,7 @@ def reading(path: Path) -> Iterator[None]:
 
 def _columns(path: Path) -> dict[str, NDArray[Any]]:
     with reading(path):
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
     plain = dict(zip(table.column_names, table.columns, strict=True))
     for name, column in plain.items():
         if pa.types.is_dictionary(column.type):

@@ -42,10 +42,15 @@ class Style:
 
 
 DETECTORS: dict[str, Style] = {
+    "views_observables": Style(BROWN, "solid", "star-diamond"),
+    "views_ranks": Style(BROWN, "dash", "diamond-wide"),
+    "views_trees": Style(BROWN, "dot", "star-triangle-up"),
     "views_classifier": Style(VERMILLION, "solid", "diamond"),
     "s_NAE": Style(BLUE),
     "s_CLR": Style(SKY, "longdash", "square"),
     "s_AE": Style(INDIGO, "dashdot", "hexagon"),
+    "mahalanobis": Style(SKY, "dot", "square-open"),
+    "neighbours": Style(SKY, "dashdot", "square-cross"),
     "JetCLR s_NAE": Style(PURPLE, "longdash", "pentagon"),
     "JetCLR s_CLR": Style(PURPLE, "dot", "pentagon-open"),
     "raw_nae": Style(BROWN, "dashdot", "hourglass"),
@@ -58,6 +63,7 @@ DETECTORS: dict[str, Style] = {
     "jet_pt": Style(GREY, "dot", "triangle-right"),
     "supervised": Style(WINE, "longdashdot", "star"),
     "boosted_trees": Style(WINE, "dot", "star-open"),
+    "supervised_observables": Style(WINE, "dash", "star-diamond-open"),
     "paper": Style(BLACK, "longdash", "diamond-open"),
     "paper supervised": Style(BLACK, "dot", "star-triangle-up-open"),
     "linear head": Style(INDIGO, "solid", "circle"),
@@ -68,6 +74,7 @@ DETECTORS: dict[str, Style] = {
 linear classifiers count as some."""
 
 PROMINENT = (
+    "views_observables",
     "views_classifier",
     "s_NAE",
     "JetCLR s_NAE",

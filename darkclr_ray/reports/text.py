@@ -195,10 +195,12 @@ def detector_words(name: str) -> Markup:
         "multiplicity": Markup("a cut on the number of constituents"),
         "untrained s_NAE": Markup("an untrained encoder with its own NAE"),
         "untrained s_CLR": Markup("the norm of an untrained encoder"),
+        "views_observables": Markup("logistic regression on observables of views"),
         "views_classifier": Markup("the views’ classifier"),
         "untrained views_classifier": Markup("the views’ classifier on an untrained encoder"),
         "supervised": Markup("the supervised classifier"),
         "boosted_trees": Markup("supervised boosted trees"),
+        "supervised_observables": Markup("supervised logistic regression on observables"),
     }
     return words.get(name) or detector_label(name)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import math
-import os
 import platform
 import time
 from collections.abc import Callable, Collection
@@ -17,7 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.views import ViewSource
+from darkclr_ray.augmentations.views import ViewSource, need_trees
+from darkclr_ray.integrity import Damaged, announce, check_sealed, write_sealed
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.networks.kernels.in_use import kernels_in_use
 from darkclr_ray.networks.precision import Precision
@@ -72,7 +72,10 @@ class CachedTrainer(Trainer):
         self, sample: TrainingSample, views: ViewSettings, inputs: InputSettings, batch_size: int, seed: int
     ) -> ViewSource:
         """Batches made by Ray Data."""
-        source = self.source if self.source is not None and sample is self.sample else store(sample.jets)
+        if self.source is not None and sample is self.sample:
+            source = self.source
+        else:
+            source = store(sample.jets, trees=need_trees(views, inputs))
         return RayViews(source, views, inputs, batch_size, seed, cpus=self.data_cpus)
 
     def train(self, training: AnyTraining) -> AnyTraining:
@@ -85,7 +88,7 @@ class CachedTrainer(Trainer):
         started = time.monotonic()
         waited = 0.0
         with stage.lock:
-            while not self.place.agreed(stage.finished or (self.rank == 0 and stage.lock.acquire())):
+            while not self.place.agreed(self.rank == 0 and (stage.usable() or stage.lock.acquire())):
                 self.place.go_on(
                     {"stage": training.kind, "waits": f"for {stage.lock.holder()} to finish the same stage"}
                 )
@@ -100,8 +103,8 @@ class CachedTrainer(Trainer):
                 report = partial(self.on_progress, training)
                 run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
                 if self.rank == 0:
-                    stage.commit({"seconds": round(time.monotonic() - started - waited, 3), **environment(self)})
-                    (stage.folder / CHECKPOINT).unlink(missing_ok=True)  # not before: a kill would cost the training
+                    seconds = round(time.monotonic() - started - waited, 3)
+                    stage.commit({"seconds": seconds, **environment(self)}, but={CHECKPOINT})
                 self.place.agreed(True)  # nobody reads before it is there
         self.seconds[training.kind] = self.seconds.get(training.kind, 0.0) + time.monotonic() - started - waited
 
@@ -142,26 +145,20 @@ class CachedTrainer(Trainer):
         kept = read_array(path) if self.rank == 0 else None
         if self.place.agreed(kept is not None):
             return kept if kept is not None else awaited_array(path)
+        if self.rank == 0 and path.exists():
+            announce(f"{path}: this representation is damaged; it is computed again")
         z = super().represent(encoder, jets, layer)
         if self.rank == 0 and path.parent.is_dir():
-            partial_path = path.with_name(f"{path.name}.{self.place.job}.partial")  # others may be at it, too
-            try:
-                with open(partial_path, "wb") as file:
-                    np.save(file, z)
-                    file.flush()
-                    os.fsync(file.fileno())
-                partial_path.replace(path)
-            except OSError:
-                partial_path.unlink(missing_ok=True)  # a full disk needs the room
-                raise
+            write_sealed(path, lambda file: np.save(file, z), owner=self.place.job)  # others may be at it, too
         return z
 
 
 def read_array(path: Path) -> NDArray[np.float32] | None:
-    """An array that somebody left, as it lies on the disk; None where there is none, or a power cut has emptied it."""
+    """An array that somebody left, as it lies on the disk; None where there is none, or a damaged one."""
     try:
+        check_sealed(path)
         array: NDArray[np.float32] = np.load(path, mmap_mode="r")
-    except (FileNotFoundError, EOFError, ValueError):
+    except (FileNotFoundError, Damaged):
         return None
     return array
 

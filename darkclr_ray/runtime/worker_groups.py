@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 
+from darkclr_ray.ray_private import kill_actor
 from darkclr_ray.runtime.job_queue import JobQueue, Outcome
 from darkclr_ray.runtime.resources import ResourcePlan
 
@@ -129,13 +130,15 @@ class WorkerGroups:
 
 
 def _end_controllers(limit: float) -> None:
-    """Kill the actors in which Ray Train controls this process's worker groups; only Ray has their handles."""
-    from ray._private.worker import global_worker
+    """Kill the actors with which Ray Train controls this driver's worker groups.
+
+    Args:
+        limit: seconds to wait for their list.
+    """
     from ray.util.state import list_actors
 
     context = ray.get_runtime_context()
     alive = [("job_id", "=", context.get_job_id()), ("class_name", "=", "TrainController"), ("state", "=", "ALIVE")]
     here = context.gcs_address  # other clusters may have nodes on this machine, too
     for actor in list_actors(here, filters=alive, timeout=max(1, int(limit))):  # type: ignore[arg-type]
-        core_worker = global_worker.core_worker  # type: ignore[attr-defined]
-        core_worker.kill_actor(ray.ActorID.from_hex(actor.actor_id), True)
+        kill_actor(actor.actor_id)

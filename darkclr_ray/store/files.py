@@ -6,11 +6,19 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from darkclr_ray.fs_checks import is_of_disk
+from darkclr_ray.integrity import Damaged, digest, replacing, sync_folder
+
+CHECKSUM = "blake2b"
+"""Last entry of every JSON file: the checksum of the entries before it."""
+
+SEAL = f"# {CHECKSUM} "
+"""Begins the last line of a text file with a checksum; a comment in YAML."""
+
+REMEDY = "restore it, or start a new study with --name"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -19,33 +27,60 @@ def write_text(path: Path, text: str) -> None:
     Makes the folder, but not the one that it is in: where that has gone, a disk has.
     """
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_sealed_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` and a last line with its checksum."""
+    write_text(path, f"{text}{SEAL}{digest(text.encode())}\n")
+
+
+def check_sealed_text(path: Path, remedy: str = REMEDY) -> None:
+    """Raise Damaged, with what to do, where a file is not as `write_sealed_text` wrote it."""
+    text, _, last = path.read_bytes().rpartition(SEAL.encode())
+    if last != f"{digest(text)}\n".encode():
+        raise Damaged(f"{path} {_fault(bool(text))}; {remedy}")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace ``path`` by JSON. Raises ValueError for NaN and infinity, which JSON has not."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    """Replace ``path`` by JSON with a checksum. Raises ValueError for NaN and infinity, which JSON has not."""
+    write_text(path, _sealed(content))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote. Raises ValueError where it is damaged, with the way out."""
+def read_json(path: Path, remedy: str = REMEDY) -> dict[str, Any]:
+    """Return what `write_json` wrote.
+
+    Args:
+        path: of the file.
+        remedy: what a person can do where it is damaged.
+
+    Raises:
+        Damaged: the file cannot be read, or is not as it was written.
+        OSError: the disk cannot be read.
+    """
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, OSError) as error:
+        text = path.read_text(encoding="utf-8")
+        content = dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError, OSError) as error:
         if is_of_disk(error):
             raise
-        raise ValueError(f"{path} cannot be read ({error}); restore it, or start a new study with --name") from error
+        raise Damaged(f"{path} cannot be read ({error}); {remedy}") from error
+    found = content.pop(CHECKSUM, None)
+    if found is None or text != _sealed(content):
+        raise Damaged(f"{path} {_fault(found is not None)}; {remedy}")
+    return content
+
+
+def _sealed(content: Mapping[str, Any]) -> str:
+    plain = json.dumps(content, indent=2, allow_nan=False)
+    return json.dumps({**content, CHECKSUM: digest(plain.encode())}, indent=2) + "\n"
+
+
+def _fault(has_checksum: bool) -> str:
+    if has_checksum:
+        return "is damaged, or was changed by hand: its checksum is that of other content"
+    return "has no checksum: it is damaged, or was written by a version of darkclr_ray before 0.2"
 
 
 def replace_folder(new: Path, folder: Path) -> None:
@@ -74,12 +109,3 @@ def sync_files(folder: Path) -> None:
         with open(path, "rb") as file:
             os.fsync(file.fileno())
     sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames within ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -30,12 +30,13 @@ def score_table(jets: Jets, sample: str, split: str, detector: str, scores: Any)
 
 def write_scores(path: Path, tables: Sequence[pa.Table]) -> None:
     """Write all scores of some jets, see `score_table`."""
-    pq.write_table(pa.concat_tables(tables).unify_dictionaries(), path, compression="zstd")
+    table = pa.concat_tables(tables).unify_dictionaries()
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def read_scores(path: Path) -> dict[str, dict[str, dict[str, NDArray[np.float64]]]]:
     """Scores by split, detector and sample, in the order of the jets."""
-    table = pq.read_table(path)
+    table = pq.read_table(path, page_checksum_verification=True)
     keys = [np.asarray(table[name].cast(pa.string())) for name in ("split", "detector", "sample")]
     scores = table["score"].to_numpy()
     found: dict[str, dict[str, dict[str, list[NDArray[np.float64]]]]] = {}

@@ -2,7 +2,8 @@
 
 A stage (representation, energy, scores, evaluation) is a pure function of what its description says. It lives in
 ``<store>/<kind>/<hash of the description>/``; while it is computed, in the same place with ``.partial`` appended, which
-becomes the stage by one rename. So a folder without that ending is complete, and one with it may be continued.
+becomes the stage by one rename. So a folder without that ending is complete, and one with it may be continued. The
+stage's description lists the checksums of its files: a damaged stage is computed again.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darkclr_ray.store.files import read_json, sync_files, sync_folder, write_json
+from darkclr_ray.integrity import Damaged, announce, check_folder, folder_digests, sync_folder
+from darkclr_ray.store.files import read_json, sync_files, write_json
 from darkclr_ray.store.locks import Lock
 
 DESCRIPTION = "stage.json"
 
 HASH = re.compile("[0-9a-f]{32}")
 """The name of a finished stage's folder; see `content_hash`."""
+
+REMEDY = "run the study again to compute it again"
 
 POLL_SECONDS = 0.5
 """Seconds between two looks at a stage that somebody else computes."""
@@ -69,25 +73,51 @@ class Stage:
         """Where the stage is computed, by whoever holds the lock."""
         return self.folder.with_name(self.folder.name + ".partial")
 
-    def commit(self, notes: Mapping[str, Any] | None = None) -> None:
+    def usable(self) -> bool:
+        """Return whether the stage is complete and its files are what was written.
+
+        A damaged stage is deleted, with a warning in the log, so that it is computed again.
+        """
+        if not self.finished or self.whole():
+            return self.finished
+        with Lock(self.lock.path, self.lock.owner) as lock:
+            if lock.acquire() and not self.whole():  # nobody else has replaced it meanwhile
+                announce(f"{self.folder}: this {self.kind} stage is damaged; it is computed again")
+                shutil.rmtree(self.folder)
+        return False
+
+    def whole(self) -> bool:
+        """Return whether the stage is complete and its files are what was written; a damaged stage stays."""
+        try:
+            check_stage(self.folder)
+        except Damaged:
+            return False
+        return True
+
+    def commit(self, notes: Mapping[str, Any] | None = None, but: Collection[str] = ()) -> None:
         """Make the partial stage the stage, at once and for good.
 
         Args:
             notes: what does not determine the content but may be asked for: seconds, versions, hardware.
+            but: names of files that do not belong to the finished stage, and are deleted after it is there.
         """
         self.partial.mkdir(parents=True, exist_ok=True)
-        write_json(self.partial / DESCRIPTION, {"kind": self.kind, **self.description, "notes": dict(notes or {})})
+        files = folder_digests(self.partial, but={DESCRIPTION, *but})
+        described = {"kind": self.kind, **self.description, "notes": dict(notes or {}), "files": files}
+        write_json(self.partial / DESCRIPTION, described)
         sync_files(self.partial)
         if self.finished:  # computed twice where locks do not reach: the same content, the first one stays
             shutil.rmtree(self.partial)
             return
         os.rename(self.partial, self.folder)
         sync_folder(self.folder.parent)
+        for name in but:  # not before: a kill would cost what they hold
+            (self.folder / name).unlink(missing_ok=True)
 
     def get_or_compute(self, write: Callable[[Path], None], notes: Mapping[str, Any] | None = None) -> None:
         """Have ``write`` fill the stage and commit it, unless somebody else has, or is at it: then wait for that."""
         with self.lock:
-            while not self.finished and not self.lock.acquire():
+            while not self.usable() and not self.lock.acquire():
                 time.sleep(POLL_SECONDS)
             if not self.finished:
                 self.partial.mkdir(parents=True, exist_ok=True)
@@ -96,7 +126,17 @@ class Stage:
 
     def notes(self) -> dict[str, Any]:
         """What was noted beside a finished stage."""
-        return dict(read_json(self.folder / DESCRIPTION).get("notes", {}))
+        return dict(read_json(self.folder / DESCRIPTION, REMEDY).get("notes", {}))
+
+
+def check_stage(folder: Path) -> None:
+    """Raise Damaged where the folder of a finished stage is missing, or a file of it is not what was written."""
+    if not folder.is_dir():
+        raise Damaged(f"{folder}: this stage is missing; {REMEDY}")
+    try:
+        check_folder(folder, read_json(folder / DESCRIPTION, REMEDY).get("files", {}))
+    except Damaged as error:
+        raise Damaged(f"{str(error).removesuffix(f'; {REMEDY}')}; {REMEDY}") from error
 
 
 class Store:
@@ -118,13 +158,20 @@ class Store:
         return self._stage(kind, name, description, owner)
 
     def find(self, kind: str, name: str) -> Stage:
-        """A finished stage by its hash. Raises ValueError where there is none, or it is no hash."""
+        """A finished stage by its hash. Raises ValueError where there is none, or a damaged one, or it is no hash."""
+        stage = self.named(kind, name)
+        check_stage(stage.folder)
+        return stage
+
+    def named(self, kind: str, name: str) -> Stage:
+        """A stage by its hash, finished or not. Raises ValueError where it is no hash."""
         if not HASH.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a stage: 32 hexadecimal digits; the file that has it is damaged")
-        stage = self._stage(kind, name, {}, "")
-        if not stage.finished:
-            raise ValueError(f"{stage.folder}: this stage is missing; run the study again to compute it")
-        return stage
+        return self._stage(kind, name, {}, "")
+
+    def finished(self) -> list[Path]:
+        """Folders of all finished stages. Those of unfinished ones are not opened: they may be renamed at any time."""
+        return [folder for folder in self.folder.glob("*/*") if HASH.fullmatch(folder.name)]
 
     def _stage(self, kind: str, name: str, description: Mapping[str, Any], owner: str) -> Stage:
         if not self.folder.is_dir():
@@ -140,9 +187,9 @@ class Store:
         """
         freed = 0
         # Folders of unfinished stages are not opened: a worker may rename one at any moment.
-        finished = [folder for folder in self.folder.glob("*/*") if HASH.fullmatch(folder.name)]
-        for folder in finished:
-            if (of is None or folder.name in of) and folder.name not in but:
+        patterns = ["*/*"] if of is None else [f"*/{name}" for name in of if HASH.fullmatch(name)]
+        for folder in [folder for pattern in patterns for folder in self.folder.glob(pattern)]:
+            if HASH.fullmatch(folder.name) and folder.name not in but:
                 for path in folder.glob("*.npy"):
                     freed += path.stat().st_size
                     path.unlink(missing_ok=True)

@@ -39,6 +39,11 @@ PAIRS = (
     ("views_classifier", "s_NAE"),
     ("views_classifier", "supervised"),
     ("views_classifier", "boosted_trees"),
+    ("views_observables", "multiplicity"),
+    ("views_observables", "views_classifier"),
+    ("views_observables", "s_NAE"),
+    ("views_observables", "supervised_observables"),
+    ("views_observables", "boosted_trees"),
 )
 """Who is compared with whom, where both take part."""
 

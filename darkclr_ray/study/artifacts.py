@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from darkclr_ray.augmentations import registry
+from darkclr_ray.integrity import replacing
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
@@ -52,9 +53,8 @@ def write_jets(path: Path, jets: Mapping[str, Mapping[str, Jets]]) -> None:
         for split, samples in jets.items()
         for sample, some in samples.items()
     ]
-    partial = path.with_suffix(".partial")
-    pq.write_table(pa.concat_tables(parts), partial, compression="zstd")
-    partial.replace(path)
+    with replacing(path) as partial:
+        pq.write_table(pa.concat_tables(parts), partial, compression="zstd", write_page_checksum=True)
 
 
 def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: int) -> None:
@@ -66,9 +66,8 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
         augmentation = registry.find(transformation).from_settings(ViewSettings(p_drop=p_drop), inputs)
         draws = KeyedRNG.keyed(jet.ids, seed=seed, epoch=0, transformation=transformation, draw=0)
         views[name] = np.ascontiguousarray(augmentation(np.asfortranarray(jet.constituents), jet.offsets, draws)[0])
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **views)  # type: ignore[arg-type]
-    partial.replace(path)
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez(file, **views)  # type: ignore[arg-type]
 
 
 def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySettings) -> None:
@@ -83,9 +82,9 @@ def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySett
             shutil.copy(path, partial)
     write_text(partial / "settings.yaml", yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False))
     fitted_on = read_json(folder.path / "study.json")["jets"]["fingerprints"]["train"]
-    write_description(partial, ("s_NAE", "s_CLR", "s_AE"), {f"train/{name}": hash for name, hash in fitted_on.items()})
     metrics = ("number", "parameters", "objective", "objectives", "validation", "test")
     write_json(partial / "metrics.json", {name: best[name] for name in metrics})
+    write_description(partial, ("s_NAE", "s_CLR", "s_AE"), {f"train/{name}": hash for name, hash in fitted_on.items()})
     replace_folder(partial, folder.path / "best")
 
 

@@ -11,7 +11,7 @@ from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.settings import preset
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.artifacts import evaluation_of
-from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.folder import DERIVED, StudyFolder
 from darkclr_ray.study.jets import StudyJets, open_study_jets, with_labelled
 from darkclr_ray.study.plan import OVERHEAD, Estimate, duration
 from darkclr_ray.study.run import Study
@@ -86,16 +86,25 @@ class Comparison(Study):
 
     def states(self) -> dict[str, str]:
         """How those ended that have."""
-        records = (read_json(path) for path in sorted((self.folder.path / RUNS).glob("*.json")))
-        return {record["key"]: record["state"] for record in records}
+        return {record["key"]: record["state"] for record in self.records()}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the content of the files of the runs that have ended, by the files' names."""
+        return [read_json(path) for path in sorted((self.folder.path / RUNS).glob("*.json"))]
 
     def finished(self) -> bool:
-        path = self.folder.path / "study.json"
-        return path.exists() and bool(read_json(path).get("finished"))
+        about = self.folder.about()
+        sections = (f"{SECTIONS}/{name}.json" for name in about.get(SECTIONS, ()))
+        if not about.get("finished") or not self.folder.has(*DERIVED, *sections):
+            return False
+        there = {record["key"] for record in self.records() if self.folder.has_stages(record)}
+        return there >= {run_spec.key for run_spec in self.runs}
 
     def work(self, session: Session) -> int:
         cost = session.calibrate()
-        ended = self.states()
+        ended = {record["key"]: record["state"] for record in self.records() if self.folder.has_stages(record)}
+        for key in sorted(self.states().keys() - ended.keys()):
+            session.display.say(f"{key}: results are missing in {self.folder.store.folder}; they are computed again")
         left = [run_spec for run_spec in self.runs if run_spec.key not in ended]
         session.count(ended)
         estimate = expected(left, session, cost)
@@ -108,6 +117,8 @@ class Comparison(Study):
             write_json(self.folder.path / RUNS / f"{key}.json", record)
             ended[key] = record["state"]
             session.count(ended)
+            for line in outcome.result.get("recomputed", ()):
+                session.display.say(line)
             session.display.say(f"{key}: {summary(record)}")
             self.drop_arrays([run_spec for run_spec in left if run_spec.key not in ended])
         if not session.sound():
@@ -120,7 +131,8 @@ class Comparison(Study):
             return 1
         if not self.finalize(session):
             return INTERRUPTED
-        self.folder.note(finished=True)
+        written = [name for name in self.sections if self.folder.has(f"{SECTIONS}/{name}.json")]
+        self.folder.note(finished=True, sections=written)
         self.folder.store.drop_arrays()
         return 0
 
@@ -128,15 +140,15 @@ class Comparison(Study):
         """Free the disk of representations that none of those who are left will ask for."""
         wanted = {run_spec.trains.get("representation") for run_spec in left}
         names = {e.key: e.trains.get("representation") for e in self.runs}
-        records = (read_json(path) for path in (self.folder.path / RUNS).glob("*.json"))
-        idle = {r["stages"].get("representation") for r in records if names.get(r["key"]) not in wanted}
+        finished = [r["stages"] for r in self.records() if names.get(r["key"]) not in wanted]
+        idle = {stages["representation"] for stages in finished if "representation" in stages}
         self.folder.store.drop_arrays(of=idle)
 
     def finalize(self, session: Session) -> bool:
         """What belongs to the study as a whole; False where it was interrupted."""
         from darkclr_ray.study import analyses as sections
 
-        records = [read_json(path) for path in sorted((self.folder.path / RUNS).glob("*.json"))]
+        records = self.records()
         given = sections.AnalysisInput(self.settings, self.folder, self.runs, self.scan, session, records)
         for name in self.sections:
             path = self.folder.path / SECTIONS / f"{name}.json"

@@ -16,11 +16,12 @@ from pydantic import ValidationError
 
 from darkclr_ray.field_types import leaves
 from darkclr_ray.fs_checks import check_writable
+from darkclr_ray.integrity import file_digest
 from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.messages import shown
 from darkclr_ray.runtime.cluster import TOKEN
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.store.files import read_json, write_json, write_text
+from darkclr_ray.store.files import check_sealed_text, read_json, write_json, write_sealed_text
 from darkclr_ray.store.locks import Lock
 from darkclr_ray.store.stages import Store
 from darkclr_ray.study.provenance import computed_in, followed, now, starts_of
@@ -34,6 +35,9 @@ MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
 
 STATES = ("COMPLETE", "PRUNED", "FAIL")
 """How a trial ends."""
+
+DERIVED = ("jets.parquet", "examples.npz")
+"""Files for a study's readers that are written at each start, with checksums in study.json."""
 
 LEFTOVERS = (".lock", f"{TOKEN}*", ".study.json.partial")
 """Files that are left by a first start that ended before there was a study.json."""
@@ -59,6 +63,7 @@ class StudyFolder:
         self.store = Store(path / "stages")
         self._lock = Lock(path / ".lock", "a study")
         self._precise = False
+        self._endings: dict[str, dict[str, Any]] = {}
 
     def claim(self) -> None:
         """Make the folder, and keep other processes away until this one ends.
@@ -126,6 +131,8 @@ class StudyFolder:
         path = self.path / "settings.yaml"
         if not path.exists() and not self.store.folder.exists():
             return  # it ended before it was described, and with it all that could be continued
+        if path.exists():
+            check_sealed_text(path)
         try:
             there = StudySettings.model_validate(read_yaml(path, "restore it, or start a new study with --name"))
         except ValidationError as error:
@@ -141,8 +148,6 @@ class StudyFolder:
                 f"{self.path}: this study was made with other settings ({'; '.join(changed)}); ask for the same ones "
                 f"to continue it (--config {path}), or start a new one with --name"
             )
-
-        self.endings()
 
     def check_place(self, settings: StudySettings) -> None:
         """Raise ValueError where the folder cannot be a study's, or cannot be written; nothing is read of a study."""
@@ -201,12 +206,25 @@ class StudyFolder:
             },
         )
         text = yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False)
-        write_text(self.path / "settings.yaml", text)
+        write_sealed_text(self.path / "settings.yaml", text)
         self.store.folder.mkdir(exist_ok=True)
 
     def note(self, **facts: Any) -> None:
         """Add facts to study.json."""
         write_json(self.path / "study.json", read_json(self.path / "study.json") | facts)
+
+    def note_derived(self) -> None:
+        """Add the checksums of the files `DERIVED` to study.json."""
+        self.note(files={name: file_digest(self.path / name) for name in DERIVED})
+
+    def has(self, *names: str) -> bool:
+        """Return whether the folder holds all of these files and folders."""
+        return all((self.path / name).exists() for name in names)
+
+    def has_stages(self, record: Mapping[str, Any]) -> bool:
+        """Return whether the stages that a trial's or a run's file names are there, as far as it names any."""
+        stages = record.get("stages", {})
+        return all((self.store.folder / kind / name).is_dir() for kind, name in stages.items())
 
     def note_precision(self, precision: str | None) -> None:
         """Add to the last start what its first job to end multiplied in, where that tells (others: on machines alike).
@@ -218,13 +236,26 @@ class StudyFolder:
             self._precise = True
 
     def endings(self) -> list[dict[str, Any]]:
-        """The files of the trials that have ended, by number. Raises ValueError where one is damaged."""
+        """Return what the files of the trials that have ended contain, by number; each file is read once.
+
+        Raises ValueError where one is damaged.
+        """
         paths = sorted(self.trials.glob("*.json"))
-        endings = [read_json(path) for path in paths]
-        for path, ending in zip(paths, endings, strict=True):
-            if ending.get("state") not in STATES:
-                raise ValueError(f"{path}: says nothing of how a trial ended; restore it, or start anew with --name")
-        return endings
+        for path in paths:
+            if path.name not in self._endings:
+                ending = read_json(path)
+                if ending.get("state") not in STATES:
+                    raise ValueError(
+                        f"{path}: says nothing of how a trial ended; restore it, or start anew with --name"
+                    )
+                self._endings[path.name] = ending
+        return [self._endings[path.name] for path in paths]
+
+    def write_ending(self, number: int, content: Mapping[str, Any]) -> None:
+        """Write the file of a trial that has ended."""
+        path = self.trials / f"{number:04d}.json"
+        write_json(path, content)
+        self._endings.pop(path.name, None)
 
     def best(self) -> dict[str, Any] | None:
         """The completed trial with the highest objective."""

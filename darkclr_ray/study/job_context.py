@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import ray
 
+from darkclr_ray.integrity import announcements
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.streams import JetSource
@@ -63,8 +64,9 @@ class JobContext:
     data_cpus: float
 
     def __call__(self, job: Job, place: WorkerContext) -> dict[str, Any]:
-        with logging_to(self.log / f"{place.job}.log", place.rank):
-            return job.run(self, place)
+        with logging_to(self.log / f"{place.job}.log", place.rank), announcements() as recomputed:
+            result = job.run(self, place)
+        return {**result, "recomputed": recomputed} if recomputed else result
 
 
 class logging_to:

@@ -163,7 +163,7 @@ class JobRunner:
             "precision": self.runner.precision,
         }
         stage = self.runner.store.stage("scores", description, owner=self.place.job)
-        if self.place.agreed(stage.finished):
+        if self.place.agreed(self.place.rank == 0 and self.complete(stage)):
             return stage
         fitted, stages = self.fit()
         started = time.monotonic()
@@ -178,12 +178,20 @@ class JobRunner:
         def write(folder: Path) -> None:
             write_scores(folder / "scores.parquet", tables)
             np.savez(folder / "views.npz", **views)  # type: ignore[arg-type]
+            write_json(folder / "weights.json", {detector.name: detector.weights() for detector in fitted})
 
         if self.place.rank == 0:
             stage.get_or_compute(write, {"stages": stages})
         self.place.agreed(True)
         self.seconds["scores"] = time.monotonic() - started
         return stage
+
+    def complete(self, scores: Stage) -> bool:
+        """Return whether scores are there, and with them the trainings that they were made from, none damaged."""
+        if not scores.usable():
+            return False
+        named = {(kind, name) for used in scores.notes()["stages"].values() for kind, name in used.items()}
+        return all(self.runner.store.named(kind, name).usable() for kind, name in sorted(named))
 
     def evaluation(self, scores: Stage) -> str:
         """Rejections of all scores on validation and on test jets, and the objectives, from validation jets only."""
@@ -216,7 +224,7 @@ class JobRunner:
         """
         described = {**description, "code": code_fingerprint(*modules)}
         stage = self.runner.store.stage(kind, described, owner=self.place.job)
-        if not self.place.agreed(stage.finished):
+        if not self.place.agreed(self.place.rank == 0 and stage.usable()):
             started = time.monotonic()
             self.place.tell({"stage": kind, "epoch": 0, "epochs": 1, "part": 0.0})
             computed = content()

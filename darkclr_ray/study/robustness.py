@@ -14,7 +14,9 @@ DETECTORS = (
     "s_AE",
     "s_CLR",
     "views_classifier",
+    "views_observables",
     "supervised",
+    "supervised_observables",
     "boosted_trees",
     "multiplicity",
     "jet_pt",
@@ -22,7 +24,7 @@ DETECTORS = (
     "untrained s_NAE",
     "untrained views_classifier",
 )
-CONTAMINATED = ("s_NAE", "s_CLR", "views_classifier")
+CONTAMINATED = ("s_NAE", "s_CLR", "views_classifier", "views_observables")
 
 
 class Robustness(Comparison):

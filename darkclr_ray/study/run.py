@@ -14,12 +14,14 @@ from rich.console import Console
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.exit_status import INTERRUPTED
+from darkclr_ray.integrity import Damaged
 from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
 from darkclr_ray.settings import PRESETS, StudySettings, preset
 from darkclr_ray.study.artifacts import write_examples, write_jets
 from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, unequal
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.progress import Display, Status
+from darkclr_ray.study.repair import delete_damaged
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
@@ -113,11 +115,13 @@ def run(study: Study, build_report: Callable[[Path], Path]) -> int:
     folder = study.folder
     folder.check(study.settings, jets.fingerprints)
     address = address_of(study.settings.compute.address)
-    if address and not study.finished():
+    if address and not seems_finished(study):
         check_reachable(address)
     folder.claim()
     try:
         folder.check(study.settings, jets.fingerprints)
+        if folder.has("study.json"):
+            delete_damaged(folder, lambda line: console.print(line, soft_wrap=True))
         if not study.finished():
             status = _guarded(study, jets, console)
             if status:
@@ -126,6 +130,14 @@ def run(study: Study, build_report: Callable[[Path], Path]) -> int:
         return 0
     finally:
         folder.release()
+
+
+def seems_finished(study: Study) -> bool:
+    """Return whether nothing is left to compute, as far as can be told before damaged files are deleted."""
+    try:
+        return study.finished()
+    except Damaged:
+        return False
 
 
 def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
@@ -178,6 +190,7 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     write_jets(folder.path / "jets.parquet", jets.judged)
     background = jets.judged["validation"][settings.background]
     write_examples(folder.path / "examples.npz", background, settings.inputs, settings.seed)
+    folder.note_derived()
     console.print(f"study      {folder.path}", soft_wrap=True)
     if cluster.dashboard:
         console.print(f"dashboard  http://{cluster.dashboard}", soft_wrap=True)

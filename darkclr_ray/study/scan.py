@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.messages import nearest
+from darkclr_ray.store.files import read_json
 from darkclr_ray.study import objectives
+from darkclr_ray.study.folder import DERIVED
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.run import Study
 
@@ -47,8 +49,10 @@ class EmbeddingScan(Study):
 
     def finished(self) -> bool:
         """Whether all trials have ended, and the last conclusions are about the best of them: more may have come."""
-        there = all((self.folder.path / name).exists() for name in ("study.json", "references.json", "best"))
-        if not there or self.ended < self.total:
+        if not self.folder.has("study.json", "references.json", "best", *DERIVED) or self.ended < self.total:
+            return False
+        records = [*self.folder.endings(), *read_json(self.folder.path / "references.json").values()]
+        if not all(self.folder.has_stages(record) for record in records):
             return False
         best = self.folder.best()
         return best is not None and self.folder.about().get("best") == best["number"]

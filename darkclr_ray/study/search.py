@@ -1,31 +1,32 @@
-"""The search: Optuna asked through Ray Tune's `OptunaSearch`, with what a study on files needs on top."""
+"""The search of a study: a Ray Tune searcher on Optuna's ask-and-tell interface, its sampler and its pruner."""
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
-from ray.tune.schedulers import ASHAScheduler
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
-from ray.tune.search.optuna import OptunaSearch
 
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.jobs import EPOCH, METRIC
+from darkclr_ray.study.journal import CheckedJournal
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,9 @@ REDUCTION = 3
 ENCODER = ("d_z", "p_drop")
 """Parameters that determine an encoder; the rest is cheap."""
 
-FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+STOPPED_AT = "stopped_at"
+"""User attribute of a trial that was pruned: the epoch, and its value there. It is not an intermediate value of Optuna,
+from which TPE would learn: it must ask for the same points whether values of pruned trials are remembered or not."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +53,28 @@ class TrialResult:
     outcome: dict[str, Any] = field(default_factory=dict)
 
 
+def draw(trial: BaseTrial, search: SearchSettings) -> dict[str, Any]:
+    """Return a trial's point: d_z by category, p_drop in steps, the Langevin step size on a log scale.
+
+    What the trial has drawn before stays.
+    """
+    low, high, step = search.p_drop
+    steps = math.floor(round((high - low) / step, 9))
+    d_z = trial.suggest_categorical("d_z", search.d_z)
+    p_drop = trial.suggest_float("p_drop", low, round(low + steps * step, 10), step=step)
+    step_size = trial.suggest_float("step_size", *search.step_size, log=True)
+    return {"d_z": d_z, "p_drop": round(p_drop, 10), "step_size": step_size}  # Optuna's steps have rounding errors
+
+
 def space(search: SearchSettings) -> dict[str, BaseDistribution]:
-    """What is searched: d_z by category, p_drop in steps, the Langevin step size on a log scale.
+    """Return the distribution of each parameter that `draw` draws.
 
     >>> space(SearchSettings())["p_drop"]
     FloatDistribution(high=0.7, log=False, low=0.1, step=0.05)
     """
-    low, high, step = search.p_drop
-    steps = math.floor(round((high - low) / step, 9))
-    return {
-        "d_z": CategoricalDistribution(search.d_z),
-        "p_drop": FloatDistribution(low, round(low + steps * step, 10), step=step),
-        "step_size": FloatDistribution(*search.step_size, log=True),
-    }
+    trial = FixedTrial({"d_z": search.d_z[0], "p_drop": search.p_drop[0], "step_size": search.step_size[0]})
+    draw(trial, search)
+    return trial.distributions
 
 
 def first_point(settings: StudySettings) -> dict[str, Any]:
@@ -92,7 +104,7 @@ def open_storage(path: Path) -> JournalStorage:
             with open(path, "r+b") as file:
                 file.truncate(content.rfind(b"\n") + 1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(CheckedJournal(path))
 
 
 class SharedEncoderSampler(BaseSampler):
@@ -146,25 +158,29 @@ class SharedEncoderSampler(BaseSampler):
         self.tpe = TPESampler(seed=digest("search", self.seed, trial.number) % 2**32, constant_liar=True)
         self.followed = self.leader(study, trial.number)
         self.tpe.before_trial(study, trial)
+        for name, distribution in trial.distributions.items():
+            # drawn by a killed process: what is left to draw takes the random numbers that come after these
+            self.sample_independent(study, trial, name, distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         self.tpe.after_trial(study, trial, state, values)
 
 
-class StudySearch(OptunaSearch):
-    """`OptunaSearch` for a study that may be killed at any time.
+class StudySearch(Searcher):
+    """Ray Tune's searcher for a study whose driver may be killed at any time.
 
-    - A trial that a killed process left RUNNING is given out again, under its number and with its parameters.
-    - Trials that Tune's scheduler stopped are PRUNED, those without a finite objective FAIL, those that were
-      interrupted stay RUNNING and are given out next time.
-    - Intermediate values go by the trial's own epoch.
-    - ``on_ending`` writes the trial's file before Optuna hears of the end: what Optuna knows as finished has one.
+    - A trial that a killed driver left unfinished is suggested again, with its number and its parameters.
+    - A trial that is stopped by the pruner ends as PRUNED, one without a finite objective as FAIL. A trial that was
+      interrupted stays RUNNING, and is suggested again by the next driver.
+    - Intermediate values are stored by the trial's own epoch, which does not restart with a worker.
+    - ``on_ending`` writes the trial's file before the trial ends in Optuna: every trial that Optuna knows as finished
+      has a file.
 
     Args:
         settings: of the study.
         storage: see `open_storage`.
         sampler: see `SharedEncoderSampler`.
-        on_ending: told of each trial's end; returns what Optuna notes as user attributes.
+        on_ending: called at each trial's end; returns the user attributes that Optuna stores.
     """
 
     def __init__(
@@ -174,71 +190,82 @@ class StudySearch(OptunaSearch):
         sampler: BaseSampler,
         on_ending: Callable[[TrialResult], Mapping[str, Any]],
     ) -> None:
-        self.distributions = space(settings.search)
-        super().__init__(
-            space=self.distributions,
-            metric=METRIC,
-            mode="max",
-            sampler=sampler,
-            study_name=settings.name,
+        super().__init__(metric=METRIC, mode="max")
+        marks = rungs(settings.contrastive.epochs)
+        self.search, self.storage, self.on_ending = settings.search, storage, on_ending
+        self.study = optuna.create_study(
             storage=storage,
+            sampler=sampler,
+            pruner=SuccessiveHalving(marks) if settings.search.prune and marks else NopPruner(),
+            study_name=settings.name,
+            direction="maximize",
+            load_if_exists=True,
         )
-        self.on_ending = on_ending
         self.paused = False
         self.fault: Exception | None = None
+        self.trials: dict[str, Trial] = {}
+        self.points: dict[str, dict[str, Any]] = {}
+        self.completed: set[str] = set()
         trials = self.study.get_trials()
         self.interrupted = [trial for trial in trials if trial.state == TrialState.RUNNING]
         if not trials:
             self.study.enqueue_trial(first_point(settings))
 
-    @property
-    def study(self) -> Study:
-        """Optuna's study."""
-        return cast(Study, self._ot_study)
-
     def suggest(self, trial_id: str) -> Any:
         if self.paused:
             return Searcher.FINISHED
-        if trial_id not in self._ot_trials:
-            if self.interrupted:
-                trial = Trial(self.study, self.interrupted.pop(0)._trial_id)
-                for (
-                    name,
-                    distribution,
-                ) in self.distributions.items():  # those that it has not drawn before it was cut off
-                    trial._suggest(name, distribution)
-            else:
-                trial = self.study.ask(fixed_distributions=self.distributions)
-            self._ot_trials[trial_id] = trial
-        trial = self._ot_trials[trial_id]
-        return {"number": trial.number, "parameters": parameters(trial)}
+        if trial_id not in self.points:
+            trial = self._again(self.interrupted.pop(0).number) if self.interrupted else self.study.ask()
+            self.trials[trial_id], self.points[trial_id] = trial, draw(trial, self.search)
+        return {"number": self.trials[trial_id].number, "parameters": self.points[trial_id]}
+
+    def prunes(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Return whether a trial shall be stopped after an intermediate result.
+
+        The decision is stored before it is returned. A trial that is suggested again and repeats its reports is treated
+        as it was before, whatever other trials have reported since.
+        """
+        return bool(self._kept(self._prunes, trial_id, result))
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        with self._kept():
-            self._report(trial_id, result)
+        self._kept(self._report, trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        with self._kept():
-            self._complete(trial_id, result, error)
+        self._kept(self._complete, trial_id, result, error)
 
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        """Tune would swallow what is raised here, a full disk for example, and go on: it is kept for the driver."""
+    def _kept(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Make a call, and keep an exception for the driver, a full disk for example: Tune would log it and go on."""
         try:
-            yield
+            return call(*arguments)
         except Exception as error:
             logger.exception("the search")
             self.fault, self.paused = self.fault or error, True
 
-    def _report(self, trial_id: str, result: dict[str, Any]) -> None:
-        value, trial = result[METRIC], self._ot_trials[trial_id]
-        known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        if "outcome" not in result and math.isfinite(value) and result[EPOCH] not in known:
-            trial.report(value, result[EPOCH])
+    def _prunes(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        stored, reported = self._stored(trial_id), intermediate(result)
+        if reported is None or reported[0] in stored.intermediate_values:
+            return False
+        epoch, value = reported
+        if STOPPED_AT not in stored.user_attrs:
+            stored.intermediate_values = {**stored.intermediate_values, epoch: value}
+            if not self.study.pruner.prune(self.study, stored):
+                return False
+            self.trials[trial_id].set_user_attr(STOPPED_AT, [epoch, value])
+        return True
+
+    def _report(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        reported = intermediate(result)
+        if reported is not None and reported[0] not in self._stored(trial_id).intermediate_values:
+            epoch, value = reported
+            self.trials[trial_id].report(value, epoch)
+
+    def _stored(self, trial_id: str) -> FrozenTrial:
+        """Return a copy of what Optuna has stored of a trial."""
+        return copy.copy(self.study.get_trials(deepcopy=False)[self.trials[trial_id].number])
 
     def _complete(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
-        trial = self._ot_trials.get(trial_id)
-        if trial is None or trial_id in self._completed_trials:
+        trial = self.trials.get(trial_id)
+        if trial is None or trial_id in self.completed:
             return
         outcome = json.loads(result["outcome"]) if result and "outcome" in result else {}
         objective = outcome.get("objective")
@@ -246,7 +273,7 @@ class StudySearch(OptunaSearch):
             self.paused = True  # before anything is drawn that would not have been drawn without
         if (self.paused and not outcome) or outcome.get("state") in ("stopped", "broken"):
             return
-        self._completed_trials.add(trial_id)
+        self.completed.add(trial_id)
         if error:
             state, reason = TrialState.FAIL, "Ray Tune lost the trial; logs/ has the details"
         elif not outcome:
@@ -260,67 +287,92 @@ class StudySearch(OptunaSearch):
             state, reason = TrialState.FAIL, "its objective is not a finite number"
         else:
             state, reason = TrialState.COMPLETE, None
-        self.finalize(TrialResult(trial.number, state.name, reason, parameters(trial), objective, outcome))
+        self.finalize(TrialResult(trial.number, state.name, reason, self.points[trial_id], objective, outcome), trial)
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Optuna's storage is the only truth: Tune has nothing to keep."""
+        """Save nothing: Optuna's storage has all that a searcher needs."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
-    def finalize(self, ending: TrialResult) -> None:
-        """Write a trial's end to its file, then to Optuna."""
-        trial = Trial(self.study, self.study.get_trials(deepcopy=False)[ending.number]._trial_id)
-        for name, value in self.on_ending(ending).items():
+    def finalize(self, ending: TrialResult, trial: Trial | None = None) -> None:
+        """Write a trial's end to its file, then to Optuna.
+
+        Args:
+            ending: of the trial.
+            trial: in Optuna; by default it is looked up.
+        """
+        attributes = self.on_ending(ending)
+        trial = trial or self._again(ending.number)
+        for name, value in attributes.items():
             trial.set_user_attr(name, value)
         state = TrialState[ending.state]
-        self.study.tell(trial, ending.objective if state == TrialState.COMPLETE else None, state=state)
+        self.study.tell(ending.number, ending.objective if state == TrialState.COMPLETE else None, state=state)
+
+    def _again(self, number: int) -> Trial:
+        """Return the trial of this number, which another process has asked for.
+
+        Optuna has no function for it, but the class and the storage's look-ups are public.
+        """
+        study = self.storage.get_study_id_from_name(self.study.study_name)
+        return Trial(self.study, self.storage.get_trial_id_from_study_id_trial_number(study, number))
 
 
-def parameters(trial: Trial) -> dict[str, Any]:
-    """A trial's point; steps of p_drop come out of Optuna with rounding errors."""
-    return {**trial.params, "p_drop": round(trial.params["p_drop"], 10)}
+def intermediate(result: Mapping[str, Any]) -> tuple[int, float] | None:
+    """Return the epoch and the value that a result reports of an encoder in training; None for any other result."""
+    value = result.get(METRIC, math.nan)
+    return (result[EPOCH], value) if "outcome" not in result and math.isfinite(value) else None
 
 
-class SuccessiveHalving(ASHAScheduler):
-    """Asynchronous successive halving on the encoder's epochs; see `rungs`.
-
-    Nothing is stopped at a rung before `REDUCTION` trials have been there, and what earlier processes saw counts.
+class PruningScheduler(FIFOScheduler):
+    """Ray Tune's scheduler that stops the trials which the study's pruner decides against.
 
     Args:
-        epochs: of an encoder's training.
-        past: finished trials of the study.
+        searcher: of the study.
     """
 
-    def __init__(self, epochs: int, past: Sequence[FrozenTrial]) -> None:
-        marks = rungs(epochs)
-        super().__init__(
-            time_attr=EPOCH,
-            metric=METRIC,
-            mode="max",
-            max_t=max(2, epochs),
-            grace_period=1,
-            reduction_factor=REDUCTION,
-            stop_last_trials=False,
-        )
-        (bracket,) = self._brackets
-        seen = [trial.intermediate_values for trial in past]
-        bracket._rungs = [
-            (mark, {f"past {number}": values[mark] for number, values in enumerate(seen) if mark in values})
-            for mark in reversed(marks)
-        ]
-        cutoff = bracket.cutoff
-        enough = {"cutoff": lambda recorded: cutoff(recorded) if len(recorded) >= REDUCTION else None}
-        vars(bracket).update(enough)
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """A trial's last result is no intermediate one."""
-        self._trial_info.pop(trial.trial_id, None)
+    def __init__(self, searcher: StudySearch) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.searcher = searcher
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        if "outcome" in result or not math.isfinite(result[METRIC]):
-            return self.CONTINUE
-        return super().on_trial_result(tune_controller, trial, result)
+        return self.STOP if self.searcher.prunes(trial.trial_id, result) else self.CONTINUE
+
+
+class SuccessiveHalving(BasePruner):
+    """Asynchronous successive halving (Li et al., arXiv:1810.05934) on the encoder's epochs, by Ray Tune's rule.
+
+    A trial is compared once at each rung, with its first report there. It is pruned where it is worse than the best
+    `1 / REDUCTION` of the trials that reported there before, if these are at least `REDUCTION`.
+
+    Optuna's own `SuccessiveHalvingPruner` has rungs at powers of the reduction factor only, and prunes also where fewer
+    trials were at a rung.
+
+    Args:
+        marks: epochs of the rungs; see `rungs`.
+    """
+
+    def __init__(self, marks: Sequence[int]) -> None:
+        self.marks = sorted(marks)
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        step = trial.last_step
+        reached = [mark for mark in self.marks if step is not None and mark <= step]
+        if not reached:
+            return False
+        own = self._report(trial, reached[-1])
+        if own is None or own[0] != step:
+            return False  # compared at this rung before
+        others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+        values = [report[1] for other in others if (report := self._report(other, reached[-1])) is not None]
+        return len(values) >= REDUCTION and bool(own[1] < np.percentile(values, (1 - 1 / REDUCTION) * 100))
+
+    def _report(self, trial: FrozenTrial, mark: int) -> tuple[int, float] | None:
+        """Return the epoch and the value of a trial's first report at a rung, before the next; None without any."""
+        end = next((later for later in self.marks if later > mark), math.inf)
+        stopped = [trial.user_attrs[STOPPED_AT]] if STOPPED_AT in trial.user_attrs else []
+        reports = [*trial.intermediate_values.items(), *stopped]
+        return min(((epoch, value) for epoch, value in reports if mark <= epoch < end), default=None)
 
 
 def rungs(epochs: int) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import ray
 
+from darkclr_ray.augmentations.views import need_trees
 from darkclr_ray.runtime.cluster import failing_nodes
 from darkclr_ray.runtime.job_queue import Outcome
 from darkclr_ray.runtime.resources import ResourcePlan
@@ -46,7 +47,8 @@ def start_workers(
 
     Raises ValueError where a node does not see shards that are to be streamed.
     """
-    source = materialise(jets.folder, "train", settings.background, limit=settings.compute.materialise_limit)
+    limit, trees = settings.compute.materialise_limit, need_trees(settings.views, settings.inputs)
+    source = materialise(jets.folder, "train", settings.background, limit=limit, trees=trees)
     if isinstance(source, ShardJets):
         for node in failing_nodes(ShardJets.intact, source):
             raise ValueError(

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ray import tune
@@ -16,14 +17,17 @@ from darkclr_ray.store.files import write_json
 from darkclr_ray.study.artifacts import evaluation_of, write_best
 from darkclr_ray.study.detector_spec import MULTIPLICITY
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
+from darkclr_ray.study.journal import ATTRIBUTES, known_to_optuna, restore_trials
 from darkclr_ray.study.search import (
     ENCODER,
+    PruningScheduler,
     SharedEncoderSampler,
     StudySearch,
-    SuccessiveHalving,
     TrialResult,
+    first_point,
     open_storage,
     rungs,
+    space,
 )
 from darkclr_ray.study.session import Session
 from darkclr_ray.study.trial import StudyTrial
@@ -40,6 +44,7 @@ class Tuning:
 
     def __init__(self, session: Session) -> None:
         self.session, self.settings, self.folder = session, session.settings, session.folder
+        self._on_disk: set[str] = set().union(*(representations(trial["stages"]) for trial in self.folder.endings()))
 
     def search(self) -> bool:
         """Run the trials that are left; False where the study was interrupted."""
@@ -47,6 +52,8 @@ class Tuning:
         settings, search = self.settings, self.settings.search
         self._count()
         storage = open_storage(self.folder.optuna)
+        if restore_trials(storage, settings.name, self.folder.endings(), space(search), first_point(settings)):
+            session.display.say(f"{self.folder.optuna}: made again from {self.folder.trials}")
         sampler = SharedEncoderSampler(search.step_sizes_per_encoder, settings.seed)
         searcher = StudySearch(settings, storage, sampler, self._ended)
 
@@ -54,12 +61,13 @@ class Tuning:
             searcher.paused = True
 
         session.on_pause(pause)
+        self.study = searcher.study
         self._reconcile(searcher)
+        self._recompute()
         past = searcher.study.get_trials(deepcopy=False)
         left = search.trials - sum(trial.state.is_finished() for trial in past)
         if left > 0:
             marks = rungs(settings.contrastive.epochs) if search.prune else ()
-            scheduler = SuccessiveHalving(settings.contrastive.epochs, past) if marks else None
             trainable = tune.with_resources(
                 tune.with_parameters(StudyTrial, queue=session.worker_groups.queue, settings=settings, rungs=marks),
                 {"CPU": 0, "node:__internal_head__": 0.001},
@@ -68,7 +76,7 @@ class Tuning:
                 trainable,
                 tune_config=tune.TuneConfig(
                     search_alg=searcher,
-                    scheduler=scheduler,
+                    scheduler=PruningScheduler(searcher),
                     num_samples=left,
                     max_concurrent_trials=session.allocation.worker_groups,
                     reuse_actors=True,
@@ -106,6 +114,7 @@ class Tuning:
             if outcome.state == "failed":
                 logger.warning("%s: %s", name, outcome.reason)
                 continue
+            self._say_recomputed(outcome.result)
             stages = outcome.result["stages"]
             evaluation = evaluation_of(self.folder, stages)
             reference = {"stages": stages, "validation": evaluation["validation"], "test": evaluation["test"]}
@@ -130,54 +139,100 @@ class Tuning:
                 fields = (known["state"], known["reason"], known["parameters"], known["objective"])
                 searcher.finalize(TrialResult(trial.number, *fields, outcome={"known": known}))
 
+    def _recompute(self) -> None:
+        """Make trials complete again whose file or whose stages are missing; what the store still has is not computed.
+
+        The search is not affected: Optuna knows these trials' points and values.
+        """
+        records = {record["number"]: record for record in self.folder.endings()}
+        lacking: dict[str, TrialResult] = {}
+        for trial in self.study.get_trials(deepcopy=False):
+            record = records.get(trial.number)
+            if not trial.state.is_finished() or (record is not None and self.folder.has_stages(record)):
+                continue
+            where = self.folder.trials if record is None else self.folder.store.folder
+            name = job_name(trial.number)
+            self.session.display.say(f"{name}: results are missing in {where}; they are computed again")
+            point = {**trial.params, "p_drop": round(trial.params["p_drop"], 10)}
+            ending = TrialResult(trial.number, trial.state.name, trial.user_attrs.get("reason"), point, trial.value)
+            if ending.state == "COMPLETE":
+                lacking[f"{name}-again"] = ending
+            else:
+                self._write(ending, trial.user_attrs.get("seconds", {}))
+        jobs = {
+            name: DetectorJob(trial_settings(self.settings, ending.parameters), score=self.settings.search.score)
+            for name, ending in lacking.items()
+        }
+        for name, outcome in self.session.each(jobs):
+            if outcome.state == "failed":
+                self.session.display.say(f"{name}: could not be computed again: {outcome.reason}")
+                continue
+            self._say_recomputed(outcome.result)
+            self._write(replace(lacking[name], outcome=outcome.result), outcome.result["seconds"])
+        self._count()
+
     def _ended(self, ending: TrialResult) -> dict[str, Any]:
         """Write a trial's file."""
         outcome = ending.outcome
         if "known" in outcome:
-            return {"stages": outcome["known"]["stages"], "seconds": outcome["known"]["seconds"]}
+            return {key: outcome["known"].get(key) for key in ATTRIBUTES}
         name = job_name(ending.number)
         if ending.state == "PRUNED":
             self.session.worker_groups.queue.cancel.remote(name)
         self.folder.note_precision(outcome.get("precision"))
-        stages = outcome.get("stages", {})
-        judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
+        self._say_recomputed(outcome)
         seconds = dict(outcome.get("seconds", {}))
         if name in self.session.submitted:
             total = time.monotonic() - self.session.submitted[name]
             seconds = {**seconds, "overhead": round(total - sum(seconds.values()), 3), "total": round(total, 3)}
-        write_json(
-            self.folder.trials / f"{ending.number:04d}.json",
-            {
-                "number": ending.number,
-                "state": ending.state,
-                "reason": ending.reason,
-                "parameters": ending.parameters,
-                "objective": ending.objective,
-                "objectives": judged.get("objectives", {}),
-                "stages": stages,
-                "seconds": seconds,
-                "validation": judged.get("validation", {}),
-                "test": judged.get("test", {}),
-            },
-        )
+        record = self._write(ending, seconds)
         self._count()
-        self._drop_arrays()
+        self._drop_arrays(record["stages"])
         if ending.state == "COMPLETE":
             words = ", ".join(f"{key} {value:.3g}" for key, value in ending.parameters.items())
             result = f"{self.settings.search.objective} {ending.objective:.3f} ({words})"
         else:
             result = f"{ending.state}: {ending.reason}"
         self.session.display.say(f"{name}: {result}, {seconds.get('total', 0):.0f} s")
-        return {"stages": stages, "seconds": seconds}
+        return {key: record[key] for key in ATTRIBUTES}
 
-    def _drop_arrays(self) -> None:
-        """Free the disk of representations of trials that have ended, but for those that the next ones may share."""
-        best, endings = self.folder.best(), self.folder.endings()
-        keep = to_be_followed(endings, self.settings.search.step_sizes_per_encoder)
+    def _write(self, ending: TrialResult, seconds: Mapping[str, float]) -> dict[str, Any]:
+        """Write a trial's file; return its content."""
+        stages = ending.outcome.get("stages", {})
+        judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
+        record = {
+            "number": ending.number,
+            "state": ending.state,
+            "reason": ending.reason,
+            "parameters": ending.parameters,
+            "objective": ending.objective,
+            "objectives": judged.get("objectives", {}),
+            "stages": stages,
+            "seconds": dict(seconds),
+            "validation": judged.get("validation", {}),
+            "test": judged.get("test", {}),
+            "optuna": known_to_optuna(self.study.get_trials(deepcopy=False)[ending.number]),
+        }
+        self.folder.write_ending(ending.number, record)
+        return record
+
+    def _say_recomputed(self, result: Mapping[str, Any]) -> None:
+        for line in result.get("recomputed", ()):
+            self.session.display.say(line)
+
+    def _drop_arrays(self, stages: Mapping[str, str]) -> None:
+        """Free the disk of representations of trials that have ended, but for those that the next ones may share.
+
+        Args:
+            stages: of the trial that has just ended.
+        """
+        best = self.folder.best()
+        keep = to_be_followed(self.folder.endings(), self.settings.search.step_sizes_per_encoder)
         if best is not None:
             keep.add(best["stages"]["representation"])
-        ended = {trial["stages"].get("representation") for trial in endings}
-        self.folder.store.drop_arrays(of=ended, but=keep)
+        self._on_disk |= representations(stages)
+        self.folder.store.drop_arrays(of=self._on_disk - keep)
+        self._on_disk &= keep
 
     def _count(self) -> None:
         endings = self.folder.endings()
@@ -190,6 +245,11 @@ class Tuning:
             self.session.metrics.best_trial(
                 best["objective"], {s: e["matched"]["rejection"]["0.2"]["value"] for s, e in signals.items()}
             )
+
+
+def representations(stages: Mapping[str, str]) -> set[str]:
+    """Return the stage of a trial that holds its representations; a trial that failed early has none."""
+    return {stages["representation"]} if "representation" in stages else set()
 
 
 def to_be_followed(endings: Sequence[Mapping[str, Any]], shared: int) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from darkclr_ray.augmentations.registry import Augmentation, Packed
+from darkclr_ray.augmentations.registry import Augmentation, Packed, TreeAugmentation, takes_tree
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
@@ -29,7 +29,8 @@ def check_augmentation(
     Checked are: it is made from settings and says which views share its draws; it gives packed arrays of the right
     types with at least one constituent a jet, finite, of positive pT; what it is given stays as it is, and is not
     handed on; all chance is in its draws; what becomes of a jet depends neither on the other jets nor on their number,
-    order or place in memory, bit for bit, down to a single jet of one constituent.
+    order or place in memory, bit for bit, down to a single jet of one constituent. One that uses the jets' trees does
+    the same with trees that it is given and with those that it makes.
 
     Args:
         augmentation: the class.
@@ -51,6 +52,8 @@ def check_augmentation(
         )
     check_chance(made, jets, result)
     check_company(made, jets, result)
+    if takes_tree(made):
+        check_trees(made, jets, result)
     if ordered:
         check_order(made, result)
 
@@ -142,6 +145,16 @@ def check_company(made: Augmentation, jets: Jets, result: Packed) -> None:
             f"{named(made)} did something else to jets {what}; sum and sort within a jet (np.add.reduceat), never "
             f"over a batch, and draw for jets or constituents (draws.uniform(), draws.uniform(offsets))"
         )
+
+
+def check_trees(made: TreeAugmentation, jets: Jets, result: Packed) -> None:
+    """The trees that are handed over give the same jets as those that it makes itself."""
+    draws = KeyedRNG.keyed(jets.ids, seed=1, epoch=0, transformation="check", draw=0)
+    given = made(np.asfortranarray(jets.constituents), jets.offsets, draws, jets.tree)
+    assert equal(result, given), (
+        f"{named(made)} gave other jets with the trees of the jets at hand than without; make them by cluster_tree of "
+        f"the constituents that it is given"
+    )
 
 
 def check_order(made: Augmentation, result: Packed) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from darkclr_ray.fs_checks import is_of_disk
+from darkclr_ray.integrity import replacing
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.randomness import reseed
@@ -253,9 +253,8 @@ def place(module: nn.Module, device: torch.device, precision: str) -> None:
 
 def save_weights(module: nn.Module, path: Path) -> None:
     """Write a module's parameters and buffers as safetensors, atomically."""
-    partial = path.with_name(path.name + ".partial")
-    save_file({name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}, partial)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        save_file({name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}, partial)
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from darkclr_ray.fs_checks import is_of_disk
+from darkclr_ray.integrity import Damaged, announce, read_sealed, replacing, write_sealed
 from darkclr_ray.training.base import Training
 
 CHECKPOINT = "checkpoint.pt"
@@ -30,33 +30,18 @@ def save_checkpoint(folder: Path, training: Training) -> None:
         "history": json.dumps(training.history),
         "state": training.state_dict(),
     }
-    partial = folder / (CHECKPOINT + ".partial")
-    with open(partial, "wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, folder / CHECKPOINT)
+    write_sealed(folder / CHECKPOINT, lambda file: torch.save(content, file))
 
 
 def resume(folder: Path, training: Training, *, writes: bool) -> None:
     """Bring ``training`` to where the checkpoint in ``folder`` left it; where there is none, leave it at its start.
 
-    Where this process ``writes``, the history file is made to agree with the checkpoint. Raises ValueError where the
-    folder holds another training or an unreadable file.
+    Where this process ``writes``, the history file is made to agree with the checkpoint. A damaged checkpoint counts as
+    none, with a warning in the log. Raises ValueError where the folder holds another training.
     """
     path = folder / CHECKPOINT
-    if path.exists():
-        try:
-            content: dict[str, Any] = torch.load(path, map_location=training.device, weights_only=True)
-        except UnpicklingError:
-            raise ValueError(
-                f"{path} cannot be read: it is damaged, or holds code, which is not run; delete it to train again from "
-                f"the start"
-            ) from None
-        except Exception as error:
-            if is_of_disk(error):
-                raise
-            raise ValueError(f"{path} cannot be read ({error}); delete it to train again from the start") from error
+    content = load_checkpoint(path, training.device)
+    if content is not None:
         if content["key"] != canonical(training.key()):
             raise ValueError(
                 f"{path} belongs to a {training.kind} training with other settings or input; "
@@ -68,11 +53,24 @@ def resume(folder: Path, training: Training, *, writes: bool) -> None:
         write_history(folder, training.history)
 
 
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """Return what `save_checkpoint` wrote; None where there is no such file, or one that cannot be used.
+
+    The checksum is verified first, since torch verifies none. Code in the file is not run.
+    """
+    try:
+        return dict(torch.load(io.BytesIO(read_sealed(path)), map_location=device, weights_only=True))
+    except FileNotFoundError:
+        return None
+    except (Damaged, UnpicklingError):
+        announce(f"{path}: damaged, or holds code, which is not run; this training starts again from its beginning")
+        return None
+
+
 def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
     """Replace the history file by one line an epoch of ``history``."""
-    partial = folder / (HISTORY + ".partial")
-    partial.write_text("".join(json.dumps(record) + "\n" for record in history), encoding="utf-8")
-    os.replace(partial, folder / HISTORY)
+    with replacing(folder / HISTORY) as partial:
+        partial.write_text("".join(json.dumps(record) + "\n" for record in history), encoding="utf-8")
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

@@ -7,9 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import stats
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import optimize, stats
 
 from darkclr_ray.augmentations.dropping import Dropping
+from darkclr_ray.benchmarks.inputs import starter_background
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 
@@ -33,6 +36,83 @@ def test_keeps_pt(toy_jets: Callable[..., Jets], which: str, p_drop: float):
     assert np.diff(offsets).min() >= 1
     before = total_pt(jets.constituents, jets.offsets, which)
     np.testing.assert_allclose(total_pt(left, offsets, which), before, rtol=6 * np.finfo(np.float32).eps)
+
+
+@pytest.fixture(scope="module")
+def qcd() -> Jets:
+    return starter_background().take(slice(0, 2000))
+
+
+@pytest.mark.parametrize("p_drop", [0.3, (0.1, 0.7), 0.95])
+def test_the_floor_is_kept(qcd: Jets, p_drop: float | tuple[float, float]):
+    draws = KeyedRNG.keyed(qcd.ids, **KEY)
+    left, offsets = Dropping(p_drop, "floor")(qcd.constituents, qcd.offsets, draws)
+    before = total_pt(qcd.constituents, qcd.offsets, "vector")
+    np.testing.assert_allclose(total_pt(left, offsets, "vector"), before, rtol=3e-7)
+    scaled, there = Dropping(p_drop, "vector")(qcd.constituents, qcd.offsets, draws)
+    np.testing.assert_array_equal(there, offsets)
+    np.testing.assert_array_equal(left[:, 1:], scaled[:, 1:])
+    softest = np.minimum.reduceat(left[:, 0], offsets[:-1])
+    assert (softest >= 0.5).all()
+    if p_drop != 0.95:
+        soft = np.add.reduceat(left[:, 0] < 1.0, offsets[:-1]).mean()
+        lifted = np.add.reduceat(scaled[:, 0] < 1.0, offsets[:-1]).mean()
+        kept = 1 - np.mean(p_drop)
+        expected = kept * np.add.reduceat(qcd.constituents[:, 0] < 1.0, qcd.offsets[:-1]).mean()
+        assert 0.75 * expected < soft <= expected * 1.05
+        assert lifted < 0.75 * soft
+
+
+def test_the_floor_as_by_hand(qcd: Jets):
+    """The factor of the formula, found by a root finder, jet by jet."""
+    few = qcd.take(slice(0, 100))
+    draws = KeyedRNG.keyed(few.ids, **KEY)
+    left, offsets = Dropping(0.5, "floor")(few.constituents, few.offsets, draws)
+    before = total_pt(few.constituents, few.offsets, "vector")
+    numbers = draws.uniform(few.offsets)
+    for jet in range(len(few)):
+        rows = slice(*few.offsets[jet : jet + 2])
+        kept = few.constituents[rows][numbers[rows] >= 0.5].astype(float)
+        pt, share = kept[:, 0], np.clip((kept[:, 0] - 0.5) / 2.5, 0, 1)
+
+        def excess(k: float, pt=pt, share=share, phi=kept[:, 2], before=before[jet]) -> float:
+            return abs(np.sum(pt * (1 + (k - 1) * share) * np.exp(1j * phi))) - before
+
+        k = optimize.brentq(excess, 1.0, 1e4, xtol=1e-13, rtol=1e-13)
+        np.testing.assert_allclose(left[slice(*offsets[jet : jet + 2]), 0], pt * (1 + (k - 1) * share), rtol=1e-6)
+
+
+CONSTITUENT = st.tuples(st.floats(0.015625, 200.0, width=32), *(st.floats(-0.75, 0.75, width=32),) * 2)
+
+
+@given(
+    jets=st.lists(st.lists(CONSTITUENT, min_size=1, max_size=20), min_size=1, max_size=5),
+    p_drop=st.floats(0.0, 0.99),
+    threshold=st.sampled_from([0.0, 0.5, 1.0]),
+    ramp=st.sampled_from([0.5, 2.5]),
+)
+def test_no_constituent_crosses_the_threshold(jets: list, p_drop: float, threshold: float, ramp: float):
+    packed = Jets.from_lists([sorted(jet, reverse=True) for jet in jets])
+    draws = KeyedRNG.keyed(packed.ids, **KEY)
+    dropping = Dropping(p_drop, "floor", threshold, ramp)
+    left, offsets = dropping(packed.constituents, packed.offsets, draws)
+    before = total_pt(packed.constituents, packed.offsets, "vector")
+    np.testing.assert_allclose(total_pt(left, offsets, "vector"), before, rtol=1e-6)
+    kept = draws.uniform(packed.offsets) >= np.float32(p_drop)
+    for jet, (first, last) in enumerate(itertools.pairwise(packed.offsets)):
+        after = left[slice(*offsets[jet : jet + 2]), 0]
+        assert (np.diff(after) <= 0).all()
+        own = packed.constituents[first:last, 0][kept[first:last]]
+        hard = np.clip((own - threshold) / ramp, 0, 1)
+        if (own * hard).sum() > 1e-4 * before[jet]:
+            np.testing.assert_array_equal(after >= threshold, own >= threshold)
+            np.testing.assert_array_equal(after[own <= threshold], own[own <= threshold])
+
+
+def test_jets_below_the_threshold_are_scaled_alike():
+    jets = Jets.from_lists([[[0.4, 0.0, 0.0]] * 50] * 20)
+    left, offsets = Dropping(0.5, "floor")(jets.constituents, jets.offsets, KeyedRNG.keyed(jets.ids, **KEY))
+    np.testing.assert_allclose(left[:, 0], np.repeat(20.0 / np.diff(offsets), np.diff(offsets)), rtol=1e-6)
 
 
 def test_drops_as_by_hand(toy_jets: Callable[..., Jets]):

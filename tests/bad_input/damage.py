@@ -164,6 +164,18 @@ def old(name: str = "study.json", content: str | None = None, **facts: Any) -> C
     return change
 
 
+def flipped(name: str) -> Change:
+    """One bit of a study's file is another one: the first 3 in it has become a 2."""
+
+    def change(here: Path) -> None:
+        path = here / "results" / "embedding_scan" / name
+        content = path.read_bytes()
+        place = content.index(b"3")
+        path.write_bytes(content[:place] + b"2" + content[place + 1 :])
+
+    return change
+
+
 def jagged(name: str, rows: int = 3, **columns: Any) -> Change:
     """A Parquet file of somebody else's jets."""
     table = {"pt": [[200.0, 1.0]] * rows, "eta": [[0.1, 0.1]] * rows, "phi": [[0.1, 0.2]] * rows, **columns}

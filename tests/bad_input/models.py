@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from functools import cache
@@ -15,6 +14,8 @@ import yaml
 from safetensors.numpy import load_file, save_file
 
 from darkclr_ray.detectors.models import pretrained
+from darkclr_ray.integrity import folder_digests
+from darkclr_ray.store.files import read_json, write_json
 from tests.reports.make_study import make_study
 
 from .damage import Case, Change, both, bytes_of, edited, file, hdf5, jagged, mode, moved
@@ -31,9 +32,20 @@ def described(**facts: Any) -> Change:
     def change(here: Path) -> None:
         model(here)
         path = here / "model" / "model.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+        write_json(path, read_json(path) | facts)
 
     return change
+
+
+def sealed(folder: Path) -> None:
+    """Give a model's changed files their checksums: they were written so."""
+    path = folder / "model.json"
+    write_json(path, read_json(path) | {"files": folder_digests(folder, but={"model.json"})})
+
+
+def meant(name: str, content: str) -> Change:
+    """A model that was written with another file in the place of one."""
+    return both(part(name, content), lambda here: sealed(here / "model"))
 
 
 def part(name: str, content: str | bytes | None) -> Change:
@@ -64,6 +76,7 @@ def not_a_number(here: Path) -> None:
     weights = load_file(path)
     name = next(iter(weights))
     save_file({**weights, name: np.full_like(weights[name], np.nan)}, path)
+    sealed(here / "model")
 
 
 def wider(here: Path) -> None:
@@ -73,6 +86,7 @@ def wider(here: Path) -> None:
     settings = yaml.safe_load(path.read_text())
     settings["encoder"]["d_z"] += 1
     path.write_text(yaml.safe_dump(settings))
+    sealed(here / "model")
 
 
 def finished(here: Path) -> None:
@@ -100,6 +114,10 @@ def studied(name: str, content: str | bytes | None) -> Change:
     return change
 
 
+def cooking(here: Path) -> None:
+    write_json(here / "study" / "study.json", {"name": "x", "kind": "cooking"})
+
+
 def in_every_history(content: str) -> Change:
     return lambda here: [path.write_text(content) for path in (here / "study" / "stages").rglob("history.jsonl")]
 
@@ -120,7 +138,7 @@ SCORE = [
     Case(S, ("model.json: damaged", "copy"), part("model.json", "{")),
     Case(S, ("model.json: damaged",), part("model.json", "[]")),
     Case(S, ("model.json: damaged",), part("model.json", b"\xff\xfe")),
-    Case(S, ("model.json", "format 9", "format 1"), described(format=9)),
+    Case(S, ("model.json", "format 9", "format 2"), described(format=9)),
     Case(S, ("model.json", "damaged"), described(detectors=[])),
     Case(S, ("model.json", "damaged"), described(detectors=[3])),
     Case(S, ("model.json", "damaged"), described(detectors="s_NAE")),
@@ -129,10 +147,11 @@ SCORE = [
     Case(f"{S} --detectors s_NEA", ("no detector 's_NEA'", "s_NAE, s_CLR"), model),
     Case(f"{S} --detectors s_CLR,", ("no detector ''",), model),
     Case(S, ("settings.yaml: no such file",), part("settings.yaml", None)),
-    Case(S, ("settings.yaml", "cannot be read"), part("settings.yaml", "a: [")),
-    Case(S, ("settings.yaml", "future"), part("settings.yaml", "encoder: {future: 3}")),
-    Case(S, ("settings.yaml", "d_z"), part("settings.yaml", "encoder: {d_z: many}")),
-    Case(S, ("settings.yaml",), part("settings.yaml", "- 3")),
+    Case(S, ("settings.yaml", "damaged", "copy"), part("settings.yaml", "a: [")),
+    Case(S, ("settings.yaml", "cannot be read"), meant("settings.yaml", "a: [")),
+    Case(S, ("settings.yaml", "future"), meant("settings.yaml", "encoder: {future: 3}")),
+    Case(S, ("settings.yaml", "d_z"), meant("settings.yaml", "encoder: {d_z: many}")),
+    Case(S, ("settings.yaml",), meant("settings.yaml", "- 3")),
     Case(S, ("encoder.safetensors", "damaged"), cut("encoder.safetensors")),
     Case(S, ("autoencoder.safetensors", "damaged"), cut("autoencoder.safetensors")),
     Case(S, ("encoder.safetensors", "damaged"), part("encoder.safetensors", "")),
@@ -226,8 +245,9 @@ INSPECT = [
     Case("darkclr inspect model", ("model.json: damaged",), part("model.json", "{}")),
     Case("darkclr inspect model", ("format 9",), described(format=9)),
     Case("darkclr inspect model", ("settings.yaml",), part("settings.yaml", "a: [")),
-    Case("darkclr inspect model", ("metrics.json",), part("metrics.json", "{")),
-    Case("darkclr inspect model", ("metrics.json",), part("metrics.json", '{"test": {"s_NAE": {"aachen": 3}}}')),
+    Case("darkclr inspect model", ("metrics.json", "damaged"), part("metrics.json", "{}")),
+    Case("darkclr inspect model", ("metrics.json",), meant("metrics.json", "{")),
+    Case("darkclr inspect model", ("metrics.json",), meant("metrics.json", '{"test": {"s_NAE": {"aachen": 3}}}')),
     Case("darkclr inspect study", ("study.json", "cannot be read"), studied("study.json", "{")),
     Case("darkclr inspect study", ("study.json",), studied("study.json", "[]")),
     Case("darkclr inspect study", ("trials/0000.json", "cannot be read"), studied("trials/0000.json", "{")),
@@ -242,7 +262,8 @@ REPORT = [
     Case(R, ("study.json", "cannot be read"), studied("study.json", "{")),
     Case(R, ("study.json",), studied("study.json", "[]")),
     Case(R, ("study.json",), studied("study.json", "{}")),
-    Case(R, ("no run at all",), studied("study.json", '{"name": "x", "kind": "cooking"}')),
+    Case(R, ("study.json", "checksum"), studied("study.json", '{"name": "x", "kind": "cooking"}')),
+    Case(R, ("no run at all",), both(finished, cooking)),
     Case(R, ("settings.yaml",), studied("settings.yaml", None)),
     Case(R, ("settings.yaml",), studied("settings.yaml", "a: [")),
     Case(R, ("settings.yaml",), studied("settings.yaml", "{}")),

@@ -55,7 +55,7 @@ def test_unknown_stage() -> None:
 @pytest.mark.parametrize(
     ("stage", "cases"),
     [
-        ("augmentation", {"batch 256, one core", "batch 2048, one core"}),
+        ("augmentation", {f"{kind}batch {n}, one core" for kind in ("", "branches, ") for n in (256, 2048)}),
         ("contrastive", {f"{name} encoder" for name in SIZES}),
         (
             "autoencoder",

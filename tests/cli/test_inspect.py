@@ -24,10 +24,22 @@ def test_inspect(what: str, jets: Path, model: Path, capsys) -> None:
     assert darkclr(["inspect", what.replace("JETS", str(jets)).replace("MODEL", str(model))]) == 0
     text = capsys.readouterr().out
     for word in {
-        "MODEL": ("a model of s_NAE, s_CLR", "fitted on train/qcd", '"d_z": 6', "rejection, matched in pT"),
+        "MODEL": (
+            "a model of s_NAE, s_CLR, views_observables",
+            "fitted on train/qcd",
+            '"d_z": 6',
+            "rejection, matched in pT",
+        ),
         "JETS": ("a set of jets", "validation", open_jets(jets).fingerprint("test", "aachen")[:12]),
     }.get(what, ("a shard of 60 jets of 'qcd'", "constituents")):
         assert word in text
+
+
+def test_a_narrow_terminal_shortens_no_number(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert darkclr(["inspect", "starter"]) == 0
+    text = capsys.readouterr().out
+    assert all(number in text for number in ("10,000", "4,000", "1,500"))
 
 
 def test_inspect_scores_and_strangers(jets: Path, model: Path, tmp_path: Path, capsys) -> None:

@@ -21,7 +21,7 @@ from darkclr_ray.settings import InputSettings
 from darkclr_ray.testing import check_detector, toy_jets
 from darkclr_ray.training.trainer import Trainer
 
-SUPERVISED = {"supervised", "boosted_trees"}
+SUPERVISED = {"supervised", "supervised_observables", "boosted_trees"}
 UNTRAINED = {"multiplicity", "jet_pt", "jet_mass"}
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.models import describe, load_model, save_model
+from darkclr_ray.integrity import folder_digests
 from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.testing import holds_pickle, toy_jets
 from darkclr_ray.training.trainer import Trainer
 
@@ -27,7 +29,7 @@ def test_what_was_saved_scores_the_same(fitted, tmp_path: Path) -> None:
     together = ("s_CLR", "s_NAE", "views_classifier", "isolation_forest")
     save_model(tmp_path / "model", [fitted[name] for name in together], jets={"train/qcd": "abc"}, metrics={"a": 1})
     assert describe(tmp_path / "model")["detectors"] == list(together)
-    assert json.loads((tmp_path / "model" / "metrics.json").read_text()) == {"a": 1}
+    assert read_json(tmp_path / "model" / "metrics.json") == {"a": 1}
     for name in together:
         loaded = load_model(tmp_path / "model", name)
         np.testing.assert_array_equal(loaded.score(jets), fitted[name].score(jets))
@@ -59,9 +61,28 @@ def test_detectors_that_disagree_are_kept_apart(fitted, tmp_path: Path) -> None:
 def test_a_model_runs_no_code_that_was_not_asked_for(fitted, tmp_path: Path) -> None:
     save_model(tmp_path / "model", [fitted["s_CLR"]], jets={})
     description = describe(tmp_path / "model") | {"detectors": ["antigravity:Detector"]}
-    (tmp_path / "model" / "model.json").write_text(json.dumps(description))
+    write_json(tmp_path / "model" / "model.json", description)
     with pytest.raises(ValueError, match="not part of this package; ask for it by name"):
         load_model(tmp_path / "model")
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    """Another content of a model's file, with its checksum."""
+    path.write_bytes(content)
+    model = path.parent / "model.json"
+    write_json(model, read_json(model) | {"files": folder_digests(path.parent, but={"model.json"})})
+
+
+def test_a_model_of_an_earlier_version_is_read_with_a_warning(fitted, tmp_path: Path, caplog) -> None:
+    """Its trainings may be costly to repeat, and nothing says that it is damaged."""
+    folder, jets = tmp_path / "model", toy_jets(30, seed=2)
+    save_model(folder, [fitted["s_CLR"]], jets={})
+    known = read_json(folder / "model.json")
+    old = {name: value for name, value in known.items() if name != "files"} | {"format": 1}
+    (folder / "model.json").write_text(json.dumps(old))
+    for _ in range(2):
+        np.testing.assert_array_equal(load_model(folder).score(jets), fitted["s_CLR"].score(jets))
+    assert [message.startswith(f"{folder}: a model without checksums") for message in caplog.messages] == [True]
 
 
 @pytest.mark.parametrize(
@@ -71,10 +92,12 @@ def test_a_model_runs_no_code_that_was_not_asked_for(fitted, tmp_path: Path) -> 
         (lambda folder: (folder / "model.json").write_text("{"), "model.json: damaged"),
         (lambda folder: (folder / "model.json").write_text('{"format": 9, "detectors": []}'), "format 9"),
         (lambda folder: (folder / "settings.yaml").unlink(), "settings.yaml: no such file"),
-        (lambda folder: (folder / "settings.yaml").write_text("encoder: {d_z: many}"), "settings cannot be read"),
-        (lambda folder: (folder / "settings.yaml").write_text("a: ["), "settings cannot be read"),
-        (lambda folder: (folder / "settings.yaml").write_text("encoder: {d_z: 7}"), "does not hold the weights"),
-        (lambda folder: (folder / "encoder.safetensors").write_bytes(b"garbage"), "does not hold the weights"),
+        (lambda folder: (folder / "settings.yaml").write_text("encoder: {d_z: 7}"), "settings.yaml: damaged"),
+        (lambda folder: (folder / "encoder.safetensors").write_bytes(b"garbage"), "encoder.safetensors: damaged"),
+        (lambda folder: rewrite(folder / "settings.yaml", b"encoder: {d_z: many}"), "settings cannot be read"),
+        (lambda folder: rewrite(folder / "settings.yaml", b"a: ["), "settings cannot be read"),
+        (lambda folder: rewrite(folder / "settings.yaml", b"encoder: {d_z: 7}"), "does not hold the weights"),
+        (lambda folder: rewrite(folder / "encoder.safetensors", b"garbage"), "does not hold the weights"),
         (lambda folder: (folder / "encoder.safetensors").unlink(), "encoder.safetensors"),
     ],
 )

@@ -8,7 +8,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
 from darkclr_ray.detectors.outliers import OutlierDetector
-from darkclr_ray.evaluation.observables import observable_table
+from darkclr_ray.jets.observables import observable_table
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.testing import check_detector, toy_jets
 from darkclr_ray.training.trainer import Trainer

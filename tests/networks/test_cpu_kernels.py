@@ -299,6 +299,35 @@ def test_a_library_is_compiled_once_and_by_its_content(tmp_path: Path, monkeypat
     compiled.cache_clear()
 
 
+TABLE = """
+int table[100000] = {[99999] = 42};
+int answer(void) { return table[99999]; }
+"""
+READ_TABLE = """
+import sys
+from pathlib import Path
+from darkclr_ray.networks.kernels.cpu.compiled import compiled
+print(compiled(Path(sys.argv[1])).answer())
+"""
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:16384], lambda content: content.replace(b"\x2a", b"\x2b")])
+def test_a_damaged_library_is_never_loaded(
+    damage: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library whose end is missing killed every process that touched it, with SIGBUS."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = tmp_path / "table.c"
+    source.write_text(TABLE)
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", READ_TABLE, source], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
+        (library,) = (tmp_path / "cache" / "darkclr_ray").iterdir()
+        content = library.read_bytes()
+        assert damage(content) != content
+        library.write_bytes(damage(content))
+
+
 def test_a_damaged_library_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     source = tmp_path / "answer.c"

@@ -21,7 +21,7 @@ from darkclr_ray.evaluation.variance import variance_components
 from darkclr_ray.jets.generation.samples import NAMED
 from darkclr_ray.settings import preset
 
-from .make_study import SHIFTS, judged, make_examples, make_jets, stage_folder, write_histories, write_json
+from .make_study import SHIFTS, judged, make_examples, make_jets, seal_study, stage_folder, write_histories, write_json
 
 GRID = {f"rinv_{r:g}_mass_{mass:g}": (r, mass) for r in (0.1, 0.5, 0.9) for mass in (4.0, 20.0)}
 METHODS = {
@@ -239,13 +239,13 @@ def make_comparison(
     maker.frame()
     if kind == "linear_classifier_test":
         maker.linear()
-        return folder
+        return seal_study(folder)
     maker.methods()
     maker.dimensions()
     maker.contamination()
     maker.linear()
     maker.sections()
-    return folder
+    return seal_study(folder)
 
 
 if __name__ == "__main__":

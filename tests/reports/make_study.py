@@ -17,8 +17,12 @@ import pyarrow.parquet as pq
 import yaml
 
 from darkclr_ray.evaluation.rejection import evaluate
+from darkclr_ray.integrity import file_digest, folder_digests
 from darkclr_ray.jets.generation.samples import NAMED
 from darkclr_ray.settings import preset
+from darkclr_ray.store import files
+from darkclr_ray.store.files import CHECKSUM, SEAL, write_sealed_text
+from darkclr_ray.study.folder import DERIVED
 
 SHIFTS = {"aachen": 0.55, "rinv_0.5": 0.4, "rinv_0.2": 0.2, "mass_10": 0.5, "mass_20": 0.3}
 """How far apart a signal's scores are from the background's, in standard deviations, for a perfect detector."""
@@ -66,6 +70,21 @@ def make_study(
     multiplicity = {"test": {"multiplicity": judged(-jets["multiplicity"].astype(float), jets, "test", replicas)}}
     write_json(folder / "references.json", {"untrained": untrained, "multiplicity": multiplicity})
     np.savez(folder / "examples.npz", **make_examples(random))
+    return seal_study(folder)
+
+
+def seal_study(folder: Path) -> Path:
+    """Give everything in a study's folder its checksum, as if the study had written it so; returns ``folder``."""
+    for stage in folder.glob("stages/*/*"):
+        write_json(stage / "stage.json", {"files": folder_digests(stage, but={"stage.json"})})
+    settings = folder / "settings.yaml"
+    write_sealed_text(settings, settings.read_text().partition(SEAL)[0])
+    for path in (*folder.glob("*.json"), *folder.glob("[!s]*/*.json"), *folder.glob("sections/*.json")):
+        content = json.loads(path.read_text())
+        if path.name == "study.json":
+            derived = [folder / name for name in DERIVED if (folder / name).exists()]
+            content["files"] = {path.name: file_digest(path) for path in derived}
+        write_json(path, {name: value for name, value in content.items() if name != CHECKSUM})
     return folder
 
 
@@ -210,7 +229,7 @@ def stage_folder(folder: Path, kind: str, key: str) -> Path:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2))
+    files.write_json(path, content)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from darkclr_ray.reports import build, ensembles
 from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.comparison_text import headline
 from darkclr_ray.reports.runs import is_grid, read
+from darkclr_ray.reports.sections import observables
 from darkclr_ray.reports.sections import seed_variance as spread
 from darkclr_ray.reports.sections import selection as choices
 
 from .make_comparison import GRID, METHODS, SEEDS, make_comparison
-from .make_study import SHIFTS
+from .make_study import SHIFTS, seal_study, write_json
 from .pages import Text, rows
 
 FIGURES = {
@@ -314,7 +315,7 @@ def test_an_unfinished_comparison_is_reported_too(tmp_path, comparison_folder):
     kept = ("key", "state", "sections", "test")
     path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key in kept}))
     (folder / "study.json").write_text(json.dumps({"name": "toy", "kind": "robustness"}))
-    html = build(folder).read_text(encoding="utf-8")
+    html = build(seal_study(folder)).read_text(encoding="utf-8")
     assert "not recorded" in html
     assert 'id="rejection"' in html
     assert 'id="roc_methods"' not in html
@@ -393,3 +394,22 @@ def test_a_selected_detector_that_the_study_compared_with_nobody_is_compared_her
     assert len(expected) == len(made) == 2 * 2 * len(SHIFTS)
     for ratio in expected:
         assert made[ratio.denominator, ratio.signal, ratio.weighting].value.value == pytest.approx(ratio.value.value)
+
+
+def test_weights_are_tabulated_as_means_over_networks(comparison_folder, tmp_path):
+    folder = shutil.copytree(comparison_folder, tmp_path / "study")
+    assert observables.section(read(folder)) == []
+    given = {1: 2.0, 2: -1.0, 3: 5.0}
+    for seed, weight in given.items():
+        write_json(
+            folder / "stages" / "scores" / f"scores-DarkCLR-e{seed}" / "weights.json",
+            {"s_CLR": {"width": weight, "thrust": 1.0}, "s_NAE": {}},
+        )
+    (found,) = observables.section(read(folder))
+    (table,) = found.blocks
+    width, thrust = table.rows
+    assert (width["observable"], thrust["observable"]) == ("width", "thrust")
+    assert [column.key for column in table.columns] == ["observable", "s_CLR"]
+    assert (width["s_CLR"].value, width["s_CLR"].high) == pytest.approx((2.0, 2.0 + np.std([2, -1, 5], ddof=1)))
+    assert (thrust["s_CLR"].value, thrust["s_CLR"].high) == (1.0, 1.0)
+    assert "What observables weigh" in build(folder).read_text(encoding="utf-8")

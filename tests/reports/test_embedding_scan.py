@@ -24,7 +24,7 @@ from darkclr_ray.reports.sections import provenance, training
 from darkclr_ray.reports.trials import read
 from darkclr_ray.settings import StudySettings
 
-from .make_study import SHIFTS, make_study
+from .make_study import SHIFTS, make_study, seal_study
 from .pages import Text, rows
 
 TABLES = {"areas", "provenance", "ratios", "rejections", "rejections_tight", "samples", "settings", "significance"}
@@ -284,7 +284,7 @@ def test_words_of_a_study_stay_words(tmp_path, report):
     path.write_text(json.dumps(evil(json.loads(path.read_text()))))
     settings = folder / "settings.yaml"
     settings.write_text(settings.read_text().replace("pt: fraction", "pt: <script>alert(1)</script>"))
-    html = build(folder).read_text(encoding="utf-8")
+    html = build(seal_study(folder)).read_text(encoding="utf-8")
     assert html.count("<script") == report.read_text(encoding="utf-8").count("<script")
     assert "<img" not in Text(html).rawdata
     assert "<script>alert(1)</script>" in str(Text(html))
@@ -328,7 +328,7 @@ def test_stage_names_cannot_leave_the_folder(tmp_path):
         trial = json.loads(path.read_text())
         path.write_text(json.dumps(trial | {"stages": {"scores": "../../etc"}}))
     with pytest.raises(ValueError, match="letters, digits"):
-        build(folder)
+        build(seal_study(folder))
 
 
 def test_study_without_extras_is_reported_too(tmp_path):
@@ -340,7 +340,7 @@ def test_study_without_extras_is_reported_too(tmp_path):
         path.unlink()
     facts = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps({"name": facts["name"]}))
-    html = build(folder).read_text(encoding="utf-8")
+    html = build(seal_study(folder)).read_text(encoding="utf-8")
     assert "not recorded" in html
     assert 'id="energy_training"' not in html
 
@@ -351,7 +351,7 @@ def test_references_of_an_earlier_best_trial_are_not_set_beside_this_one(tmp_pat
     assert set(read(folder).references) == {"untrained", "multiplicity"}
     known["untrained"]["parameters"] = read(folder).best.parameters | {"d_z": 1}
     (folder / "references.json").write_text(json.dumps(known))
-    assert set(read(folder).references) == {"multiplicity"}
+    assert set(read(seal_study(folder)).references) == {"multiplicity"}
 
 
 @pytest.mark.parametrize("ended", ["FAIL", "PRUNED"])
@@ -362,7 +362,7 @@ def test_nothing_is_reported_before_a_complete_trial(tmp_path, ended):
     (folder / "settings.yaml").write_text("seed: 1")
     (folder / "trials/0000.json").write_text(json.dumps({"number": 0, "state": ended}))
     with pytest.raises(ValueError, match=f"before the first complete trial .trial 0: {ended}"):
-        build(folder)
+        build(seal_study(folder))
 
 
 def test_a_folder_that_is_no_study_is_refused(tmp_path):

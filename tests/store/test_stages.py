@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import signal
 import subprocess
@@ -28,10 +28,47 @@ def test_a_stage_is_there_after_its_commit_and_not_before(tmp_path: Path) -> Non
     assert stage.finished
     assert not stage.partial.exists()
     assert (stage.folder / "weights").read_text() == "w"
-    described = json.loads((stage.folder / "stage.json").read_text())
-    assert described == {"kind": "energy", "key": {"seed": 1}, "precision": "float32", "notes": {"seconds": 3}}
+    described = read_json(stage.folder / "stage.json")
+    files = {"weights": hashlib.blake2b(b"w", digest_size=16).hexdigest()}
+    told = {"kind": "energy", "key": {"seed": 1}, "precision": "float32", "notes": {"seconds": 3}, "files": files}
+    assert described == told
     again = Store(tmp_path).find("energy", stage.hash)
     assert again.notes() == {"seconds": 3}
+
+
+def test_a_damaged_stage_is_deleted_and_computed_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stage = Store(tmp_path).stage("scores", {"key": 1})
+    writes = []
+
+    def write(folder: Path) -> None:
+        writes.append((folder / "scores").write_text("right"))
+
+    for damage in (
+        lambda: (stage.folder / "scores").write_text("wrong"),
+        lambda: (stage.folder / "scores").unlink(),
+        lambda: (stage.folder / "stage.json").unlink(),
+    ):
+        stage.get_or_compute(write)
+        damage()
+        with pytest.raises(ValueError, match="run the study again"):
+            Store(tmp_path).find("scores", stage.hash)
+        assert not stage.usable()
+        assert not stage.folder.exists()
+        assert caplog.messages[-1] == f"{stage.folder}: this scores stage is damaged; it is computed again"
+        stage.get_or_compute(write)
+        assert (stage.folder / "scores").read_text() == "right"
+    stage.get_or_compute(write)
+    assert len(writes) == 4
+
+
+def test_a_damaged_stage_whose_lock_is_held_is_left_to_the_holder(tmp_path: Path) -> None:
+    stage = Store(tmp_path).stage("scores", {"key": 1})
+    stage.get_or_compute(lambda folder: (folder / "scores").write_text("right"))
+    (stage.folder / "scores").write_text("wrong")
+    with Lock(stage.lock.path) as other:
+        assert other.acquire()
+        assert not stage.usable()
+        assert stage.folder.exists()
 
 
 def test_the_first_of_two_equal_stages_stays(tmp_path: Path) -> None:

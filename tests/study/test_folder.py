@@ -19,7 +19,7 @@ from darkclr_ray.runtime.cluster import check_shared
 from darkclr_ray.settings import StudySettings, preset
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study import folder as folder_module
-from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.folder import DERIVED, StudyFolder
 from darkclr_ray.study.scan import EmbeddingScan
 
 MACHINE = {"cpus": 2.0, "gpus": 0.0, "nodes": 1}
@@ -103,6 +103,8 @@ def test_a_longer_scan_is_not_finished_by_what_a_shorter_one_concluded(folder: S
         ending(number, objective)
     assert not scan(2).finished()
     (folder.path / "best").mkdir()
+    for name in DERIVED:
+        (folder.path / name).touch()
     write_json(folder.path / "references.json", {})
     folder.note(best=1)
     assert scan(2).finished()
@@ -145,10 +147,9 @@ def test_another_format_is_refused(folder: StudyFolder) -> None:
     ("name", "content", "mend"),
     [
         ("study.json", b"{", "restore it"),
-        ("settings.yaml", b"a: [", "mend the file"),
-        ("settings.yaml", b"a: 1", "start a new study with --name"),
+        ("study.json", b"{}", "restore it, or start a new study with --name"),
+        ("settings.yaml", b"a: 1", "restore it, or start a new study with --name"),
         ("settings.yaml", b"\xff", "restore it, or start a new study with --name"),
-        ("settings.yaml", b"- a", "mend the file"),
     ],
 )
 def test_a_damaged_folder_is_refused(folder: StudyFolder, name: str, content: bytes, mend: str) -> None:
@@ -174,7 +175,7 @@ def test_a_study_in_use_is_refused_until_its_process_is_gone(folder: StudyFolder
     program = f"""
 import sys, time
 from pathlib import Path
-from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.folder import DERIVED, StudyFolder
 folder = StudyFolder(Path({str(folder.path)!r}))
 folder.claim()
 print("claimed", flush=True)
@@ -301,6 +302,23 @@ def test_the_best_trial(folder: StudyFolder) -> None:
     best = folder.best()
     assert best is not None
     assert best["number"] == 2  # the first of two equal ones
+
+
+def test_the_files_of_trials_are_read_once(folder: StudyFolder) -> None:
+    """The end of a trial would otherwise take the longer the more trials there are."""
+    for number in range(2):
+        folder.write_ending(number, {"number": number, "state": "FAIL", "objective": None})
+    assert [ending["number"] for ending in folder.endings()] == [0, 1]
+    (folder.trials / "0000.json").write_text("damaged")
+    assert [ending["number"] for ending in folder.endings()] == [0, 1]
+    with pytest.raises(ValueError, match=r"0000\.json cannot be read"):
+        StudyFolder(folder.path).endings()
+    folder.write_ending(0, {"number": 0, "state": "COMPLETE", "objective": 1.0})
+    folder.write_ending(2, {"number": 2, "state": "COMPLETE", "objective": 2.0})
+    assert [ending["state"] for ending in folder.endings()] == ["COMPLETE", "FAIL", "COMPLETE"]
+    best = folder.best()
+    assert best is not None
+    assert best["number"] == 2
 
 
 def test_settings_are_written_complete(folder: StudyFolder) -> None:

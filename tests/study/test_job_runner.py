@@ -28,6 +28,7 @@ from darkclr_ray.study.extra_jobs import Features, LinearJob
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.job_context import DatasetRefs, JobContext
 from darkclr_ray.study.jobs import CalibrationJob, DetectorJob
+from darkclr_ray.training.checkpoint import CHECKPOINT
 from darkclr_ray.training.trainer import Trainer
 from tests.study.conftest import seal
 
@@ -107,6 +108,29 @@ def test_rungs_were_judged(outcome: Outcome, worker_groups: WorkerGroups) -> Non
     told = [ray.get(worker_groups.queue.next.remote("first", number)) for number in range(2)]
     assert [rung["epoch"] for rung in told] == [1, 4]
     assert all(np.isfinite(rung["objective"]) for rung in told)
+
+
+def test_what_is_damaged_is_computed_again(
+    outcome: Outcome, worker_groups: WorkerGroups, settings: StudySettings, folder: Path
+) -> None:
+    """A flipped bit in the weights; then half a checkpoint where the training was interrupted. No trial fails of it."""
+    name = outcome.result["stages"]["energy"]
+    stage = folder / "stages" / "energy" / name
+    weights = sorted(stage.glob("*.safetensors"))
+    kept, checkpoint = [path.read_bytes() for path in weights], stage.with_name(f"{name}.partial") / CHECKPOINT
+    weights[0].write_bytes(kept[0][:-1] + bytes([kept[0][-1] ^ 1]))
+    again = worker_groups.run(DetectorJob(settings), "damaged weights")
+    assert again.state == "finished", again.reason
+    assert again.result["recomputed"] == [f"{stage}: this energy stage is damaged; it is computed again"]
+    assert again.result["stages"] == outcome.result["stages"]
+    assert [path.read_bytes() for path in weights] == kept
+    stage.rename(checkpoint.parent)
+    checkpoint.write_bytes(b"half a checkpoint")
+    again = worker_groups.run(DetectorJob(settings), "damaged checkpoint")
+    assert again.state == "finished", again.reason
+    assert [line.startswith(f"{checkpoint}: damaged") for line in again.result["recomputed"]] == [True]
+    assert [path.read_bytes() for path in weights] == kept
+    assert not (stage / CHECKPOINT).exists()
 
 
 def test_another_step_size_takes_the_same_encoder(

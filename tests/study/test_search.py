@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import math
+import random
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -14,20 +17,25 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from darkclr_ray.randomness import digest
 from darkclr_ray.settings import SearchSettings, StudySettings, preset
+from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.search import (
+    REDUCTION,
+    PruningScheduler,
     SharedEncoderSampler,
     StudySearch,
-    SuccessiveHalving,
     TrialResult,
+    draw,
     first_point,
     open_storage,
     rungs,
-    space,
 )
-from darkclr_ray.study.tuning import to_be_followed
+from darkclr_ray.study.tuning import Tuning, to_be_followed
 
-SETTINGS = preset("laptop").updated({"search": {"trials": 12, "step_sizes_per_encoder": 3}})
+SETTINGS = preset("laptop").updated(
+    {"contrastive": {"epochs": 12}, "search": {"trials": 12, "step_sizes_per_encoder": 3}}
+)
 
 
 class Scan:
@@ -169,6 +177,22 @@ def test_a_study_that_was_killed_asks_for_the_same_points(tmp_path: Path) -> Non
     assert asked[True] == asked[False]
 
 
+def test_points_are_those_of_optunas_tpe_seeded_by_the_number_of_the_trial(tmp_path: Path) -> None:
+    settings = SETTINGS.updated({"search": {"step_sizes_per_encoder": 1}})
+    scan = Scan(tmp_path, settings)
+    study = optuna.create_study(direction="maximize")
+    study.enqueue_trial(first_point(settings))
+    for number in range(14):
+        suggestion = scan.searcher.suggest(f"t{number}")
+        scan.finish(f"t{number}", objective=math.sin(number))
+        study.sampler = optuna.samplers.TPESampler(
+            seed=digest("search", settings.seed, number) % 2**32, constant_liar=True
+        )
+        trial = study.ask()
+        assert suggestion == {"number": number, "parameters": draw(trial, settings.search)}
+        study.tell(number, math.sin(number))
+
+
 def test_a_journal_that_was_cut_off_is_mended(tmp_path: Path) -> None:
     scan = Scan(tmp_path)
     scan.searcher.suggest("t0")
@@ -216,41 +240,131 @@ def test_where_the_surroundings_fail_nothing_more_is_drawn(tmp_path: Path) -> No
 )
 def test_the_first_point_lies_in_the_space(changes: dict[str, Any], expected: dict[str, Any]) -> None:
     settings = StudySettings().updated(changes)
-    point = first_point(settings)
-    assert point == expected
-    for name, distribution in space(settings.search).items():
-        assert distribution._contains(distribution.to_internal_repr(point[name]))
+    assert first_point(settings) == expected
+    study = optuna.create_study()
+    study.enqueue_trial(expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Optuna warns of a point outside of the space, and takes it
+        assert draw(study.ask(), settings.search) == expected
 
 
 def test_the_space_of_p_drop_ends_on_a_step() -> None:
-    distribution = space(SearchSettings(p_drop=(0.3, 0.45, 0.1)))["p_drop"]
+    trial = optuna.create_study().ask()
+    draw(trial, SearchSettings(p_drop=(0.3, 0.45, 0.1)))
+    distribution = trial.distributions["p_drop"]
     assert isinstance(distribution, optuna.distributions.FloatDistribution)
     assert distribution.high == 0.4
 
 
-class FakeTrial:
-    def __init__(self, name: str) -> None:
-        self.trial_id = name
+def test_a_trial_that_was_cut_off_while_it_was_drawn_is_drawn_to_its_end(tmp_path: Path) -> None:
+    whole = Scan(tmp_path)
+    whole.searcher.suggest("t0")
+    expected = whole.searcher.suggest("t1")
+    journal = tmp_path / "optuna.log"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for kept in (1, 2, 3):  # of the last trial: its creation, and one line a parameter
+        journal.write_bytes(b"".join(lines[: len(lines) - 4 + kept]))
+        again = Scan(tmp_path).searcher
+        assert again.suggest("u0") == whole.searcher.suggest("t0")
+        assert again.suggest("u1") == expected
 
 
-def test_halving_stops_the_worst_third_comers_and_remembers() -> None:
+def result(epoch: int, value: float) -> dict[str, Any]:
+    return {"epoch": epoch, "objective": value}
+
+
+def test_halving_stops_what_is_behind_the_best_third_and_remembers(tmp_path: Path) -> None:
     assert rungs(12) == (1, 4, 12)
-    past = [optuna.trial.create_trial(value=1.0, intermediate_values={1: value}) for value in (0.3, 0.2)]
-    scheduler = SuccessiveHalving(12, past)
-    for name in "abcd":
-        scheduler.on_trial_add(None, FakeTrial(name))  # type: ignore[arg-type]
+    scan = Scan(tmp_path)
+    for name in "abcde":
+        scan.searcher.suggest(name)
+    for name, value in (("a", 0.3), ("b", 0.2)):
+        scan.searcher.on_trial_result(name, result(1, value))
+    scheduler = PruningScheduler(scan.searcher)
 
-    def told(name: str, epoch: int, value: float) -> str:
-        return scheduler.on_trial_result(None, FakeTrial(name), {"epoch": epoch, "objective": value})
+    def decision(name: str, epoch: int, value: float) -> str:
+        trial = SimpleNamespace(trial_id=name)
+        action = scheduler.on_trial_result(None, trial, result(epoch, value))
+        if action == "CONTINUE":
+            scan.searcher.on_trial_result(name, result(epoch, value))
+        return action
 
-    assert told("a", 1, 0.1) == "CONTINUE"  # two before it are too few to judge by
-    assert told("b", 1, 0.15) == "STOP"  # of 0.1, 0.2, 0.3 the best third is above
-    assert told("c", 1, math.nan) == "CONTINUE"
-    assert told("d", 1, 0.9) == "CONTINUE"
-    assert told("d", 4, -5.0) == "CONTINUE"  # nobody has been there
+    assert decision("c", 1, 0.1) == "CONTINUE"  # two before it are too few to judge by
+    assert decision("d", 1, 0.15) == "STOP"  # of 0.1, 0.2, 0.3 the best third is above
+    assert decision("c", 4, math.nan) == "CONTINUE"
+    assert decision("e", 1, 0.9) == "CONTINUE"
+    assert decision("e", 4, -5.0) == "CONTINUE"  # no other has been there
     last = {"epoch": 12, "objective": -5.0, "outcome": "{}"}
-    assert scheduler.on_trial_result(None, FakeTrial("d"), last) == "CONTINUE"
-    scheduler.on_trial_complete(None, FakeTrial("d"), last)
+    assert scheduler.on_trial_result(None, SimpleNamespace(trial_id="e"), last) == "CONTINUE"
+    assert [trial.intermediate_values for trial in scan.trials[2:]] == [{1: 0.1}, {}, {1: 0.9, 4: -5.0}]
+
+    scheduler = PruningScheduler(Scan(tmp_path).searcher)  # killed before Tune ended the trial that is to be stopped
+    for name in "abcde":
+        scheduler.searcher.suggest(name)
+    assert decision("d", 1, 0.15) == "STOP"
+    assert decision("b", 1, 0.2) == "CONTINUE"  # it was third of three then, though it is behind by now
+
+
+class AsynchronousHalving:
+    """The rule as Ray Tune 2.60 has it in `ASHAScheduler`, on what trials report while one process lives."""
+
+    def __init__(self, marks: tuple[int, ...]) -> None:
+        self.recorded: dict[int, dict[int, float]] = {mark: {} for mark in sorted(marks, reverse=True)}
+
+    def stops(self, number: int, epoch: int, value: float) -> bool:
+        for mark, recorded in self.recorded.items():
+            if epoch < mark:
+                continue
+            if number in recorded:
+                return False
+            before = sorted(recorded.values())
+            recorded[number] = value
+            if len(before) < REDUCTION:
+                return False
+            place = (1 - 1 / REDUCTION) * (len(before) - 1)
+            low, part = int(place), place - int(place)
+            above = before[min(low + 1, len(before) - 1)]
+            return value < before[low] + part * (above - before[low])
+        return False
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("every", [False, True], ids=["at rungs", "every epoch"])
+def test_decisions_are_those_of_asynchronous_halving(tmp_path: Path, killed: bool, every: bool) -> None:
+    draws = random.Random(f"{killed} {every}")
+    rule = AsynchronousHalving(rungs(12))
+    scan, starts = Scan(tmp_path), 0
+    epochs = range(1, 13) if every else rungs(12)
+    left = {number: list(epochs) for number in range(60)}
+    values = {number: {epoch: draws.choice((draws.random(), math.nan)) for epoch in epochs} for number in left}
+    for number in left:
+        scan.searcher.suggest(f"0 {number}")
+    decisions = []
+    while left:
+        number = draws.choice(list(left))
+        epoch = left[number].pop(0)
+        said = result(epoch, values[number][epoch])
+        expected = not math.isnan(said["objective"]) and rule.stops(number, epoch=epoch, value=said["objective"])
+        stops = scan.searcher.prunes(f"{starts} {number}", said)
+        assert stops == expected
+        decisions.append(stops)
+        if killed and draws.random() < 0.1:
+            scan, starts = Scan(tmp_path), starts + 1
+            for trial in sorted(left):
+                assert scan.searcher.suggest(f"{starts} {trial}")["number"] == trial
+            assert scan.searcher.prunes(f"{starts} {number}", said) == expected
+        if stops:
+            scan.searcher.on_trial_complete(f"{starts} {number}", said)
+        else:
+            scan.searcher.on_trial_result(f"{starts} {number}", said)
+        if not left[number] and not stops:
+            scan.finish(f"{starts} {number}", 1.0)
+        if stops or not left[number]:
+            del left[number]
+    assert scan.searcher.fault is None
+    assert 20 < sum(decisions) < 60
+    states = [trial.state.name for trial in scan.trials]
+    assert states.count("PRUNED") == sum(decisions) == 60 - states.count("COMPLETE")
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -270,7 +384,7 @@ def test_through_a_real_run_of_tune(tmp_path: Path) -> None:
         tune.with_resources(trainable, {"CPU": 0, "node:__internal_head__": 0.001}),
         tune_config=tune.TuneConfig(
             search_alg=scan.searcher,
-            scheduler=SuccessiveHalving(12, []),
+            scheduler=PruningScheduler(scan.searcher),
             num_samples=6,
             max_concurrent_trials=1,
         ),
@@ -338,3 +452,34 @@ def test_a_journal_is_opened_without_its_lock_and_with_its_backups(tmp_path: Pat
     open_storage(tmp_path / "optuna.log")
     assert not lock.exists()
     assert backup.exists()
+
+
+def test_arrays_are_dropped_that_no_trial_can_use_any_more(tmp_path: Path) -> None:
+    """Also those that were dropped and made again, for a trial that began while they were there."""
+    folder = StudyFolder(tmp_path)
+    folder.store.folder.mkdir()
+    tuning = Tuning(SimpleNamespace(settings=SETTINGS, folder=folder))  # type: ignore[arg-type]
+    shared = SETTINGS.search.step_sizes_per_encoder
+    arrays = {}
+
+    def end(number: int, encoder: str, objective: float) -> set[str]:
+        stage = folder.store.stage("representation", {"encoder": encoder})
+        arrays[encoder] = stage.folder / "z.npy"
+        stage.folder.mkdir(parents=True, exist_ok=True)
+        arrays[encoder].write_bytes(b"z")
+        stages = {"representation": stage.hash}
+        parameters = {"d_z": 64, "p_drop": encoder, "step_size": 0.1}
+        written = {"number": number, "state": "COMPLETE", "parameters": parameters, "objective": objective}
+        folder.write_ending(number, written | {"stages": stages})
+        tuning._drop_arrays(stages)
+        return {name for name, path in arrays.items() if path.exists()}
+
+    for number in range(shared - 1):
+        assert end(number, "first", float(number)) == {"first"}
+    assert end(shared, "best", 99.0) == {"first", "best"}
+    assert end(shared + 1, "first", 0.0) == {"best"}
+    assert end(shared + 2, "first", 0.0) == {"best"}
+    for number in range(2 * shared, 3 * shared):
+        assert "best" in end(number, "best", 0.0)
+    tuning = Tuning(SimpleNamespace(settings=SETTINGS, folder=folder))  # type: ignore[arg-type]
+    assert end(3 * shared, "better", 100.0) == {"better"}

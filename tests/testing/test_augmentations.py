@@ -14,7 +14,14 @@ UNORDERED = {"splitting"}
 
 
 @pytest.mark.parametrize("name", registry.names())
-@pytest.mark.parametrize("views", [ViewSettings(), ViewSettings(p_drop=(0.2, 0.9), conserved_pt="scalar")])
+@pytest.mark.parametrize(
+    "views",
+    [
+        ViewSettings(),
+        ViewSettings(p_drop=(0.2, 0.9), conserved_pt="scalar"),
+        ViewSettings(p_drop=(0.2, 0.9), conserved_pt="floor"),
+    ],
+)
 def test_promises_are_kept(name: str, views: ViewSettings) -> None:
     check_augmentation(registry.find(name), ordered=name not in UNORDERED, views=views)
 

@@ -61,7 +61,7 @@ def test_killed_training_resumes_to_identical_weights(toy, start, tmp_path, kind
     # what a kill between the line and the checkpoint leaves, and a half-written checkpoint
     with open(tmp_path / kind / HISTORY, "a") as lines:
         lines.write(json.dumps({"epoch": epoch, "loss": 0.0}) + "\n")
-    (tmp_path / kind / (CHECKPOINT + ".partial")).write_bytes(b"half")
+    (tmp_path / kind / f".{CHECKPOINT}.partial").write_bytes(b"half")
 
     seen = []
     make = toy.TRAININGS[kind]
@@ -143,7 +143,32 @@ def test_a_disk_that_fails_is_not_blamed_on_the_checkpoint(toy, tmp_path):
         run_training(toy.energy_training(), folder=tmp_path)
 
 
-def test_an_unreadable_checkpoint_is_named(toy, tmp_path):
-    (tmp_path / CHECKPOINT).write_bytes(b"not a checkpoint")
-    with pytest.raises(ValueError, match=r"checkpoint\.pt cannot be read"):
-        run_training(toy.energy_training(), folder=tmp_path)
+def halve(content):
+    return content[: len(content) // 2]
+
+
+def flip(content):
+    """One bit of a tensor: torch reads such a file without a word."""
+    place = len(content) // 2
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", [halve, flip, lambda content: b"", lambda content: b"not a checkpoint"])
+def test_a_training_with_a_damaged_checkpoint_starts_again(toy, tmp_path, damage, caplog):
+    """A checkpoint is a cache: without it the same weights come out, later."""
+
+    def stop(progress):
+        if progress.finished and progress.epoch == 1:
+            raise StopTraining
+
+    with pytest.raises(StopTraining):
+        run_training(toy.energy_training(), folder=tmp_path / "a", report=stop)
+    path = tmp_path / "a" / CHECKPOINT
+    path.write_bytes(damage(path.read_bytes()))
+    epochs = []
+    run_training(toy.energy_training(), folder=tmp_path / "a", report=lambda p: p.finished and epochs.append(p.epoch))
+    undisturbed = run_training(toy.energy_training(), folder=tmp_path / "b")
+    assert epochs == list(range(undisturbed.epochs))
+    assert len(read_history(tmp_path / "a")) == undisturbed.epochs
+    assert_same(artifacts(tmp_path / "a"), artifacts(tmp_path / "b"), rtol=0, atol=0)
+    assert [str(path) in message and "starts again" in message for message in caplog.messages] == [True]

@@ -6,22 +6,22 @@ later versions changed three defaults, and each moves the multiplicity of a dark
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from darkclr_ray.jets.generation.samples import AnySample, DarkShower, PythiaProcess, Qcd
+from darkclr_ray.jets.particles import ParticleTable
 
 Floats = NDArray[np.float64]
 
 DARK_QUARKS = (4900101, 4900102)
 DARK_MESONS = (4900111, 4900211, 4900113, 4900213)
 SINGLET = 53  # what an invisible dark meson decays to
-NEUTRINOS = (12, 14, 16)
 OUTGOING = 23  # Pythia's status of what leaves the hard process
 OPEN_CHARM, OPEN_BOTTOM = 3.74, 10.56  # 2 m(D), 2 m(B) in GeV
 
@@ -156,22 +156,36 @@ class Collisions:
         self._start(pythia_settings(sample, variation), seed, f"{sample!r} and {variation!r}")
 
     @classmethod
-    def of_hard_process(cls, path: Path, shower: DarkShower | None = None, *, seed: int) -> Collisions:
+    def of_hard_process(
+        cls, path: Path, shower: DarkShower | None = None, *, seed: int, invisible: Collection[int] = ()
+    ) -> Collisions:
         """Events of a Les Houches file (hep-ph/0609017), which may be compressed with gzip, showered and hadronised.
 
         Args:
             path: of the file; its events come in its order, and :meth:`batch` is empty when they are used up.
             shower: whose dark sector showers and decays dark quarks of the file; none: the Standard Model alone.
+            invisible: PDG numbers of stable particles that the detector does not see; Pythia need not know them.
         """
         collisions = cls.__new__(cls)
         lines = ["Print:quiet = on", "SLHA:verbose = 0", "Beams:frameType = 4"]
         if shower is not None:
             # masses and decays in the file's header would overrule the sample's
             lines += ["SLHA:readFrom = 0", *_dark_force(shower), *_dark_decays(shower)]
-        collisions._start(lines, seed, f"the hard process of {path}", path)
+        collisions._start(lines, seed, f"the hard process of {path}", path, invisible)
         return collisions
 
-    def _start(self, settings: list[str], seed: int, what: str, hard_process: Path | None = None) -> None:
+    def unknown(self, numbers: Collection[int]) -> list[int]:
+        """Return those of some absolute PDG numbers that Pythia does not know; it cannot shower events with them."""
+        return sorted(number for number in numbers if not self._pythia.particleData.isParticle(number))
+
+    def _start(
+        self,
+        settings: list[str],
+        seed: int,
+        what: str,
+        hard_process: Path | None = None,
+        invisible: Collection[int] = (),
+    ) -> None:
         import pythia8mc
 
         assert 1 <= seed <= 900_000_000
@@ -180,6 +194,13 @@ class Collisions:
         for line in [*settings, "Random:setSeed = on", f"Random:seed = {seed}"]:
             if not self._pythia.readString(line):
                 raise ValueError(f"Pythia knows no setting {line!r}; it was asked for by {what}")
+        table = self._pythia.particleData
+        for number in invisible:
+            if not table.isParticle(abs(number)):
+                name = f"invisible{abs(number)}"
+                self._pythia.readString(f"{abs(number)}:new = {name} {name}bar 0 0 0 0.")
+                self._pythia.readString(f"{abs(number)}:mayDecay = off")
+        self._particles = ParticleTable(table, invisible)
         if hard_process is not None:
             self._pythia.settings.word("Beams:LHEF", str(hard_process))  # a line would end at a blank in the path
         if not self._pythia.init():
@@ -210,8 +231,8 @@ class Collisions:
             return ak.unflatten(ak.zip(columns), np.bincount(event[entries], minlength=len(counts)))
 
         final = np.flatnonzero(status > 0)
-        visible = final[(ids[final] < 4_900_000) & ~np.isin(ids[final], (SINGLET, *NEUTRINOS))]
-        particles = chosen(visible, id=ids[visible], charge=self._charge(number[visible]))
+        charge, seen = self._particles(number[final])
+        particles = chosen(final[seen], id=ids[final[seen]], charge=charge[seen])
         particles = particles[np.abs(particles.eta) < 5.0]
 
         primary = np.flatnonzero((np.abs(status) >= 81) & (np.abs(status) <= 89) & np.isin(ids, DARK_MESONS))
@@ -226,13 +247,6 @@ class Collisions:
     def record(self, events: int) -> Any:
         """Pythia's own record of the next events, everything in it: jagged, (events, var)."""
         return self._pythia.nextBatch(events).prt
-
-    def _charge(self, ids: NDArray[np.integer]) -> NDArray[np.float64]:
-        kinds = pa.array(ids).dictionary_encode()
-        charge = self._pythia.particleData.charge
-        charges = np.array([charge(kind) for kind in kinds.dictionary.to_pylist()], dtype=np.float64)
-        places: NDArray[np.int32] = kinds.indices.to_numpy()
-        return charges[places]
 
 
 def _kinematics(px: Floats, py: Floats, pz: Floats, e: Floats) -> dict[str, NDArray[Any]]:

@@ -22,7 +22,15 @@ from darkclr_ray.jets.counts import COUNTED, fractions
 from darkclr_ray.jets.generation.detector_response import DetectorResponse, energy_flow
 from darkclr_ray.jets.generation.events import Collisions, Variation
 from darkclr_ray.jets.generation.presets import Counts
-from darkclr_ray.jets.generation.samples import AnySample, Qcd, fingerprint, parse_sample, sample_name
+from darkclr_ray.jets.generation.samples import (
+    DONOR_WINDOW,
+    DONORS,
+    AnySample,
+    Qcd,
+    fingerprint,
+    parse_sample,
+    sample_name,
+)
 from darkclr_ray.jets.generation.systematics import SYSTEMATICS, systematic_of, variant_name
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.progress import Progress
@@ -109,7 +117,11 @@ def _made(name: str, generation: Generation) -> tuple[AnySample, Generation, str
     if systematic is None and name.startswith(variant_name("")) and ":" not in name:  # else somebody's own module
         raise ValueError(f"unknown variant {name!r} of the background: {', '.join(map(variant_name, SYSTEMATICS))}")
     if systematic is None:
-        return parse_sample(name), generation, None
+        sample = parse_sample(name)
+        if sample == DONORS:
+            window = dict(zip(("pt_min", "pt_max"), DONOR_WINDOW, strict=True))
+            generation = generation.model_copy(update={"selection": generation.selection.model_copy(update=window)})
+        return sample, generation, None
     if (generation.variation, generation.detector) != (Variation(), DetectorResponse()):
         raise ValueError(f"{name} is a variation itself: do not vary it further, or vary qcd with another --out")
     change = SYSTEMATICS[systematic]

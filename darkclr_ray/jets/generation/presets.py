@@ -24,9 +24,11 @@ PRESETS: dict[str, Counts] = {
         "test": {"qcd": 40_000} | dict.fromkeys(SIGNALS, 20_000),
     },
     "grid": {"validation": dict.fromkeys(_GRID, 150), "test": dict.fromkeys(_GRID, 2_000)},
+    "donors": {"train": {"donors": 10_000}, "validation": {"donors": 3_000}},
     "systematics": {"test": dict.fromkeys(map(variant_name, SYSTEMATICS), 6_000)},
 }
-"""Whole sets of jets, and two that go beside one of them: signals of the grid, and variants of the background."""
+"""Whole sets of jets, and three that go beside one of them: signals of the grid, variants of the background, and harder
+jets that views of anomalies are made of."""
 
 
 def counts_for(preset: str, samples: Sequence[str] | None = None, jets: Mapping[str, int] | None = None) -> Counts:

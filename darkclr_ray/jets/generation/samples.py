@@ -129,6 +129,27 @@ GRID_R_INV = (0.1, 0.3, 0.5, 0.7, 0.9)
 GRID_MASSES = (4.0, 7.0, 12.0, 20.0, 40.0)
 _GRID_NAME = re.compile(r"rinv_(\d\.?\d*)_mass_(\d+\.?\d*)")
 
+DONORS = PythiaProcess(
+    name="donors",
+    settings=(
+        *(
+            f"HardQCD:{process} = on"
+            for process in ("gg2gg", "gg2qqbar", "qg2qg", "qq2qq", "qqbar2gg", "qqbar2qqbarNew")
+        ),
+        "HardQCD:nQuarkNew = 3",
+        "PhaseSpace:pTHatMin = 250.",
+        "PhaseSpace:bias2Selection = on",
+        "PhaseSpace:bias2SelectionPow = 5.5",
+        "PhaseSpace:bias2SelectionRef = 250.",
+    ),
+)
+"""Harder jets of the background's process, from 300 to 1,200 GeV and nearly flat in pT: collisions are drawn with a
+weight that grows with their hardness, which is not undone. Views of anomalies are made of them, by the loss of branches
+(`darkclr_ray.augmentations.donor_branches`); they are never a background, so they belong into a folder of their own."""
+
+DONOR_WINDOW = (300.0, 1200.0)
+"""pT of donors in GeV."""
+
 _WORDS = {
     "rinv": "r_inv",
     "pion": "pion_mass",
@@ -155,6 +176,8 @@ def parse_sample(text: str) -> AnySample:
     """
     if text in NAMED:
         return NAMED[text]
+    if text == DONORS.name:
+        return DONORS
     point = _GRID_NAME.fullmatch(text)
     if point:
         try:

@@ -15,6 +15,7 @@ from darkclr_ray.jets.importers.momenta import (
     OTHER,
     UNITS,
     check_angles,
+    check_masses,
     four_momenta,
     look_relative,
     polar,
@@ -35,15 +36,21 @@ def build_jets(
     """Raw jets from flat columns.
 
     Args:
-        constituents: (M,) each, by the names of :data:`CONSTITUENT`.
+        constituents: (M,) each, by the names of :data:`CONSTITUENT`; where all are zero or all NaN, there is none.
         offsets: (B + 1,).
         jets: (B,) each, by the names of :data:`JET`, ``label`` and ``event``.
         first_row: where in the file the first of these jets stands.
     """
     size = len(offsets) - 1
-    scale = UNITS[options.unit or "GeV"]
+    unit = UNITS[options.unit or "GeV"]
     own = {name: np.asarray(jets[name], dtype=np.float64) for name in JET if name in jets}
-    constituents = dict(constituents)
+    scale: float | Floats = unit
+    if options.unit == "jet_pt":
+        if "jet_pt" not in own:
+            raise CannotImport(f"{path}: --unit jet_pt: where is the jets' pT [GeV]? Say --columns jet_pt=NAME")
+        scale = np.repeat(own.pop("jet_pt"), np.diff(offsets))
+    padding = np.all([np.isnan(values) for values in constituents.values()], axis=0)
+    constituents = {role: np.where(padding, 0.0, values) for role, values in constituents.items()}
     if options.angles == "relative" and "phi" not in constituents:
         raise CannotImport(f"{path}: --angles relative: its constituents are given by px, py, pz, not by angles")
     if "phi" in constituents:
@@ -58,18 +65,21 @@ def build_jets(
             for name in ("eta", "phi"):
                 axis = own.get(f"jet_{name}", np.zeros(size))
                 constituents[name] = constituents[name] + np.repeat(axis, np.diff(offsets))
+    momenta = four_momenta(constituents, scale)
+    if "mass" in constituents and first_row == 0:
+        check_masses(path, constituents["mass"], np.linalg.norm(momenta[:, :3], axis=1) / scale)
     return UnselectedJets(
-        four_momenta(constituents, scale),
+        momenta,
         offsets,
         np.arange(first_row, first_row + size, dtype=np.int64),
         size,
         events=whole(path, jets["event"]) if "event" in jets else None,
         labels=as_text(jets["label"]) if "label" in jets else None,
-        axes=_axes(own, scale) if _gives_axis(own) else None,
+        axes=_axes(own, unit) if _gives_axis(own) else None,
     )
 
 
-def check_columns(path: Path, columns: Collection[str]) -> None:
+def check_columns(path: Path, columns: Collection[str], unit: str | None) -> None:
     """Raises CannotImport where the names are unknown, or do not fix the momenta of constituents."""
     unknown = sorted(set(columns) - {*CONSTITUENT, *JET, *OTHER})
     if unknown:
@@ -83,7 +93,7 @@ def check_columns(path: Path, columns: Collection[str]) -> None:
             f"--columns names {', '.join(named) or 'none of them'}"
         )
     given = [name for name in JET if name in columns]
-    if given and not _gives_axis(given) and set(given) != {"jet_eta", "jet_phi"}:
+    if unit != "jet_pt" and given and not _gives_axis(given) and set(given) != {"jet_eta", "jet_phi"}:
         raise CannotImport(
             f"{path}: a jet's axis needs jet_pt, jet_eta and jet_phi; --columns names {', '.join(given)}"
         )

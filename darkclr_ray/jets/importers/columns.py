@@ -1,7 +1,8 @@
 """Jets in columns of any layout, by naming them: Parquet, Arrow or Feather files (awkward's too), and ROOT trees.
 
 A column of constituents holds a list a jet (jagged, or padded with zeros to one length); ``a.b`` is field b of the
-records in column a.
+records in column a. Or constituents stand side by side, a column each (:mod:`~darkclr_ray.jets.importers.wide`). ROOT
+files hold them in trees or in RNTuples, Arrow files as the file or the stream format.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from darkclr_ray.jets.importers import wide
 from darkclr_ray.jets.importers.build import build_jets, check_columns
 from darkclr_ray.jets.importers.momenta import CONSTITUENT
 from darkclr_ray.jets.importers.options import ImportOptions
@@ -23,6 +25,7 @@ from darkclr_ray.jets.importers.unselected import (
     Integers,
     Source,
     UnselectedJets,
+    converting,
     read_each,
     reading,
     require,
@@ -30,6 +33,8 @@ from darkclr_ray.jets.importers.unselected import (
 
 FORMAT = "columns"
 ROWS = 2_000
+ARROW_STREAM = b"\xff\xff\xff\xff"
+"""What an Arrow stream begins with; the file format has a name instead."""
 
 Container = Literal["root", "parquet", "arrow"]
 
@@ -60,12 +65,23 @@ def open_store(path: Path, container: Container, tree: str | None = None, rows: 
 def open_source(path: Path, options: ImportOptions, container: Container, tree: str | None = None) -> Source:
     """The jets of named columns. Raises CannotImport where some are not named or missing, with those that there are."""
     store = open_store(path, container, tree)
+    if wide.looks_like(store.columns, options):
+        return _side_by_side(path, store, options)
     if not options.columns:
         raise CannotImport(
             f"{path}: which columns hold the constituents? Say --columns pt=NAME eta=NAME phi=NAME, or px, "
             f"py, pz, E; {_listed(store)}"
         )
     return named_columns(path, store, options.columns, options, FORMAT)
+
+
+def _side_by_side(path: Path, store: Store, options: ImportOptions) -> Source:
+    def stretches(names: list[str]) -> Iterator[dict[str, NDArray[Any]]]:
+        for batch in store.batches(names):
+            with converting(path, "its columns"):
+                yield {name: _one_a_jet(path, batch, name) for name in names}
+
+    return wide.open_source(path, FORMAT, list(store.columns), store.rows, stretches, options)
 
 
 def named_columns(
@@ -77,7 +93,7 @@ def named_columns(
     label: tuple[list[str], Callable[[Any], NDArray[np.str_]]] | None = None,
 ) -> Source:
     """The jets of a store by the names of its columns; ``label`` makes the label from several columns."""
-    check_columns(path, columns)
+    check_columns(path, columns, options.unit)
     several, make_label = label or ([], None)
     wanted = list(dict.fromkeys([*columns.values(), *several]))
     tops = {column: _top(column, store) for column in wanted}
@@ -88,9 +104,11 @@ def named_columns(
     def stream(_: str) -> Iterator[UnselectedJets]:
         first = 0
         for batch in store.batches(list(dict.fromkeys(tops.values()))):
-            with reading(path, f"jets from {first} on"):
-                flat, offsets = _constituents(path, batch, columns)
-                own = {role: _numbers(batch, place) for role, place in columns.items() if role not in CONSTITUENT}
+            with converting(path, f"jets from {first} on"):
+                flat, offsets = _constituents(path, batch, columns, first)
+                own = {
+                    role: _one_a_jet(path, batch, place) for role, place in columns.items() if role not in CONSTITUENT
+                }
             if make_label:
                 own["label"] = make_label(batch)
             yield build_jets(path, flat, offsets, own, options, first)
@@ -100,42 +118,49 @@ def named_columns(
     return Source(name, "jets", store.rows, stream, understood)
 
 
-def _constituents(path: Path, batch: Any, columns: Mapping[str, str]) -> tuple[dict[str, Floats], Integers]:
+def _constituents(path: Path, batch: Any, columns: Mapping[str, str], first: int) -> tuple[dict[str, Floats], Integers]:
     import awkward as ak
 
-    flat: dict[str, Floats] = {}
-    sizes: Integers | None = None
-    for role, place in columns.items():
-        if role not in CONSTITUENT:
-            continue
-        lists = _field(batch, place)
-        if lists.ndim != 2:
+    places = {role: place for role, place in columns.items() if role in CONSTITUENT}
+    lists = {role: _field(path, batch, place) for role, place in places.items()}
+    for role, values in lists.items():
+        if values.ndim != 2 or values.fields or "string" in str(values.type):
+            hint = f"; say {role}={places[role]}.FIELD" if values.fields else ""
             raise CannotImport(
-                f"{path}: --columns {role}={place}: expected a list of numbers a jet, it is {lists.type}"
+                f"{path}: --columns {role}={places[role]}: expected a list of numbers a jet, it is {values.type}{hint}"
             )
-        lists = ak.fill_none(ak.fill_none(lists, np.nan, axis=-1), [], axis=0)
-        here = ak.to_numpy(ak.num(lists))
-        if sizes is not None and not np.array_equal(sizes, here):
-            raise CannotImport(f"{path}: column {place} has another number of constituents a jet than the others")
-        sizes = here
-        flat[role] = ak.to_numpy(ak.flatten(lists)).astype(np.float64)
-    assert sizes is not None
-    return flat, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    # a jet that lacks one of its lists lacks its constituents
+    missing = np.any([ak.to_numpy(ak.is_none(values)) for values in lists.values()], axis=0)
+    lists = {role: ak.fill_none(ak.mask(values, ~missing), [], axis=0) for role, values in lists.items()}
+    sizes = {role: ak.to_numpy(ak.num(values)) for role, values in lists.items()}
+    expected = next(iter(sizes.values()))
+    for role, found in sizes.items():
+        if np.any(found != expected):
+            jet = int(np.argmax(found != expected))
+            raise CannotImport(
+                f"{path}: column {places[role]} has another number of constituents than the others: jet "
+                f"{first + jet} (counted from 0) has {found[jet]} instead of {expected[jet]}"
+            )
+    flat = {role: ak.flatten(ak.fill_none(values, np.nan, axis=-1)) for role, values in lists.items()}
+    offsets = np.concatenate([[0], np.cumsum(expected)]).astype(np.int64)
+    return {role: ak.to_numpy(values).astype(np.float64) for role, values in flat.items()}, offsets
 
 
-def _numbers(batch: Any, place: str) -> NDArray[Any]:
+def _one_a_jet(path: Path, batch: Any, place: str) -> NDArray[Any]:
     import awkward as ak
 
-    values = _field(batch, place)
+    values = _field(path, batch, place)
     if "string" in str(values.type):
         return np.array(ak.to_list(values), dtype=object)
+    if values.ndim != 1 or values.fields:
+        raise CannotImport(f"{path}: column {place}: expected one value a jet, it is {values.type}")
     return np.asarray(ak.to_numpy(ak.fill_none(values, np.nan) if "?" in str(values.type) else values))
 
 
-def _field(batch: Any, place: str) -> Any:
-    if place in batch.fields:
-        return batch[place]
-    for part in place.split("."):
+def _field(path: Path, batch: Any, place: str) -> Any:
+    for part in [place] if place in batch.fields else place.split("."):
+        if part not in batch.fields:
+            raise CannotImport(f"{path}: no column {place} in it; beside {part!r} there are {', '.join(batch.fields)}")
         batch = batch[part]
     return batch
 
@@ -149,48 +174,87 @@ def _listed(store: Store) -> str:
 
 
 def _open_parquet(path: Path, rows: int) -> Store:
-    import awkward as ak
     import pyarrow.parquet as pq
 
-    with reading(path):
+    def opened() -> Any:
         # not ahead: pyarrow would have all row groups in memory at once, and of a long one all that is on the disk
-        file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
-    columns = {field.name: str(field.type) for field in file.schema_arrow}
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+
+    with reading(path), opened() as file:
+        columns, total = {field.name: str(field.type) for field in file.schema_arrow}, file.metadata.num_rows
 
     def batches(names: list[str]) -> Iterator[Any]:
-        for batch in read_each(path, file.iter_batches(rows, columns=names)):
-            yield ak.from_arrow(batch)
+        with reading(path):
+            file = opened()
+        with file:
+            for batch in read_each(path, file.iter_batches(rows, columns=names)):
+                yield _as_awkward(path, batch)
 
-    return Store(file.metadata.num_rows, columns, batches)
+    return Store(total, columns, batches)
 
 
 def _open_arrow(path: Path) -> Store:
+    with reading(path):
+        schema, _ = _arrow_batches(path)
+        total = sum(batch.num_rows for batch in _arrow_batches(path)[1])
+    columns = {field.name: str(field.type) for field in schema}
+
+    def batches(names: list[str]) -> Iterator[Any]:
+        for batch in read_each(path, _arrow_batches(path)[1]):
+            for start in range(0, batch.num_rows, ROWS):
+                yield _as_awkward(path, batch.select(names).slice(start, ROWS))
+
+    return Store(total, columns, batches)
+
+
+def _arrow_batches(path: Path) -> tuple[Any, Iterator[Any]]:
+    import pyarrow as pa
+
+    mapped = pa.memory_map(str(path))
+    if mapped.read(len(ARROW_STREAM)) == ARROW_STREAM:
+        mapped.seek(0)
+        stream = pa.ipc.open_stream(mapped)
+        return stream.schema, iter(stream)
+    file = pa.ipc.open_file(mapped)
+    return file.schema, (file.get_batch(i) for i in range(file.num_record_batches))
+
+
+def _as_awkward(path: Path, batch: Any) -> Any:
     import awkward as ak
     import pyarrow as pa
 
-    with reading(path):
-        file = pa.ipc.open_file(pa.memory_map(str(path)))
-        total = sum(file.get_batch(i).num_rows for i in range(file.num_record_batches))
-    columns = {field.name: str(field.type) for field in file.schema}
+    with converting(path, "its columns"):
+        target = pa.schema([field.with_type(_simple(path, field.name, field.type)) for field in batch.schema])
+        return ak.from_arrow(batch if target.equals(batch.schema) else batch.cast(target))
 
-    def batches(names: list[str]) -> Iterator[Any]:
-        for i in range(file.num_record_batches):
-            with reading(path, f"batch {i}"):
-                batch = file.get_batch(i).select(names)
-            for start in range(0, batch.num_rows, ROWS):
-                yield ak.from_arrow(batch.slice(start, ROWS))
 
-    return Store(total, columns, batches)
+def _simple(path: Path, name: str, kind: Any) -> Any:
+    """Return the type that awkward can read in place of an Arrow type: values instead of codes of a dictionary."""
+    import pyarrow as pa
+
+    is_a = pa.types
+    if is_a.is_dictionary(kind):
+        return _simple(path, name, kind.value_type)
+    if is_a.is_string_view(kind):
+        return pa.string()
+    if is_a.is_decimal(kind):
+        return pa.float64()
+    if is_a.is_struct(kind):
+        return pa.struct([field.with_type(_simple(path, name, field.type)) for field in kind])
+    if is_a.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_simple(path, name, kind.value_type)))
+    if is_a.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(_simple(path, name, kind.value_type)))
+    if is_a.is_list_view(kind) or is_a.is_large_list_view(kind):
+        raise CannotImport(f"{path}: column {name} is of Arrow's type {kind}, which is not read; write it as list")
+    return kind
 
 
 def _open_root(path: Path, tree: str | None, rows: int) -> Store:
     import uproot
 
     with reading(path), uproot.open(path) as file:
-        opened = file[tree]
-        total = opened.num_entries
-        # branches of split objects are asked for by their own name, without that of the object
-        columns = {branch.name: branch.typename for branch in opened.itervalues(recursive=True) if not len(branch)}
+        total, columns = file[tree].num_entries, _columns_of(file[tree])
 
     def batches(names: list[str]) -> Iterator[Any]:
         with reading(path):
@@ -201,11 +265,20 @@ def _open_root(path: Path, tree: str | None, rows: int) -> Store:
     return Store(total, columns, batches)
 
 
+def _columns_of(tree: Any) -> dict[str, str]:
+    from uproot.behaviors.RNTuple import HasFields
+
+    if isinstance(tree, HasFields):
+        return {field.name: field.typename or "records" for field in tree.fields}
+    # branches of split objects are asked for by their own name, without that of the object
+    return {branch.name: branch.typename for branch in tree.itervalues(recursive=True) if not len(branch)}
+
+
 def trees_in(path: Path) -> dict[str, set[str]]:
-    """Trees of a ROOT file, each with the names of its branches; of several cycles the newest."""
+    """Trees and RNTuples of a ROOT file, each with the names of its columns; of several cycles the newest."""
     require("uproot", "awkward")
     import uproot
 
     with reading(path), uproot.open(path) as file:
-        names = file.keys(cycle=False, filter_classname="TTree")
-        return {name: {branch.name for branch in file[name].itervalues(recursive=True)} for name in names}
+        names = file.keys(cycle=False, filter_classname=["TTree", "ROOT::RNTuple"])
+        return {name: set(_columns_of(file[name])) for name in names}

@@ -35,8 +35,8 @@ def open_source(path: Path, options: ImportOptions, tree: str) -> Source:
     """The events of a Delphes tree. Raises CannotImport where a branch is missing or the file is damaged."""
     require("fastjet", extra="generate")
     store = open_store(path, "root", tree, EVENTS)
-    if options.unit == "MeV":
-        raise CannotImport(f"{path}: --unit MeV: Delphes writes GeV")
+    if options.unit not in (None, "GeV"):
+        raise CannotImport(f"{path}: --unit {options.unit}: Delphes writes GeV")
     matching = options.match == "partons"
     wanted = [f"{name}.{column}" for name, pt in OBJECTS.items() for column in (pt, "Eta", "Phi")]
     wanted += PARTONS if matching else []

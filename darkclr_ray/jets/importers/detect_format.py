@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from darkclr_ray.jets.importers import columns, delphes, hdf5_arrays, hdf5_tables, hepmc, jetclass, lhe, text
-from darkclr_ray.jets.importers.hdf5 import opened
+from darkclr_ray.jets.importers.hdf5 import NUMPY_ARRAY, ZIP, is_numpy, opened
 from darkclr_ray.jets.importers.options import ImportOptions
 from darkclr_ray.jets.importers.unselected import CannotImport, Source, pick, reading
 from darkclr_ray.jets.schema import schema_fault
@@ -22,6 +22,9 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"root", "root"),
     (b"PAR1", "parquet"),
     (b"ARROW1", "arrow"),
+    (columns.ARROW_STREAM, "arrow"),
+    (NUMPY_ARRAY, "hdf5"),
+    (ZIP, "hdf5"),
 )
 
 
@@ -44,6 +47,29 @@ def detect_format(path: Path, options: ImportOptions) -> Source:
     if options.format not in (None, name):
         raise CannotImport(f"{path}: --format {options.format}: its content is that of {name}")
     return open_source()
+
+
+def expand(path: Path) -> list[Path]:
+    """Return the files that a path names: itself, or those below a folder of parts, sorted.
+
+    Names that begin with ``.`` or ``_``, and JSON files, are what other programs keep beside the parts.
+
+    Raises:
+        CannotImport: an empty folder, or one whose names hold values of a column.
+    """
+    if not path.is_dir():
+        return [path]
+    inside = [part.relative_to(path) for part in sorted(path.rglob("*")) if part.is_file()]
+    parts = [part for part in inside if part.suffix != ".json" and not any(name[0] in "._" for name in part.parts)]
+    if not parts:
+        raise CannotImport(f"{path}: a folder without files to import")
+    for part in parts:
+        if values := [name for name in part.parts[:-1] if "=" in name]:
+            raise CannotImport(
+                f"{path}: a column is kept in the names of its folders ({values[0]}) and not in the files; import the "
+                f"folders one by one, such as {path / values[0]} --sample NAME"
+            )
+    return [path / part for part in parts]
 
 
 Opening = tuple[str, Callable[[], Source]]
@@ -71,11 +97,11 @@ def _container(path: Path) -> str:
 
 def _hdf5(path: Path, options: ImportOptions) -> Opening:
     with reading(path), opened(path) as file:
-        tables, arrays = hdf5_tables.tables_in(file), hdf5_arrays.arrays_in(file)
+        tables, arrays = [] if is_numpy(path) else hdf5_tables.tables_in(file), hdf5_arrays.arrays_in(file)
     if tables and options.format != hdf5_arrays.FORMAT:
         return hdf5_tables.FORMAT, lambda: hdf5_tables.open_source(path, options)
     if not arrays:
-        raise CannotImport(f"{path}: an HDF5 file without a pandas table or an array of numbers")
+        raise CannotImport(f"{path}: a file without a pandas table or an array of numbers")
     return hdf5_arrays.FORMAT, lambda: hdf5_arrays.open_source(path, options)
 
 

@@ -1,5 +1,6 @@
-"""HDF5 arrays: constituents as (jets, constituents, numbers) or (jets, numbers, constituents), or one array a quantity.
+"""Arrays in HDF5 or NumPy files: constituents as (jets, constituents, numbers), or one array a quantity.
 
+The axes of constituents and of numbers may be swapped.
 The numbers of a constituent have no names in such a file: their order is found where only one of the usual ones is
 possible, else asked for (``--order``). Jets are padded with zeros. Quantities of the jet, labels and event numbers
 are named by dataset, with ``:k`` for column k.
@@ -26,17 +27,23 @@ SKIPPED = "_"
 
 
 def arrays_in(file: Any) -> dict[str, tuple[int, ...]]:
-    """Numeric datasets of an open HDF5 file, with their shapes."""
+    """Datasets of an open file that hold numbers, or one text a jet, with their shapes."""
+    if isinstance(file, dict):
+        return {name: array.shape for name, array in file.items() if _is_usable(array)}
     import h5py
 
     found: dict[str, tuple[int, ...]] = {}
 
     def look(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub" and item.ndim:
+        if isinstance(item, h5py.Dataset) and _is_usable(item):
             found[name] = item.shape
 
     file.visititems(look)
     return found
+
+
+def _is_usable(array: Any) -> bool:
+    return array.ndim > 0 if array.dtype.kind in "fiub" else array.dtype.kind in "SUO" and array.ndim == 1
 
 
 def open_source(path: Path, options: ImportOptions) -> Source:
@@ -52,7 +59,7 @@ def open_source(path: Path, options: ImportOptions) -> Source:
             cubes = [name for name, shape in shapes.items() if len(shape) == 3]
             layout = _Together(path, file, pick(path, "array of constituents", cubes, options.dataset), options.order)
         stretch = _stretch(file, layout.arrays)
-    check_columns(path, [*layout.roles, *others])
+    check_columns(path, [*layout.roles, *others], options.unit)
     rows = layout.rows
     for role, place in others.items():
         _check_place(path, role, place, shapes, rows)
@@ -73,7 +80,7 @@ def open_source(path: Path, options: ImportOptions) -> Source:
 
 def _stretch(file: Any, arrays: list[str]) -> int:
     """How many jets are read at once: whole chunks, which are stored as one, unless these are very long."""
-    chunks = max((file[name].chunks or (0,))[0] for name in arrays)
+    chunks = max((getattr(file[name], "chunks", None) or (0,))[0] for name in arrays)
     return min(max(ROWS, chunks), 10 * ROWS)
 
 

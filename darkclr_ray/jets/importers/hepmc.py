@@ -1,18 +1,18 @@
 """HepMC 3 and 2 event records (text, plain or gzip): visible final particles, through our detector and clustering.
 
 Momenta in the unit that the record states. Partons to match: quarks, gluons and dark quarks of status 23 (outgoing of
-the hard process, as Pythia 8 writes it). Charges are those of Pythia's particle table; neutrinos, dark matter (51-60),
-the lightest neutralino and hidden-valley particles are invisible.
+the hard process, as Pythia 8 writes it). Charge and visibility are those of :mod:`darkclr_ray.jets.particles`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from darkclr_ray.jets.generation.detector_response import energy_flow
 from darkclr_ray.jets.generation.events import outgoing_partons
@@ -29,6 +29,7 @@ from darkclr_ray.jets.importers.unselected import (
     reading,
     require,
 )
+from darkclr_ray.jets.particles import ParticleTable
 from darkclr_ray.randomness import stable_id
 
 FORMAT = "hepmc"
@@ -69,26 +70,41 @@ def open_source(path: Path, options: ImportOptions) -> Source:
 
 def _stream(path: Path, total: int, options: ImportOptions, fingerprint: str) -> Iterator[UnselectedJets]:
     import awkward as ak
+    import pythia8mc
 
     random = np.random.default_rng(stable_id(fingerprint, options.seed, "detector"))
-    charges = Charges()
+    particles = ParticleTable(pythia8mc.Pythia("", False).particleData, options.invisible)
     first, weight = 0, None
     for record in _records(path, options):
         weight = check_weights(path, record.weights, weight)
         columns = dict(zip(("pt", "eta", "phi"), polar(record.momenta).T, strict=False))
-        kind = np.abs(record.pid)
-        everything = ak.zip({**columns, "energy": record.momenta[:, 3], "id": kind, "charge": charges(kind)})
-        everything = ak.unflatten(everything, record.sizes)
-        status, pid = (ak.unflatten(column, record.sizes) for column in (record.status, record.pid))
-        seen = (status == FINAL) & ak.unflatten(visible(kind), record.sizes) & (everything.pt > 0)
+        seen = record.status == FINAL
+        charge = np.zeros(len(seen))
+        charge[seen], seen[seen] = particles(record.pid[seen])
+        everything = ak.zip({**columns, "energy": record.momenta[:, 3], "id": np.abs(record.pid), "charge": charge})
+        everything, status, pid, seen = (
+            ak.unflatten(column, record.sizes) for column in (everything, record.status, record.pid, seen)
+        )
+        seen = seen & (everything.pt > 0)
         partons = everything[outgoing_partons(pid, status)] if options.match == "partons" else None
         if first == 0 and partons is not None and not ak.any(ak.num(partons)):
             raise no_partons(path)
         objects = energy_flow(everything[seen], options.detector, random)
-        yield cluster_events(objects, partons, options.selection, first)
+        yield replace(
+            cluster_events(objects, partons, options.selection, first), notes=_notes(particles.take_unknown())
+        )
         first += len(record.sizes)
     if first != total:
         raise CannotImport(f"{path}: damaged: event {first} of {total} cannot be read. Nothing was imported")
+
+
+def _notes(unknown: Counter[int]) -> Counter[str]:
+    return Counter(
+        {
+            f"particles of the unknown PDG number {number}, taken for invisible (--invisible {number} confirms it)": n
+            for number, n in unknown.items()
+        }
+    )
 
 
 def _records(path: Path, options: ImportOptions) -> Iterator[Record]:
@@ -124,30 +140,3 @@ def _joined(events: list[tuple[Floats, Integers, Integers, list[float]]]) -> Rec
         np.array([len(event) for event in momenta], dtype=np.int64),
         np.array([value for event in weights for value in event], dtype=np.float64),
     )
-
-
-def visible(kind: Integers) -> NDArray[np.bool_]:
-    """Which particles (absolute PDG numbers) a detector can see.
-
-    >>> visible(np.array([211, 12, 53, 4900111])).tolist()
-    [True, False, False, False]
-    """
-    hidden = (kind >= 4_900_000) & (kind < 5_000_000)
-    return ~(np.isin(kind, (12, 14, 16, 18, 1000022)) | ((kind >= 51) & (kind <= 60)) | hidden)
-
-
-class Charges:
-    """Electric charges of particles, from Pythia's table; 0 for those that it does not know."""
-
-    def __init__(self) -> None:
-        import pythia8mc
-
-        self._table: Any = pythia8mc.Pythia("", False).particleData
-        self._known: dict[int, float] = {}
-
-    def __call__(self, kind: Integers) -> Floats:
-        kinds, inverse = np.unique(kind, return_inverse=True)
-        for number in kinds.tolist():
-            if number not in self._known:
-                self._known[number] = self._table.charge(number)
-        return np.array([self._known[number] for number in kinds.tolist()])[inverse]

@@ -1,8 +1,8 @@
 """Les Houches event files (hep-ph/0609017), plain or gzip, as MadGraph writes them; showered by Pythia.
 
 Pythia showers, hadronises and decays each event as it stands; matrix elements that are merged with the shower (MLM,
-CKKW) need their own settings and are not for this importer. Dark quarks (4900101, 4900102) need the dark sector of a
-sample.
+CKKW-L, FxFx) need their own settings and are not for this importer. Dark quarks (4900101, 4900102) need the dark
+sector of a sample.
 """
 
 from __future__ import annotations
@@ -28,27 +28,33 @@ EVENTS = 250
 END = b"</LesHouchesEvents>"
 HIDDEN_VALLEY = range(4_900_000, 5_000_000)
 _TAG = re.compile(rb"\s*<(init|event)(?:\s[^>]*)?>")
-_MERGED = re.compile(rb"\s*[1-9]\d*\s*=\s*ickkw\b")  # MadGraph's run card: MLM, CKKW
+_MERGING = re.compile(rb"\s*(\S+)\s*=\s*(?:ickkw|ktdurham|ptlund)\b")  # MadGraph's run card: MLM, FxFx; CKKW-L
+_PARTONS = re.compile(rb"\bnpN?LO\s*=\s*[\"']\s*\d")  # an event's number of partons, which merging needs
 WEIGHTED = 4  # |IDWTUP|: events come with weights, as they are
 
 
 class HardProcess(NamedTuple):
-    """What a first look at the file tells: number of events, and whether dark quarks are among their particles."""
+    """What a first look at the file tells: the number of events, and the absolute PDG numbers of their particles."""
 
     events: int
-    dark: bool
+    kinds: frozenset[int]
+
+    @property
+    def dark(self) -> bool:
+        """Whether dark quarks are among the particles."""
+        return any(number in HIDDEN_VALLEY for number in self.kinds)
 
 
 def open_source(path: Path, options: ImportOptions) -> Source:
     """The events of a file. Raises CannotImport where it is truncated, weighted, or needs a dark sector."""
     require("awkward", "fastjet", "pythia8mc", extra="generate")
-    if options.unit == "MeV":
-        raise CannotImport(f"{path}: --unit MeV: Les Houches files hold GeV")
+    if options.unit not in (None, "GeV"):
+        raise CannotImport(f"{path}: --unit {options.unit}: Les Houches files hold GeV")
     found = survey(path)
     shower = _dark_sector(path, options, found.dark)
 
     def stream(fingerprint: str) -> Iterator[UnselectedJets]:
-        return _stream(path, found.events, shower, options, fingerprint)
+        return _stream(path, found, shower, options, fingerprint)
 
     understood = {
         "match": options.match,
@@ -61,12 +67,13 @@ def open_source(path: Path, options: ImportOptions) -> Source:
 
 def survey(path: Path) -> HardProcess:
     """Count events, and look at their weights and particles. Raises CannotImport for a damaged or a weighted file."""
-    events, dark, weight, meaning = 0, False, None, 0
+    events, weight, meaning = 0, None, 0
+    kinds: set[int] = set()
     rows = text.lines(path, END)
     for line in rows:
         try:
             tag = _TAG.match(line)
-            if _MERGED.match(line):
+            if _is_merged(line, tag):
                 raise CannotImport(
                     f"{path}: was made to be merged with the shower ({line.strip().decode(errors='replace')}), "
                     "which Pythia does not do here; shower it elsewhere and import the HepMC record"
@@ -78,8 +85,7 @@ def survey(path: Path) -> HardProcess:
             else:
                 header = next(rows).split()
                 weight = _check_weight(path, float(header[2]), weight, abs(meaning) == WEIGHTED)
-                particles = [abs(int(next(rows).split()[0])) for _ in range(int(header[0]))]
-                dark = dark or any(number in HIDDEN_VALLEY for number in particles)
+                kinds.update(abs(int(next(rows).split()[0])) for _ in range(int(header[0])))
                 events += 1
         except (IndexError, ValueError, StopIteration) as error:
             if isinstance(error, CannotImport):
@@ -87,7 +93,17 @@ def survey(path: Path) -> HardProcess:
             raise CannotImport(
                 f"{path}: damaged: event {events} cannot be read ({error}). Nothing was imported"
             ) from None
-    return HardProcess(events, dark)
+    return HardProcess(events, frozenset(kinds))
+
+
+def _is_merged(line: bytes, tag: re.Match[bytes] | None) -> bool:
+    if tag is not None:
+        return _PARTONS.search(tag[0]) is not None
+    setting = _MERGING.match(line)
+    try:
+        return setting is not None and float(setting[1].lower().replace(b"d", b"e")) > 0
+    except ValueError:
+        return False
 
 
 def _check_weight(path: Path, weight: float, first: float | None, sizes_matter: bool) -> float | None:
@@ -112,10 +128,17 @@ def _dark_sector(path: Path, options: ImportOptions, dark: bool) -> DarkShower |
 
 
 def _stream(
-    path: Path, total: int, shower: DarkShower | None, options: ImportOptions, fingerprint: str
+    path: Path, found: HardProcess, shower: DarkShower | None, options: ImportOptions, fingerprint: str
 ) -> Iterator[UnselectedJets]:
     key = (fingerprint, options.seed)
-    collisions = Collisions.of_hard_process(path.resolve(), shower, seed=1 + stable_id(*key, "pythia") % 900_000_000)
+    seed = 1 + stable_id(*key, "pythia") % 900_000_000
+    collisions = Collisions.of_hard_process(path.resolve(), shower, seed=seed, invisible=options.invisible)
+    if unknown := ", ".join(map(str, collisions.unknown(found.kinds))):
+        raise CannotImport(
+            f"{path}: Pythia does not know the particles {unknown} of its events. Say --invisible "
+            f"{unknown.replace(' ', '')} if they are stable and invisible (dark matter), or define them by QNUMBERS "
+            "in the file's header, as MadGraph does. Nothing was imported"
+        )
     random = np.random.default_rng(stable_id(*key, "detector"))
     first = 0
     while len(events := collisions.batch(EVENTS)):
@@ -123,8 +146,8 @@ def _stream(
         partons = events.partons if options.match == "partons" else None
         yield cluster_events(objects, partons, options.selection, first)
         first += len(events)
-    if first < 0.9 * total:
+    if first < 0.9 * found.events:
         raise CannotImport(
-            f"{path}: Pythia could shower only {first} of {total} events: are they complete (momenta, "
+            f"{path}: Pythia could shower only {first} of {found.events} events: are they complete (momenta, "
             "colour lines)? Nothing was imported"
         )

@@ -18,7 +18,7 @@ from darkclr_ray.jets.importers.unselected import CannotImport, Floats
 CONSTITUENT = ("pt", "eta", "phi", "mass", "E", "px", "py", "pz")
 JET = ("jet_pt", "jet_eta", "jet_phi", "jet_mass", "jet_E")
 OTHER = ("label", "event")
-UNITS = {"GeV": 1.0, "MeV": 1e-3}
+UNITS = {"GeV": 1.0, "MeV": 1e-3, "jet_pt": 1.0}
 
 ORDERS = (
     ("pt", "eta", "phi"),
@@ -34,8 +34,10 @@ ORDERS = (
 _LOOSE = 0.02  # energies of float16 arrays lie below the momentum by as much
 
 
-def four_momenta(values: Mapping[str, Floats], scale: float = 1.0) -> Floats:
+def four_momenta(values: Mapping[str, Floats], scale: float | Floats = 1.0) -> Floats:
     """Four-momenta (N, 4), as px, py, pz, E in GeV, from px, py, pz or pt, eta, phi, and E, mass or neither (massless).
+
+    ``scale`` is the unit of the values in GeV, one for all or (N,).
 
     A negative pT gives NaN: the direction would be turned around in silence.
 
@@ -106,10 +108,14 @@ def _consistent(numbers: Floats, order: tuple[str, ...]) -> bool:
 
 
 def _can_be_masses(values: Floats, momentum: Floats) -> bool:
-    """Return whether numbers can be masses: ids, charges and masks are whole, and masses negative by rounding only."""
-    nonzero = values[values != 0]
-    whole = len(nonzero) > 0 and bool(np.all(nonzero == np.round(nonzero)))
-    return not whole and _mostly(values >= -_LOOSE * momentum)
+    """Return whether numbers can be masses, which are negative by rounding only.
+
+    PDG ids, charges and masks are whole numbers, and EnergyFlow writes ids as tenths (pion 0.1, ..., muon 1.3). No
+    particle that a detector sees has such a mass [GeV or MeV].
+    """
+    nonzero = 10 * np.abs(values[values != 0])
+    tenths = (np.abs(nonzero - np.round(nonzero)) < 6e-3) & (nonzero > 0.5)  # as precise as float16 is
+    return not (len(nonzero) and np.all(tenths)) and _mostly(values >= -_LOOSE * momentum)
 
 
 def _mostly(condition: NDArray[np.bool_]) -> bool:
@@ -123,6 +129,17 @@ def check_angles(path: Path, phi: Floats) -> None:
         raise CannotImport(
             f"{path}: phi reaches {finite.max():g}, beyond 2 pi: it is read in radians; are these degrees, "
             "or another column?"
+        )
+
+
+def check_masses(path: Path, masses: Floats, momenta: Floats) -> None:
+    """Raises CannotImport where numbers (N,) that are said to be masses cannot be, at momenta (N,) in the same unit."""
+    finite = np.isfinite(masses) & np.isfinite(momenta)
+    if not _can_be_masses(masses[finite], momenta[finite]):
+        some = ", ".join(f"{value:g}" for value in np.unique(masses[finite & (masses != 0)])[:5])
+        raise CannotImport(
+            f"{path}: the numbers named as mass are {some}, ...: whole numbers, tenths, or negative ones are PDG "
+            "ids, charges or a mask, not masses; say _ for them in --order, or leave mass out of --columns"
         )
 
 
@@ -149,10 +166,11 @@ def check_jets(path: Path, sums: Floats, axes: Floats | None, unit: str) -> None
             f"{path}: the median jet would have a pT of {pt:g} GeV, more than a collider gives: taken for {unit}, "
             "it is rather MeV; say --unit MeV"
         )
-    if pt < 1:
+    if pt < 2:
         raise CannotImport(
             f"{path}: the median jet would have a pT of {pt:g} GeV: taken for {unit}, "
-            "momenta are rather in GeV (--unit GeV), in TeV, or scaled to the jet's pT; they are needed in GeV or MeV"
+            "momenta are rather in GeV (--unit GeV), in TeV, or scaled to the jet's pT (--unit jet_pt and --columns "
+            "jet_pt=NAME); they are needed in one of these units"
         )
     if axes is None:
         return

@@ -25,7 +25,8 @@ class ImportOptions(BaseModel):
             go to the sample of ``*``. Whole numbers are written without a point ("0"), truth values as 0 and 1.
         splits: the share of events that goes to each of train, validation and test; shares add up to 1.
         format: name of the format where it is not to be recognised.
-        unit: of energies and momenta in the file; none: what the file says, else GeV.
+        unit: of energies and momenta in the file; none: what the file says, else GeV; ``jet_pt``: constituents in units
+            of their jet's pT, which ``columns`` names and is in GeV.
         dataset: which table, dataset or tree of a file that has several.
         columns: where to find each quantity: constituents' pt, eta, phi, mass, E, px, py, pz; the jet's own jet_pt,
             jet_eta, jet_phi, jet_mass, jet_E; the label; the event's number.
@@ -33,6 +34,7 @@ class ImportOptions(BaseModel):
         angles: whether constituents' eta and phi are the detector's or counted from the jet axis.
         match: keep jets near an outgoing parton of the hard process, or all (formats that hold events).
         shower: sample whose dark sector showers and decays the dark quarks of an LHE file; none: the Standard Model.
+        invisible: PDG numbers of particles that no detector sees, besides those of the particle table (HepMC, LHE).
         seed: of the detector's resolution and of the shower (HepMC, LHE).
         selection: window, and the radii of clustering and matching (formats that hold events).
         detector: response to particles (HepMC, LHE).
@@ -44,13 +46,14 @@ class ImportOptions(BaseModel):
     labels: dict[str, SampleName] = {}
     splits: dict[str, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
     format: str | None = None
-    unit: Literal["GeV", "MeV"] | None = None
+    unit: Literal["GeV", "MeV", "jet_pt"] | None = None
     dataset: str | None = None
     columns: dict[str, str] = {}
     order: tuple[str, ...] | None = None
     angles: Literal["absolute", "relative"] | None = None
     match: Literal["partons", "none"] = "partons"
     shower: str | None = None
+    invisible: tuple[int, ...] = ()
     seed: int = Field(1, ge=0)
     selection: Selection = Selection()
     detector: DetectorResponse = DetectorResponse()

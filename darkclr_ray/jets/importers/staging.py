@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -32,7 +33,7 @@ class Staging:
 
     def __init__(self, out: Path, fingerprints: list[str], options: ImportOptions) -> None:
         self.folder = out / f".import-{stable_id(*fingerprints, options.model_dump_json()):016x}"
-        self._out = out
+        self._out, self._is_new = out, not out.exists()
 
     @property
     def complete(self) -> bool:
@@ -40,8 +41,11 @@ class Staging:
         return (self.folder / _COMPLETE).exists()
 
     def clear(self) -> None:
-        """Forget what an import that was stopped has left."""
+        """Remove what an import that was stopped has left, and the folder of the shards where it made that one."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._is_new:
+            with contextlib.suppress(OSError):
+                self._out.rmdir()
 
     def finish(self, record: dict[str, Any]) -> None:
         """Everything is written: from now on the import counts as done."""

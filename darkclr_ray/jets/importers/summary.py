@@ -8,9 +8,29 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from darkclr_ray.jets.importers.portions import Portion
 from darkclr_ray.jets.shards import SPLITS
+
+_REMEDIES = {
+    "pT outside": "--pt-min and --pt-max set the window, --unit the unit of momenta",
+    "|eta| above": "--eta-max sets the limit",
+    "no parton": "--match none keeps unmatched jets",
+    "a label that was not": "--labels names the values to keep",
+    "a missing label": "--labels '*=NAME' keeps jets without a label",
+    "a number that is not": "are the columns and their order right (--columns, --order)?",
+    "no constituents": "are the columns right (--columns)?",
+}
+"""What to do about jets that were dropped, by how the reason begins."""
+
+
+def remedies(dropped: Counter[str]) -> str:
+    """Return what to do about dropped jets, that about the most common reason first."""
+    found = (
+        text for reason, _ in dropped.most_common() for start, text in _REMEDIES.items() if reason.startswith(start)
+    )
+    return "; ".join(dict.fromkeys(found))
 
 
 @dataclass(eq=False)
@@ -26,6 +46,7 @@ class FileSummary:
         jets: jets seen: those of the file, or those clustered from its events above the window's lower end.
         kept: jets written.
         dropped: jets not written, by reason.
+        notes: what the user should know besides, with how often it occurred.
     """
 
     path: str
@@ -37,10 +58,28 @@ class FileSummary:
     jets: int = 0
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, portion: Portion) -> None:
+        """Count one portion of the file."""
+        self.read += portion.read
+        self.jets += portion.jets
+        self.kept += sum(map(len, portion.kept.values()))
+        self.dropped += portion.dropped
+        self.notes += portion.notes
+
+    def warning(self) -> str:
+        """Return what to say where most jets were dropped, apart from labels that were not asked for; or nothing."""
+        dropped = Counter({reason: jets for reason, jets in self.dropped.items() if not reason.startswith("a label")})
+        lost = sum(dropped.values())
+        if lost <= self.kept:
+            return ""
+        why = "; ".join(f"{jets:,} {reason}" for reason, jets in dropped.most_common())
+        return f"MOST JETS WERE DROPPED: {lost:,} of {lost + self.kept:,} of {self.path} ({why}). {remedies(dropped)}"
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
-        return {**self.__dict__, "dropped": dict(self.dropped)}
+        return {**self.__dict__, "dropped": dict(self.dropped), "notes": dict(self.notes)}
 
 
 @dataclass(eq=False)
@@ -68,7 +107,10 @@ class Summary:
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Summary:
         """The summary that :meth:`record` came from."""
-        files = [FileSummary(**{**file, "dropped": Counter(file["dropped"])}) for file in record["files"]]
+        files = [
+            FileSummary(**{**file, **{name: Counter(file.get(name, {})) for name in ("dropped", "notes")}})
+            for file in record["files"]
+        ]
         written = {
             (split, sample): jets for key, jets in record["written"].items() for split, sample in [key.split("/")]
         }
@@ -76,12 +118,18 @@ class Summary:
 
     def show(self, console: Console) -> None:
         """Print what was read, kept and dropped, and where it went."""
-        read = Table("file", "read", "kept", "dropped, and why", box=None, header_style="bold")
+        numbers = [Column(name, no_wrap=True) for name in ("read", "kept")]
+        read = Table("file", *numbers, "dropped, and why", box=None, header_style="bold")
         for file in self.files:
             why = "\n".join(f"{jets:,} {reason}" for reason, jets in file.dropped.most_common()) or "none"
             seen = f"{file.read:,} {file.holds}" + (f",\n{file.jets:,} jets" if file.holds == "events" else "")
             read.add_row(f"{Path(file.path).name}\n({file.format})", seen, f"{file.kept:,}", why)
-        kept = Table("sample", *SPLITS, box=None, header_style="bold")
+        kept = Table("sample", *(Column(split, no_wrap=True) for split in SPLITS), box=None, header_style="bold")
         for sample in sorted({sample for _, sample in self.written}):
             kept.add_row(sample, *(f"{self.written[split, sample]:,}" for split in SPLITS))
         console.print(read, kept, sep="\n")
+        for file in self.files:
+            if warning := file.warning():
+                console.print(warning, style="bold red", highlight=False, soft_wrap=True, markup=False)
+            for note, times in file.notes.most_common():
+                console.print(f"{file.path}: {times:,} {note}", highlight=False, soft_wrap=True)

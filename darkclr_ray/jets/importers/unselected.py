@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,7 @@ class UnselectedJets:
         axes: (B, 4): pT [GeV], eta, phi and mass [GeV] of each jet as the file gives it, or none: the sum of the
             constituents. Without a mass (B, 3), the mass is that of the sum.
         matched: (B,): whether a parton is near, or none: not asked.
+        notes: what the user should know although no jet was dropped for it, with how often it occurred.
     """
 
     momenta: Floats
@@ -45,6 +48,7 @@ class UnselectedJets:
     labels: NDArray[np.str_] | None = None
     axes: Floats | None = None
     matched: NDArray[np.bool_] | None = None
+    notes: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -71,17 +75,43 @@ class Source:
 
 @contextlib.contextmanager
 def reading(path: Path, what: str = "it") -> Iterator[None]:
-    """Turns whatever a format's own library raises about a damaged file into one message."""
+    """Turn whatever a format's own library raises when it reads a file into one message that names the cause."""
     try:
         yield
-    except (CannotImport, ImportError):
+    except (CannotImport, ImportError, MemoryError):
         raise
-    except Exception as error:
-        words = " ".join(str(error).split())[:200]
+    except PermissionError as error:
+        raise CannotImport(f"{path}: you may not read it ({error.strerror}). Nothing was imported") from error
+    except BlockingIOError as error:
         raise CannotImport(
-            f"{path}: damaged or truncated, {what} cannot be read ({type(error).__name__}: {words}); "
+            f"{path}: another program has locked it, and may be writing it ({_words(error)}); wait until it has "
+            "finished, or copy the file. Nothing was imported"
+        ) from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None and error.errno != errno.EINVAL:
+            raise CannotImport(f"{path}: cannot be read: {_words(error)}. Nothing was imported") from error
+        raise CannotImport(
+            f"{path}: damaged or truncated, {what} cannot be read ({type(error).__name__}: {_words(error)}); "
             "fetch the file again. Nothing was imported"
         ) from error
+
+
+@contextlib.contextmanager
+def converting(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever is raised by content that was read, but is of an unforeseen kind, into one message."""
+    try:
+        yield
+    except (CannotImport, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise CannotImport(
+            f"{path}: {what} were read, but are of a kind that cannot be converted into jets "
+            f"({type(error).__name__}: {_words(error)}); write plain numbers, lists and text. Nothing was imported"
+        ) from error
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def read_each(path: Path, items: Iterable[T], what: str = "it") -> Iterator[T]:
@@ -109,6 +139,7 @@ def pick(path: Path, kind: str, choices: list[str], asked: str | None) -> str:
         return asked
     if asked is None and len(choices) == 1:
         return choices[0]
-    found = ", ".join(choices) or "none"
-    what = f"no {kind} {asked!r} in it" if asked is not None else f"which {kind}?" if choices else f"no {kind} in it"
-    raise CannotImport(f"{path}: {what} Say --dataset NAME; usable here: {found}")
+    if not choices:
+        raise CannotImport(f"{path}: no {kind} in it")
+    what = f"which {kind}?" if asked is None else f"no {kind} {asked!r} in it."
+    raise CannotImport(f"{path}: {what} Say --dataset NAME; usable here: {', '.join(choices)}")

@@ -162,3 +162,39 @@ def test_truncated(truth, run: Callable, tmp_path: Path) -> None:
     with pytest.raises(CannotImport, match=r"a.h5: damaged or truncated"):
         run(path)
     assert not list((tmp_path / "jets").glob("*"))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_ids_said_to_be_masses_are_refused(
+    scale: float, truth, run: Callable, compare: Callable, tmp_path: Path
+) -> None:
+    """PDG ids, and EnergyFlow's small numbers in their place, under an order that says mass."""
+    array = block(truth, ("pt", "eta", "phi", "pt"))
+    ids = np.array([22, 211, -211, 130, 321]) if scale == 1 else np.array([0.0, 0.1, 0.2, 0.5, 0.3])
+    array[..., 3] = np.where(array[..., 0] > 0, np.resize(ids, array.shape[:2]), 0)
+    path = write(tmp_path / "a.h5", array=array)
+    with pytest.raises(CannotImport, match="what are the 4 numbers"):
+        run(path)
+    with pytest.raises(CannotImport, match=r"the numbers named as mass are .* are PDG ids"):
+        run(path, order=("pt", "eta", "phi", "mass"))
+    compare(run(path, order=("pt", "eta", "phi", "_"))[0], truth, massless=True, tolerance=1e-3)
+
+
+def test_constituents_in_units_of_the_jets_pt(truth, run: Callable, tmp_path: Path) -> None:
+    """JetNet: eta, phi and pT relative to the jet, a mask, and the jet's pT, eta and mass, without its phi."""
+    axes, parts = truth.axes(), truth.constituents()
+    jet = np.repeat(np.arange(40), truth.sizes)
+    relative = [parts.deltaeta(axes[jet]), parts.deltaphi(axes[jet]), parts.pt / axes.pt[jet], np.ones(len(jet))]
+    features = np.stack([axes.pt, axes.eta, axes.mass, truth.sizes], axis=1)
+    path = write(tmp_path / "a.h5", particle_features=truth.padded(relative), jet_features=features)
+    given: dict = {"order": ("eta", "phi", "pt", "_"), "angles": "relative"}
+    with pytest.raises(CannotImport, match=r"scaled to the jet's pT \(--unit jet_pt and --columns jet_pt=NAME\)"):
+        run(path, **given)
+    with pytest.raises(CannotImport, match=r"where is the jets' pT \[GeV\]\? Say --columns jet_pt=NAME"):
+        run(path, unit="jet_pt", **given)
+    jets, _ = run(path, unit="jet_pt", columns={"jet_pt": "jet_features:0", "jet_eta": "jet_features:1"}, **given)
+    expected = np.stack([axes.pt, axes.eta, np.zeros(40), axes.mass], axis=1)
+    np.testing.assert_allclose(jets.kinematics[:, :3], expected[:, :3], rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(jets.mass, axes.mass, rtol=0.05)
+    hardest = np.array([values.max() for values in np.split(np.asarray(parts.pt), np.cumsum(truth.sizes)[:-1])])
+    np.testing.assert_allclose(jets.constituents[jets.offsets[:-1], 0], hardest, rtol=1e-5)

@@ -19,6 +19,7 @@ from darkclr_ray.jets.packed import Jets
 
 PARTONS = ((220.0, 0.3, 1.0), (220.0, -0.9, 1.0 - np.pi))
 PION, NEUTRINO, ELECTRON, GLUON = 211, 12, 11, 21
+FINAL = 1
 
 
 def momentum(pt: float, eta: float, phi: float, mass: float, scale: float) -> pyhepmc.FourVector:
@@ -99,6 +100,22 @@ def test_compressed_and_cut_into_other_stretches(
     assert_same_jets(run(compressed, sample="compressed", detector=PERFECT)[0], whole)
 
 
+def test_dark_matter_is_invisible_and_unknown_numbers_are_named(run: Callable, tmp_path: Path) -> None:
+    """Two more particles of 220 GeV in each event, along the pions: they would double the pT of the jets."""
+    window = {"match": "none", "detector": PERFECT, "selection": {"pt_max": 600}}
+    for number, unknown in ((52, 0), (1000022, 0), (1000012, 0), (5000521, 24), (-4900999, 24)):
+        path = write(tmp_path / f"{number}.txt", kinds=(number, number), status=FINAL)
+        jets, summary = run(path, sample=f"x{abs(number)}", **window)
+        np.testing.assert_allclose(jets.pt, 210, atol=5)
+        assert len(jets) == 24
+        assert list(summary.files[0].notes.values()) == [unknown] * (unknown > 0)
+        assert all(str(abs(number)) in note for note in summary.files[0].notes)
+    renamed = write(tmp_path / "named.txt", 11, kinds=(5000521, 5000521), status=FINAL)
+    assert run(renamed, sample="named", invisible=[5000521], **window)[1].files[0].notes == {}
+    jets, _ = run(write(tmp_path / "muon.txt", kinds=(13, 13), status=FINAL), sample="muon", **window)
+    assert jets.pt.min() > 400
+
+
 @pytest.mark.parametrize("lepton", [ELECTRON, -NEUTRINO])
 def test_no_jet_belongs_to_a_lepton(lepton: int, run: Callable, tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", kinds=(lepton, -4900101))
@@ -127,9 +144,33 @@ def test_no_partons_weights_and_damage(run: Callable, tmp_path: Path) -> None:
         run(tmp_path / "broken.txt")
 
 
-def test_charges_are_those_of_the_particle_data_group() -> None:
-    charge = hepmc.Charges()(np.array([211, 22, 11, 2212, 2112, 321, 3222, 3334, 1000020040]))
-    assert charge.tolist() == [1, 0, -1, 1, 0, 1, 1, -1, 2]
+ORPHAN = """
+HepMC::Version 2.06.09
+HepMC::IO_GenEvent-START_EVENT_LISTING
+E 0 -1 -1.0 -1.0 -1.0 0 -1 2 1 2 0 1 1.0
+N 1 "0"
+U GEV MM
+V -1 0 0 0 0 0 2 2 1 1.0
+P 1 11 0 0 100 100 0 4 0 0 -1 0
+P 2 -11 0 0 -100 100 0 4 0 0 -1 0
+P 3 211 60 0 0 60 0 1 0 0 0 0
+P 4 -211 -60 0 0 60 0 1 0 0 0 0
+V -2 0 0 0 0 0 0 1 1 1.0
+P 5 22 10 5 0 11.18034 0 1 0 0 0 0
+HepMC::IO_GenEvent-END_EVENT_LISTING
+"""
+"""A vertex that nothing enters, with a weight: pyhepmc 2.16 dies of it by a segmentation fault."""
+
+
+def test_a_reader_that_crashes_names_its_file(run: Callable, tmp_path: Path) -> None:
+    (tmp_path / "weighted.hepmc").write_text(ORPHAN)
+    (tmp_path / "plain.hepmc").write_text(ORPHAN.replace(" 1 1.0\nP", " 0\nP"))
+    window = {"match": "none", "selection": {"pt_min": 20, "pt_max": 300}, "detector": PERFECT}
+    assert run(tmp_path / "plain.hepmc", sample="plain", **window)[0].pt.round(4).tolist() == [60, 60]
+    files = write(tmp_path / "good.hepmc"), tmp_path / "weighted.hepmc"
+    with pytest.raises(CannotImport, match=r"weighted.hepmc: the process that read it crashed \(Segmentation fault\)"):
+        run(*files, **window)
+    assert sorted(path.name for path in (tmp_path / "jets").iterdir()) == ["imports", "test"]
 
 
 @pytest.mark.slow

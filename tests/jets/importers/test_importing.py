@@ -1,6 +1,9 @@
 """The import as a whole: samples, splits, summary, record, and what a killed one leaves."""
 
+import io
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,13 +12,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from darkclr_ray.jets.folder import open_jets
-from darkclr_ray.jets.importers import CannotImport, ImportOptions, Summary, import_jets
+from darkclr_ray.jets.importers import CannotImport, ImportOptions, Summary, import_jets, processes
 from darkclr_ray.jets.importers import shard_writer as shelves
-from darkclr_ray.jets.importers.importing import split_events
+from darkclr_ray.jets.importers.portions import split_events
 
 
 @pytest.fixture
@@ -111,6 +116,82 @@ def test_questions_about_the_sample(arrays: Callable, tmp_path: Path, quiet: Con
     for splits in ({"train": 0.5}, {"train": 1.5, "test": -0.5}, {"exam": 1.0}, {}):
         with pytest.raises(ValueError, match=r"split|add up to 1"):
             options(splits=splits)
+
+
+def test_most_jets_dropped_is_said_loudly(truth, tmp_path: Path) -> None:
+    """583 of 600 went in silence once; labels that nobody asked for are no loss."""
+    parts = truth.constituents()
+    block = truth.padded([parts.px, parts.py, parts.pz, parts.E])
+    block[:30, 0, 1] = np.nan
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["jets"], file["label"] = block, np.arange(40) % 2
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["jets"], file["label"] = block[25:], np.arange(15) // 10
+    said = []
+    for path in (tmp_path / "a.h5", tmp_path / "b.h5"):
+        console = Console(record=True, width=300, file=io.StringIO())
+        given = options(sample=None, labels={"1": "top"}, columns={"label": "label"})
+        import_jets([path], tmp_path / path.stem, given, console=console)
+        said.append(console.export_text())
+    assert "MOST JETS WERE DROPPED: 15 of 20 of" in said[0]
+    assert "15 a number that is not finite" in said[0]
+    assert "--columns" in said[0]
+    assert "MOST JETS" not in said[1]
+
+
+def test_the_jets_do_not_depend_on_the_number_of_processes(
+    arrays: Callable, tmp_path: Path, quiet: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelves, "JETS_A_SHARD", 7)
+    files = [arrays(f"{start}.h5", slice(start, start + 8)) for start in range(0, 40, 8)]
+    content = []
+    for count in (1, 2, 5):
+        out = tmp_path / f"{count}"
+        import_jets(files, out, options(splits={"train": 0.5, "test": 0.5}), processes=count, console=quiet)
+        shards = sorted(out.rglob("*.parquet"))
+        content.append([(path.relative_to(out), path.read_bytes()) for path in shards])
+    assert len(content[0]) > 4
+    assert content[0] == content[1] == content[2]
+    with pytest.raises(ValueError, match="--processes 0: expected 1 or more"):
+        import_jets(files, tmp_path / "none", options(), processes=0, console=quiet)
+
+
+def test_more_files_than_a_process_may_open(
+    truth, tmp_path: Path, quiet: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "AHEAD", 4)
+    px, py, pz = (truth.ragged(getattr(truth.constituents(), name)) for name in ("px", "py", "pz"))
+    files = [tmp_path / f"{i}.parquet" for i in range(40)]
+    for i, path in enumerate(files):
+        pq.write_table(pa.table({"px": px[i : i + 1], "py": py[i : i + 1], "pz": pz[i : i + 1]}), path)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 30, before[1]))
+    try:
+        named = {name: name for name in ("px", "py", "pz")}
+        summary = import_jets(files, tmp_path / "out", options(columns=named), console=quiet)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert summary.kept == 40
+
+
+def test_a_reader_without_memory(arrays: Callable, tmp_path: Path, quiet: Console) -> None:
+    """What the kernel does to a process when memory runs out."""
+    good, bad = arrays("a.h5", slice(0, 20)), arrays("b.h5", slice(20, 40))
+    kill = (
+        "import os, signal, sys; from pathlib import Path; from darkclr_ray.jets.importers import ImportOptions\n"
+        "from darkclr_ray.jets.importers import hdf5_arrays, import_jets, CannotImport\n"
+        "read = hdf5_arrays.assemble\n"
+        "def assemble(path, *rest):\n"
+        "    return read(path, *rest) if path.name == 'a.h5' else os.kill(os.getpid(), signal.SIGKILL)\n"
+        "hdf5_arrays.assemble = assemble\n"
+        "try: import_jets([Path(sys.argv[1]), Path(sys.argv[2])], Path(sys.argv[3]), ImportOptions(sample='mine'))\n"
+        "except CannotImport as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", kill, good, bad, tmp_path / "out"], capture_output=True, text=True, timeout=120
+    )
+    assert "b.h5: the process that read it crashed (Killed); was memory short?" in " ".join(done.stdout.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_several_files_of_one_sample(

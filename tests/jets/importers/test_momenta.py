@@ -7,12 +7,14 @@ import pytest
 import vector
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from darkclr_ray.jets.importers.momenta import (
     ORDERS,
     check_angles,
     check_energies,
     check_jets,
+    check_masses,
     four_momenta,
     look_relative,
     polar,
@@ -114,3 +116,34 @@ def test_angles_and_energies() -> None:
     assert look_relative(random.normal(0, 0.2, 300), jets=30)
     assert not look_relative(random.normal(0, 0.2, 30), jets=3)
     assert not look_relative(random.uniform(0, 2 * np.pi, 300), jets=30)
+
+
+IDS = np.array([22.0, 211, -211, 130, 321, 2212, 11, -13])
+ENERGYFLOW = np.array([0.0, 0.1, 0.2, 0.5, 0.3, 0.8, 1.0, 1.3])
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [IDS, ENERGYFLOW, ENERGYFLOW.astype(np.float32), ENERGYFLOW.astype(np.float16), np.ones(8), np.sign(IDS)],
+)
+def test_ids_charges_and_masks_are_no_masses(numbers: NDArray[np.floating]) -> None:
+    fourth = np.tile(numbers, 40).astype(np.float64)
+    random = np.random.default_rng(2)
+    columns = (0.5 + random.exponential(9, 320), random.uniform(-2, 2, 320), random.uniform(-3, 3, 320))
+    assert possible_orders(np.stack([*columns, fourth], axis=1)) == []
+    with pytest.raises(CannotImport, match=r"the numbers named as mass are .*say _ for them in --order"):
+        check_masses(FILE, fourth, columns[0] * np.cosh(columns[1]))
+
+
+MASSES = np.array([0.0, 0.13957, 0.49368, 0.497611, 0.93827, 0.93957, 0.10566, 0.000511])
+
+
+@pytest.mark.parametrize("unit", [1, 1000])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16])
+def test_masses_of_particles_are_masses(unit: int, kind: type) -> None:
+    masses = (unit * MASSES).astype(kind).astype(np.float64)
+    check_masses(FILE, masses, np.full(8, 20.0 * unit))
+    check_masses(FILE, np.zeros(8), np.full(8, 20.0 * unit))
+    check_masses(FILE, np.full(8, -1.37e-3 * unit), np.full(8, 20.0 * unit))  # rounding of E^2 - p^2
+    for mass in masses[1:] if (unit, kind) != (1000, np.float16) else ():  # the kaon's becomes 497.5
+        check_masses(FILE, np.array([mass, np.nan]), np.full(2, 20.0 * unit))

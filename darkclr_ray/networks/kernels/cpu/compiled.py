@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from darkclr_ray.integrity import Damaged, check_sealed, replacing, seal
 from darkclr_ray.networks.kernels.available import compiler
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
 
     It lies in ``$XDG_CACHE_HOME/darkclr_ray`` (``~/.cache``), under the hash of all that it depends on, so that
     machines of several kinds may share the folder; where that cannot be written, or no library loaded from it, every
-    process compiles it anew. One that a power cut has damaged is made again.
+    process compiles it anew. A damaged one is never loaded, since that can kill the process: it is made again.
     """
     headers = sorted(source.parent.glob("*.h"))
     command = [compiler() or "", *FLAGS, *(f"-D{macro}" for macro in macros), str(source)]
@@ -69,16 +70,16 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
 
 
 def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
-    """A library, made by a compiler's command if it is not there. Raises OSError, subprocess.SubprocessError."""
-    if not library.exists():
-        partial = library.with_suffix(f".{os.getpid()}.partial")
-        try:
+    """A library, made by a compiler's command if it is not there or its checksum is wrong.
+
+    Raises OSError, subprocess.SubprocessError.
+    """
+    try:
+        check_sealed(library)
+    except (FileNotFoundError, Damaged):
+        with replacing(library, owner=str(os.getpid())) as partial:
             subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
-            with open(partial, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(partial, library)
-        finally:
-            partial.unlink(missing_ok=True)
+            seal(partial)
     return ctypes.CDLL(str(library))
 
 

@@ -1,0 +1,93 @@
+"""Distances of a jet's representation from the background's, in the layer before the encoder's head (label-free)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.detectors.darkclr import RepresentationDetector
+from darkclr_ray.detectors.saving import load_arrays, save_arrays
+from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.nae import fitted_scale
+from darkclr_ray.training.trainer import Trainer
+
+MOST = 10_000
+"""Training jets among which neighbours are looked for, at the most, evenly spread over the sample."""
+
+
+class PooledDistance(RepresentationDetector):
+    """A distance in the pooled layer (B, d_r), determined by arrays that a subclass computes from background."""
+
+    layer = "pooled"
+
+    arrays: Mapping[str, NDArray[np.float64]]
+
+    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Trainer) -> None:
+        self.arrays = self.fit_distance(runner.represent(encoder, sample.jets, self.layer))
+
+    @abstractmethod
+    def fit_distance(self, background: NDArray[np.float32]) -> Mapping[str, NDArray[np.float64]]:
+        """Return the arrays that the distance is made of, from representations (B, d_r) of background jets."""
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        save_arrays(folder / f"{self.name}.safetensors", self.arrays)
+
+    @classmethod
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
+        detector = super().load(folder, runner)
+        detector.arrays = load_arrays(folder / f"{cls.name}.safetensors")
+        return detector
+
+
+class Mahalanobis(PooledDistance):
+    """The Mahalanobis distance from the background's mean (Lee et al., arXiv:1807.03888, with a single class).
+
+    The covariance is shrunk by the rule of Ledoit and Wolf (J. Multivar. Anal. 88 (2004) 365), so that dimensions in
+    which background does not vary do no harm.
+    """
+
+    name = "mahalanobis"
+    title = "Mahalanobis distance before the head"
+
+    def fit_distance(self, background: NDArray[np.float32]) -> Mapping[str, NDArray[np.float64]]:
+        from sklearn.covariance import LedoitWolf
+
+        fitted = LedoitWolf().fit(background.astype(np.float64))
+        return {"location": fitted.location_, "precision": fitted.precision_}
+
+    def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        apart = z.astype(np.float64) - self.arrays["location"]
+        distances: NDArray[np.float64] = np.sqrt(np.einsum("ij,jk,ik->i", apart, self.arrays["precision"], apart))
+        return distances
+
+
+class NearestNeighbours(PooledDistance):
+    """The distance to the tenth nearest of at most 10,000 background jets (Sun et al., arXiv:2204.06507), each
+    dimension scaled by the background's spread.
+    """
+
+    name = "neighbours"
+    title = "distance to the tenth neighbour before the head"
+
+    neighbours: ClassVar[int] = 10
+
+    def fit_distance(self, background: NDArray[np.float32]) -> Mapping[str, NDArray[np.float64]]:
+        mean, scale = (values.astype(np.float64) for values in fitted_scale(background, "dimension"))
+        some = background[:: -(-len(background) // MOST)]
+        return {"mean": mean, "scale": scale, "background": (some - mean) / scale}
+
+    def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        from sklearn.neighbors import NearestNeighbors
+
+        background = self.arrays["background"]
+        search = NearestNeighbors(n_neighbors=min(self.neighbours, len(background)), algorithm="brute").fit(background)
+        distances, _ = search.kneighbors((z - self.arrays["mean"]) / self.arrays["scale"])
+        farthest: NDArray[np.float64] = distances[:, -1]
+        return farthest

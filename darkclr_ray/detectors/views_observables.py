@@ -1,0 +1,136 @@
+"""Logistic regression on observables of jets: taught with anomalous views, or, as a supervised reference, with labels.
+
+It is the cheapest classifier of views: it has one weight an observable, is trained in seconds, and can be read.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.augmentations.anomalous import anomalous_jets
+from darkclr_ray.detectors.base import AnomalyDetector, Sample
+from darkclr_ray.detectors.saving import load_arrays, load_settings, save_arrays, save_settings
+from darkclr_ray.jets.labelled import LabelledSample
+from darkclr_ray.jets.observables import centred, observable_table
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.settings import InputSettings, StudySettings
+from darkclr_ray.training.supervised import class_weights
+from darkclr_ray.training.trainer import Trainer
+
+ALL = InputSettings(constituents=1000)
+"""Observables are those of all constituents of a jet."""
+
+
+class ObservablesClassifier(AnomalyDetector[Sample]):
+    """The logit of scikit-learn's logistic regression, with its unit ridge penalty, on standardised observables.
+
+    Args:
+        settings: of a study; ``views_observables.observables`` says which observables.
+
+    Attributes:
+        arrays: mean, scale and weight of each observable, (K,), and the bias, (1,); the logit is
+            weight * (observable - mean) / scale, summed, + bias. Mean and scale are those of the background.
+    """
+
+    groups: ClassVar[tuple[str, ...]]
+    """The settings that determine the classifier."""
+
+    def __init__(self, settings: StudySettings) -> None:
+        self.settings = settings
+        self.arrays: dict[str, NDArray[np.float64]] | None = None
+
+    @classmethod
+    def from_settings(cls, settings: StudySettings) -> Self:
+        return cls(settings)
+
+    def fit(self, sample: Sample, runner: Trainer) -> Self:
+        """Raises ValueError for an unknown observable, and for views that have nothing to tell apart."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.preprocessing import StandardScaler
+
+        table, labels, weights = self.examples(sample)
+        scaler = StandardScaler().fit(table[labels == 0])
+        model = LogisticRegression(solver="newton-cholesky", tol=1e-8)
+        model.fit(scaler.transform(table), labels, sample_weight=weights)
+        (weight,) = model.coef_
+        self.arrays = {"mean": scaler.mean_, "scale": scaler.scale_, "weight": weight, "bias": model.intercept_}
+        return self
+
+    @abstractmethod
+    def examples(self, sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return observables (B, K), labels (B,), 0 for background and 1 for anomalies, and weights (B,) to learn from.
+
+        Both classes have the same sum of weights.
+        """
+
+    def observables(self, jets: Jets) -> NDArray[np.float64]:
+        """Return the observables of jets about their pT-weighted centres, (B, K)."""
+        return observable_table(centred(jets), self.settings.views_observables.observables)
+
+    def score(self, jets: Jets) -> NDArray[np.float64]:
+        arrays = self.ready(self.arrays)
+        standardised = (self.observables(jets) - arrays["mean"]) / arrays["scale"]
+        logits: NDArray[np.float64] = standardised @ arrays["weight"] + arrays["bias"]
+        return logits
+
+    def weights(self) -> dict[str, float]:
+        names = self.settings.views_observables.observables
+        return dict(zip(names, self.ready(self.arrays)["weight"].tolist(), strict=True))
+
+    def save(self, folder: Path) -> None:
+        arrays = self.ready(self.arrays)
+        save_settings(folder, self.settings, self.groups)
+        save_arrays(folder / self.file(), arrays)
+
+    @classmethod
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
+        detector = cls(load_settings(folder))
+        detector.arrays = load_arrays(folder / cls.file())
+        return detector
+
+    @classmethod
+    def file(cls) -> str:
+        """Name of the file with its arrays, so that several share a folder."""
+        return f"{cls.name}.safetensors"
+
+
+class ViewsObservables(ObservablesClassifier[TrainingSample]):
+    """Logistic regression between background jets and their own anomalous views: no signal, no label.
+
+    Jet and view enter alike, each about its own centre, so that only their substructure tells them apart. A jet counts
+    as often as there are views of it.
+    """
+
+    name = "views_observables"
+    title = "observables, taught with views"
+    family = "views_observables"
+    groups = ("views_observables", "seed")
+
+    def examples(self, sample: TrainingSample) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        own, seed = self.settings.views_observables, self.settings.seed
+        tables = [self.observables(sample.jets)]
+        for draw in range(own.draws):
+            purpose = f"views of observables {draw}"
+            tables.append(self.observables(anomalous_jets(sample.jets, own.views, ALL, seed=seed, purpose=purpose)))
+        counts = [len(sample), own.draws * len(sample)]
+        return np.concatenate(tables), np.repeat([0, 1], counts), np.repeat([float(own.draws), 1.0], counts)
+
+
+class SupervisedObservables(ObservablesClassifier[LabelledSample]):
+    """The same with labels: background and the jets of one signal, weighted as for the other supervised references."""
+
+    name = "supervised_observables"
+    title = "observables, taught with labels"
+    family = "supervised_observables"
+    groups = ("views_observables", "supervised")
+    seeds = frozenset()
+
+    def examples(self, sample: LabelledSample) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        weights = class_weights(sample, self.settings.supervised.match_pt).astype(np.float64)
+        labels = sample.labels.astype(np.int64)
+        return self.observables(sample.jets), labels, weights

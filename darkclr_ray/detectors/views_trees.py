@@ -1,0 +1,71 @@
+"""Shallow, monotonic boosted trees on observables, taught with anomalous views of background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkclr_ray.detectors.boosted_trees import exported
+from darkclr_ray.detectors.saving import load_settings, save_settings
+from darkclr_ray.detectors.trees import Trees
+from darkclr_ray.detectors.views_observables import ViewsObservables
+from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.randomness import digest
+from darkclr_ray.training.trainer import Trainer
+
+DEPTH = 3
+"""Observables that a tree combines, at most: deeper trees learn what views alone have, and no signal."""
+
+
+class ViewsTrees(ViewsObservables):
+    """scikit-learn's HistGradientBoostingClassifier with trees of depth 3; scores are logits.
+
+    The logit may only rise with an observable whose mean is larger in views than in background, and only fall with any
+    other: what is stranger than the views is never taken for background. All else is as in `ViewsObservables`.
+    """
+
+    name = "views_trees"
+    title = "shallow trees on observables, taught with views"
+    family = "views_trees"
+
+    trees: Trees | None = None
+
+    def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
+        """Raises ValueError for an unknown observable, and for views that have nothing to tell apart."""
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        table, labels, weights = self.examples(sample)
+        directions = np.sign(table[labels == 1].mean(0) - table[labels == 0].mean(0)).astype(np.int64)
+        model = HistGradientBoostingClassifier(
+            max_depth=DEPTH,
+            monotonic_cst=directions,
+            early_stopping=False,
+            random_state=digest("views trees", self.settings.seed) % 2**32,
+        )
+        model.fit(table, labels, sample_weight=weights)
+        self.trees = exported(model)
+        return self
+
+    def observables(self, jets: Jets) -> NDArray[np.float64]:
+        """Return the observables, rounded to float32, in which scikit-learn's trees compare."""
+        return super().observables(jets).astype(np.float32).astype(np.float64)
+
+    def score(self, jets: Jets) -> NDArray[np.float64]:
+        return self.ready(self.trees)(self.observables(jets))
+
+    def weights(self) -> dict[str, float]:
+        return {}
+
+    def save(self, folder: Path) -> None:
+        trees = self.ready(self.trees)
+        save_settings(folder, self.settings, self.groups)
+        trees.save(folder / self.file())
+
+    @classmethod
+    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
+        detector = cls(load_settings(folder))
+        detector.trees = Trees.load(folder / cls.file())
+        return detector
