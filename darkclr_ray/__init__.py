@@ -4,4 +4,4 @@ The package reads in the order in which a jet travels: `jets`, `augmentations`, 
 `langevin`, `training`, `detectors`, `evaluation`, `study`, `reports`; `settings` holds every number.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
