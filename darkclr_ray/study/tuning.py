@@ -146,7 +146,8 @@ class Tuning:
         """
         records = {record["number"]: record for record in self.folder.endings()}
         lacking: dict[str, TrialResult] = {}
-        for trial in self.study.get_trials(deepcopy=False):
+        trials = self.study.get_trials(deepcopy=False)
+        for trial in trials:
             record = records.get(trial.number)
             if not trial.state.is_finished() or (record is not None and self.folder.has_stages(record)):
                 continue
@@ -168,7 +169,8 @@ class Tuning:
                 self.session.display.say(f"{name}: could not be computed again: {outcome.reason}")
                 continue
             self._say_recomputed(outcome.result)
-            self._write(replace(lacking[name], outcome=outcome.result), outcome.result["seconds"])
+            ending = replace(lacking[name], outcome=outcome.result)
+            self._write(ending, trials[ending.number].user_attrs.get("seconds", outcome.result["seconds"]))
         self._count()
 
     def _ended(self, ending: TrialResult) -> dict[str, Any]:

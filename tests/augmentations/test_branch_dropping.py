@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import fastjet
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from darkclr_ray.augmentations.anomalous import anomalous_jets
 from darkclr_ray.augmentations.branch_dropping import BranchDropping
 from darkclr_ray.augmentations.dropping import Dropping
 from darkclr_ray.augmentations.rotation import Rotation
@@ -136,6 +139,23 @@ def test_trees_kept_and_made_anew_give_the_same_views(qcd: Jets) -> None:
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
             np.testing.assert_array_equal(getattr(one, name), getattr(alone, name))
     assert "tree" not in vars(fresh)
+
+
+def test_anomalous_jets_lose_branches_of_the_whole_jet(qcd: Jets) -> None:
+    """The tree has all constituents, though the jets are cut to the hardest."""
+    inputs = InputSettings(constituents=10)
+    anomalous = anomalous_jets(qcd, VIEWS.model_copy(update={"anomalous": ("branch_dropping",)}), inputs, seed=1)
+    assert anomalous.multiplicity.max() == 10
+    smallest = qcd.tree.clusters(qcd.offsets, 0.03)
+    shared = 0
+    for jet, (first, end) in enumerate(itertools.pairwise(qcd.offsets)):
+        branches = smallest[first : min(end, first + 10)]
+        left = anomalous.constituents[slice(*anomalous.offsets[jet : jet + 2])]
+        stays = np.isin(qcd.constituents[first : first + len(branches), 1], left[:, 1])
+        for branch in np.unique(branches):
+            assert len(set(stays[branches == branch])) == 1
+        shared += len(np.unique(branches)) < len(branches)
+    assert shared > 100
 
 
 def test_sizes_run_forwards() -> None:

@@ -1,8 +1,8 @@
 """Other people's files -> jets, in the same checked shards as our own: ``import_jets(files, out, ImportOptions(...))``.
 
-One file a format: `hdf5_tables`, `hdf5_arrays`, `delphes`, `jetclass`, `columns` (Parquet, Arrow, ROOT), `hepmc`,
-`lhe`; `detect_format` tells them apart. Conventions are in `momenta`, how jets are selected in `select`, what happens
-to a killed import in `staging`.
+One file a format: `hdf5_tables`, `hdf5_arrays` (NumPy's, too), `delphes`, `jetclass`, `columns` (Parquet, Arrow, ROOT),
+`hepmc`, `lhe`; `detect_format` tells them apart. Conventions are in `momenta`, how jets are selected in `select` and
+`portions`, what happens to a reader that crashes in `processes`, and to a killed import in `staging`.
 """
 
 from darkclr_ray.jets.importers.detect_format import FORMATS, detect_format

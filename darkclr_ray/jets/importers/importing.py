@@ -1,8 +1,8 @@
 """The import itself: files -> jets -> checked shards, one bounded stretch at a time.
 
-Shards are written into a hidden folder beside the splits and moved to their places when the last file is through. A
-killed import leaves only that
-hidden folder: the same command clears it and starts again (or finishes the moves, where all was written).
+Each file is read in a process of its own; this one writes the shards, into a hidden folder beside the splits, and moves
+them to their places when the last file is through. A killed import leaves only that hidden folder: the same command
+clears it and starts again (or finishes the moves, where all was written).
 """
 
 from __future__ import annotations
