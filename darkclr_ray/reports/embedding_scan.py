@@ -65,8 +65,8 @@ def where_from(study: Scan) -> Section:
 
 
 def key_figure(study: Scan, found: Evaluations) -> Figure:
-    """Rejection for each signal: the best trial, its untrained twin, a multiplicity cut, and the paper's Table 3."""
-    shown = [study.score, "multiplicity", f"untrained {study.score}"]
+    """Rejection for each signal: the best trial, the references on the same jets, and the paper's Table 3."""
+    shown = [study.score, "views_observables", "multiplicity", f"untrained {study.score}"]
     panels: dict[str, list[Curve]] = {}
     for weighting in WEIGHTINGS:
         lines = [

@@ -14,6 +14,8 @@ DARKCLR = (
 """The detectors of a trial: s_CLR, s_NAE, and s_AE, the autoencoder before it was normalised."""
 
 MULTIPLICITY = ("darkclr_ray.detectors.multiplicity:Multiplicity",)
+OBSERVABLES = ("darkclr_ray.detectors.views_observables:ViewsObservables",)
+"""The label-free reference of a search: it depends on no point of the search, and is trained in seconds."""
 
 
 @dataclass(frozen=True)

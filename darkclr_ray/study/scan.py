@@ -20,7 +20,7 @@ SCORES = ("s_NAE", "s_CLR", "s_AE")
 
 
 class EmbeddingScan(Study):
-    """Trials that Optuna asks for; the best of them, an untrained encoder and the multiplicity on the same jets."""
+    """Trials that Optuna asks for; the best of them, and references on the same jets."""
 
     kind = "embedding_scan"
     what = "trials"

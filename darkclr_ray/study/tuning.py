@@ -15,7 +15,7 @@ from ray.tune import TuneError
 from darkclr_ray.runtime.worker_groups import InfrastructureError
 from darkclr_ray.store.files import write_json
 from darkclr_ray.study.artifacts import evaluation_of, write_best
-from darkclr_ray.study.detector_spec import MULTIPLICITY
+from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, known_to_optuna, restore_trials
 from darkclr_ray.study.search import (
@@ -108,6 +108,7 @@ class Tuning:
         jobs = {
             "reference-untrained": DetectorJob(untrained, score=settings.search.score),
             "reference-multiplicity": DetectorJob(settings, MULTIPLICITY, score="multiplicity"),
+            "reference-views_observables": DetectorJob(settings, OBSERVABLES, score="views_observables"),
         }
         found: dict[str, Any] = {}
         for name, outcome in self.session.each(jobs):

@@ -56,7 +56,7 @@ def test_two_trials_share_an_encoder(scan: EmbeddingScan, trials: list[dict[str,
 
 def test_reference_points_are_on_the_same_jets(scan: EmbeddingScan, best: dict[str, Any]) -> None:
     references = read_json(scan.folder.path / "references.json")
-    assert set(references) == {"untrained", "multiplicity"}
+    assert set(references) == {"untrained", "multiplicity", "views_observables"}
     assert references["untrained"]["parameters"] == best["parameters"]
     untrained = scan.folder.store.find("representation", references["untrained"]["stages"]["representation"])
     assert (untrained.folder / "history.jsonl").read_text() == ""
