@@ -1,4 +1,4 @@
-"""How does DarkCLR's background rejection depend on embedding dimension, p_drop and Langevin step size?"""
+"""Measure how DarkCLR's background rejection depends on embedding dimension, p_drop and Langevin step size."""
 
 from darkclr_ray.cli.embedding_scan import main
 from darkclr_ray.cli.program import run_script

@@ -1,4 +1,7 @@
-"""Make jets: `python studies/generate_jets.py --preset starter --out jets`. The same command goes on after a stop."""
+"""Generate jets: `python studies/generate_jets.py --preset starter --out jets`.
+
+After an interruption the same command continues.
+"""
 
 from darkclr_ray.cli.generate import main
 from darkclr_ray.cli.program import run_script

@@ -1,4 +1,4 @@
-"""How much of a signal is linearly there in representations that never saw one?"""
+"""Measure how well linear classifiers find a signal in representations that were learned without any signal."""
 
 from darkclr_ray.cli.linear_classifier_test import main
 from darkclr_ray.cli.program import run_script

@@ -1,4 +1,4 @@
-"""How do DarkCLR, JetCLR and everything simpler compare on the same jets?"""
+"""Compare DarkCLR, JetCLR and simpler detectors on the same jets."""
 
 from darkclr_ray.cli.method_comparison import main
 from darkclr_ray.cli.program import run_script

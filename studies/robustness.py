@@ -1,4 +1,4 @@
-"""How does each detector fare as the dark sector changes?"""
+"""Measure how the performance of each detector changes with the parameters of the dark sector."""
 
 from darkclr_ray.cli.program import run_script
 from darkclr_ray.cli.robustness import main

@@ -1,4 +1,4 @@
-"""How fast is each stage on this machine, against the paper's recipe written plainly and the hardware's limits?"""
+"""Measure the speed of each stage on this machine against a reference implementation and the limits of the hardware."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from darkclr_ray.cli.program import Parser, run_script
 
 
 def main(words: Sequence[str], program: str) -> int:
-    """Measure what the command line asks for; 0. Raises ValueError for an unknown stage or option."""
+    """Measure the selected stages, print a table and return 0; raise ValueError for an unknown stage or option."""
     line = Parser(prog=program, description=__doc__)
     line.add_argument(
         "--stages", default=",".join(QUICK), help=f"some of {', '.join(STAGES)}, with commas (%(default)s)"

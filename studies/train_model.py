@@ -1,4 +1,4 @@
-"""Fit detectors on background jets, without a search, and leave a model: `python studies/train_model.py --out mine`.
+"""Fit detectors on background jets, without a search, and save a model: `python studies/train_model.py --out mine`.
 
 `python studies/train_model.py --threads 1 --out darkclr_ray/pretrained` makes the model that ships with the package.
 """

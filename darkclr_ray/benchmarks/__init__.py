@@ -1,1 +1,1 @@
-"""How fast each stage is on a machine, against the paper's recipe written plainly and the hardware's limits."""
+"""Benchmarks of each stage on a machine, against a reference implementation of the paper and the hardware's limits."""

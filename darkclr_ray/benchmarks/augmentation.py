@@ -1,4 +1,4 @@
-"""Three views a jet, on one core: from raw jets in memory to what the network takes."""
+"""Benchmark of the augmentations on one core: from jets in memory to batches of three views per jet."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from darkclr_ray.networks.padded import pad
 from darkclr_ray.settings import StudySettings, preset
 
 BATCHES = 16
-"""Batches that are made at a time."""
+"""Number of batches that one measurement makes."""
 
 TREES = "trees"
-"""Name of the way that makes the Cambridge/Aachen trees of jets."""
+"""Name of the measurement that builds the Cambridge/Aachen trees of jets."""
 
 BRANCHES = {"anomalous": ("branch_dropping", "rotation", "translation"), "p_drop": (0.1, 0.7), "conserved_pt": "floor"}
-"""Changes to the settings of the views: whole branches dropped, the detector's threshold kept."""
+"""Changes to the settings of the views: whole branches are dropped, and the detector's threshold is kept."""
 
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """Batches of two sizes, taken at random from a set in memory, with constituents or branches dropped."""
+    """Yield a result for each of two batch sizes, with dropped constituents and with dropped branches."""
     settings = preset("paper")
     jets = starter_background()
     hardest = jets.hardest(settings.inputs.constituents)
@@ -56,7 +56,7 @@ def rows(repetitions: int) -> Iterator[Result]:
             three_views(padded[torch.from_numpy(random.integers(0, len(jets), size))], 0.5)
             return size
 
-        jets.tree  # noqa: B018  # made here, before anything is timed
+        jets.tree  # noqa: B018  # builds the trees before the measurement
         branches = views_with(settings.updated({"views": BRANCHES}), batch_size)
         torch.set_num_threads(1)
         try:
@@ -64,7 +64,7 @@ def rows(repetitions: int) -> Iterator[Result]:
             of_branches = alternate({OURS: branches, PLAIN: plain, TREES: trees}, repetitions)
         finally:
             torch.set_num_threads(threads)
-        # read once, written once: the constituents of a jet, and of its three views, of which one loses half
+        # least traffic: read the constituents of a jet and write those of its three views, one of which is halved
         constituents = float(hardest.multiplicity.mean())
         traffic = 12 * constituents * (1 + 2.5)
         yield Result.of_rates(

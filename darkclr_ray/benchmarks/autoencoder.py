@@ -1,5 +1,5 @@
-"""The normalised autoencoder at the paper's sizes: 100,000 representations of 512 numbers, 200 + 100 epochs, chains of
-40 steps."""
+"""Benchmark of the normalised autoencoder at the paper's sizes: 100,000 representations of dimension 512, 200 + 100
+epochs, Langevin chains of 40 steps."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from darkclr_ray.training.nae import NAETraining
 JETS, WIDTH = 100_000, 512
 BATCH_SIZES = {128: "5x plain", 2048: "2x plain"}
 AHEAD = 8
-"""Batches in memory that are trained on in turn."""
+"""Number of batches in memory, which are used in turn."""
 
 
 def rows(repetitions: int, device: str = "cpu") -> Iterator[Result]:
-    """Both phases at both batch sizes, and the whole training that they add up to."""
+    """Yield results of both phases and of the whole training at both batch sizes."""
     peak = product_rate(automatic(device), device)
     for batch_size, aim in BATCH_SIZES.items():
         settings = NAESettings(batch_size=batch_size)
@@ -44,13 +44,13 @@ def rows(repetitions: int, device: str = "cpu") -> Iterator[Result]:
 
 
 def whole(settings: NAESettings, phases: list[Rates], aim: str) -> Result:
-    """The training that two phases add up to, in minutes."""
+    """Return the time of the whole training in minutes, from the rates of its two phases."""
     epochs = (settings.reconstruction_epochs, settings.divergence_epochs)
 
     def minutes(way: str) -> float:
         return sum(count * JETS / rates[way] for count, rates in zip(epochs, phases, strict=True)) / 60
 
-    # shares of our time, each as often as the plain recipe is slower there in the same round
+    # mean of the phases' ratios, each measured in the same rounds, weighted with the package's time in the phase
     ours = [count * JETS / rates[OURS] for count, rates in zip(epochs, phases, strict=True)]
     slower = [rates.ratio(OURS, PLAIN) for rates in phases]
     return Result(
@@ -67,7 +67,7 @@ def whole(settings: NAESettings, phases: list[Rates], aim: str) -> Result:
 
 
 def steps(settings: NAESettings, epoch: int, device: str) -> dict[str, Action]:
-    """Steps of the package and the plain recipe, without and with autocast, in the phase that an epoch belongs to."""
+    """Return steps of the package and of the reference (without and with autocast) in the phase of an epoch."""
     training = started(settings, epoch, device)
     batches = cycle([batch for batch, _ in zip(training.stream(0, 0, 1), range(AHEAD), strict=False)])
     autoencoder = plain_autoencoder(WIDTH, settings).to(device)
@@ -96,7 +96,7 @@ def steps(settings: NAESettings, epoch: int, device: str) -> dict[str, Action]:
 
 
 def started(settings: NAESettings, epoch: int, device: str) -> NAETraining:
-    """A training at the start of an epoch, on correlated representations, as an encoder gives them."""
+    """Return a training at the start of an epoch, on random correlated representations like those of an encoder."""
     random = np.random.default_rng(1)
     factors = random.normal(size=(AHEAD * settings.batch_size, 8))
     z = factors @ random.normal(size=(8, WIDTH)) + 0.3 * random.normal(size=(len(factors), WIDTH))
@@ -107,8 +107,8 @@ def started(settings: NAESettings, epoch: int, device: str) -> NAETraining:
 
 
 def operations(settings: NAESettings, *, divergence: bool) -> float:
-    """Floating-point operations in the products of one step, for each jet."""
+    """Return the floating-point operations per jet in the matrix products of one step."""
     widths = [WIDTH, *settings.hidden, settings.bottleneck]
     network = 2 * 2 * sum(before * after for before, after in pairwise(widths))
-    # forward and both backward products; chains need no gradient of the weights
+    # forward product and both backward products; chains need no gradient of the weights
     return network * (6 + 2 * (settings.steps + 1) if divergence else 3)

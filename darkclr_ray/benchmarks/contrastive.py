@@ -1,4 +1,4 @@
-"""A step of the encoder's training: forward pass, loss, backward pass, optimiser."""
+"""Benchmark of one step of the encoder's training: forward pass, loss, backward pass, optimiser."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.cuda_graphs import steps_of
 
 BATCHES = 4
-"""Batches that are trained on in turn."""
+"""Number of batches, which are used in turn."""
 
 
 def rows(repetitions: int, device: str = "cpu") -> Iterator[Result]:
-    """Encoders of two sizes, each in what precision the package takes by itself and in float32."""
+    """Yield results for encoders of two sizes, each in the precision "auto" and in float32."""
     for size in SIZES:
         settings = settings_of(size)
         precisions = dict.fromkeys((str(automatic(device)).removeprefix("torch."), "float32"))
@@ -54,7 +54,7 @@ def rows(repetitions: int, device: str = "cpu") -> Iterator[Result]:
 
 
 def training(settings: StudySettings, precision: str, device: str) -> ContrastiveTraining:
-    """A training at its first step."""
+    """Return a training before its first step."""
     jets = starter_background().take(np.arange(BATCHES * settings.contrastive.batch_size))
     result = training_on(jets, settings)
     result.to(torch.device(device), precision)
@@ -63,10 +63,10 @@ def training(settings: StudySettings, precision: str, device: str) -> Contrastiv
 
 
 def our_step(trained: ContrastiveTraining, batches: list[ViewBatch]) -> Action:
-    """A step of the package on the next batch."""
+    """Return a function that performs a step of the package on the next batch."""
     turn, steps = cycle(batches), steps_of(trained)
     for batch in batches:
-        steps.take(batch)  # a GPU records a step of each shape
+        steps.take(batch)  # on a GPU this records a CUDA graph for each shape
 
     def step() -> float:
         batch = next(turn)
@@ -77,7 +77,7 @@ def our_step(trained: ContrastiveTraining, batches: list[ViewBatch]) -> Action:
 
 
 def plain_steps(settings: StudySettings, batches: list[ViewBatch], device: str) -> dict[str, Action]:
-    """A step of the plain recipe on the next batch, without and with autocast."""
+    """Return functions for a step of the reference implementation on the next batch, without and with autocast."""
     contrastive = settings.contrastive
     encoder = PlainEncoder(settings.encoder).to(device)
     optimiser = torch.optim.Adam(encoder.parameters(), contrastive.learning_rate, eps=contrastive.adam_epsilon)

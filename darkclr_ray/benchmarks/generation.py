@@ -1,4 +1,4 @@
-"""Generation: how much of it is Pythia itself."""
+"""Benchmark of the generation of jets, compared with the time of Pythia alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PYTHIA = "Pythia"
 
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """One core, one sample of background and one of signal; start of Pythia included."""
+    """Yield results for one background and one signal sample on one core, including the start of Pythia."""
     if importlib.util.find_spec("pythia8mc") is None:
         yield Result("generation", "not run", "", None, note="pip install 'darkclr_ray[generate]'")
         return
@@ -27,7 +27,7 @@ def rows(repetitions: int) -> Iterator[Result]:
             return len(make_jets(task)[0])
 
         def pythia(task: ShardTask = task, events: int = events) -> float:
-            """The same events and nothing done with them."""
+            """Generate the same events without further processing."""
             collisions = collisions_of(task)
             for first in range(0, events, MOST_EVENTS):
                 collisions.record(min(MOST_EVENTS, events - first))

@@ -1,4 +1,4 @@
-"""A GPU: the paper's training, from its first epochs, and fifteen autoencoders, from the rates of their steps."""
+"""Benchmark on a GPU: the paper's training, extrapolated from its first epochs, and fifteen autoencoders."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from darkclr_ray.training.trainer import Trainer
 
 JETS, AUTOENCODERS = 100_000, 15
 EPOCHS = 4
-"""Epochs that are trained to tell how long all of them take."""
+"""Number of epochs from which the time of all epochs is extrapolated."""
 
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """The steps on the GPU, and what they add up to at the paper's sizes; nothing where there is none."""
+    """Yield results of steps on the GPU and of whole trainings at the paper's sizes; a note if there is no GPU."""
     if not torch.cuda.is_available():
         yield Result("gpu", "not run", "", None, note="no GPU here: paper-size training and 15 NAEs were not measured")
         return
@@ -40,8 +40,10 @@ def rows(repetitions: int) -> Iterator[Result]:
 
 
 def whole(step: Result, epochs: int, device: str, jets: int) -> Result:
-    """A training of so many epochs as it runs, views made beside it, from its first epochs; the plain recipe by the
-    rate of its step."""
+    """Return the time of a training of ``epochs`` epochs, extrapolated from its first ones, including its views.
+
+    The time of the reference implementation is computed from the rate of its ``step``.
+    """
     settings = settings_of("Table 1").updated({"contrastive": {"epochs": EPOCHS}})
     sample = TrainingSample(repeated(starter_background(), jets))
     training = contrastive_training(settings, sample, Trainer(device=device))
@@ -53,7 +55,7 @@ def whole(step: Result, epochs: int, device: str, jets: int) -> Result:
     def minutes(rate: float | None) -> float | None:
         return None if rate is None else jets * epochs / rate / 60
 
-    # three views, one of which loses half its constituents
+    # three views, one of which has half of the constituents
     tokens = 2.5 * float(sample.jets.hardest(settings.inputs.constituents).multiplicity.mean())
     note = f"{jets / median(others) * tokens / 1e6:.2f}M tokens/s; from {EPOCHS} epochs, the first {first:.1f} s"
     rates = {"plain": minutes(step.plain), "autocast": minutes(step.autocast)}

@@ -1,4 +1,4 @@
-"""What the machine can do at best: matrix products and memory traffic; and what it is."""
+"""Limits of the hardware (matrix products, memory traffic), and a description of the machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from darkclr_ray.networks.kernels.in_use import kernels_in_use
 from darkclr_ray.networks.precision import products_dtype
 
 SIDE = {"cpu": 1536, "cuda": 8192}
-"""Side of the square matrices that are multiplied: a few tens of milliseconds each."""
+"""Dimension of the square matrices that are multiplied; one product takes a few tens of milliseconds."""
 
 
 @cache
 def product_rate(dtype: torch.dtype, device: str = "cpu") -> float:
-    """Floating-point operations a second of a large square matrix product, by the fastest of torch's libraries."""
+    """Return the floating-point operations per second of a large matrix product in the fastest library of torch."""
     side = SIDE[device]
     a, b = (torch.randn(side, side, dtype=dtype, device=device) for _ in range(2))
 
@@ -30,7 +30,7 @@ def product_rate(dtype: torch.dtype, device: str = "cpu") -> float:
 
     ways = {"mm": product}
     if device == "cpu" and dtype == torch.float32:
-        # torch takes MKL for float32, which is slow on processors that are not Intel's; oneDNN is there as well
+        # torch uses MKL for float32, which is slow on processors not made by Intel; oneDNN is measured as well
 
         def pointwise() -> float:
             torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
@@ -43,7 +43,7 @@ def product_rate(dtype: torch.dtype, device: str = "cpu") -> float:
 
 @cache
 def copy_rate() -> float:
-    """Bytes a second, read and written, that one core moves in a copy too large for its caches."""
+    """Return the bytes per second, read plus written, of a copy on one core that exceeds the caches."""
     source = np.ones(2**24, dtype=np.float64)
     target = np.empty_like(source)
 
@@ -55,12 +55,12 @@ def copy_rate() -> float:
 
 
 def automatic(device: str = "cpu") -> torch.dtype:
-    """Type of matrix products that the package takes by itself on this hardware."""
+    """Return the type of matrix products that the precision "auto" selects on this hardware."""
     return products_dtype("auto", device)
 
 
 def describe() -> dict[str, str]:
-    """The machine in words: processor, cores, threads of torch, load, memory, GPU, versions."""
+    """Return a description of the machine: processor, cores, threads of torch, load, memory, GPU, versions."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "processor": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
@@ -76,7 +76,7 @@ def describe() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Name of the processor."""
+    """Return the name of the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -84,7 +84,7 @@ def processor() -> str:
 
 
 def units() -> list[str]:
-    """Units of the processor for bfloat16."""
+    """Return the names of the processor's units for bfloat16."""
     found = {
         "AVX512-BF16": torch.cpu._is_avx512_bf16_supported(),
         "AMX": torch.cpu._is_amx_tile_supported(),

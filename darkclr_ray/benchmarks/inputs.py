@@ -1,4 +1,4 @@
-"""What the stages are measured on: the jets that ship with the package, and networks of two sizes."""
+"""Inputs of the benchmarks: the jets that ship with the package, and networks of two sizes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.trainer import Trainer
 
 SIZES = {"Table 1": "paper", "small": "laptop"}
-"""Names of two encoders, and the presets that have them."""
+"""Mapping from the names of two encoder sizes to the presets that have them."""
 
 
 @cache
 def starter_background() -> Jets:
-    """The starter set's background jets to train on."""
+    """Return the background training jets of the starter set."""
     return open_jets(starter_jets()).load("train", "qcd")
 
 
 def repeated(jets: Jets, count: int) -> Jets:
-    """``count`` jets: these again and again, each with an id of its own."""
+    """Return ``count`` jets that repeat the given ones, each with a unique id."""
     many = jets.take(np.arange(count) % len(jets))
     return Jets(many.constituents, many.offsets, np.arange(count), np.arange(count), many.kinematics)
 
 
 def synthetic(count: int, constituents: int, seed: int = 0) -> Jets:
-    """Jets at random with exactly so many constituents."""
+    """Return ``count`` random jets with exactly ``constituents`` constituents each."""
     random = np.random.default_rng(seed)
     pt = -np.sort(-random.exponential(6.0, (count, constituents)) - 0.5, axis=1)
     plane = random.normal(0.0, 0.25, (count, constituents, 2)).clip(-0.8, 0.8)
@@ -50,25 +50,27 @@ def synthetic(count: int, constituents: int, seed: int = 0) -> Jets:
 
 
 def training_on(jets: Jets, settings: StudySettings) -> ContrastiveTraining:
-    """One epoch of the encoder's training on these jets, from memory, in this process."""
+    """Return a training of the encoder for one epoch on jets in memory, in this process."""
     return contrastive_training(settings.updated({"contrastive": {"epochs": 1}}), TrainingSample(jets), Trainer())
 
 
 def settings_of(size: str) -> StudySettings:
-    """The settings of a study with an encoder of `SIZES`."""
+    """Return the settings of a study with an encoder of `SIZES`."""
     return preset(SIZES[size])
 
 
 def padded_views(batch: ViewBatch, length: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The views of a batch as the plain recipe takes them, (B, length, 3) each."""
+    """Return the views of a batch as zero-padded arrays for the reference implementation, (B, length, 3) each."""
     jets, _ = pad(torch.from_numpy(batch.constituents), torch.from_numpy(batch.offsets), length)
     anchor, positive, anomalous = jets.chunk(3)
     return anchor, positive, anomalous
 
 
 def encoder_operations(settings: EncoderSettings, sizes: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
-    """Floating-point operations of the matrix products of a forward pass over jets of these sizes, without padding, as
-    the layers are written: kernels may need fewer."""
+    """Return the floating-point operations in the matrix products of a forward pass over jets of these sizes.
+
+    The number is that of the layers as defined, without padding; kernels may need fewer operations.
+    """
     rows, pairs = float(sizes.sum()), float(np.square(sizes).sum())
     block = 8 * settings.d_r**2 + 4 * settings.d_r * settings.d_h
     head = 2 * settings.d_r * settings.d_z + 2 * (settings.head_layers - 1) * settings.d_z**2

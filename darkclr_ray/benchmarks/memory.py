@@ -1,4 +1,4 @@
-"""Peak memory of a process that streams jets from shards, and of its data workers, against the number of jets."""
+"""Benchmark of the peak memory of a process that streams jets from shards, and of its data workers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from darkclr_ray.streams import ShardJets
 
 SIZES = (100_000, 1_000_000, 2_000_000)
 LOOK = 0.2
-"""Seconds between two looks at the processes."""
+"""Interval in seconds between two measurements of the processes' memory."""
 
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """The starter set's shards again and again, each size in a process of its own."""
+    """Yield results for several numbers of jets, each in a new process that repeats the starter set's shards."""
     first: tuple[float, float] | None = None
     for jets in SIZES:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -45,7 +45,7 @@ def rows(repetitions: int) -> Iterator[Result]:
 
 
 def peak(jets: int) -> tuple[float, float]:
-    """Peak bytes of this process, and of the largest worker of Ray, while an epoch of so many jets passes."""
+    """Return the peak bytes of this process and of Ray's largest worker during an epoch of ``jets`` jets."""
     chunks = tuple(open_jets(starter_jets()).chunks("train", "qcd"))
     source = ShardJets(chunks * (jets // sum(chunk.rows for chunk in chunks)))
     settings = settings_of("Table 1")
@@ -58,7 +58,7 @@ def peak(jets: int) -> tuple[float, float]:
 
 
 class Watch:
-    """Looks at the private memory of this process and of Ray's workers, and keeps the largest numbers, in bytes."""
+    """Context manager that records the largest private memory of this process and of Ray's workers, in bytes."""
 
     def __init__(self) -> None:
         self.own = self.workers = 0.0
@@ -80,7 +80,7 @@ class Watch:
 
 
 def workers_of_ray() -> list[int]:
-    """Process numbers of Ray's workers on this machine; they name themselves after what they do."""
+    """Return the process ids of Ray's workers on this machine, whose command lines begin with "ray::"."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -90,7 +90,7 @@ def workers_of_ray() -> list[int]:
 
 
 def private_memory(process: int) -> float:
-    """Bytes that a process shares with no other; 0 for one that is gone."""
+    """Return the bytes that a process shares with no other; 0 for a process that has ended."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
     except OSError:

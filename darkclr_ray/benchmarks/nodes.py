@@ -1,4 +1,7 @@
-"""Two nodes of one core each against one: generation, and a study. Driver and Ray's own processes share the cores."""
+"""Benchmark of generation and of a study on two nodes of one core each, compared with one such node.
+
+The driver and Ray's own processes share the cores.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +23,17 @@ from darkclr_ray.settings import preset
 
 NODES = (1, 2)
 LOGICAL = 2
-"""CPUs that a node says it has: a training worker's, and one for what feeds it."""
+"""Number of CPUs that a node reports: one for a training worker and one for its data workers."""
 SHARDS, JETS_A_SHARD = 8, 150
 STUDY = {
     "contrastive": {"epochs": 4},
     "search": {"trials": 4, "step_sizes_per_encoder": 1, "prune": False},
 }
-"""A study of four encoders, each as long as half of the laptop preset's."""
+"""Settings of a study with four encoders, each trained for about half as long as in the laptop preset."""
 
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """Each once, whatever the repetitions: they take minutes."""
+    """Yield the results, each measured once since it takes minutes; ``repetitions`` is not used."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < max(NODES):
         yield Result("nodes", "not run", "", None, note=f"this needs {max(NODES)} cores")
@@ -58,7 +61,7 @@ def rows(repetitions: int) -> Iterator[Result]:
 
 @contextlib.contextmanager
 def nodes(cores: Sequence[int]) -> Iterator[str]:
-    """Address of a Ray cluster of a head that works nothing, and a node on each of the cores."""
+    """Start a Ray cluster with a head that has no CPUs and a node on each of the cores; yield its address."""
     for name, value in RAY_ENV.items():
         os.environ.setdefault(name, value)
     from ray.cluster_utils import Cluster
@@ -67,7 +70,7 @@ def nodes(cores: Sequence[int]) -> Iterator[str]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": True})
     try:
         for core in cores:
-            os.sched_setaffinity(0, {core})  # what a process starts, stays where it is
+            os.sched_setaffinity(0, {core})  # child processes inherit the core
             cluster.add_node(num_cpus=LOGICAL, object_store_memory=400_000_000)
         os.sched_setaffinity(0, everywhere)
         yield str(cluster.address)
@@ -77,7 +80,7 @@ def nodes(cores: Sequence[int]) -> Iterator[str]:
 
 
 def generated(folder: Path, address: str) -> float:
-    """Jets of the Aachen benchmark."""
+    """Generate jets of the Aachen benchmark and return their number."""
     sample, settings = parse_sample("aachen"), Generation()
     tasks = [ShardTask(sample, "test", shard, JETS_A_SHARD, settings) for shard in range(SHARDS)]
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
@@ -86,7 +89,7 @@ def generated(folder: Path, address: str) -> float:
 
 
 def studied(folder: Path, address: str) -> float:
-    """Trials of a study, with its references."""
+    """Run a study with its references and return its number of trials; raise RuntimeError if it fails."""
     from darkclr_ray.reports import build
     from darkclr_ray.study.run import run
     from darkclr_ray.study.scan import EmbeddingScan
@@ -99,7 +102,7 @@ def studied(folder: Path, address: str) -> float:
 
 
 def busy() -> float:
-    """Seconds that all of this machine's processors together have worked since it started."""
+    """Return the busy seconds of all processors of this machine since it started."""
     with open("/proc/stat", encoding="ascii") as lines:
         user, nice, system, _, _, irq, softirq, *_ = map(int, lines.readline().split()[1:])
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")

@@ -1,8 +1,8 @@
-"""The paper's recipe written straightforwardly: what the package's fast versions are timed and tested against.
+"""Reference implementation of the paper, against which the package's fast implementations are timed and tested.
 
-Frozen: nothing here is made faster or slower with the package. Padded float32 jets, views made a batch at a time from
-a generator, one forward pass a view through ``nn.TransformerEncoder``, ``nn.Sequential`` autoencoder, a Python loop of
-Langevin steps by autograd.
+It is not optimised and does not change with the package. It uses zero-padded float32 jets, views that are made batch by
+batch from a random generator, one forward pass per view through ``nn.TransformerEncoder``, an autoencoder as
+``nn.Sequential``, and a Python loop of Langevin steps with autograd.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from darkclr_ray.settings import EncoderSettings, NAESettings
 
 
 class PlainEncoder(nn.Module):
-    """The encoder of Table 1 on zero-padded jets, from torch's own layers."""
+    """Encoder of Table 1 on zero-padded jets, built from torch's layers."""
 
     def __init__(self, settings: EncoderSettings) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class PlainEncoder(nn.Module):
         self.head = nn.Sequential(*head)
 
     def forward(self, jets: Tensor) -> Tensor:
-        """(B, N, 3), rows of zero pT are padding -> z, (B, d_z)."""
+        """Return the representations z, (B, d_z), of jets, (B, N, 3); rows of zero pT are padding."""
         padding = jets[:, :, 0] == 0
         x = self.transformer(self.embedding(jets), src_key_padding_mask=padding)
         z: Tensor = self.head(x.masked_fill(padding[:, :, None], 0).sum(1))
@@ -44,7 +44,7 @@ class PlainEncoder(nn.Module):
 
     @torch.no_grad()
     def copy_weights(self, encoder: Encoder) -> PlainEncoder:
-        """Takes over the weights of the package's encoder."""
+        """Copy the weights of the package's encoder and return this encoder."""
         self.embedding.load_state_dict(encoder.embedding.state_dict())
         self.head.load_state_dict(encoder.head.state_dict())
         for plain, block in zip(self.transformer.layers, encoder.blocks, strict=True):
@@ -63,7 +63,10 @@ class PlainEncoder(nn.Module):
 def contrastive_step(
     encoder: PlainEncoder, optimiser: torch.optim.Optimizer, views: tuple[Tensor, Tensor, Tensor]
 ) -> Tensor:
-    """One step on anchor, positive and anomalous view, each (B, N, 3): three forward passes, Eq. 3, norm penalty."""
+    """Perform one step of the optimiser and return its loss (Eq. 3 with norm penalty).
+
+    ``views`` are the anchor, the positive and the anomalous view, (B, N, 3) each.
+    """
     anchor, positive, anomalous = (encoder(view).float() for view in views)
     difference = F.cosine_similarity(anchor, anomalous) - F.cosine_similarity(anchor, positive)
     loss: Tensor = (difference / 0.1).mean() + 1e-3 * anchor.norm(dim=1).mean()
@@ -74,21 +77,21 @@ def contrastive_step(
 
 
 def centred(jets: Tensor) -> Tensor:
-    """(B, N, 3) zero-padded pT in GeV, eta, phi -> the same about each jet's pT centroid."""
+    """Return jets, (B, N, 3) zero-padded pT in GeV, eta, phi, relative to each jet's pT centroid."""
     pt = jets[:, :, :1]
     centroid = (pt * jets[:, :, 1:]).sum(1, keepdim=True) / pt.sum(1, keepdim=True)
     return torch.cat([pt, jets[:, :, 1:] - centroid], dim=2) * (pt > 0)
 
 
 def rotated(jets: Tensor, angle: Tensor) -> Tensor:
-    """Each jet turned about the origin by its angle, (B,)."""
+    """Return the jets, each rotated about the origin by its angle, (B,)."""
     cosine, sine = angle.cos()[:, None], angle.sin()[:, None]
     pt, eta, phi = jets.unbind(2)
     return torch.stack([pt, cosine * eta - sine * phi, sine * eta + cosine * phi], dim=2)
 
 
 def translated(jets: Tensor) -> Tensor:
-    """Each jet shifted along both axes, uniformly within its extent along them."""
+    """Return the jets, each shifted along both axes by a uniform random distance within its extent."""
     there = jets[:, :, :1] > 0
     plane = jets[:, :, 1:]
     largest = plane.masked_fill(~there, -math.inf).amax(1, keepdim=True)
@@ -98,7 +101,10 @@ def translated(jets: Tensor) -> Tensor:
 
 
 def dropped(jets: Tensor, p_drop: float) -> Tensor:
-    """Constituents dropped with probability ``p_drop``, at least one kept, the jet's vector pT restored."""
+    """Return the jets with constituents dropped with probability ``p_drop``, but at least one kept.
+
+    The pT of the remaining constituents is scaled so that the jet's vector pT is conserved.
+    """
     there = jets[:, :, 0] > 0
     numbers = torch.rand(there.shape).masked_fill(~there, -1)
     keep = there & (numbers >= p_drop)
@@ -108,13 +114,13 @@ def dropped(jets: Tensor, p_drop: float) -> Tensor:
 
 
 def jet_pt(jets: Tensor) -> Tensor:
-    """Magnitude of each jet's summed transverse momentum, (B,)."""
+    """Return the magnitude of each jet's summed transverse momentum, (B,)."""
     pt, _, phi = jets.unbind(2)
     return torch.hypot((pt * phi.cos()).sum(1), (pt * phi.sin()).sum(1))
 
 
 def three_views(jets: Tensor, p_drop: float, pt_scale: float = 300.0) -> tuple[Tensor, Tensor, Tensor]:
-    """Anchor, positive and anomalous view of (B, N, 3) zero-padded jets, ready for the network (Sec. 3.2)."""
+    """Return anchor, positive and anomalous views of zero-padded jets, (B, N, 3), as network inputs (Sec. 3.2)."""
     jets = centred(jets)
     angle = 2 * math.pi * torch.rand(len(jets))
     anchor = translated(rotated(jets, angle))
@@ -126,7 +132,7 @@ def three_views(jets: Tensor, p_drop: float, pt_scale: float = 300.0) -> tuple[T
 
 
 def plain_autoencoder(d_z: int, settings: NAESettings) -> nn.Sequential:
-    """The autoencoder of Sec. 4 with PReLU."""
+    """Return the autoencoder of Sec. 4 with PReLU."""
     widths = [d_z, *settings.hidden, settings.bottleneck, *reversed(settings.hidden), d_z]
     layers: list[nn.Module] = []
     for place, (before, after) in enumerate(pairwise(widths)):
@@ -137,13 +143,16 @@ def plain_autoencoder(d_z: int, settings: NAESettings) -> nn.Sequential:
 
 
 def copy_autoencoder(autoencoder: Autoencoder, plain: nn.Sequential) -> nn.Sequential:
-    """Takes over the weights of the package's autoencoder."""
+    """Copy the weights of the package's autoencoder into a plain one and return it."""
     plain.load_state_dict(dict(zip(plain.state_dict(), autoencoder.state_dict().values(), strict=True)))
     return plain
 
 
 def langevin_loop(autoencoder: nn.Module, z: Tensor, step_size: float, noise: float, steps: int) -> Tensor:
-    """Eq. 10 (descending) from z, (B, d_z), on the squared error summed over dimensions."""
+    """Return the ends of Langevin chains (Eq. 10, descending) from z, (B, d_z).
+
+    The energy is the squared reconstruction error summed over dimensions.
+    """
     for _ in range(steps):
         z = z.detach().requires_grad_()
         energy = (z - autoencoder(z)).square().sum()
@@ -153,7 +162,7 @@ def langevin_loop(autoencoder: nn.Module, z: Tensor, step_size: float, noise: fl
 
 
 def reconstruction_step(autoencoder: nn.Module, optimiser: torch.optim.Optimizer, z: Tensor) -> Tensor:
-    """One step of pre-training on z, (B, d_z)."""
+    """Perform one step of pre-training on z, (B, d_z), and return its loss."""
     loss: Tensor = (z - autoencoder(z)).square().mean()
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
@@ -164,7 +173,7 @@ def reconstruction_step(autoencoder: nn.Module, optimiser: torch.optim.Optimizer
 def divergence_step(
     autoencoder: nn.Module, optimiser: torch.optim.Optimizer, z: Tensor, settings: NAESettings
 ) -> Tensor:
-    """One step of contrastive divergence on z, (B, d_z), with chains from the data."""
+    """Perform one step of contrastive divergence on z, (B, d_z), with chains from the data, and return its loss."""
     end = langevin_loop(autoencoder, z, settings.step_size, settings.noise, settings.steps)
     data = (z - autoencoder(z)).square().mean(1)
     chain = (end - autoencoder(end)).square().mean(1)

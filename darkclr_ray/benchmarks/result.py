@@ -1,4 +1,4 @@
-"""A line of the table: one stage in one case, measured."""
+"""Result of a benchmark: one stage in one case, shown as a row of the table."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from rich.table import Table
 from darkclr_ray.benchmarks.timing import Rates
 
 OURS, PLAIN, AUTOCAST = "ours", "plain", "plain bf16"
-"""Names of the ways that are compared: the package, the plain recipe, and the latter with bf16 autocast."""
+"""Names of the implementations that are compared: the package, the reference, and the latter with bf16 autocast."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of a stage.
+    """Measurement of a stage.
 
     Attributes:
-        stage, case: what was done.
-        unit: of the rates ("jets/s") or of another quantity ("s", "MB").
-        ours, plain, autocast: of the package, the plain recipe, and the latter with bf16 autocast; None: not measured.
-        ratio: ours over plain as rates, the median over interleaved repetitions; or what the aim is stated in.
-        limit: share of what the hardware could do, in [0, 1].
-        aim: in words.
-        note: what one has to know to read the numbers.
+        stage, case: names of the stage and of the case.
+        unit: unit of the rates ("jets/s") or of another quantity ("s", "MB").
+        ours, plain, autocast: values of the package, of the reference implementation, and of the latter with bf16
+            autocast; None if not measured.
+        ratio: rate of ours over that of plain, as median over interleaved repetitions; or the quantity of the aim.
+        limit: fraction of the hardware's limit, in [0, 1].
+        aim: aim as text.
+        note: explanation of the numbers.
     """
 
     stage: str
@@ -41,7 +42,7 @@ class Result:
 
     @staticmethod
     def of_rates(stage: str, case: str, rates: Rates, *, unit: str = "jets/s", **rest: Any) -> Result:
-        """A row from rates of the ways `OURS`, `PLAIN` and, where it was measured, `AUTOCAST`."""
+        """Return a result from the rates of `OURS`, `PLAIN` and, if measured, `AUTOCAST`."""
         autocast = rates[AUTOCAST] if AUTOCAST in rates.measured else None
         return Result(stage, case, unit, rates[OURS], rates[PLAIN], autocast, rates.ratio(OURS, PLAIN), **rest)
 
@@ -50,7 +51,7 @@ class Result:
 
 
 def table(rows: Sequence[Result]) -> Table:
-    """All rows as a table of rich, with the numbers of their `notes`."""
+    """Return all results as a table of rich, with the numbers of their `notes`."""
     result = Table(title="Throughput")
     for name in ("stage", "case", "unit"):
         result.add_column(name)
@@ -68,12 +69,12 @@ def table(rows: Sequence[Result]) -> Table:
 
 
 def notes(rows: Sequence[Result]) -> list[str]:
-    """The rows' notes, each once."""
+    """Return the notes of the results without duplicates."""
     return [note for note in dict.fromkeys(row.note for row in rows) if note]
 
 
 def short(value: float | None) -> str:
-    """A number with three digits.
+    """Return a number as text with three significant digits; "" for None.
 
     >>> short(1234567.0), short(12.345), short(0.0123), short(None)
     ('1.23M', '12.3', '0.0123', '')

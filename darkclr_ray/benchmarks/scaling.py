@@ -1,4 +1,4 @@
-"""Cost as work grows: what a jet, or a constituent, costs in small work and in large."""
+"""Benchmark of scaling: the cost per jet or per constituent for small and large inputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Making = Callable[[], Action]
 
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """Jets of a set, constituents, embedding dimensions, batch sizes, trainings at a time."""
+    """Yield results against the numbers of jets, constituents, dimensions, jets per batch and parallel trainings."""
     yield from growth("jets of the set", {n: partial(epoch, n) for n in JETS}, repetitions)
     table1 = settings_of("Table 1").updated({"contrastive": {"batch_size": 64}})
     wide = {n: table1.updated({"inputs": {"constituents": n}}) for n in CONSTITUENTS}
@@ -53,9 +53,9 @@ def rows(repetitions: int) -> Iterator[Result]:
 def growth(
     name: str, ways: Mapping[int, Making], repetitions: int, unit: str = "jets/s", why: str = ""
 ) -> Iterator[Result]:
-    """A row for each size: its cost relative to the smallest, and what a process that does nothing else takes.
+    """Yield a result for each size: its cost relative to the smallest size, and the peak memory of a new process.
 
-    ``why`` says what makes the cost grow faster than the work.
+    ``why`` is the reason, if any, why the cost grows faster than linearly.
     """
     rates = alternate({str(size): make() for size, make in ways.items()}, repetitions)
     smallest = str(next(iter(ways)))
@@ -74,7 +74,7 @@ def growth(
 
 
 def epoch(count: int) -> Action:
-    """An epoch of views from memory."""
+    """Return a function that makes the views of one epoch from ``count`` jets in memory."""
     settings = settings_of("Table 1")
     sample = TrainingSample(repeated(starter_background(), count))
     source = MemoryViews(sample, settings.views, settings.inputs, settings.contrastive.batch_size, settings.seed)
@@ -82,7 +82,7 @@ def epoch(count: int) -> Action:
 
 
 def step(settings: StudySettings, jets: Jets, work: int = 1) -> Action:
-    """A step of the encoder's training, that counts as so much work a jet."""
+    """Return a function that performs a step of the encoder's training, which counts as ``work`` per jet."""
     training = training_on(jets, settings)
     precision = settings.compute.precision
     training.to(torch.device("cpu"), str(automatic()).removeprefix("torch.") if precision == "auto" else precision)
@@ -98,7 +98,7 @@ def step(settings: StudySettings, jets: Jets, work: int = 1) -> Action:
 
 
 def at_once() -> Iterator[Result]:
-    """The same training in several processes at a time, one thread each: what trials side by side cost each other."""
+    """Yield results of the same training in several parallel processes with one thread each, as in parallel trials."""
     first = None
     for count in TRIALS:
         with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
@@ -118,7 +118,7 @@ def at_once() -> Iterator[Result]:
 
 
 def one_training(seconds: float) -> float:
-    """Rate of a training of the small encoder."""
+    """Return the rate of a training of the small encoder in jets per second, measured for ``seconds``."""
     torch.set_num_threads(1)
     settings = settings_of("small")
     action = step(settings, starter_background().take(np.arange(8 * settings.contrastive.batch_size)))
@@ -130,11 +130,11 @@ def one_training(seconds: float) -> float:
 
 
 def peak_memory(make: Making) -> str:
-    """The most memory of this process when it has done an action, in MB."""
+    """Return the peak memory of this process after an action as text in MB."""
     make()()
     status = Path("/proc/self/status")
     if not status.exists():
         return "not told by this system"
-    # not ru_maxrss, which begins at what the process had that started this one
+    # ru_maxrss is not used, since it starts from the memory of the parent process
     (peak,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
     return f"{int(peak.split()[1]) / 1e3:,.0f} MB"

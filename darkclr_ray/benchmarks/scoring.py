@@ -1,4 +1,4 @@
-"""Scoring: from shards on disk to ``scores.parquet``, against the bare forward pass on batches that lie ready."""
+"""Benchmark of scoring from shards on disk to ``scores.parquet``, against forward passes on batches in memory."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from darkclr_ray.training.inference import make_batches, represent
 from darkclr_ray.training.nae import EnergyModel, energies
 
 JETS = {"Table 1": 2_000, "small": 20_000}
-"""Jets that are scored at a time, as many for each encoder as take a second or so."""
+"""Number of jets for each encoder that are scored in about one second."""
 
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """Both encoders, with norm and energy as scores."""
+    """Yield results for both encoders, with norm and energy as scores."""
     for size in SIZES:
         settings = settings_of(size)
         encoder, model = networks(settings)
@@ -52,7 +52,7 @@ def rows(repetitions: int) -> Iterator[Result]:
 
 
 def networks(settings: StudySettings) -> tuple[Encoder, EnergyModel]:
-    """Encoder and energy as they are initialised, in the precision that a study takes."""
+    """Return an encoder and an energy model with initial weights, in the precision of a study."""
     encoder = Encoder(settings.encoder).eval()
     model = EnergyModel(settings.encoder.d_z, settings.nae).eval()
     cpu = torch.device("cpu")
@@ -63,7 +63,7 @@ def networks(settings: StudySettings) -> tuple[Encoder, EnergyModel]:
 
 
 def score(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: JetFolder, out: Path) -> float:
-    """What a study does to a sample of a split: read it, represent it, write its scores."""
+    """Read a sample, compute its representations and scores, write the scores, and return the number of jets."""
     read = jets.load("test", "qcd")
     z = represent(encoder, inputs, read)
     scores = {"s_CLR": np.sqrt(np.einsum("ij,ij->i", z, z, dtype=np.float64)), "s_NAE": energies(model, z)}
@@ -72,7 +72,7 @@ def score(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: Jet
 
 
 def forward(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: Jets) -> Action:
-    """The networks alone, on batches like those of `represent` that were made before."""
+    """Return a function that applies only the networks, to prepared batches like those of `represent`."""
     batches = []
     for members in make_batches(encoder, inputs, jets):
         constituents, offsets = plain_inputs(jets.take(members), inputs)

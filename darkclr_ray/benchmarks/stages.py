@@ -1,4 +1,4 @@
-"""The stages by name, and how to measure them."""
+"""Names of the benchmarked stages, and the function that measures them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,14 @@ STAGES = (
     "nodes",
     "gpu",
 )
-"""Modules of this room, each with a function ``rows(repetitions)``."""
+"""Names of the modules of this package that have a function ``rows(repetitions)``."""
 
 QUICK = ("augmentation", "contrastive", "autoencoder", "scoring", "gpu")
-"""What is measured unless other stages are asked for: some minutes."""
+"""Stages that are measured by default, in a few minutes."""
 
 
 def measure(stages: Sequence[str], repetitions: int) -> Iterator[Result]:
-    """The rows of some stages, as they are measured.
-
-    Raises ValueError for an unknown stage.
-    """
+    """Measure stages and yield each result when it is available; raise ValueError for an unknown stage."""
     unknown = [stage for stage in stages if stage not in STAGES]
     if unknown:
         raise ValueError(f"unknown stages: {', '.join(unknown)}; there are: {', '.join(STAGES)}")

@@ -1,4 +1,4 @@
-"""Batches from Ray Data: a training fed by them against the same loop fed from memory, and batches alone."""
+"""Benchmark of batches from Ray Data: a training that reads them, against one that reads memory, and batches alone."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from darkclr_ray.streams import JetSource, RayViews, ShardJets, store
 from darkclr_ray.training.contrastive import ContrastiveTraining
 
 STEPS = {"Table 1": 24, "small": 240}
-"""Steps that are trained at a time."""
+"""Number of training steps of one measurement."""
 
 ALONE = 500_000
-"""Jets that are streamed where nothing is trained."""
+"""Number of jets that are streamed without a training."""
 
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """Both encoders, then batches without a training, from the object store and from shards."""
+    """Yield results for both encoders, then for batches without a training, from the object store and from shards."""
     with tempfile.TemporaryDirectory() as temporary:
         logs = Path(temporary) / "logs" / "ray"
         logs.parent.mkdir()
-        with running_ray(ComputeSettings(), logs, 1_500_000_000):  # whatever is printed meanwhile goes to its log
+        with running_ray(ComputeSettings(), logs, 1_500_000_000):  # redirects all output to its log
             measured = [fed(size, steps, repetitions) for size, steps in STEPS.items()] + list(alone(repetitions))
     yield from measured
 
 
 def fed(size: str, steps: int, repetitions: int) -> Result:
-    """Rates after the first batch, which waits for data workers to start."""
+    """Return the rates of a training from the second batch on; the first batch waits for the start of data workers."""
     settings = settings_of(size)
     batch_size = settings.contrastive.batch_size
     jets = repeated(starter_background(), steps * batch_size)
@@ -65,7 +65,7 @@ def fed(size: str, steps: int, repetitions: int) -> Result:
 
 
 def trained(training: ContrastiveTraining, batches: Iterator[ViewBatch]) -> float:
-    """Jets a second from the second batch on."""
+    """Return the jets per second of a training from the second batch on."""
     training.step(next(batches))
     started, jets = time.perf_counter(), 0
     for batch in batches:
@@ -75,7 +75,7 @@ def trained(training: ContrastiveTraining, batches: Iterator[ViewBatch]) -> floa
 
 
 def alone(repetitions: int) -> Iterator[Result]:
-    """Shard or object store to augmented batch, with one CPU for data workers."""
+    """Yield the rates from shards or object store to augmented batches, with one CPU for data workers."""
     settings = settings_of("Table 1")
     epochs = ALONE // len(starter_background())
     chunks = tuple(open_jets(starter_jets()).chunks("train", "qcd"))
@@ -99,12 +99,12 @@ def alone(repetitions: int) -> Iterator[Result]:
 
 
 def views_of(settings: StudySettings, source: JetSource, batch_size: int) -> RayViews:
-    """The stream of a study's training worker."""
+    """Return the stream of views that a training worker of a study reads."""
     return RayViews(source, settings.views, settings.inputs, batch_size, settings.seed)
 
 
 def drained(batches: Iterator[ViewBatch]) -> float:
-    """Jets a second from the first batch on, which starts the clock."""
+    """Return the jets per second after the first batch."""
     next(batches)
     started = time.perf_counter()
     jets = sum(len(batch) for batch in batches)

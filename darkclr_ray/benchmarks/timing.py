@@ -1,4 +1,4 @@
-"""Ways of doing the same thing, timed in turn: what else the machine does hits all of them alike."""
+"""Timing of several implementations in turn, so that other load on the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from statistics import median
 import torch
 
 Action = Callable[[], float]
-"""Does some work, and says how much it was (jets, steps, bytes)."""
+"""Function that does some work and returns its amount (jets, steps, bytes)."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Work a second of several ways, a number for each repetition.
+    """Rates (work per second) of several implementations, one number for each repetition.
 
     Attributes:
-        measured: way -> rates, in the order of the repetitions.
+        measured: mapping from implementation to its rates in the order of the repetitions.
     """
 
     measured: Mapping[str, tuple[float, ...]]
 
     def __getitem__(self, way: str) -> float:
-        """Median rate of a way."""
+        """Return the median rate of an implementation."""
         return median(self.measured[way])
 
     def ratio(self, way: str, other: str) -> float:
-        """Median over the repetitions of the rate of one way over that of another just beside it.
+        """Return the median over the repetitions of the ratio of two implementations' rates.
 
         >>> Rates({"ours": (4.0, 2.0, 9.0), "plain": (2.0, 1.0, 3.0)}).ratio("ours", "plain")
         2.0
@@ -37,18 +37,18 @@ class Rates:
 
 
 def alternate(ways: Mapping[str, Action], repetitions: int, *, least: float = 0.3) -> Rates:
-    """Rates of all ways: each for a while to warm up, then ``repetitions`` rounds of all of them.
+    """Return the rates of all implementations, measured in ``repetitions`` rounds after a warm-up of each.
 
     Args:
-        ways: name -> action.
-        repetitions: rounds, at least 1.
-        least: seconds of one measurement, at the least; a short action is done several times.
+        ways: mapping from the name of an implementation to its action.
+        repetitions: number of rounds, at least 1.
+        least: smallest duration of one measurement in seconds; a short action is repeated.
     """
     times = {}
     for name, action in ways.items():
         seconds_of(action, 1)
         known = [seconds_of(action, 1)[0]]
-        while sum(known) < least / 2:  # a single short one may be anything
+        while sum(known) < least / 2:  # a single short measurement is unreliable
             known.append(seconds_of(action, 1)[0])
         times[name] = max(1, round(least / median(known)))
     measured: dict[str, list[float]] = {name: [] for name in ways}
@@ -60,12 +60,12 @@ def alternate(ways: Mapping[str, Action], repetitions: int, *, least: float = 0.
 
 
 clock = time.perf_counter
-"""What seconds are taken from. `time.process_time` counts this process's own, whatever else the machine does; with one
-thread of torch it gives the rates of a machine at rest."""
+"""Clock of the measurements. `time.process_time` counts only the processor time of this process; with one thread of
+torch it gives the rates of an otherwise idle machine."""
 
 
 def seconds_of(action: Action, times: int) -> tuple[float, float]:
-    """Seconds and work of doing something some times; a GPU is waited for."""
+    """Return the seconds and the work of repeating an action; a GPU is synchronised before the clock is read."""
     started = clock()
     work = sum(action() for _ in range(times))
     if torch.cuda.is_available():

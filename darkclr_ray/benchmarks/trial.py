@@ -1,4 +1,4 @@
-"""What a trial costs beyond its own training and scoring, against a training of Ray Train started anew for it."""
+"""Benchmark of a trial's overhead beyond training and scoring, against the start of an empty Ray Train training."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SHORT = {
     "nae": {"reconstruction_epochs": 1, "divergence_epochs": 1},
     "search": {"trials": 6, "step_sizes_per_encoder": 2, "prune": False},
 }
-"""A study of trials that train next to nothing."""
+"""Settings of a study whose trials train very little."""
 
 
 def rows(repetitions: int) -> Iterator[Result]:
-    """The median over the trials of a short study, the first one, which waits for its workers, left out."""
+    """Yield the median overhead of a short study's trials, without the first one, which waits for its workers."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         trials = overheads(preset("laptop").updated({**SHORT, "out": str(folder)}))
@@ -47,7 +47,7 @@ def rows(repetitions: int) -> Iterator[Result]:
 
 
 def overheads(settings: StudySettings) -> list[float]:
-    """Seconds beyond trainings, scores and evaluations, of each trial in its turn."""
+    """Return each trial's seconds beyond trainings, scores and evaluations; raise RuntimeError if the study fails."""
     from darkclr_ray.reports import build
     from darkclr_ray.study.run import run
     from darkclr_ray.study.scan import EmbeddingScan
@@ -60,7 +60,7 @@ def overheads(settings: StudySettings) -> list[float]:
 
 
 def empty_training(folder: Path) -> float:
-    """Seconds of a TorchTrainer that trains nothing."""
+    """Return the seconds of a TorchTrainer run that trains nothing."""
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
@@ -71,4 +71,4 @@ def empty_training(folder: Path) -> float:
 
 
 def nothing(config: dict[str, Any]) -> None:
-    """What an empty training does."""
+    """Do nothing, as the training function of an empty training."""

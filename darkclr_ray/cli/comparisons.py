@@ -1,4 +1,4 @@
-"""What the command lines of all studies that compare detectors have in common."""
+"""Command line that all studies share which compare detectors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ AGAIN = " Leaves a report whose path is printed last. The same command again con
 
 
 def command_line(name: str, description: str, laptop: Mapping[str, Any]) -> CommandLine[StudySettings]:
-    """The command line of a study.
+    """Return the command line of a study that compares detectors.
 
     Args:
-        name: of the study.
-        description: what it does.
-        laptop: what its laptop preset has in the group `comparison`, over the common one.
+        name: name of the study.
+        description: sentence for ``--help`` that describes the study.
+        laptop: changes of its laptop preset in the settings group `comparison`.
     """
     own: dict[str, dict[str, Any]] = {preset: {"name": name} for preset in PRESETS}
     own["laptop"]["comparison"] = dict(laptop)

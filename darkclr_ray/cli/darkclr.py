@@ -1,4 +1,4 @@
-"""The ``darkclr`` command: the first word says which command, everything after it is that command's."""
+"""The ``darkclr`` command: the first argument selects the subcommand, which gets the remaining arguments."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ COMMANDS = {
     "inspect": ("darkclr_ray.cli.inspect", "what is in this shard, set of jets, study or model"),
     "report": ("darkclr_ray.cli.report", "build the page of a study again"),
 }
-"""Name -> module with the command, and one line on it."""
+"""Mapping from the name of a subcommand to its module and a one-line description."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that the first argument names; its exit status."""
+    """Run the subcommand that the first argument names and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         print(overview())
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def overview() -> str:
-    """What ``darkclr --help`` shows."""
+    """Return the text that ``darkclr --help`` prints."""
     commands = "\n".join(f"  {name:10} {what}" for name, (_, what) in COMMANDS.items())
     return (
         "usage: darkclr COMMAND ...\n\nDoes my anomaly detector find dark showers that nobody told it about?\n\n"

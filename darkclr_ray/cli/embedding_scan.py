@@ -1,4 +1,4 @@
-"""How does DarkCLR's background rejection depend on embedding dimension, p_drop and Langevin step size?"""
+"""Command of the study `embedding_scan`: DarkCLR's rejection against embedding dimension, p_drop and step size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMAND_LINE = CommandLine(
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Run the study that the arguments ask for; its exit status."""
+    """Run or continue the study with the given arguments and return its exit status."""
     settings, preset = COMMAND_LINE.read(arguments, program)
     from darkclr_ray.reports import build
     from darkclr_ray.study.run import run

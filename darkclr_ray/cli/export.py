@@ -1,9 +1,10 @@
-"""A trained model for other programs, without this package: ``darkclr export pretrained --out darkclr.onnx``.
+"""Export a trained model for use without this package: ``darkclr export pretrained --out darkclr.onnx``.
 
-The graph goes from zero-padded constituents in GeV to the scores; how many jets, and how long they are, is free. Its
-inputs: constituents, float32 (jets, length, 3), pT in GeV, eta and phi relative to the jet axis, hardest first; mask,
-bool (jets, length), true where there is a constituent; pt, float32 (jets), the jets' pT in GeV. Its outputs: the
-representation, then one score a detector. A file that ends in .pt2 is for torch.export.load, one in .onnx for ONNX.
+The exported graph computes scores from zero-padded constituents; the numbers of jets and of constituents are free. Its
+inputs are: constituents, float32 (jets, length, 3), pT in GeV, eta and phi relative to the jet axis, hardest first;
+mask, bool (jets, length), true where there is a constituent; pt, float32 (jets), the jets' pT in GeV. Its outputs are
+the representation and one score per detector. A file that ends in .pt2 is read by torch.export.load, one that ends in
+.onnx by ONNX runtimes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ENDINGS = (".pt2", ".onnx")
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Write the graph; 0. Raises ValueError or ImportError where that is not possible."""
+    """Write the exported graph and return 0; raise ValueError or ImportError if that is not possible."""
     line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
     line.add_argument("model", help='folder of a model, such as best/ of a study, or "pretrained"')
     line.add_argument("--out", type=Path, required=True, help="file to write: NAME.onnx or NAME.pt2")

@@ -1,4 +1,4 @@
-"""Make jets: ``darkclr generate --preset starter --out jets``. The same command goes on after a stop."""
+"""Generate jets: ``darkclr generate --preset starter --out jets``. The same command continues after an interruption."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from darkclr_ray.runtime.generation import on_ray
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Make the jets that the arguments ask for; 0. Raises ValueError or ImportError where that is not possible."""
+    """Generate jets as the arguments specify and return 0; raise ValueError or ImportError if that is not possible."""
     args = parser(program).read(arguments)
     if args.workers is not None and args.workers < 1:
         raise ValueError(f"--workers {args.workers}: expected 1 or more")
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str], program: str) -> int:
 
 
 def parser(program: str) -> Parser:
-    """The command line; Pythia, FastJet and Ray are imported only after it is understood."""
+    """Return the argument parser. Pythia, FastJet and Ray are imported only after the arguments are validated."""
     line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
     line.add_argument(
         "--out", type=Path, default=Path("jets"), help="folder of the jets, shared by all nodes (%(default)s)"
@@ -80,7 +80,10 @@ def parser(program: str) -> Parser:
 
 
 def counts(words: list[str]) -> dict[str, int]:
-    """Jets by split from words such as ``test=1500``. Raises ValueError for another word, or a split said twice."""
+    """Return numbers of jets by split from arguments such as ``test=1500``.
+
+    Raises ValueError for an argument of another form, and for a split that is named twice.
+    """
     found: dict[str, int] = {}
     for text in words:
         split, count = pair(text)
@@ -91,7 +94,10 @@ def counts(words: list[str]) -> dict[str, int]:
 
 
 def generation(seed: int, vary: list[str]) -> Generation:
-    """Settings from words such as ``detector.track_efficiency=0.97``. Raises ValueError for an unknown one."""
+    """Return settings from arguments such as ``detector.track_efficiency=0.97``.
+
+    Raises ValueError for an unknown setting, and for a setting that is named twice.
+    """
     settings: dict[str, Any] = {"seed": seed}
     for text in vary:
         name, value = pair(text)
@@ -106,7 +112,7 @@ def generation(seed: int, vary: list[str]) -> Generation:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """Name and value of ``name=value``."""
+    """Return the name and the value of ``name=value``; raise ValueError if there is no ``=``."""
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"{text!r}: expected a name and a value, such as test=1500")

@@ -1,6 +1,6 @@
-"""Bring jets of your own: ``darkclr import qcd_constit.h5 --sample qcd --out jets``.
+"""Import your own jets: ``darkclr import qcd_constit.h5 --sample qcd --out jets``.
 
-The file's format is recognised; what its content leaves open is asked for.
+The format of a file is detected; an error message names each option that its content leaves open.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WINDOW = ("radius", "pt_min", "pt_max", "eta_max", "match_radius")
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Import as the arguments say; 0. Raises ValueError or ImportError where that is not possible."""
+    """Import jets as the arguments specify and return 0; raise ValueError or ImportError if that is not possible."""
     words = make_parser(program).read(arguments)
     try:
         options = options_from(words)
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str], program: str) -> int:
 
 
 def options_from(words: argparse.Namespace) -> ImportOptions:
-    """Options of parsed arguments. Raises ValueError (pydantic's too) for impossible ones."""
+    """Return the import options of parsed arguments; raise ValueError (also pydantic's) for invalid ones."""
     given: dict[str, Any] = {
         name: getattr(words, name)
         for name in ("sample", "format", "unit", "dataset", "angles", "match", "shower", "seed")
@@ -58,7 +58,7 @@ def options_from(words: argparse.Namespace) -> ImportOptions:
 
 
 def pairs(flag: str, words: Sequence[str]) -> dict[str, str]:
-    """``name=value`` words as a dictionary. Raises ValueError for a word of another form, or a name that comes twice.
+    """Return ``name=value`` arguments as a dictionary; raise ValueError for another form or a repeated name.
 
     >>> pairs("--columns", ["pt=jet.pt", "eta=jet.eta"])
     {'pt': 'jet.pt', 'eta': 'jet.eta'}
@@ -73,7 +73,7 @@ def pairs(flag: str, words: Sequence[str]) -> dict[str, str]:
 
 
 def number(where: str, text: str) -> float:
-    """A number in words. Raises ValueError where it is none."""
+    """Return the number that a text represents; raise ValueError, naming ``where`` it was given, if it is none."""
     try:
         return float(text)
     except ValueError:
@@ -81,7 +81,7 @@ def number(where: str, text: str) -> float:
 
 
 def make_parser(program: str) -> Parser:
-    """The parser, with everything that a user may say and its default."""
+    """Return the argument parser with all options and their defaults."""
     formats = "\n".join(f"  {name:12} {what}" for name, what in FORMATS.items())
     parser = Parser(
         prog=program,

@@ -1,4 +1,4 @@
-"""What is in this shard, set of jets, study, model or file of scores: ``darkclr inspect results/scan/best``."""
+"""Describe a shard, a set of jets, a study, a model or a file of scores: ``darkclr inspect results/scan/best``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darkclr_ray.cli.program import Parser
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Say what a path holds; 0. Raises ValueError where it is nothing that this package knows, or damaged."""
+    """Print what a path contains and return 0; raise ValueError if its kind is unknown or it is damaged."""
     line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
     line.add_argument("path", type=Path, help='a file or folder; "starter" and "pretrained" are those that ship')
     show(line.read(arguments).path, Console())
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str], program: str) -> int:
 
 
 def show(path: Path, console: Console) -> None:
-    """Print what ``path`` holds."""
+    """Print what ``path`` contains; raise ValueError if its kind is unknown or it is damaged."""
     from darkclr_ray.jets.folder import starter_jets
 
     if not path.exists():
@@ -45,7 +45,7 @@ def show(path: Path, console: Console) -> None:
 
 
 def show_jets(path: Path, console: Console) -> None:
-    """A set of jets, after the full check."""
+    """Validate a set of jets completely and print a table of its samples."""
     from darkclr_ray.jets.folder import open_jets
 
     jets = open_jets(path)
@@ -63,7 +63,7 @@ def show_jets(path: Path, console: Console) -> None:
 
 
 def show_parquet(path: Path, console: Console) -> None:
-    """A shard of jets, or a file of scores."""
+    """Print what a Parquet file contains: a shard of jets, scores, or columns of another origin."""
     import pyarrow.parquet as pq
 
     from darkclr_ray.jets.schema import schema_fault
@@ -84,7 +84,7 @@ def show_parquet(path: Path, console: Console) -> None:
 
 
 def show_shard(path: Path, console: Console) -> None:
-    """One shard, each row group checked."""
+    """Validate each row group of a shard and print a summary of its jets and metadata."""
     from darkclr_ray.jets.checking import stream_shard
     from darkclr_ray.jets.packed import Jets
     from darkclr_ray.jets.shards import read_metadata
@@ -100,7 +100,7 @@ def show_shard(path: Path, console: Console) -> None:
 
 
 def show_study(path: Path, console: Console) -> None:
-    """A study: what it is of, and how its trials ended."""
+    """Print the kind of a study, its jets, the final states of its trials or runs, and its best model."""
     from collections import Counter
 
     from darkclr_ray.store.files import read_json
@@ -125,7 +125,7 @@ def show_study(path: Path, console: Console) -> None:
 
 
 def show_model(path: Path, console: Console) -> None:
-    """A model: its detectors, what they are made of and were fitted on, and what they reach."""
+    """Print the detectors of a model, their settings, training jets and versions, and their background rejections."""
     import yaml
 
     from darkclr_ray.detectors.description import describe
@@ -137,7 +137,7 @@ def show_model(path: Path, console: Console) -> None:
     say(console, "  fitted on " + ", ".join(f"{name} ({hash})" for name, hash in model["jets"].items()))
     say(console, "  made by " + ", ".join(f"{name} {version}" for name, version in model["versions"].items()))
     if (path / "settings.yaml").is_file():
-        load_settings(path)  # what is shown can be used
+        load_settings(path)  # raises ValueError for settings that cannot be used
         for group, values in yaml.safe_load((path / "settings.yaml").read_text(encoding="utf-8")).items():
             say(console, f"  {group}: {json.dumps(values)}")
     if (path / "metrics.json").is_file():
@@ -161,7 +161,7 @@ def show_reached(test: dict[str, Any], console: Console) -> None:
 
 
 def show_foreign(path: Path, console: Console) -> None:
-    """A file of somebody else's."""
+    """Print the detected format and content of a file that can be imported."""
     from darkclr_ray.jets.importers import ImportOptions, detect_format
 
     source = detect_format(path, ImportOptions())
@@ -170,5 +170,5 @@ def show_foreign(path: Path, console: Console) -> None:
 
 
 def say(console: Console, text: str) -> None:
-    """One line, as it is."""
+    """Print one line without markup, highlighting or line breaks."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""How do DarkCLR, JetCLR and everything simpler compare on the same jets?"""
+"""Command of the study `method_comparison`: DarkCLR, JetCLR and simpler detectors on the same jets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMAND_LINE = command_line(
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Run the study that the arguments ask for; its exit status."""
+    """Run or continue the study with the given arguments and return its exit status."""
     settings, preset = COMMAND_LINE.read(arguments, program)
     from darkclr_ray.reports import build
     from darkclr_ray.study.method_comparison import MethodComparison

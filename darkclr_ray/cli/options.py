@@ -1,7 +1,8 @@
-"""Settings from a preset, a YAML file and the command line, each over the one before; whatever cannot be is refused.
+"""Read settings from a preset, a YAML file and the command line, where the later source overrides the earlier one.
 
-Every setting is an option of its own (``--encoder.d_z 64``), made from the settings' own descriptions, so that a new
-setting needs nothing here. Nothing heavy is imported: a misspelt name is answered at once.
+Every setting is an option (``--encoder.d_z 64``) that is built from the description of the setting, so that a new
+setting needs no change here. Invalid settings raise ValueError. The module imports neither torch nor Ray, so that a
+misspelt name is reported immediately.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class CommandLine(Generic[Model]):
-    """What a script's command line may say.
+    """Command line of a script whose options are settings.
 
     Attributes:
-        model: the settings.
-        presets: named sets of changes to their defaults.
-        default: the preset that is taken where none is named.
-        description: what the script does.
+        model: pydantic model of the settings.
+        presets: named sets of changes to the default settings.
+        default: name of the preset that is used if none is given.
+        description: description of the script in its help.
         aliases: short names of settings, such as {"trials": "search.trials"}.
     """
 
@@ -44,10 +45,10 @@ class CommandLine(Generic[Model]):
     aliases: Mapping[str, str]
 
     def read(self, arguments: Sequence[str], program: str = "") -> tuple[Model, str]:
-        """The settings that the arguments ask for, and the name of their preset; help calls the command ``program``.
+        """Return the settings that the arguments specify, and the name of their preset.
 
-        Ends the process after ``--help``. Raises ValueError, naming the setting, its value, where it was set and what
-        is possible, for anything that cannot be.
+        ``program`` is the name of the command in its help. ``--help`` ends the process. Raises ValueError for an
+        invalid setting; the message names the setting, its value, its source and the values that are allowed.
         """
         settings = dict(leaves(self.model))
         parser = self._parser(settings, program or script_name())
@@ -87,7 +88,7 @@ class CommandLine(Generic[Model]):
             raise ValueError("\n".join(reversed(faults.values()))) from None
 
     def _impossible(self, fault: Any, changes: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[str, str]:
-        """The setting that cannot be, and one sentence on it."""
+        """Return the name of an invalid setting and a one-sentence error message."""
         path = [str(part) for part in fault["loc"]]
         settings = dict(leaves(self.model))
         while path and ".".join(path) not in settings and not is_group(self.model, path):
@@ -165,7 +166,10 @@ NOTHING = ("none", "null", "")
 
 
 def parse_value(text: str, field: FieldInfo, option: str) -> Any:
-    """What a word on the command line means for a setting; whether it is possible is checked later."""
+    """Return the value of a setting from its text on the command line.
+
+    Raises ValueError if the text has the wrong type; the range of the value is checked later.
+    """
     admitted = kinds(field.annotation)
     if type(None) in admitted and text.lower() in NOTHING:
         return None
@@ -176,7 +180,7 @@ def parse_value(text: str, field: FieldInfo, option: str) -> Any:
         return []
     if listed and not text.startswith("["):
         if str in get_args(listed[0]):
-            return [part.strip() for part in text.split(",")]  # YAML would take 2024 for a number
+            return [part.strip() for part in text.split(",")]  # YAML would read 2024 as a number
         scalar_too = len(admitted) > 1 and "," not in text
         text = text if scalar_too else f"[{text}]"
     try:

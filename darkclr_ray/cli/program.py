@@ -1,4 +1,4 @@
-"""How a program of ours reads its words, and how it says what cannot be: one message, exit status 2."""
+"""Argument parsing and error reporting of all commands: an error is one message on stderr and exit status 2."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from darkclr_ray.messages import nearest, os_error_message
 
 @contextmanager
 def cli_errors(program: str = "") -> Iterator[None]:
-    """Turn what a user can mend into one message on stderr, after the program's name, and exit status 2.
+    """Report errors that the user can correct as one message on stderr, and end the process with exit status 2.
 
-    That is a ValueError, a fault of the file system, or an ImportError that says which extra to install.
+    These errors are ValueError, OSError, and an ImportError that names the extra to install. The message begins with
+    the name of the program.
     """
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
         if isinstance(error, ImportError) and error.name is not None:
-            raise  # a module that should be there is not: a fault of ours
+            raise  # a required module is missing: a defect of the installation or of this package
         refuse(os_error_message(error) if isinstance(error, OSError) else str(error), program)
     except KeyboardInterrupt:
         print(f"{program or script_name()}: interrupted", file=sys.stderr)
@@ -33,25 +34,25 @@ def cli_errors(program: str = "") -> Iterator[None]:
 
 
 def refuse(message: str, program: str = "") -> NoReturn:
-    """Say what cannot be, and end the process with status 2."""
+    """Print an error message and end the process with exit status 2."""
     print(f"{program or script_name()}: {message}", file=sys.stderr)
     sys.exit(REFUSED)
 
 
 def script_name() -> str:
-    """The name of the script that this process runs."""
+    """Return the name of the script that this process runs."""
     return Path(sys.argv[0]).name
 
 
 def run_script(main: Callable[[Sequence[str], str], int]) -> NoReturn:
-    """Run a command of `darkclr_ray.cli` as a script of its own, and end the process with its exit status."""
+    """Run a command of `darkclr_ray.cli` as a script and end the process with its exit status."""
     plain_warnings()
     with cli_errors():
         sys.exit(main(sys.argv[1:], f"python {shlex.quote(sys.argv[0])}"))
 
 
 def plain_warnings() -> None:
-    """From now on show a warning as one line, without the code that gave it."""
+    """Make Python print each warning as one line without source code."""
 
     def show(message: Warning | str, *_: Any) -> None:
         print(f"{script_name()}: warning: {message}", file=sys.stderr)
@@ -60,13 +61,16 @@ def plain_warnings() -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that knows no abbreviations, and raises ValueError for what it does not understand."""
+    """Argument parser that accepts no abbreviated options and raises ValueError for invalid arguments."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, "formatter_class": _Help, **options})
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The arguments by name; ends the process after ``--help``. Raises ValueError, with the nearest option."""
+        """Return the parsed arguments; ``--help`` ends the process.
+
+        Raises ValueError for an unknown argument; the message suggests the most similar option.
+        """
         known, unknown = self.parse_known_args(arguments)
         for word in unknown:
             if not word.startswith("-"):

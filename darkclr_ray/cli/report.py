@@ -1,4 +1,4 @@
-"""Build the page of a study again, from the files that it left: ``darkclr report results/embedding_scan``."""
+"""Rebuild the report of a study from the files in its folder: ``darkclr report results/embedding_scan``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkclr_ray.fs_checks import check_writable
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Build the page; 0. Raises ValueError where the folder is no study, or none that has anything to show."""
+    """Build the report and return 0; raise ValueError if the folder is no study, or has no complete trial or run."""
     line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
     line.add_argument("study", type=Path, help="folder of a study, finished or not")
     folder = line.read(arguments).study

@@ -1,4 +1,4 @@
-"""How does each detector fare as the dark sector changes?"""
+"""Command of the study `robustness`: performance of each detector as the dark sector's parameters change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMAND_LINE = command_line(
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Run the study that the arguments ask for; its exit status."""
+    """Run or continue the study with the given arguments and return its exit status."""
     settings, preset = COMMAND_LINE.read(arguments, program)
     from darkclr_ray.reports import build
     from darkclr_ray.study.robustness import Robustness

@@ -1,8 +1,8 @@
 """Score jets with a trained model: ``darkclr score jets/test/qcd --with pretrained``.
 
-Shards, folders of them and whole sets of jets are read a few thousand jets at a time, so that their number does not
-matter. The scores are those of a study: one row a jet and detector, with jet_id, sample, split, detector and score;
-higher means stranger.
+Shards, folders of shards and whole sets of jets are read a few thousand jets at a time, so that their number is not
+limited by memory. The file of scores has the format of a study's scores: one row per jet and detector, with jet_id,
+sample, split, detector and score. A higher score is more anomalous.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from darkclr_ray.jets.packed import Jets
 
 AT_ONCE = 8192
-"""Jets that are scored together, about."""
+"""Approximate number of jets that are scored together."""
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Score what the arguments name; 0. Raises ValueError where that is not possible; nothing is written then."""
+    """Score the jets that the arguments name and return 0; raise ValueError if that is not possible.
+
+    No file is written if an error is raised.
+    """
     words = parser(program).read(arguments)
     shards = [shard for path in words.files for shard in shards_of(path)]
     if words.out.is_dir():
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str], program: str) -> int:
 
 
 def parser(program: str) -> Parser:
-    """The command line."""
+    """Return the argument parser."""
     line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
     line.add_argument("files", nargs="+", type=Path, help='shards, folders of shards, sets of jets, or "starter"')
     line.add_argument(
@@ -69,7 +72,7 @@ def parser(program: str) -> Parser:
 
 
 def shards_of(path: Path) -> list[tuple[Path, str]]:
-    """Shards that a path stands for, each with its split, or "". Raises ValueError where there are none."""
+    """Return the shards of a path, each with its split ("" if unknown); raise ValueError if there are none."""
     from darkclr_ray.jets.folder import starter_jets
     from darkclr_ray.jets.shards import SPLITS
 
@@ -90,7 +93,10 @@ def shards_of(path: Path) -> list[tuple[Path, str]]:
 
 
 def rows_of(shard: Path) -> int:
-    """How many jets a shard holds. Raises ValueError where it is none; its values are looked at as it is scored."""
+    """Return the number of jets in a shard; raise ValueError if the file is no shard.
+
+    Only the schema is checked here; the values are validated when the shard is scored.
+    """
     from darkclr_ray.jets.schema import schema_fault
     from darkclr_ray.jets.shards import opened
 
@@ -102,7 +108,7 @@ def rows_of(shard: Path) -> int:
 
 
 def check_device(device: str | None) -> None:
-    """Raise ValueError for a device that torch does not have here."""
+    """Raise ValueError unless torch can use the device on this machine."""
     import torch
 
     try:
@@ -119,7 +125,7 @@ def write_scores(
     notes: dict[str, Any],
     total: int,
 ) -> int:
-    """Write all scores, whole or not at all; the number of jets. Raises BrokenShard for a shard that is none."""
+    """Write the file of all scores atomically and return the number of jets; raise BrokenShard for an invalid shard."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -144,7 +150,7 @@ def write_scores(
 
 
 def together(shards: Sequence[tuple[Path, str]]) -> Iterator[tuple[str, str, Jets]]:
-    """Split, sample and jets, row groups of one sample joined until there are enough."""
+    """Yield split, sample and jets in batches of up to about `AT_ONCE` jets, joined from row groups of one sample."""
     from darkclr_ray.jets.checking import stream_shard
     from darkclr_ray.jets.packed import Jets
 

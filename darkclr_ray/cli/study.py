@@ -14,12 +14,12 @@ STUDIES = {
     "robustness": "darkclr_ray.cli.robustness",
     "linear_classifier_test": "darkclr_ray.cli.linear_classifier_test",
 }
-"""Name of a study -> module whose ``main(arguments, program)`` runs it; so does the script of that name in
-``studies/``."""
+"""Mapping from the name of a study to the module whose ``main(arguments, program)`` runs it. The script of the same
+name in ``studies/`` calls the same function."""
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Run the study that the first argument names; its exit status. Raises ValueError for an unknown name."""
+    """Run the study that the first argument names and return its exit status; raise ValueError for an unknown name."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: {program} NAME ...\n\nstudies: {', '.join(STUDIES)}; `{program} NAME --help` explains each.")
         return 0 if arguments else 2

@@ -1,7 +1,7 @@
-"""Fit detectors on background jets, without a search, and leave a model: ``darkclr train --out my_model``.
+"""Fit detectors on background jets, without a search, and save them as a model: ``darkclr train --out my_model``.
 
-Takes the settings of a study, and a study's ``settings.yaml`` as ``--config``. The model that ships with the package
-was made by ``darkclr train --threads 1 --out darkclr_ray/pretrained``.
+The command has the settings of a study, and reads a study's ``settings.yaml`` as ``--config``. The model that ships
+with the package was made by ``darkclr train --threads 1 --out darkclr_ray/pretrained``.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 class ModelSettings(StudySettings):
-    """A model."""
+    """Settings of the command that fits and saves a model."""
 
     out: str = "model"
-    """Folder of the model; one that is there is replaced."""
+    """Folder of the model; an existing model is replaced."""
     detectors: tuple[str, ...] = Field(("s_NAE", "s_CLR", "views_observables"), min_length=1)
-    """Detectors to fit, by name or as module:name; those that look at one encoder share it."""
+    """Detectors to fit, by name or as module:name; detectors that use the same encoder share it."""
     threads: int = Field(0, ge=0, le=4096)
-    """Threads of torch, on the CPU even where there is a GPU; 0 leaves them, and the choice of a GPU, to torch. Their
-    number may change the last digits of weights."""
+    """Number of torch threads on the CPU, even where there is a GPU; with 0 torch chooses their number and uses a GPU
+    if there is one. The number of threads may change the last digits of the weights."""
 
 
 STUDY = set(StudySettings.model_fields)
@@ -50,7 +50,7 @@ COMMAND_LINE = CommandLine(
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Train the model that the arguments ask for; 0. Raises ValueError where that is not possible."""
+    """Train and save a model as the arguments specify and return 0; raise ValueError if that is not possible."""
     settings, _ = COMMAND_LINE.read(arguments, program)
     jets = check(settings)
     from darkclr_ray.detectors import registry
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str], program: str) -> int:
 
 
 def check(settings: ModelSettings) -> JetFolder:
-    """The jets. Raises ValueError for what cannot be, as far as can be told without torch."""
+    """Return the jets; raise ValueError for invalid settings, as far as they can be checked without torch."""
     from darkclr_ray.augmentations import registry
     from darkclr_ray.detectors.description import check_replaceable
     from darkclr_ray.jets.folder import open_jets, starter_jets
@@ -95,7 +95,7 @@ def check(settings: ModelSettings) -> JetFolder:
 
 
 def check_labels(detectors: Sequence[AnomalyDetector[Any]], jets: JetFolder, settings: ModelSettings) -> None:
-    """Raise ValueError where a detector needs labels, and there are no training jets of the signal."""
+    """Raise ValueError if a detector needs labels and there are no training jets of the signal."""
     from darkclr_ray.jets.labelled import LabelledSample, check_signal
 
     for detector in detectors:
@@ -104,7 +104,7 @@ def check_labels(detectors: Sequence[AnomalyDetector[Any]], jets: JetFolder, set
 
 
 def fit(detector: AnomalyDetector[Any], jets: JetFolder, settings: StudySettings, runner: Trainer) -> dict[str, str]:
-    """Fit a detector on what its type asks for; the fingerprints of those jets by split and sample."""
+    """Fit a detector on the sample type that it declares; return the fingerprints of those jets by split and sample."""
     from darkclr_ray.jets.labelled import LabelledSample
     from darkclr_ray.jets.packed import TrainingSample
 
@@ -119,7 +119,7 @@ def fit(detector: AnomalyDetector[Any], jets: JetFolder, settings: StudySettings
 def reached(
     detectors: Sequence[AnomalyDetector[Any]], jets: JetFolder, split: str, settings: StudySettings
 ) -> dict[str, Any]:
-    """Evaluations by detector and signal, as in a study's records."""
+    """Return evaluations by detector and signal as JSON; empty if the split has no background."""
     from darkclr_ray.evaluation.rejection import evaluate
 
     samples = {name: jets.load(split, name) for name in jets.samples(split)}
@@ -145,7 +145,7 @@ def reached(
 
 
 def tell_epochs() -> Any:
-    """A line for every tenth of a training, as `darkclr_ray.training.loop.Report`."""
+    """Return a `darkclr_ray.training.loop.Report` that prints a line at every tenth of a training."""
 
     def tell(progress: Any) -> None:
         epoch = progress.epoch + 1

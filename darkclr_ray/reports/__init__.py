@@ -1,4 +1,4 @@
-"""Figures and pages, made from the files that a study left: nothing here trains, or imports torch or Ray."""
+"""Figures and report pages, built from the files in a study's folder. Nothing here trains or imports torch or Ray."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ __all__ = ["build"]
 
 
 def build(study_folder: Path) -> Path:
-    """Write the page and the CSV files of a study of any kind; returns the path of the page.
+    """Write the page and the CSV files of a study of any kind and return the path of the page.
 
     Raises:
-        ValueError: the folder holds no study, or nothing of it is complete yet.
+        ValueError: the folder contains no study, or no trial or run of it is complete yet.
     """
     kind = study_json(Path(study_folder)).get("kind", "embedding_scan")
     return embedding_scan.build(study_folder) if kind == "embedding_scan" else detector_comparison.build(study_folder)

@@ -1,4 +1,4 @@
-"""Detectors side by side on the same test jets: the numbers behind a page's tables and figures."""
+"""Comparison of detectors on the same test jets: the numbers of a page's tables and figures."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from darkclr_ray.reports.trials import Scan, Trial
 
 Weighting = Literal["raw", "matched"]
 WEIGHTINGS: tuple[Weighting, ...] = ("raw", "matched")
-"""Background as it is, and weighted to the signal's spectrum of jet pT."""
+"""Weightings of the background: unweighted, and weighted to the signal's spectrum of jet pT."""
 
 Evaluations = Mapping[str, Mapping[str, Evaluation]]
-"""Detector -> signal -> evaluation on test jets."""
+"""Mapping from detector and signal to the evaluation on test jets."""
 
 
 def printed(number: published.Published) -> Measurement:
-    """A published number with its standard deviation over networks as interval."""
+    """Return a published number with its standard deviation over networks as interval."""
     spread = number.deviation or math.nan
     return Measurement(number.value, number.value - spread, number.value + spread)
 
@@ -39,7 +39,7 @@ PAPER: Mapping[str, Mapping[str, Measurement]] = {
 """Table 3 of the paper at eps_S = 0.2; intervals are its standard deviations over networks."""
 
 PAPER_AREA = printed(published.AACHEN_AUC["DarkCLR"])
-"""Area of the paper's DarkCLR on the Aachen benchmark (Table 2)."""
+"""Area under the ROC curve of the paper's DarkCLR on the Aachen benchmark (Table 2)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Ratio:
 
     @property
     def noted(self) -> Measurement:
-        """The ratio with its confidence as a note."""
+        """Ratio with its confidence as a note."""
         sure = (
             f"{self.confidence:.1%}"
             if 0.001 < self.confidence < 0.999
@@ -67,7 +67,7 @@ class Ratio:
 
 
 def evaluations(study: Scan) -> dict[str, dict[str, Evaluation]]:
-    """Evaluations on test jets: the scores of the best trial, then those of the references."""
+    """Return the evaluations on test jets of the best trial's scores and then of the references' scores."""
     result = {score: _parsed(study.best.test[score]) for score in study.scores(study.best)}
     for name, reference in study.references.items():
         for score, signals in (reference.get("test") or {}).items():
@@ -80,31 +80,34 @@ def _parsed(signals: Mapping[str, Any]) -> dict[str, Evaluation]:
 
 
 def side(evaluation: Evaluation, weighting: Weighting) -> Performance:
-    """The raw or the matched half of an evaluation."""
+    """Return the raw or the matched half of an evaluation."""
     return evaluation.raw if weighting == "raw" else evaluation.matched
 
 
 def rejection(performance: Performance, eps_s: float) -> Measurement:
-    """Rejection at a signal efficiency, with the interval of a bootstrap over events, which derives the threshold anew
-    from the signal each time. The exact binomial interval takes the threshold as given, and is too short for that."""
+    """Return the rejection at a signal efficiency, with the interval of a bootstrap over events.
+
+    Each replica of the bootstrap derives the threshold anew from the signal. The exact binomial interval assumes a
+    fixed threshold and is therefore too short.
+    """
     at = performance.at(eps_s)
     return Measurement(at.value, at.bootstrap_low, or_nan(at.bootstrap_high), bound=at.lower_bound)
 
 
 def significance(performance: Performance, eps_s: float) -> Measurement:
-    """Significance improvement eps_S/sqrt(eps_B), with the interval of the rejection."""
+    """Return the significance improvement eps_S/sqrt(eps_B), with the interval of the rejection."""
     at = performance.at(eps_s)
     value, low, high = (eps_s * np.sqrt([at.value, at.bootstrap_low, or_nan(at.bootstrap_high)])).tolist()
     return Measurement(value, low, high, bound=at.lower_bound)
 
 
 def area(performance: Performance) -> Measurement:
-    """Area under the ROC curve, with its interval."""
+    """Return the area under the ROC curve with its interval."""
     return Measurement(performance.auc, performance.auc_low, performance.auc_high)
 
 
 def of_trial(trial: Trial, score: str, signal: str) -> Evaluation | None:
-    """What a trial reached on test jets; None where it was not evaluated."""
+    """Return the evaluation of a trial's score on test jets of a signal; None if it was not evaluated."""
     facts = trial.test.get(score, {}).get(signal)
     return None if facts is None else Evaluation.from_json(facts)
 
@@ -112,7 +115,7 @@ def of_trial(trial: Trial, score: str, signal: str) -> Evaluation | None:
 def roc_of(
     study: Study, scored: ScoredJets, detector: str, signal: str, eps_s: NDArray[np.float64], replicas: int = 200
 ) -> tuple[Band, Band]:
-    """ROC curve of one detector with its bands, raw and matched."""
+    """Return the raw and the matched ROC curve of one detector with their bands."""
     samples = scored.of(study.background), scored.of(signal)
     columns = scored.scores[detector], scored.pt, scored.events
     parts = (column[rows] for column in columns for rows in samples)
@@ -120,9 +123,10 @@ def roc_of(
 
 
 def ratios(study: Scan, scored: ScoredJets, eps_s: float) -> list[Ratio]:
-    """The judged score of the best trial over its other scores and over the references, signal by signal.
+    """Return ratios of the rejection of the best trial's evaluated score to those of its other scores and references.
 
-    Of a reference with several scores only the judged one is compared: the untrained encoder's s_NAE with s_NAE.
+    The evaluated score is the one that the objective uses. Of a reference with several scores only the same score is
+    compared: s_NAE of the untrained encoder with s_NAE.
     """
     others = [*study.scores(study.best), *(f"{name} {study.score}" for name in study.references), *study.references]
     return [
@@ -136,7 +140,7 @@ def ratios(study: Scan, scored: ScoredJets, eps_s: float) -> list[Ratio]:
 def ratios_of(
     study: Study, scored: ScoredJets, numerator: str, denominator: str, signals: Iterable[str], eps_s: float
 ) -> list[Ratio]:
-    """One detector over another on the same jets, signal by signal, raw and matched."""
+    """Return ratios of the rejections of two detectors on the same jets, for each signal, raw and matched."""
     b, found = scored.of(study.background), []
     for signal in signals:
         s = scored.of(signal)
@@ -153,12 +157,12 @@ def ratios_of(
 
 
 def comparable(scored: ScoredJets, detectors: Iterable[str]) -> bool:
-    """Whether all of these detectors scored all of these jets."""
+    """Return whether all of these detectors have a finite score for all of these jets."""
     return all(name in scored.scores and bool(np.isfinite(scored.scores[name]).all()) for name in detectors)
 
 
 def ratio_value(facts: Mapping[str, Any]) -> tuple[Measurement, float]:
-    """A ratio and the confidence that it exceeds 1, from the JSON of one half of a paired comparison."""
+    """Return a ratio and the confidence that it exceeds 1, from the JSON of one half of a paired comparison."""
     half = paired.Ratio(**facts)
     return _value(half), half.confidence
 
@@ -168,13 +172,13 @@ def _value(half: paired.Ratio) -> Measurement:
 
 
 def bounded(ratio: float, bound: str | None) -> Measurement:
-    """A ratio of rejections with the mark of its ``bound`` (see `paired.bound_of`)."""
+    """Return a ratio of rejections, marked as a bound where ``bound`` says so (see `paired.bound_of`)."""
     note = {"upper": "at most", "none": "no background survives either"}.get(bound or "", "")
     return Measurement(ratio, bound=bound == "lower", note=note)
 
 
 def as_rows(study: Study, found: Evaluations) -> list[dict[str, Cell]]:
-    """Everything known about every detector on every signal, one signal efficiency a row, for the CSV."""
+    """Return the rows of the CSV: all results of every detector on every signal, with one signal efficiency per row."""
     rows: list[dict[str, Cell]] = []
     for detector, signals in found.items():
         for signal, evaluation in signals.items():
@@ -188,7 +192,7 @@ def as_rows(study: Study, found: Evaluations) -> list[dict[str, Cell]]:
 
 
 def paper_as_rows(signals: Collection[str]) -> list[dict[str, Cell]]:
-    """The paper's numbers for those of these signals that it has, for the CSV."""
+    """Return rows of the CSV with the paper's numbers for those of these signals that the paper has."""
     return [
         {"detector": method, "signal": signal, "weighting": "raw", "eps_s": 0.2, "rejection": value}
         for method, numbers in PAPER.items()

@@ -1,4 +1,4 @@
-"""The sentences of a comparison's page: what was trained on what, what chose what, and what came out."""
+"""Text of a comparison's page: training samples, selection criteria and results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ENCODERS = {"DarkCLR": " of DarkCLR", "JetCLR": " of JetCLR", "untrained": " of
 
 
 def subtitle(study: Comparison) -> Markup:
-    """One line below the title: what kind of study this is, how many networks, when."""
+    """Return the line below the title: the kind of study, the number of runs and the date."""
     failed = len(study.runs) - len(study.complete)
     words = f"{_KINDS.get(study.kind, study.kind)} · {len(study.complete)} runs"
     words += f" ({failed} failed)" if failed else ""
@@ -43,7 +43,7 @@ def subtitle(study: Comparison) -> Markup:
 
 
 def trained(ensembles: Iterable[Ensemble]) -> Markup:
-    """What was trained on what, for captions: detectors with the same training jets together."""
+    """Return the sentence of a caption on the training jets, where detectors with the same jets are named together."""
     groups: dict[str, list[Markup]] = {}
     for ensemble in ensembles:
         words = str(ensemble.trained_on.get("words") or "an unrecorded number of jets")
@@ -58,7 +58,7 @@ def trained(ensembles: Iterable[Ensemble]) -> Markup:
 
 
 def selected(ensembles: Iterable[Ensemble]) -> Markup:
-    """What chose epochs and settings, for captions."""
+    """Return the sentences of a caption on the selection of epochs and settings."""
     found = [run_spec.selected_on for ensemble in ensembles for run_spec in ensemble.runs]
     parts = [
         Markup("{}: {}.").format(title, "; ".join(words))
@@ -73,7 +73,7 @@ def _words(told: object) -> list[str]:
 
 
 def ending(study: Comparison, ensembles: Iterable[Ensemble]) -> Markup:
-    """The end of every caption: what was trained on what, selected on what, and which jets are shown."""
+    """Return the end of a caption: training jets, selection criteria, and the jets that are shown."""
     chosen = list(ensembles)
     return Markup("{} {} Numbers from the test split ({}).").format(
         trained(chosen), selected(chosen), counted(study, "test", study.main_signals)
@@ -81,7 +81,7 @@ def ending(study: Comparison, ensembles: Iterable[Ensemble]) -> Markup:
 
 
 def folds(study: Comparison) -> Markup:
-    """What was trained on what for a linear classifier test."""
+    """Return the sentence of a caption on the training jets of a linear classifier test."""
     return Markup(
         "Encoders were trained on {} jets without labels; the classifiers use labels and were fitted to test jets, "
         "each judged on the fold that it was not fitted to ({})."
@@ -89,7 +89,7 @@ def folds(study: Comparison) -> Markup:
 
 
 def headline(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> Markup:
-    """The outcome in two or three sentences, in numbers drawn from the data, wins and losses alike."""
+    """Return the result of the study in two or three sentences; better and worse results are both named."""
     champion = study.selected
     if champion is None:
         return linear_headline(study)
@@ -123,14 +123,14 @@ def _with_networks(value: Measurement, deviation: float | None) -> Markup:
 
 
 def _others(ratios: Sequence[Ratio]) -> list[str]:
-    """Whom a sentence compares the champion with: simple cuts and supervised references first."""
+    """Return the detectors that the headline compares the selected one with: simple cuts and supervised ones first."""
     known = list(dict.fromkeys(ratio.denominator for ratio in ratios))
     first: list[str] = [name for name in ("multiplicity", "supervised", "JetCLR s_NAE") if name in known]
     return (first or known)[:3]
 
 
 def _standing(study: Comparison, ratios: Sequence[Ratio], other: str) -> Markup:
-    """A standing; of a supervised detector only on signals that it was not trained on."""
+    """Return the `standing` against another detector; training signals of a supervised detector are excluded."""
     trained_on = study.methods[other].trained_on.get("signal") if other in study.methods else None
     if not trained_on or not study.methods[other].labels:
         return standing(ratios, other)
@@ -139,7 +139,7 @@ def _standing(study: Comparison, ratios: Sequence[Ratio], other: str) -> Markup:
 
 
 def _papers_score(study: Comparison, eps_s: float) -> Markup:
-    """The paper's own score beside the paper's number: both raw."""
+    """Return a sentence that compares the rejection of the paper's score with the published one, both unweighted."""
     ensemble = study.methods.get("s_NAE")
     if ensemble is None or eps_s != 0.2:
         return Markup("")
@@ -161,7 +161,7 @@ def _papers_score(study: Comparison, eps_s: float) -> Markup:
 
 
 def linear_headline(study: Comparison) -> Markup:
-    """The outcome of a linear classifier test: the largest area of each kind of features, and without matching."""
+    """Return the result of a linear classifier test: best matched area and raw area for each kind of features."""
     best: dict[tuple[Markup, str], tuple[float, float]] = {}
     for ensemble in study.ensembles("linear"):
         kind = ensemble.label, _ENCODERS.get(str(ensemble.parameters.get("encoder")), "")
@@ -181,7 +181,7 @@ def linear_headline(study: Comparison) -> Markup:
 
 
 def summary(study: Comparison) -> list[Markup]:
-    """The study in a few paragraphs: what the numbers and their errors mean."""
+    """Return the paragraphs that summarise the study and explain its numbers and their errors."""
     first = next(one for run_spec in study.complete for signals in run_spec.test.values() for one in signals.values())
     ensembles = list(study.methods.values()) or study.ensembles("dimensions")
     told = Markup("<strong>What was trained on what.</strong> {}").format(

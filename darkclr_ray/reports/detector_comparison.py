@@ -1,4 +1,4 @@
-"""The page of a comparison of detectors: of methods, of their robustness, or of linear classifiers."""
+"""Report page of a comparison of methods, of their robustness, or of linear classifiers."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ EPS = 0.2
 
 
 def build(study_folder: Path) -> Path:
-    """Write ``report/index.html`` and its CSV files into a comparison's folder; returns the path of the page.
+    """Write ``report/index.html`` and its CSV files into a comparison's folder and return the path of the page.
 
-    Sections appear for what the study holds. Reads files only and trains nothing.
+    The page has a section for each analysis that the study contains. Only files are read; nothing is trained.
 
     Raises:
-        ValueError: the folder holds no study, or no run of it is complete yet.
+        ValueError: the folder contains no study, or no run of it is complete yet.
     """
     study = read(Path(study_folder))
     return write(page(study), study.folder / "report")
 
 
 def page(study: Comparison) -> Page:
-    """The whole page of a study."""
+    """Return the whole page of a study."""
     ratios = ensembles.ratios(study, EPS)
     key = key_figure(study)
     sections = [
@@ -80,7 +80,7 @@ def page(study: Comparison) -> Page:
 
 
 def key_figure(study: Comparison) -> Figure:
-    """Rejection against the dark sector's parameters; where methods are not compared, what the study scanned."""
+    """Return the first figure: rejection against the dark sector's parameters, or against the scanned dimension."""
     if not study.methods:
         return dimensions.linear(study, EPS) if study.ensembles("linear") else dimensions.dimensions(study, EPS)
     shown = method_curves.prominent(study)
@@ -112,7 +112,7 @@ def key_figure(study: Comparison) -> Figure:
 
 
 def training_of_first(study: Comparison) -> list[Section]:
-    """How the first network of the paper's score was trained, where the study has one and kept its history."""
+    """Return the section on the training of the first s_NAE network; empty if its training history is missing."""
     ensemble = study.methods.get("s_NAE")
     if ensemble is None:
         return []

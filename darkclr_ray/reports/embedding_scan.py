@@ -1,4 +1,4 @@
-"""The page of an embedding scan, made from the folder that the study left."""
+"""Report page of an embedding scan, built from the study's folder."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ EPS = 0.2
 
 
 def build(study_folder: Path) -> Path:
-    """Write ``report/index.html`` and its CSV files into a study's folder; returns the path of the page.
+    """Write ``report/index.html`` and its CSV files into a study's folder and return the path of the page.
 
-    Reads files only and trains nothing: a study can be reported again years later, and while it still runs.
+    Only files are read and nothing is trained, so that a page can be built at any time, also while the study runs.
 
     Raises:
-        ValueError: the folder holds no study, or no trial of it is complete yet.
+        ValueError: the folder contains no study, or no trial of it is complete yet.
     """
     study = read(Path(study_folder))
     return write(page(study), study.folder / "report")
 
 
 def page(study: Scan) -> Page:
-    """The whole page of a study."""
+    """Return the whole page of a study."""
     found = comparison.evaluations(study)
     scored = study.scored("test")
     ratios = comparison.ratios(study, scored, EPS)
@@ -54,7 +54,7 @@ def page(study: Scan) -> Page:
 
 
 def where_from(study: Scan) -> Section:
-    """The study's provenance, trial by trial."""
+    """Return the section on the provenance of the study and on the time of each trial."""
     best = study.best
     return provenance.section(
         study,
@@ -65,7 +65,7 @@ def where_from(study: Scan) -> Section:
 
 
 def key_figure(study: Scan, found: Evaluations) -> Figure:
-    """Rejection for each signal: the best trial, the references on the same jets, and the paper's Table 3."""
+    """Return the figure of rejections: best trial, references on the same jets and the paper's Table 3."""
     shown = [study.score, "views_observables", "multiplicity", f"untrained {study.score}"]
     panels: dict[str, list[Curve]] = {}
     for weighting in WEIGHTINGS:

@@ -1,4 +1,4 @@
-"""Numbers of ensembles: the mean over networks, the error of the test sample, and the spread over networks."""
+"""Results of ensembles: mean and standard deviation over networks, and the uncertainty from the test sample."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ from darkclr_ray.reports.runs import Comparison, Ensemble
 from darkclr_ray.reports.tables import Cell
 
 Entries = Mapping[tuple[str, Weighting], Entry]
-"""Signal and weighting -> entry."""
+"""Mapping from signal and weighting to the entry."""
 
 
 def entries(ensemble: Ensemble, eps_s: float, signals: Sequence[str] | None = None) -> Entries:
-    """What an ensemble reached, on all signals or some."""
+    """Return the results of an ensemble on all signals or some."""
     chosen = {name: found for name, found in ensemble.evaluations.items() if signals is None or name in signals}
     table = robustness_table({ensemble.detector: chosen}, eps_s=eps_s)
     return {(entry.signal, "matched" if entry.matched else "raw"): entry for entry in table}
 
 
 def rejection(entry: Entry) -> Measurement:
-    """Mean rejection with the bootstrap's interval for the test sample."""
+    """Return the mean rejection with the bootstrap interval of the test sample."""
     return Measurement(entry.rejection, entry.bootstrap_low, or_nan(entry.bootstrap_high), bound=entry.lower_bound)
 
 
 def blind_rejection(ensemble: Ensemble, eps_s: float) -> Measurement | None:
-    """Rejection of its own anomalous views, pT-matched, with the bootstrap's interval; geometric means over networks,
-    as the choice goes by. None where that was not looked at."""
+    """Return the pT-matched rejection on anomalous views of the background, with its bootstrap interval.
+
+    Value and interval are geometric means over the networks, as in the selection of a detector. None if the ensemble
+    was not evaluated on anomalous views.
+    """
     cuts = [one.matched.at(eps_s) for one in ensemble.blind]
     if not cuts:
         return None
@@ -48,21 +51,21 @@ def blind_rejection(ensemble: Ensemble, eps_s: float) -> Measurement | None:
 
 
 def rivals(study: Comparison) -> list[Ensemble]:
-    """Candidates whom the choice of the champion does not exclude: their intervals, maybe open, reach its value."""
+    """Return the candidates that the selection does not exclude: their intervals reach the selected one's value."""
     values = [(one, blind_rejection(one, study.blind_eps_s)) for one in study.candidates]
     judged = [(one, value) for one, value in values if value is not None]
     return [one for one, value in judged[1:] if not value.high < judged[0][1].value]
 
 
 def noted(value: Measurement, deviation: float | None) -> Measurement:
-    """The value with its standard deviation over networks as a note."""
+    """Return the value with its standard deviation over networks as a note."""
     return value if deviation is None else replace(value, note=f"± {plain(deviation)}")
 
 
 def rejection_curve(
     found: Mapping[str, Entry], detector: str, *, label: Markup | None = None, style: theme.Style | None = None
 ) -> Curve:
-    """Entries by place as a curve of rejections."""
+    """Return the rejections of entries by position on the axis as a curve."""
     deviations = {place: entry.deviation for place, entry in found.items() if entry.deviation is not None}
     return Curve(detector, {place: rejection(entry) for place, entry in found.items()}, deviations, label, style)
 
@@ -70,18 +73,20 @@ def rejection_curve(
 def area_curve(
     found: Mapping[str, Entry], detector: str, *, label: Markup | None = None, style: theme.Style | None = None
 ) -> Curve:
-    """Entries by place as a curve of areas, which carry the spread over networks only."""
+    """Return the AUC of entries by position on the axis as a curve with deviations over networks, without intervals."""
     deviations = {place: entry.auc_deviation for place, entry in found.items() if entry.auc_deviation is not None}
     return Curve(detector, {place: Measurement(entry.auc) for place, entry in found.items()}, deviations, label, style)
 
 
 JUDGES = ("multiplicity", "supervised")
-"""Detectors that the champion is compared with in any case."""
+"""Detectors with which the selected detector is always compared."""
 
 
 def ratios(study: Comparison, eps_s: float) -> list[Ratio]:
-    """Paired comparisons that the study made, of the first network of each detector; where the champion is not among
-    them, those of the champion first, made here."""
+    """Return the paired comparisons of a study, each of the first networks of two detectors.
+
+    If the study recorded none for the selected detector, these are computed here and come first.
+    """
     found: list[Ratio] = []
     champion = study.selected
     recorded = {facts["a"] for facts in study.result("pairs") or ()}
@@ -100,8 +105,10 @@ def ratios(study: Comparison, eps_s: float) -> list[Ratio]:
 
 
 def as_rows(study: Comparison, ensembles: Collection[Ensemble], efficiencies: Sequence[float]) -> list[dict[str, Cell]]:
-    """Everything known about ensembles, one signal efficiency a row, for the CSV; beside methods at the study's own
-    settings the paper's numbers, too."""
+    """Return the rows of the CSV: all results of ensembles, with one signal efficiency per row.
+
+    If all ensembles are methods at the study's own settings, rows with the paper's numbers are added.
+    """
     rows: list[dict[str, Cell]] = []
     for ensemble in ensembles:
         for eps_s in efficiencies:
@@ -136,7 +143,7 @@ def as_rows(study: Comparison, ensembles: Collection[Ensemble], efficiencies: Se
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """Geometric mean of positive numbers; nan of none."""
+    """Return the geometric mean of positive numbers; nan if there are none."""
     return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan
 
 

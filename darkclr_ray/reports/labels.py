@@ -1,4 +1,4 @@
-"""Names of signals, axes and scores as people write them: HTML that plotly understands too, user's words escaped."""
+"""Labels of signals, axes and scores as HTML that plotly accepts too; names given by the user are escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ D_Z = Markup("d<sub>z</sub>")
 P_T = Markup("p<sub>T</sub>")
 
 WEIGHTING_LABELS = {"raw": Markup("raw (as in the paper)"), "matched": Markup("{}-matched").format(P_T)}
-"""Whether background is weighted to the signal's spectrum of jet pT."""
+"""Labels of the weightings: background unweighted, or weighted to the signal's spectrum of jet pT."""
 
 _SCORES = {
     "views_observables": Markup("observables, views"),
@@ -51,7 +51,7 @@ _SCORES = {
 
 
 def detector_label(name: str, title: str = "") -> Markup:
-    """What a detector is called in a legend: a user's own by its ``title``, or else by its name.
+    """Return the label of a detector in a legend; a user's own detector has its ``title``, or else its name.
 
     >>> str(detector_label("s_NAE")), str(detector_label("<mine>"))
     ('DarkCLR, s<sub>NAE</sub>', '&lt;mine&gt;')
@@ -60,7 +60,7 @@ def detector_label(name: str, title: str = "") -> Markup:
 
 
 def signal_label(name: str, parameters: Mapping[str, Any] | None = None) -> Markup:
-    """What a signal is called: by what sets it apart from the Aachen benchmark, else by its name.
+    """Return the label of a signal: the parameters in which it differs from the Aachen benchmark, else its name.
 
     >>> str(signal_label("aachen")), str(signal_label("rinv_0.2", {"r_inv": 0.2, "pion_mass": 4.0}))
     ('Aachen', 'r<sub>inv</sub> = 0.2')
@@ -78,7 +78,7 @@ def signal_label(name: str, parameters: Mapping[str, Any] | None = None) -> Mark
 
 
 BENCHMARK = (0.75, 4.0)
-"""r_inv and dark pion mass in GeV of the Aachen benchmark, from which the other signals differ in one number."""
+"""r_inv and dark pion mass in GeV of the Aachen benchmark; the paper's other signals differ in one of them."""
 
 
 def _point(parameters: Mapping[str, Any]) -> tuple[float | None, float | None]:
@@ -88,18 +88,20 @@ def _point(parameters: Mapping[str, Any]) -> tuple[float | None, float | None]:
 
 @dataclass(frozen=True)
 class Axis:
-    """A parameter along which signals line up: where each of them sits, and how the axis is drawn."""
+    """An axis on which signals have positions, with its title, its scale and its tick labels."""
 
     title: Markup
     positions: dict[str, float]
     log: bool = False
     names: dict[str, Markup] = field(default_factory=dict)
-    """Tick labels of signals that have a name only; empty where positions are physical."""
+    """Tick labels of signals that have only a name; empty if positions are physical."""
 
 
 def signal_axes(samples: Mapping[str, Mapping[str, Any]]) -> list[Axis]:
-    """Axes for signals by their parameters: r_inv at the benchmark's meson mass, meson mass at its r_inv, and one more
-    with names for signals that lie on neither.
+    """Return the axes for signals by their parameters.
+
+    The axes are r_inv at the benchmark's meson mass, the meson mass at the benchmark's r_inv, and one with names for
+    the signals that lie on neither.
 
     >>> axes = signal_axes({"aachen": {"r_inv": 0.75, "pion_mass": 4}, "b": {"r_inv": 0.2, "pion_mass": 4}, "mine": {}})
     >>> [(str(axis.title), axis.positions) for axis in axes]
@@ -122,8 +124,10 @@ def signal_axes(samples: Mapping[str, Mapping[str, Any]]) -> list[Axis]:
 
 
 def decay_rules(samples: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """What a line along r_inv hides, for captions: at the benchmark only the neutral rho decays, elsewhere any meson
-    may. Empty where the line joins signals of one rule, or none was recorded.
+    """Return a caption's warning that a line along r_inv joins signals with different decay rules.
+
+    At the benchmark only the neutral rho decays, elsewhere every meson may. The warning is empty if all signals of the
+    line have one rule, or if the rules were not recorded.
 
     >>> decay_rules({"rinv_0.2": {"r_inv": 0.2, "pion_mass": 4, "decays": "all_mesons"}})
     Markup('')

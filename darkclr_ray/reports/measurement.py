@@ -1,4 +1,4 @@
-"""A number with its interval, and how it is written."""
+"""A number with its interval, and its text form."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from markupsafe import Markup, escape
 
 @dataclass(frozen=True)
 class Measurement:
-    """A number with an interval. Where no background jet survived, ``bound`` is true and ``value`` a lower bound.
-    ``note`` is shown small beside it in tables.
+    """A number with an interval.
+
+    If no background jet survived, ``bound`` is true and ``value`` is a lower bound. Tables show ``note`` in small type
+    below the number.
 
     >>> str(Measurement(38.24, 35.1, 42.0)), str(Measurement(120.0, bound=True))
     ('38.2 +3.8 −3.1', '> 120')
@@ -25,12 +27,12 @@ class Measurement:
 
     @property
     def up(self) -> float:
-        """Length of the error bar upwards; 0 where there is none."""
+        """Length of the upper error bar; 0 if there is none."""
         return max(self.high - self.value, 0.0) if math.isfinite(self.high) else 0.0
 
     @property
     def down(self) -> float:
-        """Length of the error bar downwards; 0 where there is none."""
+        """Length of the lower error bar; 0 if there is none."""
         return max(self.value - self.low, 0.0) if math.isfinite(self.low) else 0.0
 
     def __str__(self) -> str:
@@ -45,7 +47,7 @@ class Measurement:
         return text
 
     def __html__(self) -> str:
-        """The number with its errors small and without leading zeros, one above the other, and its note below."""
+        """Return HTML with the number, its stacked errors without leading zeros, and its note below."""
         number, *errors = str(self).replace("> ", ">\u00a0").split(" ")
         errors = [error.replace("+0.", "+.").replace("−0.", "−.") for error in errors]
         html = escape(number)
@@ -57,7 +59,7 @@ class Measurement:
 
 
 def decimals(value: float) -> int:
-    """Digits after the point that show a number with three figures, at most three.
+    """Return the number of decimal places, at most three, that shows a number with three significant figures.
 
     >>> [decimals(x) for x in (0.75, 5.21, 38.2, 120.4)]
     [3, 2, 1, 0]
@@ -67,7 +69,7 @@ def decimals(value: float) -> int:
 
 
 def plain(value: float) -> str:
-    """A number with three figures.
+    """Return a number as text with three significant figures; "n/a" if it is not finite.
 
     >>> plain(38.24), plain(1234.5), plain(float("nan"))
     ('38.2', '1,234', 'n/a')
@@ -76,7 +78,7 @@ def plain(value: float) -> str:
 
 
 def or_nan(number: float | None) -> float:
-    """The number; nan for an end of an interval that is open.
+    """Return the number; nan for None, which is an open end of an interval.
 
     >>> or_nan(None), or_nan(2.0)
     (nan, 2.0)

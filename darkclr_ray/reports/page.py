@@ -1,8 +1,8 @@
-"""A page: sections of prose, figures and tables, written as one HTML file that works offline, with a CSV beside it for
-every table and for the numbers behind a figure.
+"""Report pages: sections of text, figures and tables, written as one HTML file that works offline.
 
-Everything is escaped unless it is `markupsafe.Markup`. The page forbids itself (Content-Security-Policy) to load
-anything, and to run any script but plotly.js and its own few lines.
+Every table, and every figure with data, also gets a CSV file beside the page. All text is escaped unless it is
+`markupsafe.Markup`. The page's Content-Security-Policy forbids loading anything, and running any script other than
+plotly.js and the page's own script.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Promise.all(drawings).then(() => { document.documentElement.dataset.drawn = draw
 
 @dataclass(frozen=True)
 class Figure:
-    """A plotly figure with its caption, a name ([a-z0-9_]+, unique on the page), and the rows of its CSV, if any."""
+    """A plotly figure with a caption, a name that is unique on the page ([a-z][a-z0-9_]*), and the rows of its CSV."""
 
     name: str
     figure: go.Figure
@@ -48,14 +48,14 @@ class Figure:
 
     @property
     def json(self) -> str:
-        """The figure as JSON that cannot end the script element around it."""
+        """Figure as JSON that cannot close the script element around it."""
         text = str(self.figure.to_json())
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it: paragraphs (str or Markup), figures and tables, in order."""
+    """A section of a page: a heading, followed by paragraphs (str or Markup), figures and tables in order."""
 
     name: str
     title: str
@@ -64,7 +64,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: what a first screen shows (title, the outcome in one sentence, one figure), and the sections below."""
+    """A page: the first screen (title, result in a few sentences, one figure), and the sections below it."""
 
     title: str
     subtitle: str
@@ -74,16 +74,16 @@ class Page:
 
     @property
     def blocks(self) -> list[Figure | Table]:
-        """All figures and tables in the order of the page."""
+        """List of all figures and tables in the order of the page."""
         below = [block for section in self.sections for block in section.blocks if not isinstance(block, str)]
         return [self.key, *below]
 
 
 def render(page: Page) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Raises:
-        ValueError: two blocks of one name, or a name that is no identifier.
+        ValueError: two blocks have the same name, or a name does not match [a-z][a-z0-9_]*.
     """
     names = [block.name for block in page.blocks]
     for name in names:
@@ -103,9 +103,9 @@ def render(page: Page) -> str:
 
 
 def write(page: Page, folder: Path) -> Path:
-    """Write ``index.html`` and the CSV files into ``folder`` (made if need be); returns the path of the page.
+    """Write ``index.html`` and the CSV files into ``folder``, which is created if needed; return the path of the page.
 
-    Each file appears whole or not at all, the page last.
+    Each file is written atomically, the page last.
     """
     html = render(page)
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def _csv(block: Figure | Table) -> str:
 
 
 def _data_link(block: Figure | Table) -> str:
-    """The block's CSV as a link that works when the page travels alone; empty where there is none."""
+    """Return the block's CSV as a data URL, which works in a copy of the page without the files beside it; or ""."""
     text = _csv(block)
     return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode() if text else ""
 
@@ -142,5 +142,5 @@ def _plotly_js() -> str:
 
 
 def _hash(script: str) -> str:
-    """The script's hash in the form of a Content-Security-Policy."""
+    """Return the hash of a script in the format of a Content-Security-Policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

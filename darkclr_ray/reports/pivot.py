@@ -1,4 +1,4 @@
-"""Tables with signals across, each raw and matched in jet pT: the form of the paper's Table 3."""
+"""Tables with one column per signal, each raw and matched in jet pT: the form of the paper's Table 3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darkclr_ray.reports.reader import Study
 from darkclr_ray.reports.tables import Cell, Column, Table
 
 Row = tuple[str, Mapping[tuple[str, Weighting], Cell]]
-"""What stands in front (HTML where it is Markup), and cells by signal and weighting."""
+"""Label of a row (HTML if it is Markup) and its cells by signal and weighting."""
 
 
 def pivot_table(
@@ -26,7 +26,7 @@ def pivot_table(
     marked: int | None = None,
     data: Sequence[Mapping[str, Cell]] = (),
 ) -> Table:
-    """A table of ``rows``, the ``marked`` one (its place) set apart; ``data`` is what its CSV holds."""
+    """Return a table of ``rows`` that highlights the row with index ``marked``; ``data`` are the rows of its CSV."""
     cells: list[dict[str, Cell]] = []
     for at, (label, found) in enumerate(rows):
         cells.append({"row": label, "best": int(at == marked)})
@@ -48,8 +48,10 @@ def ratio_table(
     *,
     which: str | Markup = "",
 ) -> Table:
-    """One detector over another, with the confidence that it is better. ``labels`` are the detectors', ``which`` says
-    which network of each is meant."""
+    """Return a table of ratios of the rejections of two detectors, with the confidence that each ratio exceeds 1.
+
+    ``labels`` maps detectors to their labels; ``which`` is a sentence of the caption on the compared networks.
+    """
     several = len({ratio.numerator for ratio in ratios}) > 1
     rows: dict[tuple[str, str], dict[tuple[str, Weighting], Cell]] = {}
     for ratio in ratios:

@@ -1,4 +1,4 @@
-"""What a study of any kind left in its folder, read and checked: no training, no torch, no Ray."""
+"""Read and verify the files in the folder of a study of any kind, without torch or Ray."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class ScoredJets:
 
     Attributes:
         samples: name of each jet's sample, (J,).
-        events, pt, multiplicity: of each jet, (J,); pt in GeV.
-        scores: detector -> float64 (J,), higher = more anomalous, nan where a detector has no score.
+        events, pt, multiplicity: event number, pT in GeV and number of constituents of each jet, (J,) each.
+        scores: mapping from detector to float64 scores (J,), higher is more anomalous, nan if a score is missing.
     """
 
     samples: NDArray[np.str_]
@@ -47,15 +47,16 @@ class ScoredJets:
     scores: Mapping[str, NDArray[np.float64]]
 
     def of(self, sample: str) -> NDArray[np.int64]:
-        """Rows of a sample's jets."""
+        """Return the row indices of the jets of a sample."""
         return np.flatnonzero(self.samples == sample)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study's folder: what it was asked to do, and on which jets. What it reached is for each kind of study to read.
+    """Folder of a study with its settings and samples; subclasses for each kind of study read the results.
 
     Attributes:
+        folder: path of the folder.
         about, settings: content of ``study.json`` and ``settings.yaml``.
     """
 
@@ -72,12 +73,12 @@ class Study:
         return str(self.settings["background"])
 
     def evaluated(self) -> Iterable[str]:
-        """Signals that were evaluated, whether or not anything else is known about them."""
+        """Return the names of the signals that were evaluated, including those with no recorded parameters."""
         return ()
 
     @cached_property
     def samples(self) -> dict[str, Mapping[str, Any]]:
-        """Parameters of the signals, in the order of the study; empty mappings where nothing was recorded."""
+        """Parameters of the signals, in the order of the study; an empty mapping for a signal without a record."""
         known: Mapping[str, Any] = self.about.get("samples") or {}
         signals = {name: known.get(name) or {} for name in dict.fromkeys([*known, *self.evaluated()])}
         return {
@@ -88,15 +89,15 @@ class Study:
 
     @property
     def lead(self) -> str:
-        """The signal that is named first: the paper's benchmark where the study has it."""
+        """Name of the leading signal: the paper's benchmark if the study has it, else its first signal."""
         return "aachen" if "aachen" in self.samples else next(iter(self.samples))
 
     def label(self, signal: str) -> Markup:
-        """What a signal is called."""
+        """Return the label of a signal."""
         return signal_label(signal, self.samples.get(signal))
 
     def stage(self, kind: str, key: str) -> Path:
-        """Folder of a stage. Raises ValueError where it is missing, or a file of it is not what was written."""
+        """Return the folder of a stage; raise ValueError if it is missing or a checksum of its files does not match."""
         folder = self.folder / "stages" / _safe(kind) / _safe(key)
         if folder not in self._whole:
             check_stage(folder)
@@ -105,11 +106,14 @@ class Study:
 
     @cached_property
     def _whole(self) -> set[Path]:
-        """Folders of stages whose checksums were verified."""
+        """Set of the folders of stages whose checksums were verified."""
         return set()
 
     def derived(self, name: str) -> Path:
-        """Path of a file that each start of the study writes. Raises ValueError where it is not what was written."""
+        """Return the path of a file that each start of the study writes.
+
+        Raises ValueError if the file is missing or its checksum does not match.
+        """
         try:
             check_file(self.folder / name, (self.about.get("files") or {}).get(name))
         except Damaged as error:
@@ -117,7 +121,7 @@ class Study:
         return self.folder / name
 
     def history(self, stages: Mapping[str, str], kind: str) -> list[dict[str, Any]]:
-        """Lines of the history of one of these stages; empty where none was kept."""
+        """Return the training history of the stage of a kind, one record per epoch; empty if none was kept."""
         path = self.stage(kind, stages[kind]) / "history.jsonl" if kind in stages else None
         if path is None or not path.exists():
             return []
@@ -125,11 +129,12 @@ class Study:
             return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
     def jets_with_scores(self, split: str, stages: Mapping[str, Mapping[str, str]]) -> ScoredJets:
-        """Jets of a split with the scores of some ``stages`` (named "<key> <score>"; see `detector_name`) and the
-        multiplicity.
+        """Return the jets of a split with the scores of some ``stages`` and the multiplicity score.
+
+        Scores are named "<key> <score>", where the key is that of ``stages``; see `detector_name`.
 
         Raises:
-            ValueError: a score belongs to a jet that jets.parquet does not have.
+            ValueError: a score belongs to a jet that jets.parquet does not have, or a file is damaged.
         """
         table = _columns(self.derived("jets.parquet"))
         rows = np.flatnonzero(table["split"] == split)
@@ -168,7 +173,7 @@ class Study:
         return result
 
     def examples(self) -> dict[str, NDArray[np.float32]]:
-        """Views of one background jet, (n, 3) each: pT in GeV, eta, phi; empty where none was kept."""
+        """Return views of one background jet, (n, 3) each: pT in GeV, eta, phi; empty if none were kept."""
         path = self.folder / "examples.npz"
         if not path.exists():
             return {}
@@ -181,7 +186,7 @@ class Study:
 
 
 def detector_name(reference: str, score: str) -> str:
-    """What a reference's score is called beside the best trial's.
+    """Return the name of a reference's score in a comparison with the scores of the best trial.
 
     >>> detector_name("", "s_NAE"), detector_name("untrained", "s_NAE"), detector_name("multiplicity", "multiplicity")
     ('s_NAE', 'untrained s_NAE', 'multiplicity')
@@ -190,10 +195,10 @@ def detector_name(reference: str, score: str) -> str:
 
 
 def study_json(folder: Path) -> Mapping[str, Any]:
-    """Content of a folder's ``study.json``.
+    """Return the content of a folder's ``study.json``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the file is missing or damaged.
     """
     path = folder / "study.json"
     if not path.is_file():
@@ -205,7 +210,7 @@ def study_json(folder: Path) -> Mapping[str, Any]:
 
 
 def settings_yaml(folder: Path) -> Mapping[str, Any]:
-    """Content of a study's ``settings.yaml``. Raises ValueError where it is missing or damaged."""
+    """Return the content of a study's ``settings.yaml``; raise ValueError if it is missing or damaged."""
     path = folder / "settings.yaml"
     with reading(path):
         check_sealed_text(path)
@@ -213,14 +218,14 @@ def settings_yaml(folder: Path) -> Mapping[str, Any]:
 
 
 def json_file(path: Path) -> dict[str, Any]:
-    """Content of a JSON file of a study. Raises ValueError where it is missing or damaged."""
+    """Return the content of a JSON file of a study; raise ValueError if it is missing or damaged."""
     with reading(path):
         return read_json(path, REMEDY)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever is wrong with a file of a study, or missing in it, into a ValueError that names the file."""
+    """Convert errors from reading a file of a study, also missing keys, into a ValueError that names the file."""
     try:
         yield
     except Damaged:
@@ -243,7 +248,7 @@ def _columns(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _safe(name: str) -> str:
-    """A name that is one step of a path and cannot leave the study's folder."""
+    """Return the name if it is a single path component within the study's folder; raise ValueError otherwise."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"stage {name!r}: expected letters, digits, '_', '-' and '.' only")
     return name

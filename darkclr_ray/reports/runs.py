@@ -1,4 +1,4 @@
-"""What a comparison of detectors left in its folder: a file for each run, and results of the study as a whole."""
+"""Read the folder of a comparison of detectors: one file per run, and the results of the whole study."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from darkclr_ray.reports.reader import Study, json_file, reading, settings_yaml,
 
 @dataclass(frozen=True)
 class Run:
-    """One network (or cut) of each of its detectors, as its JSON file tells it.
+    """A run of a comparison, as read from its JSON file: one network (or cut) for each of its detectors.
 
     Attributes:
-        label: for people; members of one ensemble share it.
-        sections: which questions it answers: "methods", "dimensions", "contamination", "forms" or "linear".
-        seeds: "encoder" and "autoencoder"; None where nothing in it depends on one.
-        detectors: name -> facts, with "title" and "labels" (whether it was told which jets are signal).
-        trained_on, selected_on: facts, with "words" for a caption.
-        test: detector -> signal -> evaluation as JSON.
-        signal_blind: detector -> evaluation of background against its own anomalous views, as JSON.
-        warnings: sentences.
+        label: label for readers, which all runs of one ensemble share.
+        sections: analyses that use the run: "methods", "dimensions", "contamination", "forms" or "linear".
+        seeds: seeds "encoder" and "autoencoder"; None for a seed on which nothing in the run depends.
+        detectors: mapping from name to facts, with "title" and "labels" (whether the training used labels).
+        trained_on, selected_on: facts on training and selection, with "words" for a caption.
+        test: mapping from detector and signal to an evaluation as JSON.
+        signal_blind: mapping from detector to an evaluation of background against its anomalous views, as JSON.
+        warnings: warnings as sentences.
     """
 
     key: str
@@ -70,23 +70,23 @@ class Ensemble:
 
     @property
     def label(self) -> Markup:
-        """What it is called."""
+        """Label of the detector."""
         facts = self.runs[0].detectors.get(self.detector, {})
         return detector_label(self.detector, str(facts.get("title") or ""))
 
     @property
     def labels(self) -> bool:
-        """Whether it was told which jets are signal."""
+        """Whether the detector was trained with labels."""
         return bool(self.runs[0].detectors.get(self.detector, {}).get("labels"))
 
     @property
     def has_seed(self) -> bool:
-        """Whether it is a network that depends on a seed, unlike a cut."""
+        """Whether the detector depends on a seed; a cut does not."""
         return any(seed is not None for seed in self.runs[0].seeds.values())
 
     @cached_property
     def evaluations(self) -> dict[str, list[Evaluation]]:
-        """Signal -> one evaluation on test jets for each network."""
+        """Mapping from signal to the evaluations on test jets, one for each network."""
         found: dict[str, list[Evaluation]] = {}
         for run_spec in self.runs:
             for signal, facts in (run_spec.test.get(self.detector) or {}).items():
@@ -95,13 +95,15 @@ class Ensemble:
 
     @cached_property
     def blind(self) -> list[Evaluation]:
-        """Background against its own anomalous views, one evaluation for each network that was looked at so."""
+        """Evaluations of background against its anomalous views, one for each network that has one."""
         facts = [one.signal_blind.get(self.detector) for one in self.runs]
         return [Evaluation.from_json(one) for one in facts if one]
 
     def blind_merit(self, eps_s: float) -> float:
-        """Mean log rejection of its own anomalous views, pT-matched: how it looks to somebody who knows no signal;
-        minus infinity where that was not looked at."""
+        """Return the mean log pT-matched rejection on anomalous views at a signal efficiency.
+
+        This is the signal-blind criterion for the selection of a detector. It is minus infinity without evaluations.
+        """
         return float(np.mean([one.log_rejection("matched", eps_s) for one in self.blind])) if self.blind else -math.inf
 
 
@@ -118,7 +120,7 @@ class Comparison(Study):
 
     @property
     def complete(self) -> list[Run]:
-        """Runs that ran to their end."""
+        """List of the runs that were completed."""
         return [run_spec for run_spec in self.runs if run_spec.state == "COMPLETE"]
 
     def evaluated(self) -> Iterable[str]:
@@ -126,7 +128,7 @@ class Comparison(Study):
 
     @cached_property
     def main_signals(self) -> list[str]:
-        """The signals of tables and curves: those that are not points of a grid, unless there is nothing else."""
+        """Signals of tables and curves: those that are not points of a grid, or all signals if every one is."""
         judged = set(self.evaluated())
         signals = [name for name in self.samples if name in judged]
         return [name for name in signals if not is_grid(name)] or signals
@@ -136,7 +138,7 @@ class Comparison(Study):
         return "aachen" if "aachen" in self.main_signals else self.main_signals[0]
 
     def ensembles(self, section: str) -> list[Ensemble]:
-        """The ensembles that answer a section's question, in the order of tables and legends."""
+        """Return the ensembles that belong to a section, in the order of tables and legends."""
         groups: dict[tuple[str, ...], list[Run]] = {}
         for run_spec in self.complete:
             if section in run_spec.sections:
@@ -149,7 +151,7 @@ class Comparison(Study):
 
     @cached_property
     def methods(self) -> dict[str, Ensemble]:
-        """Detector -> its ensemble at the study's own settings; empty where the study does not compare methods."""
+        """Mapping from detector to its ensemble at the study's settings; empty if methods are not compared."""
         found: dict[str, Ensemble] = {}
         for ensemble in self.ensembles("methods"):
             found.setdefault(ensemble.detector, ensemble)
@@ -157,38 +159,44 @@ class Comparison(Study):
 
     @cached_property
     def styles(self) -> dict[str, theme.Style]:
-        """Looks of all detectors of the study."""
+        """Plotting styles of all detectors of the study."""
         return theme.detector_styles(theme.in_order({name for one in self.complete for name in one.test}))
 
     @cached_property
     def blind_eps_s(self) -> float:
-        """Efficiency on anomalous views at which somebody who knows no signal chooses: the largest that all runs
-        have, up to one half. The more background survives, the surer the choice; at 0.2 it is a handful of jets."""
+        """Efficiency on anomalous views at which the signal-blind selection compares detectors.
+
+        It is the largest efficiency, up to one half, that all runs have. More background jets survive at a larger
+        efficiency, which reduces the uncertainty of the selection; at 0.2 only a few jets survive.
+        """
         found = [facts for one in self.complete for facts in one.signal_blind.values() if facts]
         kept = [{float(eps_s) for eps_s in facts["matched"]["rejection"]} for facts in found]
         return max((eps_s for eps_s in set.intersection(*kept) if eps_s <= 0.5), default=0.2) if kept else 0.2
 
     @cached_property
     def candidates(self) -> list[Ensemble]:
-        """Among whom somebody who knows no signal would choose, best first: networks that were trained without labels,
-        by how well they tell background from its own anomalous views. Simple cuts stand aside, since views that lack
-        constituents are no test of them. Without any network, the rest; empty where methods are not compared."""
+        """Candidates of the signal-blind selection, best first.
+
+        They are the networks trained without labels, ordered by their separation of background from its anomalous
+        views. Simple cuts are excluded, since views that lack constituents are no test of them. If there is no such
+        network, all methods are candidates. The list is empty if methods are not compared.
+        """
         free = [ensemble for ensemble in self.methods.values() if not ensemble.labels]
         free = [ensemble for ensemble in free if ensemble.has_seed] or free or list(self.methods.values())
         return sorted(free, key=lambda one: (one.blind_merit(self.blind_eps_s), one.detector == "s_NAE"), reverse=True)
 
     @property
     def selected(self) -> Ensemble | None:
-        """The first of the candidates; None where methods are not compared."""
+        """Ensemble that the signal-blind selection chooses; None if methods are not compared."""
         return self.candidates[0] if self.candidates else None
 
     def result(self, section: str) -> Any:
-        """Result of a section of the study as a whole; None where there is none."""
+        """Return the result of a section of the whole study; None if there is none."""
         return (self.sections.get(section) or {}).get("result")
 
 
 def is_grid(name: str) -> bool:
-    """Whether a signal is a point of the grid over r_inv and meson mass, by its name.
+    """Return whether the name of a signal is that of a point of the grid over r_inv and meson mass.
 
     >>> is_grid("rinv_0.3_mass_12"), is_grid("rinv_0.5")
     (True, False)
@@ -200,7 +208,7 @@ def read(folder: Path) -> Comparison:
     """Read the folder of a comparison.
 
     Raises:
-        ValueError: no study there, or no run of it is complete yet.
+        ValueError: the folder contains no study, or no run of it is complete yet.
     """
     about, settings = study_json(folder), settings_yaml(folder)
     paths = sorted((folder / "runs").glob("*.json"), key=lambda path: natural(path.name))
@@ -216,7 +224,7 @@ def read(folder: Path) -> Comparison:
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """A name as people sort it, numbers by their size, so that the network of the lowest seed is the first.
+    """Return a sort key that orders numbers within names by value, so that the network of the lowest seed is first.
 
     >>> sorted(["e10", "e8-a2", "e8-a16"], key=natural)
     ['e8-a2', 'e8-a16', 'e10']

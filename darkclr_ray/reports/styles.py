@@ -1,7 +1,7 @@
-"""How things look: one look a detector, one a signal, one plotly template. A look is colour, dash and symbol together.
+"""Plotting styles: one style (colour, dash and symbol) for each detector and signal, and one plotly template.
 
-Colours are those of Okabe and Ito (2008), which colour-blind people tell apart, and where these do not suffice the dark
-ones of Tol (2021); methods of one family share a colour and differ in dash and symbol.
+The colours are those of Okabe and Ito (2008), which colour-blind readers can distinguish, and, where these do not
+suffice, the dark ones of Tol (2021). Methods of one family share a colour and differ in dash and symbol.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # their yellow is left out: it vanishes on white
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # yellow is omitted: it is invisible on white
 INDIGO, WINE, OLIVE, BROWN = "#332288", "#882255", "#999933", "#661100"
 GREY = "#7A7A7A"
 INK = "#1A1A1A"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 WIDTH = 1080
-"""Width of a figure in pixels: what a laptop shows without scrolling, and what an A4 page is scaled to."""
+"""Width of a figure in pixels, which fits on a laptop screen and is scaled to the width of an A4 page in print."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """Colour (hex), line dash and marker symbol of a curve, in plotly's words."""
+    """Colour (hex), line dash and marker symbol of a curve, in plotly's notation."""
 
     colour: str
     dash: str = "solid"
     symbol: str = "circle"
 
     def faded(self, opacity: float) -> str:
-        """The colour as rgba with ``opacity`` in [0, 1].
+        """Return the colour as rgba with ``opacity`` in [0, 1].
 
         >>> Style("#0072B2").faded(0.2)
         'rgba(0,114,178,0.2)'
@@ -70,8 +70,8 @@ DETECTORS: dict[str, Style] = {
     "linear pooled": Style(VERMILLION, "dash", "square"),
     "linear constituents": Style(GREY, "dot", "triangle-up"),
 }
-"""Looks of the detectors that every study knows, in the order of tables and legends; the paper's published numbers and
-linear classifiers count as some."""
+"""Styles of the built-in detectors, in the order of tables and legends, including the paper's published numbers and
+linear classifiers."""
 
 PROMINENT = (
     "views_observables",
@@ -82,7 +82,7 @@ PROMINENT = (
     "multiplicity",
     "supervised",
 )
-"""Detectors that a figure shows where it cannot show all."""
+"""Detectors that a figure shows if it cannot show all."""
 
 _SPARE = tuple(
     Style(colour, dash, symbol)
@@ -97,12 +97,14 @@ SIGNALS: dict[str, Style] = {
     "mass_10": Style(SKY, "dashdot", "square"),
     "mass_20": Style(BLUE, "longdash", "diamond"),
 }
-"""Looks of the paper's signals: warm colours vary r_inv, cold ones the meson mass."""
+"""Styles of the paper's signals: warm colours for variations of r_inv, cold ones for those of the meson mass."""
 
 
 def detector_styles(names: Iterable[str]) -> dict[str, Style]:
-    """A look for each detector: its own where it has one, else one that follows from its name, so that it is the same
-    on every page; only where two names of one list meet, the second gets the next one.
+    """Return a style for each detector.
+
+    A detector without a style in `DETECTORS` gets one that is computed from its name, so that it is the same on every
+    page. If two names of one list get the same style, the second one gets the next free style.
 
     >>> detector_styles(["s_NAE", "mine"])["mine"] == detector_styles(["mine", "other"])["mine"]
     True
@@ -117,14 +119,14 @@ def detector_styles(names: Iterable[str]) -> dict[str, Style]:
 
 
 def signal_styles(names: Sequence[str]) -> dict[str, Style]:
-    """A look for each signal: its own where it has one, else a spare one, the same for the same list."""
+    """Return a style for each signal: that of `SIGNALS`, else a spare one, which is the same for the same names."""
     others = sorted(set(names) - set(SIGNALS))
     spare = {name: _SPARE[at % len(_SPARE)] for at, name in enumerate(others)}
     return {name: SIGNALS.get(name) or spare[name] for name in names}
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Detectors in the order of tables and legends: the known ones as listed above, users' own after the first family.
+    """Return detectors in the order of tables and legends: that of `DETECTORS`, with the user's own after "s_AE".
 
     >>> in_order(["supervised", "mine", "s_NAE"])
     ['s_NAE', 'mine', 'supervised']
@@ -175,12 +177,12 @@ TEMPLATE = _template()
 
 
 def apply_template(figure: go.Figure, height: int) -> go.Figure:
-    """The figure with this project's template and size; returns it."""
+    """Apply this project's template and size to a figure and return it."""
     return figure.update_layout(template=TEMPLATE, width=WIDTH, height=height, autosize=False)
 
 
 def log_axis(low: float, high: float) -> dict[str, object]:
-    """Settings of a log axis from ``low`` to ``high`` > 0 with plain numbers (1, 2, 5, 10, ...) as ticks.
+    """Return the settings of a log axis from ``low`` to ``high`` > 0 with plain numbers (1, 2, 5, 10, ...) as ticks.
 
     >>> log_axis(4, 60)["tickvals"]
     [5.0, 10.0, 20.0, 50.0]

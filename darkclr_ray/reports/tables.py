@@ -1,4 +1,4 @@
-"""Tables for people (HTML) and for programs (CSV) from the same rows."""
+"""Tables in HTML and CSV from the same rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Cell = Measurement | str | float | int | None
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its key in the rows and in the CSV, its heading, and a heading that it shares with its neighbours."""
+    """A column: its key in the rows and in the CSV, its heading, and a heading shared with adjacent columns."""
 
     key: str
     heading: str
@@ -26,8 +26,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows (mappings from a column's key to its cell) under columns. ``name`` is that of its CSV, which holds ``data``
-    where that is given (one number a row, say), else the table as it is shown. A row with a true "best" is marked."""
+    """A table, whose rows map a column's key to its cell.
+
+    Its CSV file is called ``name`` and contains ``data`` if given (with one number per row, for example), else the
+    table as it is shown. A row with a true "best" is highlighted.
+    """
 
     name: str
     caption: str
@@ -37,7 +40,7 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """Shared headings with the number of columns that they span; empty where no column has one."""
+        """Shared headings with the number of columns that each spans; empty if no column has one."""
         if not any(column.group for column in self.columns):
             return []
         spans: list[tuple[str, int]] = []
@@ -49,11 +52,11 @@ class Table:
         return spans
 
     def starts_group(self, at: int) -> bool:
-        """Whether column ``at`` is the first under its shared heading."""
+        """Return whether the column with index ``at``, which is not the first, begins a new shared heading."""
         return at > 0 and self.columns[at].group != self.columns[at - 1].group
 
     def cell(self, row: Mapping[str, Cell], column: Column) -> str:
-        """What a cell shows: a dash where there is nothing."""
+        """Return the text of a cell; a dash for None and nan."""
         cell = row.get(column.key)
         if cell is None or (isinstance(cell, float) and math.isnan(cell)):
             return "–"
@@ -64,16 +67,16 @@ class Table:
         return f"{cell:,}" if isinstance(cell, int) else cell
 
     def numeric(self, column: Column) -> bool:
-        """Whether the column holds numbers, which stand flush right."""
+        """Return whether the column contains only numbers, which are aligned to the right."""
         return all(not isinstance(row.get(column.key), str) for row in self.rows)
 
     def csv(self) -> str:
-        """The table as CSV: full precision, an interval as columns ``_low``, ``_high`` and ``_lower_bound``."""
+        """Return the table as CSV in full precision; intervals are columns ``_low``, ``_high`` and ``_lower_bound``."""
         return as_csv(self.data or [{column.key: row.get(column.key) for column in self.columns} for row in self.rows])
 
 
 def as_csv(rows: Sequence[Mapping[str, Cell]]) -> str:
-    """Rows as CSV; columns are those of all rows in order of appearance.
+    """Return rows as CSV; the columns are those of all rows in order of appearance.
 
     >>> print(as_csv([{"signal": "aachen", "rejection": Measurement(38.0, 35.0, 42.0)}, {"signal": "=x"}]), end="")
     signal,rejection,rejection_low,rejection_high,rejection_lower_bound
@@ -100,7 +103,7 @@ def _fields(cell: Cell, width: int) -> list[str]:
 
 
 def _field(cell: str | float | None) -> str:
-    """Text of a field; words that a spreadsheet would run as a formula get an apostrophe in front."""
+    """Return the text of a field; text that a spreadsheet would evaluate as a formula gets an apostrophe in front."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     if isinstance(cell, str):

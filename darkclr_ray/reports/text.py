@@ -1,4 +1,4 @@
-"""The sentences of an embedding scan's page: what was trained on what, what chose what, and what came out."""
+"""Text of an embedding scan's page: training samples, selection criteria and results."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from darkclr_ray.reports.reader import Study
 from darkclr_ray.reports.trials import Scan, Trial
 
 SURE = 0.975
-"""Confidence from which one detector is said to be better than another: where the two-sided 95% interval of the ratio,
-which stands in the table, leaves out 1."""
+"""Confidence from which the text calls one detector better than another. Above it the two-sided 95% interval of the
+ratio excludes 1."""
 
 _OBJECTIVES = {
     "matched": Markup("the mean logarithm over all signals of the {}-matched rejection at {} = 0.2").format(P_T, EPS_S),
@@ -37,7 +37,7 @@ _OBJECTIVES = {
 
 
 def objective(study: Scan) -> Markup:
-    """What the search maximised, in words."""
+    """Return a description of the objective that the search maximised."""
     name = study.objective
     if name.startswith("leave_out:"):
         left_out = name.removeprefix("leave_out:")
@@ -47,7 +47,10 @@ def objective(study: Scan) -> Markup:
 
 
 def counted(study: Study, split: str, signals: Sequence[str] | None = None) -> Markup:
-    """Jets of a split, of all signals or some: "6,000 QCD jets and 1,500 of each of 5 signals"."""
+    """Return the numbers of jets of a split as text: "6,000 QCD jets and 1,500 of each of 5 signals".
+
+    ``signals`` are the signals that are counted; None for all.
+    """
     counts: Mapping[str, int] = (study.about.get("counts") or {}).get(split) or {}
     if study.background not in counts:
         return Markup("an unrecorded number of jets")
@@ -62,7 +65,7 @@ def counted(study: Study, split: str, signals: Sequence[str] | None = None) -> M
 
 
 def selecting_jets(study: Scan) -> Markup:
-    """The jets that chose among trials: those of the validation split that the objective looks at."""
+    """Return the numbers of jets that the selection among trials used: those of the validation split."""
     if study.objective == "signal_blind":
         return counted(study, "validation", signals=())
     left_out = study.objective.removeprefix("leave_out:")
@@ -70,19 +73,19 @@ def selecting_jets(study: Scan) -> Markup:
 
 
 def background_label(study: Study) -> Markup:
-    """What the background is called."""
+    """Return the label of the background."""
     return Markup("QCD") if study.background == "qcd" else escape(study.background)
 
 
 def point(trial: Trial) -> Markup:
-    """A trial's parameters: "d_z = 64, p_drop = 0.5, step size 0.02"."""
+    """Return a trial's parameters as text: "d_z = 64, p_drop = 0.5, step size 0.02"."""
     names = {"d_z": Markup("{} = ").format(D_Z), "p_drop": Markup("{} = ").format(P_DROP), "step_size": "step size "}
     parts = [Markup("{}{:.3g}").format(names.get(key, f"{key} = "), value) for key, value in trial.parameters.items()]
     return Markup(", ").join(parts)
 
 
 def trained_and_selected(study: Scan) -> Markup:
-    """The end of every caption: what was trained on what and selected on what, and which jets are shown."""
+    """Return the end of a caption: training jets, selection criteria, and the jets that are shown."""
     return Markup(
         "Trained on {} jets without labels; hyperparameters selected by the objective “{}” on the validation split "
         "({}); numbers from the test split ({})."
@@ -90,14 +93,14 @@ def trained_and_selected(study: Scan) -> Markup:
 
 
 def training_jets(study: Study) -> Markup:
-    """What detectors without labels are trained on: "10,000 QCD"."""
+    """Return the number and name of the jets for training without labels: "10,000 QCD"."""
     count = ((study.about.get("counts") or {}).get("train") or {}).get(study.background)
     number = Markup("{:,} ").format(count) if count else Markup("")
     return number + background_label(study)
 
 
 def subtitle(study: Scan) -> Markup:
-    """One line below the title: what kind of study this is, how many trials, when."""
+    """Return the line below the title: the kind of study, the numbers of trials and the date."""
     states = [trial.state for trial in study.trials]
     other = [
         f"{states.count(state)} {word}" for state, word in (("PRUNED", "pruned"), ("FAIL", "failed")) if state in states
@@ -109,7 +112,7 @@ def subtitle(study: Scan) -> Markup:
 
 
 def headline(study: Scan, found: Evaluations, ratios: Sequence[Ratio], eps_s: float) -> Markup:
-    """The outcome in a sentence or two, in numbers drawn from the data, wins and losses alike."""
+    """Return the result of the study in one or two sentences; better and worse results are both named."""
     rejections = {name: rejection(side(one, "matched"), eps_s) for name, one in found[study.score].items()}
     text = Markup("The best of {} trials ({}) reaches a {}-matched background rejection of {} on {}").format(
         len(study.complete), point(study.best), P_T, rejection_words(rejections[study.lead]), study.label(study.lead)
@@ -123,7 +126,7 @@ def headline(study: Scan, found: Evaluations, ratios: Sequence[Ratio], eps_s: fl
 
 
 def rejection_words(value: Measurement) -> str:
-    """A rejection with its interval in a sentence.
+    """Return a rejection with its interval as text for a sentence.
 
     >>> rejection_words(Measurement(38.2, 35.0, 42.4)), rejection_words(Measurement(120.0, bound=True))
     ('38 (35–42)', 'more than 120')
@@ -138,7 +141,7 @@ def rejection_words(value: Measurement) -> str:
 
 
 def number_words(value: Measurement) -> str:
-    """A number without its interval in a sentence.
+    """Return a number without its interval as text for a sentence.
 
     >>> number_words(Measurement(38.2, 35.0, 42.4)), number_words(Measurement(120.0, bound=True))
     ('38', 'more than 120')
@@ -147,7 +150,9 @@ def number_words(value: Measurement) -> str:
 
 
 def range_words(values: Iterable[Measurement]) -> str:
-    """The least and the largest number, once if they are written alike; a bound below the largest may exceed it.
+    """Return the smallest and the largest number as text, or one number if both have the same text.
+
+    A lower bound below the largest number may exceed it, so that the range then ends in "at least".
 
     >>> range_words([Measurement(30.0), Measurement(7.2)]), range_words([Measurement(8.0)])
     ('7 to 30', '8')
@@ -163,8 +168,11 @@ def range_words(values: Iterable[Measurement]) -> str:
 
 
 def standing(ratios: Sequence[Ratio], other: str, signals: Sequence[str] | None = None, suffix: str = "") -> Markup:
-    """On how many signals (all or some) the first detector of these pT-matched ratios is ahead of and behind ``other``
-    with a confidence of 95% (two-sided); empty where they were not compared."""
+    """Return on how many signals a detector is ahead of and behind ``other`` with a two-sided confidence of 95%.
+
+    The detector is the numerator of the pT-matched ratios. ``signals`` restricts the signals that are counted. The text
+    is empty if the two were not compared.
+    """
     sure = [
         ratio.confidence
         for ratio in ratios
@@ -178,8 +186,10 @@ def standing(ratios: Sequence[Ratio], other: str, signals: Sequence[str] | None 
 
 
 def sure_verdict(standings: Sequence[Markup], *, several: bool = False) -> Markup:
-    """The sentence of some standings, with ``several`` networks of a detector that of the first of each; empty where
-    there is none."""
+    """Return a sentence that joins texts of `standing`; empty if all are empty.
+
+    With ``several`` networks per detector the sentence says that the first network of each was compared.
+    """
     said = [one for one in standings if one]
     if not said:
         return Markup("")
@@ -190,7 +200,7 @@ def sure_verdict(standings: Sequence[Markup], *, several: bool = False) -> Marku
 
 
 def detector_words(name: str) -> Markup:
-    """A detector within a sentence."""
+    """Return the name of a detector for use within a sentence."""
     words: dict[str, Markup] = {
         "multiplicity": Markup("a cut on the number of constituents"),
         "untrained s_NAE": Markup("an untrained encoder with its own NAE"),
@@ -206,7 +216,7 @@ def detector_words(name: str) -> Markup:
 
 
 def summary(study: Scan, found: Evaluations) -> list[Markup]:
-    """The study in a few paragraphs: what was trained, what selected what, what the thresholds mean."""
+    """Return the paragraphs that summarise the training, the selection and the meaning of the thresholds."""
     settings: Mapping[str, Any] = study.settings
     trained = Markup(
         "Each trial trains DarkCLR’s encoder on {} jets and views of them, and then a normalised autoencoder on the "
@@ -252,8 +262,7 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
 
 
 def autoencoder_epoch(nae: Mapping[str, Any]) -> str:
-    """What chose the epoch of an autoencoder with these settings: one of pre-training, then one of contrastive
-    divergence."""
+    """Return the criteria that select the epoch of an autoencoder: in pre-training, then in contrastive divergence."""
     by_views = nae["reconstruction_epochs"] and nae.get("views_p_drop")
     chosen = ["that whose energy best tells training jets from their own anomalous views"] if by_views else []
     chosen += ["that with the energy difference closest to zero"] if nae["divergence_epochs"] else []
@@ -261,7 +270,7 @@ def autoencoder_epoch(nae: Mapping[str, Any]) -> str:
 
 
 def matched_twin(study: Study) -> Markup:
-    """Why every number stands twice, without a full stop."""
+    """Return the explanation, without a full stop, why every number has a second, pT-matched value."""
     return Markup(
         "Where jets of a signal and of {} differ in {}, a score may tell them apart by that alone, so every number has "
         "a twin in which background is weighted to the signal’s spectrum of jet {} (“matched”)"
@@ -269,7 +278,7 @@ def matched_twin(study: Study) -> Markup:
 
 
 def in_both_panels(samples: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """Signals that stand on the axis of r_inv and on that of meson mass, for captions; empty where none does.
+    """Return a caption's sentence on the signals that are on the axes of both r_inv and meson mass; empty if none is.
 
     >>> in_both_panels({"aachen": {"r_inv": 0.75, "pion_mass": 4}, "b": {"r_inv": 0.2, "pion_mass": 4}})
     Markup('')

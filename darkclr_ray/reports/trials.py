@@ -1,4 +1,4 @@
-"""What an embedding scan left in its folder: its trials and references."""
+"""Read the folder of an embedding scan: its trials and references."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darkclr_ray.reports.reader import ScoredJets, Study, json_file, reading, se
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial as its JSON file tells it; ``test`` is {score: {signal: evaluation}}."""
+    """One trial, as read from its JSON file; ``test`` is {score: {signal: evaluation}}."""
 
     number: int
     state: str
@@ -26,14 +26,14 @@ class Trial:
     seconds: Mapping[str, float]
 
     def objective(self, name: str) -> float:
-        """Value of an objective on validation jets; minus infinity where it could not be computed."""
+        """Return the value of an objective on validation jets; minus infinity if it could not be computed."""
         value = self.objectives.get(name)
         return -math.inf if value is None else value
 
 
 @dataclass(frozen=True)
 class Scan(Study):
-    """An embedding scan's folder: what it was asked to do and what its trials reached."""
+    """Folder of an embedding scan with its settings and the results of its trials and references."""
 
     trials: tuple[Trial, ...]
     references: Mapping[str, Mapping[str, Any]]
@@ -45,28 +45,28 @@ class Scan(Study):
 
     @property
     def score(self) -> str:
-        """The score that the objective judged."""
+        """Name of the score that the objective evaluates."""
         return str(self.settings["search"]["score"])
 
     @property
     def complete(self) -> list[Trial]:
-        """Trials that ran to their end."""
+        """List of the trials that were completed."""
         return [trial for trial in self.trials if trial.state == "COMPLETE"]
 
     @cached_property
     def best(self) -> Trial:
-        """The complete trial with the largest objective; of equal ones the first."""
+        """Complete trial with the largest objective; the first one of several with equal objectives."""
         return max(self.complete, key=lambda trial: (trial.objective(self.objective), -trial.number))
 
     def scores(self, trial: Trial) -> list[str]:
-        """Scores of a trial on test jets, the judged one first."""
+        """Return the names of a trial's scores on test jets, the score of the objective first."""
         return sorted(trial.test, key=lambda score: score != self.score)
 
     def evaluated(self) -> Iterable[str]:
         return self.best.test.get(self.score, {})
 
     def scored(self, split: str) -> ScoredJets:
-        """Jets of a split with the scores of the best trial and of the references."""
+        """Return the jets of a split with the scores of the best trial and of the references."""
         stages = {name: reference.get("stages") or {} for name, reference in self.references.items()}
         return self.jets_with_scores(split, {"": self.best.stages, **stages})
 
@@ -75,7 +75,7 @@ def read(folder: Path) -> Scan:
     """Read an embedding scan's folder.
 
     Raises:
-        ValueError: no study there, or no trial of it is complete yet.
+        ValueError: the folder contains no study, or no trial of it is complete yet.
     """
     about, settings = study_json(folder), settings_yaml(folder)
     trials = [_trial(path) for path in sorted((folder / "trials").glob("*.json"))]
@@ -87,7 +87,7 @@ def read(folder: Path) -> Scan:
         raise ValueError(f"{folder}: nothing to report before the first complete trial ({states})")
     with reading(folder / "settings.yaml"):
         settings["background"], settings["search"]["objective"], settings["search"]["score"]
-    # references to a trial that was the best before others came say nothing of this one
+    # References of an earlier best trial are dropped, since they do not belong to this one.
     own = {name: known for name, known in references.items() if known.get("parameters") in (None, scan.best.parameters)}
     return replace(scan, references=own)
 

@@ -1,1 +1,1 @@
-"""What was computed once is found again: stages under the hash of all that determines them, written at once or not."""
+"""Store of computed stages: each is filed under the hash of all inputs that determine it, and committed atomically."""

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there, whatever happens to the process or the machine that writes them."""
+"""Write files and folders atomically and with checksums, and verify the checksums when the files are read."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from darkclr_ray.fs_checks import is_of_disk
 from darkclr_ray.integrity import Damaged, digest, replacing, sync_folder
 
 CHECKSUM = "blake2b"
-"""Last entry of every JSON file: the checksum of the entries before it."""
+"""Key of the last entry of every JSON file, which is the checksum of the entries before it."""
 
 SEAL = f"# {CHECKSUM} "
-"""Begins the last line of a text file with a checksum; a comment in YAML."""
+"""Start of the last line of a text file with a checksum. YAML reads the line as a comment."""
 
 REMEDY = "restore it, or start a new study with --name"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``: a reader, and a later start, see the old file or the new one.
+    """Replace the file ``path`` atomically by ``text``; a reader sees either the old file or the new one.
 
-    Makes the folder, but not the one that it is in: where that has gone, a disk has.
+    Creates the folder of the file. Raises FileNotFoundError when the parent of that folder is missing, since its
+    absence indicates a lost disk.
     """
     path.parent.mkdir(exist_ok=True)
     with replacing(path) as partial:
@@ -32,31 +33,34 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_sealed_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` and a last line with its checksum."""
+    """Replace the file ``path`` atomically by ``text`` and a last line with its checksum."""
     write_text(path, f"{text}{SEAL}{digest(text.encode())}\n")
 
 
 def check_sealed_text(path: Path, remedy: str = REMEDY) -> None:
-    """Raise Damaged, with what to do, where a file is not as `write_sealed_text` wrote it."""
+    """Raise Damaged unless a file is as `write_sealed_text` wrote it; ``remedy`` ends the error message."""
     text, _, last = path.read_bytes().rpartition(SEAL.encode())
     if last != f"{digest(text)}\n".encode():
         raise Damaged(f"{path} {_fault(bool(text))}; {remedy}")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace ``path`` by JSON with a checksum. Raises ValueError for NaN and infinity, which JSON has not."""
+    """Replace the file ``path`` atomically by JSON with a checksum.
+
+    Raises ValueError for NaN and infinity, which JSON cannot represent.
+    """
     write_text(path, _sealed(content))
 
 
 def read_json(path: Path, remedy: str = REMEDY) -> dict[str, Any]:
-    """Return what `write_json` wrote.
+    """Return the content of a file that `write_json` wrote, without its checksum.
 
     Args:
-        path: of the file.
-        remedy: what a person can do where it is damaged.
+        path: path of the file.
+        remedy: advice that ends the error message for a damaged file.
 
     Raises:
-        Damaged: the file cannot be read, or is not as it was written.
+        Damaged: the file cannot be parsed, or its checksum does not match its content.
         OSError: the disk cannot be read.
     """
     try:
@@ -84,9 +88,10 @@ def _fault(has_checksum: bool) -> str:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new``, a folder of files, in the place of ``folder``, on the same disk; a kill leaves one of them whole.
+    """Replace ``folder`` by ``new``, a folder of files on the same disk.
 
-    What was there before goes last. In between it lies beside ``folder``, as ``.<name>.before``.
+    If the process is killed, either the old or the new content is complete. During the exchange the old content is
+    kept beside ``folder`` as ``.<name>.before``; it is deleted at the end.
     """
     before = folder.with_name(f".{folder.name}.before")
     shutil.rmtree(before, ignore_errors=True)
@@ -104,7 +109,7 @@ def replace_folder(new: Path, folder: Path) -> None:
 
 
 def sync_files(folder: Path) -> None:
-    """Make the files of ``folder`` survive a power cut."""
+    """Flush the files of ``folder`` to disk, so that they survive a power failure."""
     for path in folder.iterdir():
         with open(path, "rb") as file:
             os.fsync(file.fileno())

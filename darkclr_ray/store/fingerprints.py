@@ -1,4 +1,4 @@
-"""Which code computed a stage: a hash over the modules that take part, blind to comments, docstrings and layout."""
+"""Fingerprint of the code that computes a stage; comments, docstrings and layout do not change it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 
 
 def code_fingerprint(*modules: str) -> str:
-    """Hash (32 hex digits) of the code of modules and of all that they import from their own packages.
+    """Return the hash (32 hex digits) of the code of modules and of all modules that they import.
 
-    An imported package counts with every module in it, since a registry finds its files at run time, and a module with
-    the C source of its name and the headers beside it. The packages of ``modules`` and ``darkclr_ray`` itself are
-    followed; other libraries are not (their versions are noted beside each stage). Settings are not followed either: a
-    stage's description holds their values. Moving code, or renaming a local variable, changes the hash; a comment or a
-    docstring does not.
+    Imports are followed into the packages of ``modules`` and into ``darkclr_ray``, not into other libraries, whose
+    versions are recorded in the metadata of each stage. The module of settings is not followed either, since a stage's
+    description holds the values of the settings. An imported package counts with every module in it, since a registry
+    finds its files at run time. A module counts with the C source of the same name and the headers beside it. Moving
+    code or renaming a local variable changes the hash; a comment or a docstring does not.
 
     Args:
-        modules: dotted names, such as "darkclr_ray.training.nae" or a plug-in's module.
+        modules: dotted names, such as "darkclr_ray.training.nae" or the module of a plug-in.
 
     Raises:
-        ValueError: there is no such module, or it is no Python file.
+        ValueError: a module does not exist, or is not a Python file.
     """
     content = hashlib.blake2b(digest_size=16)
     for name, path in sorted(_closure(modules).items()):
@@ -36,7 +36,7 @@ def code_fingerprint(*modules: str) -> str:
 
 
 def participants(*modules: str) -> tuple[str, ...]:
-    """Names of the modules that `code_fingerprint` covers.
+    """Return the names of the modules that `code_fingerprint` covers.
 
     >>> "darkclr_ray.langevin" in participants("darkclr_ray.training.nae")
     True
@@ -74,7 +74,7 @@ def _closure(modules: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _root(top: str) -> Path:
-    """The folder that holds a top-level module or package."""
+    """Return the folder that contains a top-level module or package."""
     if top == "__main__":
         raise ValueError("code typed into the main script has no name; put it into a module of its own")
     module = sys.modules.get(top)
@@ -89,7 +89,7 @@ def _root(top: str) -> Path:
 
 
 def _locate(name: str, roots: dict[str, Path]) -> Path | None:
-    """A module's file; a package's folder stands for all modules in it."""
+    """Return the file of a module, or the folder of a package, which stands for all modules in it; None if absent."""
     base = roots[name.split(".")[0]].joinpath(*name.split("."))
     if base.is_dir():
         return base
@@ -99,7 +99,7 @@ def _locate(name: str, roots: dict[str, Path]) -> Path | None:
 
 @cache
 def _imports(path: Path, changed: int, name: str) -> tuple[tuple[str, bool], ...]:
-    """Names that a module may import, and whether a package of that name counts as imported as a whole."""
+    """Return the names that a module may import, and whether a package of that name counts as imported as a whole."""
     return tuple(dict.fromkeys(_imported(ast.parse(path.read_bytes()), name.split("."))))
 
 
@@ -110,7 +110,7 @@ def _imported(tree: ast.AST, name: list[str]) -> Iterator[tuple[str, bool]]:
         elif isinstance(node, ast.ImportFrom):
             above = name[: -node.level] if node.level else []
             module = ".".join([*above, *([node.module] if node.module else [])])
-            yield module, False  # of a package, its __init__ and the modules named are enough
+            yield module, False  # only the __init__ of a package and the named modules count
             yield f"{module}.__init__", False
             yield from ((f"{module}.{alias.name}", True) for alias in node.names)
 

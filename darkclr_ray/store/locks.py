@@ -1,10 +1,11 @@
-"""Locks that a killed process cannot leave behind.
+"""Locks between processes, which the kernel frees when their process ends.
 
-A lock is `flock` on a file that names its owner. The kernel frees it when the owner ends, however it ends, so nothing
-has to be timed. It holds between the nodes of a cluster where the shared folder is NFS 4 or a cluster file system;
-there a lock of a node that vanished is freed when the server gives the node up (about 90 s). Folders mounted from an
-object store know no locks, or none that other nodes see: a study refuses the first, and with the second two nodes may
-compute the same stage, and the first to finish wins.
+A lock is `flock` on a file that names its owner. The kernel frees it when the owner ends for any reason, so no timeout
+is needed. The lock holds between the nodes of a cluster if the shared folder is on NFS 4 or a cluster file system;
+there the lock of a lost node is freed when the server's lease for that node expires (about 90 s). Folders mounted from
+an object store support no locks, or only locks that other nodes do not see. A study refuses a folder without locks.
+With locks that other nodes do not see, two nodes may compute the same stage, and the result that is finished first is
+kept.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class Lock:
     """A lock between processes, held from `acquire` to `release` or the end of the process.
 
     Args:
-        path: of the lock's file; it stays there.
-        owner: who asks, for those who find it held.
+        path: path of the lock's file, which is never deleted.
+        owner: description of the owner, which `holder` shows to other processes.
     """
 
     def __init__(self, path: Path, owner: str = "") -> None:
@@ -32,9 +33,9 @@ class Lock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> bool:
-        """Take the lock if it is free, without waiting; whether this lock is held now.
+        """Take the lock if it is free, without waiting, and return whether this object holds it.
 
-        Raises OSError where the file system knows no locks, or has no room to name the owner.
+        Raises OSError if the file system does not support locks, or is too full to record the owner.
         """
         if self._file is not None:
             return True
@@ -46,7 +47,7 @@ class Lock:
             file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "owner": self.owner}))
             file.flush()
         except OSError as error:
-            with suppress(OSError):  # what could not be written is tried once more
+            with suppress(OSError):  # closing tries once more to write the buffered text
                 file.close()
             if isinstance(error, BlockingIOError):
                 return False
@@ -61,7 +62,7 @@ class Lock:
             self._file = None
 
     def holder(self) -> str:
-        """Who holds the lock, or held it last, in words."""
+        """Return a description of the process that holds the lock, or held it last."""
         try:
             who = json.loads(self.path.read_text(encoding="utf-8"))
             return f"process {who['pid']} on {who['host']}" + (f" ({who['owner']})" if who["owner"] else "")

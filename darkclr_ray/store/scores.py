@@ -1,4 +1,4 @@
-"""The file of scores: one row a jet and detector."""
+"""Read and write ``scores.parquet``, the file of anomaly scores with one row per jet and detector."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _WORD = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     [("jet_id", pa.int64()), ("sample", _WORD), ("split", _WORD), ("detector", _WORD), ("score", pa.float64())]
 )
-"""One row a jet and detector."""
+"""Schema of the file, with one row per jet and detector."""
 
 
 def score_table(jets: Jets, sample: str, split: str, detector: str, scores: Any) -> pa.Table:
-    """One detector's scores of some jets of one sample."""
+    """Return the scores of one detector for jets of one sample as a table of `SCHEMA`."""
     words = [
         pa.DictionaryArray.from_arrays(np.zeros(len(jets), np.int32), [word]) for word in (sample, split, detector)
     ]
@@ -29,13 +29,13 @@ def score_table(jets: Jets, sample: str, split: str, detector: str, scores: Any)
 
 
 def write_scores(path: Path, tables: Sequence[pa.Table]) -> None:
-    """Write all scores of some jets, see `score_table`."""
+    """Write tables of scores (see `score_table`) to one Parquet file."""
     table = pa.concat_tables(tables).unify_dictionaries()
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def read_scores(path: Path) -> dict[str, dict[str, dict[str, NDArray[np.float64]]]]:
-    """Scores by split, detector and sample, in the order of the jets."""
+    """Return the scores of a file by split, detector and sample, in the order of the jets."""
     table = pq.read_table(path, page_checksum_verification=True)
     keys = [np.asarray(table[name].cast(pa.string())) for name in ("split", "detector", "sample")]
     scores = table["score"].to_numpy()

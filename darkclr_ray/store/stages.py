@@ -1,9 +1,9 @@
-"""The store of stages: what two trials share is computed once, what a crash interrupted is found again.
+"""Cache of computed stages: trials share the stages that they have in common, and an interrupted stage is continued.
 
-A stage (representation, energy, scores, evaluation) is a pure function of what its description says. It lives in
-``<store>/<kind>/<hash of the description>/``; while it is computed, in the same place with ``.partial`` appended, which
-becomes the stage by one rename. So a folder without that ending is complete, and one with it may be continued. The
-stage's description lists the checksums of its files: a damaged stage is computed again.
+A stage (representation, energy, scores, evaluation) is a pure function of its description. It is stored in the folder
+``<store>/<kind>/<hash of the description>/``. While it is computed, the name of its folder ends in ``.partial``; one
+rename turns the partial folder into the finished stage. So a folder without that ending is complete, and one with it
+can be continued. The description of a stage lists the checksums of its files, and a damaged stage is computed again.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from darkclr_ray.store.locks import Lock
 DESCRIPTION = "stage.json"
 
 HASH = re.compile("[0-9a-f]{32}")
-"""The name of a finished stage's folder; see `content_hash`."""
+"""Pattern of the folder names of finished stages; see `content_hash`."""
 
 REMEDY = "run the study again to compute it again"
 
 POLL_SECONDS = 0.5
-"""Seconds between two looks at a stage that somebody else computes."""
+"""Interval in seconds between two checks of a stage that another process computes."""
 
 
 def content_hash(content: Mapping[str, Any]) -> str:
-    """Hash (32 hex digits) of JSON-able content, whatever the order of its entries.
+    """Return the hash (32 hex digits) of JSON-serialisable content; the order of its entries does not matter.
 
     >>> content_hash({"a": 1, "b": (2,)}) == content_hash({"b": [2], "a": 1})
     True
@@ -47,14 +47,14 @@ def content_hash(content: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a study, computed or not.
+    """One stage of a study, finished or not.
 
     Attributes:
-        kind: what it is: representation, energy, scores, ...
-        hash: of its description.
-        description: everything that determines the content, as JSON-able values.
-        folder: where it is once it is finished.
-        lock: held by whoever computes it.
+        kind: kind of the stage: representation, energy, scores, ...
+        hash: hash of its description.
+        description: everything that determines the content, as JSON-serialisable values.
+        folder: folder of the finished stage.
+        lock: lock that the computing process holds.
     """
 
     kind: str
@@ -70,24 +70,24 @@ class Stage:
 
     @property
     def partial(self) -> Path:
-        """Where the stage is computed, by whoever holds the lock."""
+        """Folder in which the process that holds the lock computes the stage."""
         return self.folder.with_name(self.folder.name + ".partial")
 
     def usable(self) -> bool:
-        """Return whether the stage is complete and its files are what was written.
+        """Return whether the stage is complete and its checksums match; delete a damaged stage.
 
-        A damaged stage is deleted, with a warning in the log, so that it is computed again.
+        The deletion is announced by a warning; the stage is then computed again.
         """
         if not self.finished or self.whole():
             return self.finished
         with Lock(self.lock.path, self.lock.owner) as lock:
-            if lock.acquire() and not self.whole():  # nobody else has replaced it meanwhile
+            if lock.acquire() and not self.whole():  # no other process has replaced it meanwhile
                 announce(f"{self.folder}: this {self.kind} stage is damaged; it is computed again")
                 shutil.rmtree(self.folder)
         return False
 
     def whole(self) -> bool:
-        """Return whether the stage is complete and its files are what was written; a damaged stage stays."""
+        """Return whether the stage is complete and its checksums match; keep a damaged stage."""
         try:
             check_stage(self.folder)
         except Damaged:
@@ -95,27 +95,30 @@ class Stage:
         return True
 
     def commit(self, notes: Mapping[str, Any] | None = None, but: Collection[str] = ()) -> None:
-        """Make the partial stage the stage, at once and for good.
+        """Turn the partial stage into the finished stage by one rename.
 
         Args:
-            notes: what does not determine the content but may be asked for: seconds, versions, hardware.
-            but: names of files that do not belong to the finished stage, and are deleted after it is there.
+            notes: metadata that does not determine the content: seconds, versions, hardware.
+            but: names of files that do not belong to the finished stage and are deleted after the rename.
         """
         self.partial.mkdir(parents=True, exist_ok=True)
         files = folder_digests(self.partial, but={DESCRIPTION, *but})
         described = {"kind": self.kind, **self.description, "notes": dict(notes or {}), "files": files}
         write_json(self.partial / DESCRIPTION, described)
         sync_files(self.partial)
-        if self.finished:  # computed twice where locks do not reach: the same content, the first one stays
+        if self.finished:  # computed twice where nodes do not share locks: equal content, the first is kept
             shutil.rmtree(self.partial)
             return
         os.rename(self.partial, self.folder)
         sync_folder(self.folder.parent)
-        for name in but:  # not before: a kill would cost what they hold
+        for name in but:  # only after the rename: until then an interrupted stage needs them
             (self.folder / name).unlink(missing_ok=True)
 
     def get_or_compute(self, write: Callable[[Path], None], notes: Mapping[str, Any] | None = None) -> None:
-        """Have ``write`` fill the stage and commit it, unless somebody else has, or is at it: then wait for that."""
+        """Compute and commit the stage unless it is finished; wait if another process computes it.
+
+        ``write`` gets the partial folder and writes the files of the stage into it.
+        """
         with self.lock:
             while not self.usable() and not self.lock.acquire():
                 time.sleep(POLL_SECONDS)
@@ -125,12 +128,12 @@ class Stage:
                 self.commit(notes)
 
     def notes(self) -> dict[str, Any]:
-        """What was noted beside a finished stage."""
+        """Return the metadata that was recorded with a finished stage."""
         return dict(read_json(self.folder / DESCRIPTION, REMEDY).get("notes", {}))
 
 
 def check_stage(folder: Path) -> None:
-    """Raise Damaged where the folder of a finished stage is missing, or a file of it is not what was written."""
+    """Raise Damaged if the folder of a finished stage is missing, or a checksum of its files does not match."""
     if not folder.is_dir():
         raise Damaged(f"{folder}: this stage is missing; {REMEDY}")
     try:
@@ -140,37 +143,40 @@ def check_stage(folder: Path) -> None:
 
 
 class Store:
-    """All stages of a study.
+    """Store of all stages of a study.
 
     Args:
-        folder: shared by all nodes that compute stages; it has to be there.
+        folder: existing folder that all nodes share which compute stages.
 
     Raises:
-        FileNotFoundError: when a stage is asked for and the folder is not there, or no longer.
+        FileNotFoundError: the folder does not exist when a stage is requested.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def stage(self, kind: str, description: Mapping[str, Any], owner: str = "") -> Stage:
-        """The stage of a kind that a description determines. ``owner`` is told to those who find it locked."""
+        """Return the stage of a kind that a description determines; ``owner`` describes the holder of its lock."""
         name = content_hash({"kind": kind, **description})
         return self._stage(kind, name, description, owner)
 
     def find(self, kind: str, name: str) -> Stage:
-        """A finished stage by its hash. Raises ValueError where there is none, or a damaged one, or it is no hash."""
+        """Return a finished stage by its hash; raise ValueError if it is missing or damaged, or ``name`` is no hash."""
         stage = self.named(kind, name)
         check_stage(stage.folder)
         return stage
 
     def named(self, kind: str, name: str) -> Stage:
-        """A stage by its hash, finished or not. Raises ValueError where it is no hash."""
+        """Return a stage by its hash, finished or not; raise ValueError if ``name`` is no hash."""
         if not HASH.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a stage: 32 hexadecimal digits; the file that has it is damaged")
         return self._stage(kind, name, {}, "")
 
     def finished(self) -> list[Path]:
-        """Folders of all finished stages. Those of unfinished ones are not opened: they may be renamed at any time."""
+        """Return the folders of all finished stages.
+
+        Folders of unfinished stages are not opened, since a worker may rename them at any time.
+        """
         return [folder for folder in self.folder.glob("*/*") if HASH.fullmatch(folder.name)]
 
     def _stage(self, kind: str, name: str, description: Mapping[str, Any], owner: str) -> Stage:
@@ -180,13 +186,17 @@ class Store:
         return Stage(kind, name, description, folder / name, Lock(self.folder / ".locks" / kind / name, owner))
 
     def drop_arrays(self, of: Collection[str] | None = None, but: Collection[str] = ()) -> int:
-        """Delete the arrays (``*.npy``) of finished stages, all of them or those with the hashes ``of``; bytes freed.
+        """Delete the arrays (``*.npy``) of finished stages and return the number of bytes freed.
 
-        Those with the hashes ``but`` stay. Arrays are representations: large (1.5 GB a trial at the paper's sizes), and
-        made again in one pass of the encoder, whose weights stay.
+        The arrays are representations. They are large (1.5 GB per trial at the paper's sizes), and one pass of the
+        encoder, whose weights are kept, computes them again.
+
+        Args:
+            of: hashes of the stages whose arrays are deleted; None for all stages.
+            but: hashes of stages whose arrays are kept.
         """
         freed = 0
-        # Folders of unfinished stages are not opened: a worker may rename one at any moment.
+        # Folders of unfinished stages are not opened: a worker may rename one at any time.
         patterns = ["*/*"] if of is None else [f"*/{name}" for name in of if HASH.fullmatch(name)]
         for folder in [folder for pattern in patterns for folder in self.folder.glob(pattern)]:
             if HASH.fullmatch(folder.name) and folder.name not in but:

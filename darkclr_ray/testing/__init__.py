@@ -1,4 +1,4 @@
-"""What detectors and augmentations promise, each as one call for the tests of whoever writes one.
+"""Checks that test a detector or an augmentation against its interface, each in one call.
 
     from darkclr_ray.testing import check_augmentation, check_detector
 
@@ -8,8 +8,8 @@
     def test_my_augmentation():
         check_augmentation(MyAugmentation)
 
-A broken promise is an AssertionError that says what was expected and how to mend it. Detectors are fitted on toy jets,
-twice, so give them settings so small that a fit takes a second.
+A violation raises AssertionError; its message states what was expected and how to correct it. Detectors are fitted
+twice on toy jets, so give them small settings with which a fit takes about a second.
 """
 
 from darkclr_ray.testing.augmentations import check_augmentation

@@ -1,4 +1,4 @@
-"""What every augmentation promises: `check_augmentation`."""
+"""Check of an augmentation against the interface of `darkclr_ray.augmentations.registry`: `check_augmentation`."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ def check_augmentation(
     views: ViewSettings = VIEWS,
     inputs: InputSettings = INPUTS,
 ) -> None:
-    """Raise AssertionError unless a transformation keeps the promises of `darkclr_ray.augmentations.registry`.
+    """Raise AssertionError unless an augmentation satisfies the interface of `darkclr_ray.augmentations.registry`.
 
-    Checked are: it is made from settings and says which views share its draws; it gives packed arrays of the right
-    types with at least one constituent a jet, finite, of positive pT; what it is given stays as it is, and is not
-    handed on; all chance is in its draws; what becomes of a jet depends neither on the other jets nor on their number,
-    order or place in memory, bit for bit, down to a single jet of one constituent. One that uses the jets' trees does
-    the same with trees that it is given and with those that it makes.
+    The check requires that:
+
+    - the class has ``from_settings``, and ``draws_of_views`` states which views share random draws;
+    - the result is packed arrays of the right types, with finite constituents of positive pT, at least one per jet;
+    - the input arrays are neither changed nor returned;
+    - all randomness comes from the draws;
+    - the result of a jet depends neither on the other jets nor on their number, order or memory layout, bit for bit,
+      also for a single jet of one constituent;
+    - an augmentation that uses the jets' trees gives the same result with given trees and with its own.
 
     Args:
-        augmentation: the class.
-        jets: to be transformed; none: 40 toy jets, the shortest of one constituent.
-        ordered: whether constituents stay ordered by falling pT within a jet. Networks do not care, but say so here,
-            and in the docstring, if they do not.
-        views, inputs: the settings that it is made from.
+        augmentation: class of the augmentation.
+        jets: jets to transform; None for 40 toy jets, one of which has a single constituent.
+        ordered: whether constituents stay ordered by decreasing pT within a jet. The networks do not depend on the
+            order, but an augmentation that changes it must be checked with False and say so in its docstring.
+        views, inputs: settings from which the augmentation is made.
     """
     check_description(augmentation)
     made = augmentation.from_settings(views, inputs)
@@ -59,14 +63,14 @@ def check_augmentation(
 
 
 def some_jets() -> Jets:
-    """Toy jets, the shortest of a single constituent."""
+    """Return 40 toy jets, one of which has a single constituent."""
     jets = toy_jets(39, seed=4)
     lone = toy_jets(1, seed=5).hardest(1)
     return Jets.concatenate([jets, replace(lone, ids=lone.ids + 1)])
 
 
 def check_description(augmentation: type[Augmentation]) -> None:
-    """The class says what it needs to say."""
+    """Raise AssertionError unless the class has ``draws_of_views`` and ``from_settings``."""
     views: Any = getattr(augmentation, "draws_of_views", None)
     good = isinstance(views, tuple) and len(views) == 3 and all(draw in (0, 1, 2) for draw in views)
     assert good, (
@@ -79,7 +83,7 @@ def check_description(augmentation: type[Augmentation]) -> None:
 
 
 def applied(made: Augmentation, jets: Jets, *, by_columns: bool = True) -> Packed:
-    """The transformation of some jets, by the draws that belong to them."""
+    """Return the transformed jets; raise AssertionError if the input arrays are changed or returned."""
     draws = KeyedRNG.keyed(jets.ids, seed=1, epoch=0, transformation="check", draw=0)
     stored = np.asfortranarray(jets.constituents) if by_columns else np.ascontiguousarray(jets.constituents)
     before = stored.copy()
@@ -94,7 +98,7 @@ def applied(made: Augmentation, jets: Jets, *, by_columns: bool = True) -> Packe
 
 
 def check_packed(made: Augmentation, jets: Jets, result: Packed) -> None:
-    """Arrays of the right shapes and types, with at least one usable constituent a jet."""
+    """Raise AssertionError unless arrays have the right shapes and types, and each jet valid constituents."""
     constituents, offsets = result
     kind, shape = getattr(constituents, "dtype", None), np.shape(constituents)
     assert kind == np.float32 and len(shape) == 2 and shape[1] == 3, (  # noqa: PT018
@@ -121,7 +125,7 @@ def check_packed(made: Augmentation, jets: Jets, result: Packed) -> None:
 
 
 def check_chance(made: Augmentation, jets: Jets, result: Packed) -> None:
-    """The same draws give the same jets, wherever they lie in memory."""
+    """Raise AssertionError unless the same draws give the same jets in both memory layouts."""
     for by_columns in (True, False):
         assert equal(result, applied(made, jets, by_columns=by_columns)), (
             f"{named(made)} gave other jets for the same draws"
@@ -132,7 +136,7 @@ def check_chance(made: Augmentation, jets: Jets, result: Packed) -> None:
 
 
 def check_company(made: Augmentation, jets: Jets, result: Packed) -> None:
-    """What becomes of a jet has nothing to do with the jets around it."""
+    """Raise AssertionError if the result of a jet depends on the other jets of its batch."""
     order = np.random.default_rng(7).permutation(len(jets))
     for members, what in (
         (order, "in another order"),
@@ -148,7 +152,7 @@ def check_company(made: Augmentation, jets: Jets, result: Packed) -> None:
 
 
 def check_trees(made: TreeAugmentation, jets: Jets, result: Packed) -> None:
-    """The trees that are handed over give the same jets as those that it makes itself."""
+    """Raise AssertionError unless given trees lead to the same jets as the trees that the augmentation makes."""
     draws = KeyedRNG.keyed(jets.ids, seed=1, epoch=0, transformation="check", draw=0)
     given = made(np.asfortranarray(jets.constituents), jets.offsets, draws, jets.tree)
     assert equal(result, given), (
@@ -158,7 +162,7 @@ def check_trees(made: TreeAugmentation, jets: Jets, result: Packed) -> None:
 
 
 def check_order(made: Augmentation, result: Packed) -> None:
-    """Constituents stay ordered by pT."""
+    """Raise AssertionError unless constituents are ordered by decreasing pT."""
     constituents, offsets = result
     falling = np.diff(constituents[:, 0]) <= 0
     falling[offsets[1:-1] - 1] = True
@@ -169,14 +173,14 @@ def check_order(made: Augmentation, result: Packed) -> None:
 
 
 def part(packed: Packed, members: Any) -> Packed:
-    """Some jets of packed arrays."""
+    """Return some jets of packed arrays."""
     constituents, offsets = packed
     rows = [np.arange(offsets[member], offsets[member + 1]) for member in members]
     return constituents[np.concatenate(rows)], np.concatenate([[0], np.cumsum([len(row) for row in rows])])
 
 
 def equal(packed: Packed, other: Packed) -> bool:
-    """Whether two sets of packed jets agree bit for bit."""
+    """Return whether two sets of packed jets are identical."""
     return np.array_equal(packed[0], other[0]) and np.array_equal(packed[1], other[1])
 
 

@@ -1,4 +1,4 @@
-"""What every detector promises: `check_detector`."""
+"""Check of a detector against the interface of `AnomalyDetector`: `check_detector`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from darkclr_ray.training.trainer import Trainer
 Scores = NDArray[np.float64]
 
 NUMERICAL_NOISE = 1e-3
-"""Differences up to this share of the scores' spread are arithmetic in another order."""
+"""Largest difference, as a fraction of the range of the scores, that is attributed to rounding."""
 
 
 def check_detector(
@@ -31,18 +31,23 @@ def check_detector(
     *,
     runner: Callable[[], Trainer] = lambda: Trainer(device="cpu", threads=1),
 ) -> None:
-    """Raise AssertionError unless a detector keeps the promises of `AnomalyDetector`.
+    """Raise AssertionError unless a detector satisfies the interface of `AnomalyDetector`.
 
-    Checked are: name, title and what it is fitted on; scores are finite float64, one a jet, and the same after a second
-    fit; they do not depend on ids, events, the order of constituents of equal pT, the other jets or their number, down
-    to a single one; jets are left as they are; what was saved scores the same when loaded and holds no code; a score
-    before the fit is refused, or needs none.
+    The check requires that:
+
+    - the detector has a name, a title and a supported sample type;
+    - scores are finite float64, one per jet, and equal after a second fit;
+    - scores do not depend on ids, events, the order of constituents of equal pT, the other jets or their number, also
+      for a single jet;
+    - the jets are not changed;
+    - a saved and loaded detector gives the same scores, and its files contain no code;
+    - `score` raises ValueError before the fit, unless it needs no fit.
 
     Args:
-        factory: makes a new detector that is not fitted, the same one each time.
-        sample: to be fitted on; none: 96 toy jets, of each class where the detector says that it needs labels.
-        jets: to be scored; none: 40 toy jets. None may have more constituents than the detector's inputs keep.
-        runner: makes the runner that the detector is given.
+        factory: function that returns a new detector that is not fitted, the same one each time.
+        sample: sample for the fit; None for 96 toy jets, of each class if the detector needs labels.
+        jets: jets to score, with at most as many constituents as the detector's inputs keep; None for 40 toy jets.
+        runner: function that returns the trainer for the detector.
     """
     detector = factory()
     check_description(detector)
@@ -66,14 +71,14 @@ def check_detector(
 
 
 def toy_sample(detector: type[AnomalyDetector[Any]]) -> TrainingSample | LabelledSample:
-    """What a detector of this class is fitted on; a toy signal has fewer constituents."""
+    """Return toy jets of the sample type of a detector's class; the toy signal has fewer constituents."""
     if detector.sample_type() is LabelledSample:
         return LabelledSample(toy_jets(96, seed=1), toy_jets(96, seed=2, most=8))
     return TrainingSample(toy_jets(96, seed=1))
 
 
 def check_description(detector: AnomalyDetector[Any]) -> None:
-    """Name and title are there, and the bases say what it is fitted on."""
+    """Raise AssertionError unless the detector has a name, a title and a supported sample type."""
     for field, purpose in (("name", "short and unique, for scores.parquet"), ("title", "for legends and tables")):
         text = getattr(detector, field, None)
         good = isinstance(text, str) and text != "" and text == text.strip()
@@ -89,7 +94,10 @@ def check_description(detector: AnomalyDetector[Any]) -> None:
 
 
 def check_sample(detector: AnomalyDetector[Any], sample: TrainingSample | LabelledSample) -> None:
-    """The firewall: labels go to those alone that say that they are supervised."""
+    """Raise AssertionError unless the sample has the type that the detector declares.
+
+    This ensures that only detectors which are declared as supervised get labels.
+    """
     fitted_on = type(detector).sample_type()
     assert type(sample) is fitted_on, (
         f"{named(detector)} is a Detector[{fitted_on.__name__}] and was to be fitted on a {type(sample).__name__}; "
@@ -98,7 +106,7 @@ def check_sample(detector: AnomalyDetector[Any], sample: TrainingSample | Labell
 
 
 def fit(detector: AnomalyDetector[Any], sample: TrainingSample | LabelledSample, runner: Trainer) -> Any:
-    """What a fit returns; a reach for labels that a sample has not is told as such."""
+    """Fit a detector and return the result; raise AssertionError if it accesses labels that the sample lacks."""
     try:
         return detector.fit(sample, runner)
     except AttributeError as error:
@@ -112,7 +120,7 @@ def fit(detector: AnomalyDetector[Any], sample: TrainingSample | LabelledSample,
 
 
 def check_before_the_fit(detector: AnomalyDetector[Any], jets: Jets) -> None:
-    """A score that needs a fit is refused before it, with a ValueError."""
+    """Raise AssertionError if `score` before the fit raises any exception other than ValueError."""
     try:
         detector.score(jets)
     except ValueError:
@@ -125,7 +133,7 @@ def check_before_the_fit(detector: AnomalyDetector[Any], jets: Jets) -> None:
 
 
 def check_scores(detector: AnomalyDetector[Any], jets: Jets) -> Scores:
-    """One finite float64 a jet, the same when asked twice; these scores."""
+    """Return the scores; raise AssertionError unless they are finite float64, one per jet, and reproducible."""
     scores = detector.score(jets)
     found = (type(scores).__name__, getattr(scores, "dtype", None), getattr(scores, "shape", None))
     assert found == ("ndarray", np.float64, (len(jets),)), (
@@ -151,7 +159,7 @@ def check_fit_again(
     scores: Scores,
     runner: Callable[[], Trainer],
 ) -> None:
-    """A new detector, fitted on the same sample, gives the same scores."""
+    """Raise AssertionError unless a new detector fitted on the same sample gives the same scores."""
     other = factory()
     again = other.fit(sample, runner()).score(jets)
     assert np.array_equal(scores, again), (
@@ -161,7 +169,7 @@ def check_fit_again(
 
 
 def check_untold(detector: AnomalyDetector[Any], jets: Jets, scores: Scores) -> None:
-    """Ids and events, by which a jet could be looked up elsewhere, have no influence on its score."""
+    """Raise AssertionError if scores depend on ids or events, which identify the origin of a jet."""
     numbers = np.random.default_rng(5).permutation(len(jets)).astype(np.int64)
     other = detector.score(replace(jets, ids=numbers, events=numbers))
     assert same(scores, other), (
@@ -171,11 +179,11 @@ def check_untold(detector: AnomalyDetector[Any], jets: Jets, scores: Scores) -> 
 
 
 def check_tied_order(detector: AnomalyDetector[Any], jets: Jets) -> None:
-    """The order of constituents of equal pT, which the order by pT leaves open, has no influence.
+    """Raise AssertionError if scores depend on the order of constituents of equal pT, which is arbitrary.
 
-    Other orders are not tried: jets are ordered by pT wherever they come from (`Jets`), and a detector may rely on it,
-    as one that reads constituents side by side does. The networks of this package do not care for order at all, which
-    tests/networks holds them to.
+    Other orders are not tested: the constituents of `Jets` are always ordered by pT, and a detector may rely on it, for
+    example one that reads them as a flat list. The networks of this package do not depend on the order at all, which
+    tests/networks checks.
     """
     tied, shuffled = tied_orders(jets)
     scores, other = detector.score(tied), detector.score(shuffled)
@@ -186,7 +194,7 @@ def check_tied_order(detector: AnomalyDetector[Any], jets: Jets) -> None:
 
 
 def tied_orders(jets: Jets) -> tuple[Jets, Jets]:
-    """The same jets twice, pT rounded down to powers of two, constituents of equal pT once in another order."""
+    """Return the jets with pT rounded down to powers of two, and the same with constituents of equal pT reordered."""
     constituents = jets.constituents.copy()
     constituents[:, 0] = 2.0 ** np.floor(np.log2(constituents[:, 0]))
     jet = np.repeat(np.arange(len(jets)), jets.multiplicity)
@@ -195,7 +203,7 @@ def tied_orders(jets: Jets) -> tuple[Jets, Jets]:
 
 
 def check_company(detector: AnomalyDetector[Any], jets: Jets, scores: Scores) -> None:
-    """A jet's score does not depend on the jets around it, on their number, nor on its own place among them."""
+    """Raise AssertionError if a jet's score depends on the other jets, their number, or its position in a batch."""
     order = np.random.default_rng(7).permutation(len(jets))
     other = detector.score(jets.take(order))
     assert same(scores[order], other), (
@@ -214,7 +222,7 @@ def check_company(detector: AnomalyDetector[Any], jets: Jets, scores: Scores) ->
 
 
 def check_saved(detector: AnomalyDetector[Any], jets: Jets, scores: Scores, runner: Callable[[], Trainer]) -> None:
-    """What is saved to a new folder scores the same once loaded, and runs no code when it is read."""
+    """Raise AssertionError unless a saved and loaded detector gives the same scores and its files contain no pickle."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "new" / "detector"
         detector.save(folder)
@@ -232,7 +240,7 @@ def check_saved(detector: AnomalyDetector[Any], jets: Jets, scores: Scores, runn
 
 
 def holds_pickle(path: Path) -> bool:
-    """Whether a file is a pickle, an array of objects, or an archive (.npz, torch.save) with either in it."""
+    """Return whether a file is a pickle, an array of objects, or an archive (.npz, torch.save) that contains one."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             heads = [archive.open(member).read(128) for member in archive.namelist()]
@@ -244,7 +252,7 @@ def holds_pickle(path: Path) -> bool:
 
 def _begins_pickle(head: bytes) -> bool:
     numpy_objects = head.startswith(b"\x93NUMPY") and b"'|O'" in head
-    safetensors = head[8:9] == b"{"  # after the length of its header, which may be any number
+    safetensors = head[8:9] == b"{"  # follows the length of the header, whose bytes are arbitrary
     return numpy_objects or (len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5 and not safetensors)
 
 
@@ -253,7 +261,7 @@ def spread_of(scores: Scores) -> float:
 
 
 def same(scores: Scores, others: Scores, spread: float | None = None) -> bool:
-    """Whether scores differ by no more than rounding does."""
+    """Return whether scores differ by no more than rounding errors."""
     spread = spread_of(scores) if spread is None else spread
     return bool(np.allclose(scores, others, rtol=1e-5, atol=NUMERICAL_NOISE * spread))
 

@@ -1,4 +1,4 @@
-"""Jets at random, with all that jets promise."""
+"""Random toy jets that satisfy all requirements of `Jets`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from darkclr_ray.jets.packed import Jets
 
 
 def toy_jets(count: int, seed: int = 0, most: int = 20, *, least: int = 2) -> Jets:
-    """Jets with ``least`` to ``most`` constituents of falling pT, positions normal around the axis, opaque ids.
+    """Return random jets with ``least`` to ``most`` constituents, ordered by decreasing pT (in GeV).
+
+    Positions are normally distributed around the axis; ids are random numbers.
 
     >>> toy_jets(3, most=2).multiplicity.tolist()
     [2, 2, 2]
@@ -32,5 +34,5 @@ def toy_jets(count: int, seed: int = 0, most: int = 20, *, least: int = 2) -> Je
 
 
 def copied(jets: Jets) -> dict[str, NDArray[Any]]:
-    """The arrays of some jets, as they are now."""
+    """Return copies of the arrays of jets by name."""
     return {field.name: getattr(jets, field.name).copy() for field in fields(jets)}

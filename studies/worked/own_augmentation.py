@@ -1,12 +1,12 @@
-"""Worked study: an augmentation of one's own, from the idea to a number.
+"""Worked example: an augmentation of your own, from the idea to a background rejection.
 
     python studies/worked/own_augmentation.py            # minutes on two cores
-    python studies/worked/own_augmentation.py --quick    # seconds, for a look at how it goes
+    python studies/worked/own_augmentation.py --quick    # seconds, to see how the example works
 
-DarkCLR's anomalous view drops every constituent with the same probability. Invisible dark mesons are not so even: in a
-semi-visible jet whole prongs go missing, soft and hard alike, while a detector loses soft particles first. Two ideas
-from the paper's outlook, then: drop by pT, and smear like a detector. The first is meant to be an anomaly; the second
-happens to every jet, so it belongs into the positive view, where the network learns to ignore it.
+DarkCLR's anomalous view drops every constituent with the same probability. In a semi-visible jet, however, invisible
+dark mesons remove whole prongs, soft and hard, while a detector loses soft particles first. This example implements two
+ideas from the paper's outlook: dropping that depends on pT, and smearing as in a detector. The first one is an anomaly.
+The second one happens to every jet, so it belongs to the positive view, which the network learns to ignore.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from darkclr_ray.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class DroppingByPt:
-    """Constituents dropped with a probability that falls with their share of the jet's pT, from p_drop at none of it.
+    """Augmentation that drops constituents with a probability that decreases with their fraction of the jet's pT.
 
-    All that is random comes from ``draws``, one number a constituent; sums are taken within jets by ``reduceat``. That
-    is what makes a view the same in any batch and on any number of workers.
+    The probability is p_drop for a fraction of zero. All randomness comes from ``draws``, with one number per
+    constituent, and sums are taken within jets by ``reduceat``. A view is therefore the same in any batch and on any
+    number of workers.
     """
 
     draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 2)
@@ -48,7 +49,7 @@ class DroppingByPt:
         sizes = np.diff(offsets)
         share = constituents[:, 0] / np.repeat(vector_pt(constituents, offsets), sizes)
         kept = draws.uniform(offsets) >= self.p_drop * np.exp(-10.0 * share)
-        kept[offsets[:-1]] = True  # the hardest stays, so that no jet is empty
+        kept[offsets[:-1]] = True  # the hardest constituent is kept, so that no jet is empty
         left = np.concatenate([[0], np.cumsum(np.add.reduceat(kept, offsets[:-1], dtype=np.int64))])
         remaining = constituents[kept]
         remaining[:, 0] *= np.repeat(vector_pt(constituents, offsets) / vector_pt(remaining, left), np.diff(left))
@@ -57,7 +58,7 @@ class DroppingByPt:
 
 @dataclass(frozen=True)
 class DetectorSmearing:
-    """pT of each constituent smeared by 5% and its direction by 0.01, as a calorimeter might; the order by pT goes."""
+    """Augmentation that smears pT by 5% and the direction by 0.01, as in a calorimeter; it changes the order by pT."""
 
     draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 2)
 
@@ -78,12 +79,12 @@ VIEWS = {
     "dropping by pT": {"anomalous": ("own_augmentation:DroppingByPt", "rotation", "translation")},
     "smeared positives": {"positive": ("own_augmentation:DetectorSmearing", "rotation", "translation")},
 }
-"""Name of a variant -> changes to the views. The same words work on the command line and in a YAML file:
-``--views.anomalous own_augmentation:DroppingByPt,rotation,translation``."""
+"""Mapping from the name of a variant to changes of the settings of the views. The same values can be given on the
+command line and in a YAML file: ``--views.anomalous own_augmentation:DroppingByPt,rotation,translation``."""
 
 
 def rejection(settings: StudySettings, jets: JetFolder, count: int, runner: Trainer) -> float:
-    """Background rejection of s_NAE against the Aachen signal at eps_S = 0.2, matched in jet pT, on validation jets."""
+    """Return the background rejection of s_NAE for the Aachen signal at eps_S = 0.2, pT-matched, on validation jets."""
     background = jets.load("train", "qcd").take(np.arange(count))
     detector = registry.make("s_NAE", settings).fit(TrainingSample(background), runner)
     qcd, aachen = (jets.load("validation", name) for name in ("qcd", "aachen"))
@@ -94,13 +95,13 @@ def rejection(settings: StudySettings, jets: JetFolder, count: int, runner: Trai
 
 
 def main(quick: bool) -> None:
-    """Check both transformations, then train once with each variant."""
-    # First the promises: packed arrays in and out, nothing random but the draws, jets independent of one another.
+    """Check both augmentations, then train once with each variant and print its background rejection."""
+    # First check the interface: packed arrays in and out, no randomness but the draws, jets independent of one another.
     check_augmentation(DroppingByPt)
     check_augmentation(DetectorSmearing, ordered=False)
     print("both keep the promises of an augmentation")
-    # Then the number. One training each says little: the spread between seeds is as large as most differences, and the
-    # jets to decide on are validation jets. A study with several seeds is what a claim would need.
+    # Then measure the rejection. One training per variant is not conclusive: the standard deviation over seeds is as
+    # large as most differences, so a claim needs a study with several seeds. Validation jets are used for the decision.
     changes: dict[str, Any] = {
         "contrastive": {"epochs": 1},
         "nae": {"reconstruction_epochs": 2, "divergence_epochs": 1},

@@ -1,10 +1,10 @@
-"""Worked study: jets of one's own, from somebody's file to scores.
+"""Worked example: jets of your own, from files of another experiment to scores.
 
     python studies/worked/own_data.py --folder my_jets
 
-A collaboration hands out two HDF5 files, one array each: jets x constituents x (E, px, py, pz) in MeV, padded with
-zeros. Here such files are made of the jets that ship, so that there is something to compare with: what comes out in the
-end must be what the shipped shards say.
+Suppose that a collaboration publishes two HDF5 files with one array each: jets x constituents x (E, px, py, pz) in MeV,
+padded with zeros. This example writes such files from the jets that ship with the package, so that the final scores can
+be compared with those of the shipped shards.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COUNT = 400
 
 
 def write_file(jets: Jets, path: Path) -> None:
-    """The file of the collaboration: constituents turned back to where the jet was, in MeV."""
+    """Write the file of the collaboration: constituents as four-vectors in MeV at the jet's original direction."""
     width = int(jets.multiplicity.max())
     sizes = jets.multiplicity
     pt = 1000.0 * jets.constituents[:, 0].astype(np.float64)
@@ -39,24 +39,24 @@ def write_file(jets: Jets, path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """From two files to scores, by commands that could be typed as well."""
+    """Write two files, import them, score the jets and print the median scores beside those of the shipped shards."""
     folder.mkdir(parents=True, exist_ok=True)
     starter = open_jets(starter_jets())
     for name in ("qcd", "aachen"):
         write_file(starter.load("test", name).take(np.arange(COUNT)), folder / f"{name}.h5")
-    # What is in such a file? The order of the four numbers is found from the numbers; that they are MeV is not written
-    # anywhere, and jets of 200 TeV are refused: the unit has to be said.
+    # Inspect a file. The order of the four numbers is detected from their values. The unit MeV is not recorded in the
+    # file, and jets of 200 TeV would be rejected, so the unit must be given as an option.
     darkclr(["inspect", str(folder / "qcd.h5")])
-    # One sample a file. Each event goes to one split as a whole; the shares are those of events. What was dropped, and
-    # why, is on the screen and in <out>/imports/.
+    # Import one sample per file. All jets of an event go to the same split; fractions are fractions of events. The
+    # screen and <out>/imports/ show which jets were dropped, and why.
     for name in ("qcd", "aachen"):
         words = ["import", str(folder / f"{name}.h5"), "--sample", name, "--split", "test", "--unit", "MeV"]
         assert darkclr([*words, "--out", str(folder / "jets")]) == 0
-    # The jets are shards now, and everything else works on them. A model that was trained elsewhere scores them; a
-    # study on them would be `darkclr study embedding_scan --jets my_jets/jets`, given background for training.
+    # The jets are shards now, which all other commands read. Here the shipped model scores them; with background jets
+    # for training, `darkclr study embedding_scan --jets my_jets/jets` would run a study on them.
     scores = folder / "scores.parquet"
     assert darkclr(["score", str(folder / "jets"), "--with", "pretrained", "--out", str(scores)]) == 0
-    # The same jets through the shipped shards: angles went through four-vectors, so the last digits differ.
+    # Score the same jets from the shipped shards. The last digits differ, since angles were converted to four-vectors.
     detector = load_model("pretrained", "s_NAE")
     for name, mine in read_scores(scores)["test"]["s_NAE"].items():
         theirs = detector.score(starter.load("test", name).take(np.arange(COUNT)))

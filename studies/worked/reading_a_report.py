@@ -1,10 +1,10 @@
-"""Worked study: reading a report, and checking one of its numbers by hand.
+"""Worked example: reading the files of a report, and checking one of its numbers by hand.
 
     python studies/worked/reading_a_report.py results/embedding_scan
 
-A report is a page for people. Everything on it is drawn from files beside it, and the ones that matter fit on a hand:
-study.json, trials/*.json, scores.parquet of the best trial's last stage, jets.parquet. Reading them takes no part of
-this package but the two functions that a page uses as well.
+Everything on a report page is computed from the files of the study. The most important ones are study.json,
+trials/*.json, the scores.parquet of the best trial's last stage, and jets.parquet. The example reads them without this
+package, and uses only the two evaluation functions that the page uses as well.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from darkclr_ray.evaluation.rejection import evaluate
 
 
 def main(study: Path) -> None:
-    """Tell what a study of embeddings found, slowly. Raises ValueError where the folder is no finished study."""
+    """Print the results of an embedding scan step by step; raise ValueError if the folder is no finished scan."""
     if not (study / "references.json").is_file():
         raise ValueError(f"{study}: no finished study of embeddings; `darkclr study embedding_scan` makes one")
     about = json.loads((study / "study.json").read_text())
     trials = [json.loads(path.read_text()) for path in sorted((study / "trials").glob("*.json"))]
     complete = [trial for trial in trials if trial["state"] == "COMPLETE"]
     best = max(complete, key=lambda trial: trial["objectives"][about["objective"]])
-    # The best trial was chosen on validation jets, by the objective; its test numbers were not looked at for that. The
-    # highest test number of all trials would be an optimistic choice.
+    # The best trial was selected on validation jets by the objective, without its results on test jets. Selecting the
+    # trial with the highest test result would give an optimistic number.
     print(f"{len(trials)} trials, {len(complete)} complete; best by {about['objective']}: {best['parameters']}")
 
     score, background = about.get("score", "s_NAE"), about.get("background", "qcd")
     samples = joined(study, best["stages"]["scores"], score)
     qcd = samples.pop(background)
     for signal, some in samples.items():
-        # By hand: the cut that keeps a fifth of the signal, and the background that passes it.
+        # By hand: the cut that keeps one fifth of the signal, and the fraction of background that passes it.
         cut = np.quantile(some["score"], 0.8)
         by_hand = 1 / max((qcd["score"] > cut).mean(), 1 / len(qcd["score"]))
-        # As the page has it: raw, and with the background weighted to the signal's jet pT. Where the second is far
-        # below the first, the score has read the jet's pT, not its substructure.
+        # As on the page: raw, and with the background weighted to the signal's jet pT. If the second number is far
+        # below the first, the score uses the jet's pT rather than its substructure.
         jets = (qcd["pt"], some["pt"], qcd["event_id"], some["event_id"])
         found = evaluate(qcd["score"], some["score"], *jets, seed=1, replicas=100)
         raw, matched = found.raw.at(0.2), found.matched.at(0.2)
         bound = " (a lower bound)" if matched.lower_bound else ""
         print(f"{signal}: {by_hand:.1f} by hand, {raw.value:.1f} raw, {matched.value:.1f} matched{bound}")
-        # Does the score beat a cut that needs no training? Both are judged on the same jets, so the ratio has smaller
-        # errors than either; "better" is a word for a confidence, not for a larger number.
+        # Compare the score with a cut that needs no training. Both are evaluated on the same jets, so the ratio has a
+        # smaller uncertainty than either number. "Better" means a high confidence, not just a larger number.
         pairs = (qcd["score"], some["score"], -qcd["multiplicity"], -some["multiplicity"])
         ratio = paired_ratio(*pairs, *jets, eps_s=0.2, seed=1, replicas=200).matched
         words = "better" if ratio.confidence > 0.975 else "worse" if ratio.confidence < 0.025 else "not told apart"
@@ -57,7 +57,7 @@ def main(study: Path) -> None:
 
 
 def joined(study: Path, stage: str, detector: str) -> dict[str, dict[str, Any]]:
-    """Columns of the test jets by sample: jets.parquet joined to the scores of one stage, by jet_id."""
+    """Return columns of the test jets by sample: jets.parquet joined with the scores of one stage by jet_id."""
     jets = pq.read_table(study / "jets.parquet")
     scores = pq.read_table(study / "stages" / "scores" / stage / "scores.parquet")
     chosen = np.asarray(scores["detector"].cast("string")) == detector

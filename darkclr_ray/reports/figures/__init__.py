@@ -1,1 +1,1 @@
-"""Figures, one idea a file. Each takes small plain data (dicts, arrays, `Measurement`) and gives a plotly figure."""
+"""Figures, one kind per file. Functions take plain data (dicts, arrays, `Measurement`) and return plotly figures."""

@@ -1,4 +1,4 @@
-"""A quantity of several detectors against something: the paper's Table 3 as a figure, and Figs. 5 and 6."""
+"""Figure of a quantity of several detectors against a parameter: the paper's Table 3 as a figure, and Figs. 5 and 6."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from darkclr_ray.reports.measurement import Measurement
 
 @dataclass(frozen=True)
 class Curve:
-    """One detector's value at each place of an axis; the values' intervals are those of the test sample.
+    """Values of one detector at the positions of an axis.
 
     Attributes:
-        deviations: standard deviation over networks at each place; none for what has no seed.
-        label: what it is called where that is not the detector's name.
-        look: how it looks where that is not the detector's look.
+        detector: name of the detector.
+        values: value at each position, with the interval of the test sample.
+        deviations: standard deviation over networks at each position; empty for a detector without seeds.
+        label: label of the curve if it is not that of the detector.
+        style: style of the curve if it is not that of the detector.
     """
 
     detector: str
@@ -35,13 +37,13 @@ class Curve:
 
     @property
     def name(self) -> str:
-        """What the legend says."""
+        """Label of the curve in the legend."""
         return str(self.label or detector_label(self.detector))
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What the vertical axis shows: its title, its value for a cut at random, and whether it is logarithmic."""
+    """Quantity on a vertical axis: its title, its value for random guessing, and whether the axis is logarithmic."""
 
     title: Markup
     chance: float | None
@@ -49,7 +51,7 @@ class Quantity:
 
 
 def rejection(eps_s: float) -> Quantity:
-    """Background rejection at a signal efficiency."""
+    """Return the background rejection at a signal efficiency as a quantity for an axis."""
     return Quantity(Markup("background rejection 1/{} at {} = {:g}").format(EPS_B, EPS_S, eps_s), 1 / eps_s, log=True)
 
 
@@ -63,11 +65,11 @@ def against(
     bands: bool = False,
     height: int = 430,
 ) -> go.Figure:
-    """Rows of panels, one for each panel of a row (title -> curves) and each of ``axes``, on one vertical axis a row.
+    """Return a figure with rows of panels, one for each panel of a row (title -> curves) and each of ``axes``.
 
-    With ``bands`` the error of the test sample is a light band and the spread over networks a darker one, else there
-    are error bars for the test sample alone, as there are where an axis has names only. An arrow is a lower bound, the
-    dotted line chance.
+    The panels of a row share one vertical axis. With ``bands`` the uncertainty from the test sample is a light band and
+    the standard deviation over networks a darker one. Without ``bands``, and on axes that have only names, error bars
+    show the uncertainty from the test sample. An arrow is a lower bound; the dotted line is random guessing.
 
     Raises:
         ValueError: nothing to show.
@@ -107,13 +109,13 @@ def against(
                 figure.update_xaxes(title_text=str(axis.title), row=row, col=column)
         figure.update_yaxes(_y_axis(quantity, _values(panels)), row=row)
         figure.update_yaxes(title_text=str(quantity.title), row=row, col=1)
-    lines = math.ceil(sum(len(re.sub("<.*?>", "", name)) + 8 for name in named) / 130)  # of the legend
+    lines = math.ceil(sum(len(re.sub("<.*?>", "", name)) + 8 for name in named) / 130)  # lines of the legend
     more = 24 * max(lines - 1, 0)
     return theme.apply_template(figure, height + more).update_layout(margin={"t": 62 + more})
 
 
 def _values(panels: Mapping[str, Sequence[Curve]]) -> list[Measurement]:
-    """All values of a row with their intervals, which the axis has to show."""
+    """Return all values of a row with their intervals, which determine the range of the axis."""
     return [
         Measurement(
             value.value, value.value - value.down, value.value + max(value.up, curve.deviations.get(place, 0.0))
@@ -130,12 +132,12 @@ def _width(axis: Axis) -> float:
 
 
 def _places(curve: Curve, axis: Axis) -> list[str]:
-    """Where the axis has a value of the curve, from left to right."""
+    """Return the signals for which the curve has a value, from left to right on the axis."""
     return sorted((name for name in axis.positions if name in curve.values), key=lambda name: axis.positions[name])
 
 
 def _bands(curve: Curve, axis: Axis, style: theme.Style) -> list[go.Scatter]:
-    """A light band for the test sample, a darker one for the spread over networks."""
+    """Return a light band for the test sample and a darker one for the deviation over networks."""
     places = _places(curve, axis)
     x, values = [axis.positions[name] for name in places], [curve.values[name] for name in places]
     bands = [_band(curve, x, values, [(value.down, value.up) for value in values], style.faded(0.13))]
@@ -200,7 +202,7 @@ def _words(value: Measurement, deviation: float | None) -> str:
 
 
 def _beside(axis: Axis, position: float, step: float) -> float:
-    """The position moved by ``step`` small steps, so that error bars of detectors do not cover each other."""
+    """Return the position shifted by ``step`` small steps, so that error bars of detectors do not overlap."""
     places = axis.positions.values()
     if axis.log:
         return float(position * (max(places) / min(places)) ** (0.012 * step))
@@ -213,7 +215,7 @@ def _x_axis(axis: Axis) -> dict[str, object]:
     margin = 0.12 * (places[-1] - places[0]) or 0.5
     style: dict[str, object] = {"tickvals": places, "ticktext": labels}
     if axis.log:
-        # numbers that would be printed over each other: the last of them stands for all
+        # of several tick labels that would overlap, only the last one is shown
         apart = [at for at, after in zip(places, [*places[1:], math.inf], strict=True) if after > 1.1 * at]
         style |= {} if axis.names else {"tickvals": apart, "ticktext": [f"{at:g}" for at in apart]}
         return style | {"type": "log", "range": [math.log10(places[0] / 1.2), math.log10(places[-1] * 1.2)]}

@@ -1,4 +1,4 @@
-"""Many detectors at once: one line a detector, one panel a signal, raw and matched beside each other."""
+"""Figure of many detectors: one line per detector, one panel per signal, raw and matched values beside each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from darkclr_ray.reports.figures.curves import Quantity
 from darkclr_ray.reports.measurement import Measurement
 
 Dots = Mapping[str, tuple[Measurement, float | None]]
-"""Signal -> value with the error of the test sample, and standard deviation over networks, if there are several."""
+"""Mapping from signal to its value with the interval of the test sample, and to the standard deviation over networks
+(None for a single network)."""
 
 
 def dots(
@@ -21,8 +22,10 @@ def dots(
     signals: Mapping[str, str],
     quantity: Quantity,
 ) -> go.Figure:
-    """A line for each of ``rows`` (label -> kind -> dots), a panel for each of ``signals`` (name -> title), a symbol
-    for each kind: filled for the first, hollow for the second. Thin bars: test sample; thick ones: networks.
+    """Return a figure with a line for each of ``rows`` (label -> kind -> dots) and a panel for each of ``signals``.
+
+    ``signals`` maps names to titles. The first kind has filled symbols, the second one hollow symbols. Thin bars show
+    the uncertainty from the test sample, thick bars the standard deviation over networks.
 
     Raises:
         ValueError: nothing to show.
@@ -65,7 +68,7 @@ def _traces(
     deviations: Sequence[float | None],
     at: int,
 ) -> list[go.Scatter]:
-    """Points with the bars of the test sample, and over them the bars of the networks."""
+    """Return the points with thin error bars of the test sample, and the thick error bars of the networks."""
     x = [value.value for value in values]
     thick = go.Scatter(
         x=[end for number, d in zip(x, deviations, strict=True) for end in [*_ends(number, d), None]],

@@ -1,4 +1,4 @@
-"""One jet before and after each transformation: its constituents in the eta-phi plane (Fig. 1)."""
+"""Figure of one jet before and after each transformation: its constituents in the eta-phi plane (Fig. 1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = 4
 
 
 def view_title(name: str) -> str:
-    """What a view's array is called above its panel.
+    """Return the title of the panel of a view.
 
     >>> view_title("rotation"), view_title("dropping_0.3")
     ('rotation', 'dropping, p<sub>drop</sub> = 0.3')
@@ -31,8 +31,10 @@ def view_title(name: str) -> str:
 
 
 def jets(views: Mapping[str, NDArray[np.float32]], radius: float = 0.8) -> go.Figure:
-    """A panel for each view (name -> (n, 3): pT in GeV, eta, phi), all on the scale of the largest; the area of a point
-    grows with its pT, and the circle is the jet's radius around its axis.
+    """Return a figure with a panel for each view (name -> (n, 3): pT in GeV, eta, phi).
+
+    All panels share one scale. The area of a point increases with its pT; the circle is the jet's radius around its
+    axis.
 
     Raises:
         ValueError: no view.

@@ -1,4 +1,4 @@
-"""A number over the plane of invisible fraction and meson mass, one map a detector."""
+"""Figure of a number over invisible fraction and meson mass, with one map per detector."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ COLUMNS = 4
 
 @dataclass(frozen=True)
 class Scale:
-    """How numbers become colours: title of the bar, colour scale, whether it is logarithmic, and the number in its
-    middle, if there is one that means something (1 for a ratio)."""
+    """Colour scale of a map: title of the bar, plotly's colour scale, whether it is logarithmic, and its middle.
+
+    The middle is a reference number in the middle of the scale, such as 1 for a ratio; None if there is none.
+    """
 
     title: str
     colours: str
@@ -32,8 +34,9 @@ class Scale:
 def maps(
     panels: Mapping[str, Mapping[Point, float]], scale: Scale, marks: Mapping[str, Point], *, columns: int = COLUMNS
 ) -> go.Figure:
-    """A map for each of ``panels`` (title -> point -> number), all on one colour scale, each cell with its number.
-    ``marks`` (name -> point) are shown as rings.
+    """Return a figure with a map for each of ``panels`` (title -> point -> number), all on one colour scale.
+
+    Each cell shows its number; ``marks`` (name -> point) are shown as rings.
 
     Raises:
         ValueError: no panel, or none with a point.
@@ -71,7 +74,7 @@ def maps(
 
 
 def _place(value: float, known: Sequence[float]) -> float:
-    """Where a value stands among cells of equal width: their number where it is known, between them where not."""
+    """Return the position of a value on an axis of equally wide cells: the index of its cell, or a value in between."""
     if value in known:
         return float(known.index(value))
     below = [at for at, one in enumerate(known) if one < value]

@@ -1,4 +1,4 @@
-"""ROC curves: background rejection against signal efficiency, with bands and the line of chance (Figs. 3 and 4)."""
+"""Figure of ROC curves: background rejection against signal efficiency, with bands and chance line (Figs. 3 and 4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darkclr_ray.reports.labels import EPS_B, EPS_S
 
 @dataclass(frozen=True)
 class Roc:
-    """One curve: eps_S (P,) in (0, 1], 1/eps_B (P,) and the edges of its band (P,); nan where nothing is known."""
+    """One ROC curve: eps_S (P,) in (0, 1], 1/eps_B (P,) and the edges of its band (P,); nan for unknown values."""
 
     label: str
     style: theme.Style
@@ -27,7 +27,9 @@ class Roc:
 
 
 def roc_curves(panels: Mapping[str, Sequence[Roc]], *, eps_s: float = 0.2, height: int = 480) -> go.Figure:
-    """One panel for each of ``panels`` (title -> curves), side by side on one log axis; a thin line marks ``eps_s``.
+    """Return a figure with a panel for each of ``panels`` (title -> curves), which share one log axis.
+
+    A thin vertical line marks ``eps_s``.
 
     Raises:
         ValueError: no panel.
@@ -94,6 +96,6 @@ def _chance(show: bool) -> go.Scatter:
 
 
 def _top(curves: Sequence[Roc]) -> float:
-    """Upper end of the axis: all curves from eps_S = 0.02 on; below it a handful of jets decides."""
+    """Return the upper end of the axis, which shows all curves from eps_S = 0.02; below it only a few jets survive."""
     tops = [np.nanmax(curve.rejection[curve.eps_s >= 0.02], initial=100.0) for curve in curves]
     return float(1.5 * max([100.0, *tops]))

@@ -1,4 +1,4 @@
-"""Every trial of a study against the parameters that were searched (Fig. 5 for the embedding dimension)."""
+"""Figure of every trial of a study against the searched parameters (Fig. 5 for the embedding dimension)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darkclr_ray.reports.measurement import Measurement
 
 @dataclass(frozen=True)
 class Point:
-    """What one trial reached with one score."""
+    """Result of one trial with one score."""
 
     trial: int
     score: str
@@ -39,9 +39,10 @@ class Parameter:
 def scan(
     choices: Mapping[str, Sequence[Point]], parameters: Sequence[Parameter], *, eps_s: float = 0.2, height: int = 640
 ) -> go.Figure:
-    """Rejection (top) and AUC (bottom) of every trial against each parameter. ``choices`` (label -> points) fill a
-    menu; the first is shown on opening and printed. All choices hold the same trials and scores in the same order.
-    The best trial is ringed.
+    """Return a figure of rejection (top) and AUC (bottom) of every trial against each parameter.
+
+    ``choices`` (label -> points) fill a menu; the first one is shown initially and in print. All choices contain the
+    same trials and scores in the same order. A ring marks the best trial.
 
     Raises:
         ValueError: no trial to show.
@@ -113,7 +114,7 @@ def _bars(values: Sequence[Measurement]) -> dict[str, list[float]]:
 
 
 def _spread(points: Sequence[Point], parameter: Parameter) -> list[float]:
-    """Positions of the points; trials at the same position stand side by side."""
+    """Return the positions of the points; trials at the same position are placed side by side."""
     exact = [point.parameters[parameter.key] for point in points]
     total, seen = Counter(exact), Counter[float]()
     width = max(exact) / min(exact) if parameter.log else max(exact) - min(exact)
@@ -152,7 +153,7 @@ def _y_axes(figure: go.Figure, points: Sequence[Point], eps_s: float) -> None:
 
 
 def _restyle(points: Sequence[Point], scores: Sequence[str], columns: int) -> dict[str, list[object]]:
-    """The change of all traces to another choice, in the order in which `scan` adds them."""
+    """Return the change of all traces to another choice, in the order in which `scan` adds them."""
     traces = [
         _numbers([point for point in points if point.score == score], row)
         for _ in range(columns)

@@ -1,4 +1,4 @@
-"""Spectra of background jets before and after cuts on a score."""
+"""Figure of the spectra of background jets before and after cuts on a score."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _LOOKS = (theme.Style(theme.BLUE, "dash"), theme.Style(theme.VERMILLION, "solid"
 
 
 def spectra(panels: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], titles: Mapping[str, str]) -> go.Figure:
-    """A column for each of ``panels`` (label of a detector -> observable -> cuts), a row for each observable of
-    ``titles`` (name -> title of its axis): normalised spectra before and after each cut, on a log axis. A cut is
-    `evaluation.sculpting.Sculpting` as JSON.
+    """Return a figure of normalised spectra before and after each cut, on a log axis.
+
+    Each of ``panels`` (label of a detector -> observable -> cuts) is a column, and each observable of ``titles`` (name
+    -> title of its axis) a row. A cut is `evaluation.sculpting.Sculpting` as JSON.
 
     Raises:
         ValueError: nothing to show.

@@ -1,4 +1,4 @@
-"""How a training went: the encoder's loss and similarities, the autoencoder's energies and the health of its chains."""
+"""Figures of training curves: the encoder's loss and similarities, the autoencoder's energies and Langevin chains."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from plotly.subplots import make_subplots
 from darkclr_ray.reports import styles as theme
 
 Epochs = Sequence[Mapping[str, Any]]
-"""Lines of a stage's history, one an epoch."""
+"""Records of a stage's history, one per epoch."""
 
 Panels = Mapping[str, Mapping[str, tuple[str, theme.Style]]]
-"""Title of a panel -> key in the history -> name and look of its curve."""
+"""Mapping from the title of a panel and a key in the history to the name and the style of the curve."""
 
 _ENCODER: Panels = {
     "loss": {"loss": ("loss", theme.Style(theme.BLACK))},
@@ -39,15 +39,20 @@ _DISPLACEMENT, _ACCEPTANCE = 3, 4
 
 
 def encoder_training(epochs: Epochs, height: int = 330) -> go.Figure:
-    """Loss, similarities and norm of the background against the epoch. What a history lacks is left out; red crosses
-    are epochs with a warning."""
+    """Return a figure of loss, similarities and norm of the background against the epoch.
+
+    Quantities that the history lacks are left out. Red crosses are epochs with a warning.
+    """
     figure = _curves(epochs, _ENCODER, height)
     return _with_warnings(figure, epochs, "loss", column=1)
 
 
 def energy_training(epochs: Epochs, kept: int | None = None, height: int = 330) -> go.Figure:
-    """Energies, their difference, and displacement and acceptance of the Langevin chains. The grey area is the
-    pre-training by reconstruction; the vertical line is the epoch ``kept``; red crosses are epochs with a warning."""
+    """Return a figure of energies, their difference, and displacement and acceptance of the Langevin chains.
+
+    The grey area is the pre-training by reconstruction; the vertical line is the epoch ``kept``. Red crosses are epochs
+    with a warning.
+    """
     figure = _curves(epochs, _ENERGY, height)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1, row=1, col=1)
     figure.update_yaxes(rangemode="tozero", row=1, col=2)

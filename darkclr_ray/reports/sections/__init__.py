@@ -1,1 +1,1 @@
-"""Parts of a study's page, one a file: each makes a `Section` from the record of a study."""
+"""Sections of a study's page, one per file; each is built from the files of a study."""

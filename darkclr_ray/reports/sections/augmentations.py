@@ -1,4 +1,4 @@
-"""One jet before and after each augmentation (Fig. 1)."""
+"""Section with one jet before and after each augmentation (Fig. 1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darkclr_ray.reports.reader import Study
 
 
 def sections(study: Study) -> list[Section]:
-    """The section with the example jet; none where the study kept no example."""
+    """Return the section with the example jet; empty if the study kept no example."""
     views = study.examples()
     if not views:
         return []

@@ -1,4 +1,4 @@
-"""What happens when the training jets are not pure background."""
+"""Section on training jets that are contaminated with signal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from darkclr_ray.reports.runs import Comparison, Ensemble
 
 
 def section(study: Comparison, eps_s: float) -> list[Section]:
-    """Rejection of the contaminating signal against its share of the training jets; nothing where that was not
-    tried."""
+    """Return the section on rejection against the fraction of signal in the training jets; empty without such runs."""
     found = study.ensembles("contamination")
     signals = dict.fromkeys(str(one.trained_on["signal"]) for one in found if one.trained_on.get("signal"))
     fractions = sorted({_fraction(one) for one in found})

@@ -1,4 +1,4 @@
-"""ROC curves of the best trial for all signals."""
+"""Section with the ROC curves of the best trial for all signals."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from darkclr_ray.reports.tables import Cell
 from darkclr_ray.reports.trials import Scan
 
 GRID = np.unique(np.concatenate([np.geomspace(0.005, 0.1, 20), np.linspace(0.1, 1.0, 91)]))
-"""Signal efficiencies of the curves' points."""
+"""Signal efficiencies at which the curves are evaluated."""
 
 
 def section(study: Scan, scored: ScoredJets, eps_s: float) -> Section:
-    """One curve a signal, raw and matched, with 68% bands (Fig. 4, right)."""
+    """Return the section with one ROC curve per signal, raw and matched, with 68% bands (Fig. 4, right)."""
     styles = theme.signal_styles(list(study.samples))
     panels: dict[str, list[roc.Roc]] = {str(WEIGHTING_LABELS[weighting]): [] for weighting in WEIGHTINGS}
     data: list[dict[str, Cell]] = []

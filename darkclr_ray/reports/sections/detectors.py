@@ -1,4 +1,4 @@
-"""Every detector on every signal: the paper's Tables 2 and 3 as a figure and as tables, and paired comparisons."""
+"""Section on every detector and signal: the paper's Tables 2 and 3 as a figure and tables, and paired comparisons."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from darkclr_ray.reports.tables import Cell, Table
 
 
 def section(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> list[Section]:
-    """Figure and tables; nothing where methods are not compared."""
+    """Return the section with the figure and the tables; empty if methods are not compared."""
     if not study.methods:
         return []
     blocks: list[str | Figure | Table] = [_figure(study, eps_s), _rejections(study, eps_s)]
@@ -93,7 +93,10 @@ def _table(
     sizes: bool = False,
     data: Sequence[Mapping[str, Cell]] = (),
 ) -> Table:
-    """Detectors down, the champion marked; ``sizes`` adds the effective number of background jets."""
+    """Return a table with one row per detector, the selected one highlighted.
+
+    ``sizes`` adds a row with the effective number of background jets.
+    """
     champion = study.selected
     assert champion is not None
     rows: list[Row] = []
@@ -108,7 +111,7 @@ def _table(
 
 
 def _label(ensemble: Ensemble) -> Markup:
-    """The detector, and how many networks of it there are."""
+    """Return the label of a detector with its number of networks."""
     count = len(ensemble.runs)
     several = Markup('{} <span class="note">×{}</span>').format(ensemble.label, count)
     return several if count > 1 else ensemble.label

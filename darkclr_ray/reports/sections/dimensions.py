@@ -1,4 +1,4 @@
-"""Against the embedding dimension: detectors (Fig. 5), and linear classifiers on what the encoder hands on (Fig. 6)."""
+"""Sections on the embedding dimension: detectors (Fig. 5), and linear classifiers on representations (Fig. 6)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from darkclr_ray.reports.tables import Cell, Column, Table
 
 AXIS_TITLE = Markup("embedding dimension {}").format(D_Z)
 DIMENSIONS, LINEAR = "dimensions", "linear"
-"""Names of the sections, and of their figures."""
+"""Names of the sections and of their figures."""
 _DASHES = {"untrained": "dot", "JetCLR": "dashdot"}
 
 
 def sections(study: Comparison, eps_s: float, but: str) -> list[Section]:
-    """Sections for what the study scanned, ``but`` for the figure that the page shows already."""
+    """Return the sections for the scans of a study, without the figure ``but``, which the page shows already."""
     found = []
     for name, title, figure in (
         (DIMENSIONS, "Against the embedding dimension", dimensions),
@@ -42,14 +42,14 @@ def sections(study: Comparison, eps_s: float, but: str) -> list[Section]:
 
 
 def _ordered(study: Comparison, name: str) -> list[Ensemble]:
-    """The ensembles of a section, those of one curve after one another, in the order of the dimension."""
+    """Return the ensembles of a section, grouped by curve and ordered by dimension."""
     found = study.ensembles(name)
     known = {name: at for at, name in enumerate(dict.fromkeys(one.detector for one in found))}
     return sorted(found, key=lambda one: (known[one.detector], _encoder(one), _place(one)))
 
 
 def _table(study: Comparison, name: str, found: Sequence[Ensemble], eps_s: float) -> Table:
-    """What the figure shows, as numbers."""
+    """Return the numbers of the figure as a table."""
     rows: list[dict[str, Cell]] = []
     for one in found:
         no_encoder = one.parameters.get("encoder") == "none"
@@ -76,7 +76,7 @@ def _table(study: Comparison, name: str, found: Sequence[Ensemble], eps_s: float
 
 
 def dimensions(study: Comparison, eps_s: float) -> Figure:
-    """Rejection and AUC of detectors on the leading signal against the embedding dimension."""
+    """Return the figure of detectors' rejection and AUC on the leading signal against the embedding dimension."""
     found = _ordered(study, DIMENSIONS)
     caption = Markup(
         "Detectors on {} against {} (the paper’s Fig. 5). Light bands: bootstrap of the test sample; darker ones: "
@@ -86,7 +86,7 @@ def dimensions(study: Comparison, eps_s: float) -> Figure:
 
 
 def linear(study: Comparison, eps_s: float) -> Figure:
-    """Rejection and AUC of linear classifiers on the leading signal against the embedding dimension."""
+    """Return the figure of linear classifiers' rejection and AUC on the leading signal against the dimension."""
     found = _ordered(study, LINEAR)
     caption = Markup(
         "Linear classifiers of {} against background (the paper’s Fig. 6) on the head’s representation, on the "
@@ -121,7 +121,7 @@ def _curves(
     *,
     area: bool,
 ) -> list[Curve]:
-    """A curve for each detector and encoder."""
+    """Return a curve for each detector and encoder."""
     result = []
     for (detector, encoder), members in groupby(found, key=lambda one: (one.detector, _encoder(one))):
         entries: dict[str, Entry] = {}
@@ -137,18 +137,18 @@ def _curves(
 
 
 def _name(ensemble: Ensemble) -> Markup:
-    """The detector, or the features of a linear classifier, with the encoder where it is not DarkCLR's."""
+    """Return the label of a detector or of a linear classifier's features, with the encoder if it is not DarkCLR's."""
     encoder = _encoder(ensemble)
     return Markup("{}, {}").format(ensemble.label, encoder) if encoder else ensemble.label
 
 
 def _place(ensemble: Ensemble) -> int:
-    """Where an ensemble stands on the axis: the dimension of its encoder, or the number of features without one."""
+    """Return the position of an ensemble on the axis: the dimension of its encoder, or its number of features."""
     return int(ensemble.parameters["dimension" if ensemble.parameters.get("encoder") == "none" else "d_z"])
 
 
 def _encoder(ensemble: Ensemble) -> str:
-    """The encoder of a linear classifier where it is not DarkCLR's."""
+    """Return the encoder of a linear classifier; empty if it is DarkCLR's or there is none."""
     encoder = str(ensemble.parameters.get("encoder") or "")
     return "" if encoder in ("DarkCLR", "none") else encoder
 

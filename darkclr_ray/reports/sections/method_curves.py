@@ -1,4 +1,4 @@
-"""ROC curves of the methods on one signal (Fig. 3), and of the best without and with labels on all (Fig. 4)."""
+"""Section with ROC curves of the methods on one signal (Fig. 3), and of the best methods on all signals (Fig. 4)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from darkclr_ray.reports.tables import Cell
 Data = list[dict[str, Cell]]
 
 REPLICAS = 60
-"""Of the bootstrap of each band: enough for bands of 68%, and a page with 20 curves is built within a minute."""
+"""Number of bootstrap replicas for each band. It suffices for 68% bands and keeps the time of a page with 20 curves
+below a minute."""
 
 
 def section(study: Comparison, eps_s: float) -> list[Section]:
-    """The two figures; nothing where the study kept no scores of the detectors that would be shown."""
+    """Return the section with both figures; empty if the study has no scores of the detectors to show."""
     shown = [ensemble for ensemble in prominent(study) if "scores" in ensemble.runs[0].stages]
     if not shown:
         return []
@@ -39,7 +40,7 @@ def section(study: Comparison, eps_s: float) -> list[Section]:
 
 
 def prominent(study: Comparison) -> list[Ensemble]:
-    """The ensembles that a figure shows where it cannot show all: users' own among them."""
+    """Return the ensembles that a figure shows if it cannot show all; users' own detectors are among them."""
     return [
         ensemble
         for name, ensemble in study.methods.items()

@@ -1,4 +1,4 @@
-"""The weights of detectors that are linear in observables of a jet."""
+"""Section with the weights of detectors that are linear in observables of a jet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darkclr_ray.reports.tables import Cell, Column, Table
 
 
 def section(study: Comparison) -> list[Section]:
-    """Return a table of weights, observables down; nothing where no detector has any."""
+    """Return the section with the table of weights, one row per observable; empty if no detector has any."""
     found = {name: weights(study, ensemble) for name, ensemble in study.methods.items()}
     found = {name: of for name, of in found.items() if of}
     if not found:

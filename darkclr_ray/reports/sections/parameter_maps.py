@@ -1,4 +1,4 @@
-"""Detectors over the plane of invisible fraction and meson mass: maps, and the ratio of two of them."""
+"""Section with maps of detectors' rejections, and of their ratios, over invisible fraction and meson mass."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from darkclr_ray.reports.runs import Comparison, Ensemble, is_grid
 from darkclr_ray.reports.tables import Cell
 
 FEWEST = 4
-"""Signals from which on a grid is shown as a map."""
+"""Smallest number of signals for which a grid is shown as a map."""
 
 
 def section(study: Comparison, eps_s: float) -> list[Section]:
-    """Maps of all detectors, ratios of the champion and of the paper's score to a supervised detector, and r_inv around
-    selected jets; nothing where the study has no grid."""
+    """Return the section with the maps; empty if the study has no grid.
+
+    The maps show the rejections of all detectors, the ratios of the selected detector and of the paper's score to a
+    supervised detector, and r_inv around selected jets.
+    """
     points = grid(study)
     if len(points) < FEWEST or study.selected is None:
         return []
@@ -43,7 +46,10 @@ def section(study: Comparison, eps_s: float) -> list[Section]:
 
 
 def grid(study: Comparison) -> dict[str, Point]:
-    """The signals of the grid: those named as its points, and any other with the same rule at one of its places."""
+    """Return the points of the grid's signals: those named as grid points, and others that match the grid.
+
+    Another signal matches if it has the decay rule of the grid and one of its values of both parameters.
+    """
     points: dict[str, Point] = {}
     for name in study.evaluated():
         parameters = study.samples.get(name, {})

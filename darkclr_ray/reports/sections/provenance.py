@@ -1,4 +1,4 @@
-"""Where a study's numbers come from: versions, seeds, fingerprints, unusual settings, time spent."""
+"""Section on the provenance of a study: versions, seeds, fingerprints, changes from the paper's settings, and times."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.provenance import starts_of
 
 DEPARTURES: Mapping[str, Any] = {"nae.scale": "none", "nae.energy_penalty": 0.0, "nae.views_p_drop": []}
-"""The paper's values where a default departs from them: representations are not transformed, the loss is Eq. 12's
-alone, and contrastive divergence goes on from the last epoch of pre-training."""
+"""Values of the paper for settings whose defaults differ from it. With these values representations are not
+transformed, the loss is that of Eq. 12 alone, and contrastive divergence starts from the last epoch of pre-training."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A trial, or whatever else a study consists of: what it is called and the seconds that it spent by stage."""
+    """A trial or a run of a study: its name and its seconds by stage."""
 
     name: str
     seconds: Mapping[str, float]
@@ -30,14 +30,16 @@ class Unit:
 
 
 def section(study: Study, *, unit: str, units: Sequence[Unit], chosen: Mapping[str, Any] | None = None) -> Section:
-    """Facts, settings that differ from the paper's, and timings of the study's units (each a "trial", say); ``chosen``
-    are facts about the one that was chosen, where one was."""
+    """Return the section with provenance facts, settings that differ from the paper's, and timings.
+
+    ``unit`` is the word for one of the ``units``, such as "trial"; ``chosen`` are facts on the selected one, if any.
+    """
     blocks = [differing_settings(study), facts(study, {f"best {unit}": chosen} if chosen else {}), timings(unit, units)]
     return Section("provenance", "Where the numbers come from", blocks)
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings with dotted keys.
+    """Return nested mappings as one dictionary with dotted keys.
 
     >>> flat({"nae": {"steps": 40, "hidden": (128, 64)}, "seed": 1})
     {'nae.steps': 40, 'nae.hidden': [128, 64], 'seed': 1}
@@ -52,7 +54,7 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differing_settings(study: Study) -> Table:
-    """Settings of physics and training that differ from the paper's: the defaults, but for those that depart."""
+    """Return a table of the settings of physics and training that differ from the paper's values."""
     ours, paper = flat(study.settings), {**flat(StudySettings().model_dump(mode="json")), **DEPARTURES}
     rows: list[dict[str, Cell]] = [
         {"setting": key, "here": _text(value), "paper": _text(paper.get(key))}
@@ -73,7 +75,7 @@ def differing_settings(study: Study) -> Table:
 
 
 def facts(study: Study, more: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Versions, seed, machine, and fingerprints of the jets, one fact a row."""
+    """Return a table of versions, seed, machine, and fingerprints of the jets, with one fact per row."""
     about = study.about
     starts = starts_of(about)
     last = starts[-1] if starts else {}
@@ -103,7 +105,7 @@ def facts(study: Study, more: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def what_changed(starts: Sequence[Mapping[str, Any]]) -> str:
-    """What differed between the starts of a study, and until when; empty where nothing did.
+    """Return a description of what differed between the starts of a study, and until when; empty if nothing did.
 
     >>> torch = [("2026-10-01T09:00:00", "2.9.0"), ("2026-11-01T09:00:00", "2.13.0")]
     >>> what_changed([{"time": time, "versions": {"torch": version}} for time, version in torch])
@@ -124,7 +126,7 @@ def what_changed(starts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def timings(unit: str, units: Sequence[Unit]) -> Table:
-    """Seconds of each unit by stage, and their sums; a stage found in the store costs nothing."""
+    """Return a table of the seconds of each unit by stage, and their sums; a stage found in the store counts 0."""
     spent = [{stage: time for stage, time in one.seconds.items() if stage != "total"} for one in units]
     stages = list(dict.fromkeys(stage for parts in spent for stage in parts))
     rows: list[dict[str, Cell]] = [

@@ -1,4 +1,4 @@
-"""The benchmark beside published methods: the paper's Table 2."""
+"""Table that compares the study's detectors with published methods on the Aachen benchmark: the paper's Table 2."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ BENCHMARK = "aachen"
 
 
 def table(study: Comparison, eps_s: float) -> list[Table]:
-    """Areas and rejections of all detectors on the Aachen benchmark, then the published ones; nothing where the study
-    did not look at it."""
+    """Return the table of areas and rejections on the Aachen benchmark, first of the study and then published ones.
+
+    The list is empty if the benchmark is not a main signal of the study.
+    """
     if BENCHMARK not in study.main_signals:
         return []
     rows: list[dict[str, Cell]] = []

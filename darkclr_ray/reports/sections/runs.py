@@ -1,4 +1,4 @@
-"""Runs that need a reader's attention: failures, and chains whose energy rises above the data's."""
+"""Section on failed runs, warnings, and Langevin chains that end at higher energies than the data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darkclr_ray.reports.tables import Cell, Column, Table
 
 
 def section(study: Comparison) -> Section:
-    """Counts in a sentence, and a table of runs with warnings, failures or chains."""
+    """Return the section with the counts in a sentence, and a table of runs with warnings, failures or chains."""
     failed = [one for one in study.runs if one.state != "COMPLETE"]
     above = [one for one in study.complete if any(facts.get("above_data") for facts in _chains(one).values())]
     warned = [one for one in study.complete if one.warnings]
@@ -49,7 +49,7 @@ def section(study: Comparison) -> Section:
 
 
 def _chains(run_spec: Run) -> dict[str, dict[str, Cell]]:
-    """Facts by detector; where they are not by detector, those of the only one."""
+    """Return the facts on Langevin chains by detector."""
     return {name: facts for name, facts in run_spec.chains.items() if isinstance(facts, dict)}
 
 

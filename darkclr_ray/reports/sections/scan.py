@@ -1,4 +1,4 @@
-"""What the search found: every trial against the searched parameters, and the list of trials."""
+"""Section on the search: every trial against the searched parameters, and the table of trials."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARAMETERS = (
 
 
 def section(study: Scan, eps_s: float) -> Section:
-    """Rejection and AUC of every trial on test jets (Fig. 5), and a table of all trials."""
+    """Return the section with rejection and AUC of every trial on test jets (Fig. 5), and a table of all trials."""
     signals = [study.lead, *(name for name in study.samples if name != study.lead)]
     choices = {
         f"{study.label(name)}, {WEIGHTING_LABELS[weighting]}": points(study, name, weighting, eps_s)
@@ -39,7 +39,7 @@ def section(study: Scan, eps_s: float) -> Section:
 
 
 def points(study: Scan, signal: str, weighting: Weighting, eps_s: float) -> list[scan.Point]:
-    """A point for each complete trial and score."""
+    """Return a point for each complete trial and score."""
     found = []
     for trial in study.complete:
         for score in study.scores(trial):
@@ -53,7 +53,7 @@ def points(study: Scan, signal: str, weighting: Weighting, eps_s: float) -> list
 
 
 def trials(study: Scan, eps_s: float) -> Table:
-    """All trials with what they reached on the leading signal; pruned and failed ones with the reason."""
+    """Return a table of all trials with their results on the leading signal, or the reason why they ended early."""
     rows: list[dict[str, Cell]] = []
     for trial in study.trials:
         row: dict[str, Cell] = {

@@ -1,4 +1,4 @@
-"""How cuts on a score bend the background's spectra of jet mass and pT."""
+"""Section on sculpting: the change of the background's spectra of jet mass and pT under cuts on a score."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from darkclr_ray.reports.tables import Cell, Column, Table
 
 OBSERVABLES = {"mass": Markup("jet mass [GeV]"), "pt": Markup("jet {} [GeV]").format(P_T)}
 MOST = 4
-"""Detectors whose spectra are drawn; the table has all."""
+"""Largest number of detectors whose spectra are drawn; the table has all."""
 
 
 def section(study: Comparison) -> list[Section]:
-    """Spectra of some detectors and divergences of all; nothing where the study did not look."""
+    """Return the section with spectra of some detectors and divergences of all; empty without such an analysis."""
     result: Mapping[str, Mapping[str, list[Mapping[str, Any]]]] = study.result("sculpting") or {}
     if not result:
         return []
@@ -45,7 +45,7 @@ def section(study: Comparison) -> list[Section]:
 
 
 def _bins(result: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) -> list[dict[str, Cell]]:
-    """Every bin of every spectrum, for the CSV."""
+    """Return the rows of the CSV, with one bin of a spectrum per row."""
     return [
         {"detector": name, "observable": key, "eps_b": cut["eps_b"], "low": low, "high": high, "before": n, "after": m}
         for name, observables in result.items()
@@ -56,7 +56,7 @@ def _bins(result: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) -> list[d
 
 
 def _table(found: Mapping[Markup, Mapping[str, list[Mapping[str, Any]]]]) -> Table:
-    """Divergences by detector; beside each what a random cut of the same size stays below in 95% of cases."""
+    """Return a table of divergences by detector, each with the 95% quantile for random cuts of the same size."""
     rows: list[dict[str, Cell]] = []
     columns: dict[str, Column] = {"detector": Column("detector", "")}
     for label, observables in found.items():

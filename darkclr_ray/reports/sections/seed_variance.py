@@ -1,4 +1,4 @@
-"""Where the spread of a result comes from: the encoder's seed, the autoencoder's, or the test sample."""
+"""Section on the components of variance of a result: encoder seed, autoencoder seed and test sample."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARTS = {
 
 
 def section(study: Comparison) -> list[Section]:
-    """Standard deviations by where they come from; nothing where the study did not look."""
+    """Return the section with standard deviations by their source; empty without such an analysis."""
     result = study.result("variance") or {}
     if not result:
         return []
@@ -59,7 +59,7 @@ def section(study: Comparison) -> list[Section]:
 
 
 def _freedom(signals: Mapping[str, Mapping[str, Any]], at: int) -> str:
-    """Degrees of freedom of the component at place ``at``, the same for all signals; empty where they were not kept."""
+    """Return the text on the degrees of freedom of the component with index ``at``; empty if they were not recorded."""
     for components in (side for sides in signals.values() for side in sides.values()):
         if components.get("degrees_of_freedom"):
             count = components["degrees_of_freedom"][at]

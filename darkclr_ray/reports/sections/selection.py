@@ -1,5 +1,5 @@
-"""Choices without knowing the signal: how detectors look to somebody who is blind to signals, forms of the views'
-classifier, and hyperparameters chosen with the signal left out against those that an oracle would choose."""
+"""Sections on selection without the signal: the signal-blind selection of detectors, variants of the views'
+classifier, and hyperparameters selected with one signal left out, compared with those of an oracle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMES = {"d_z": D_Z, "p_drop": P_DROP, "step_size": Markup("step size")}
 
 
 def sections(study: Comparison, eps_s: float) -> list[Section]:
-    """What the study looked at of these."""
+    """Return the sections for those of these analyses that the study contains."""
     found = []
     judged = {name: one for name, one in study.methods.items() if one.blind}
     forms = study.ensembles("forms")
@@ -63,7 +63,7 @@ def _blind(study: Comparison, judged: list[Ensemble], eps_s: float) -> Table:
 
 
 def _taught(study: Comparison) -> Markup:
-    """Who was taught with views of the kind that judge here; empty where training drops no constituents."""
+    """Return a caveat on detectors that were trained with such views; empty if training drops no constituents."""
     views, classifier = study.settings["views"], study.settings["views_classifier"]
     if "dropping" not in views["anomalous"] or "dropping" in views["anchor"]:
         return Markup("")
@@ -79,12 +79,12 @@ def _taught(study: Comparison) -> Markup:
 
 
 def _range(p_drop: float | Sequence[float]) -> str:
-    """One drop probability, or the range that jets draw theirs from."""
+    """Return a drop probability, or the range from which it is drawn for each jet, as text."""
     return " to ".join(f"{end:g}" for end in ([p_drop] if isinstance(p_drop, int | float) else p_drop))
 
 
 def _not_excluded(study: Comparison) -> Markup:
-    """Whom else the choice might have taken."""
+    """Return a sentence on the other detectors that the selection does not exclude; empty if there are none."""
     labels = [one.label for one in ensembles.rivals(study)]
     if not labels:
         return Markup("")
@@ -106,7 +106,7 @@ def _blind_row(study: Comparison, ensemble: Ensemble, eps_s: float, label: str, 
 
 
 def _forms(study: Comparison, forms: list[Ensemble], eps_s: float) -> Table:
-    """Variants of one detector by the parameters in which they differ."""
+    """Return a table of the variants of one detector, labelled by the parameters in which they differ."""
     differing = [
         key
         for key in dict.fromkeys(key for one in forms for key in one.parameters)
@@ -161,7 +161,7 @@ def _left_out(study: Comparison) -> Table:
 
 
 def _loss(facts: Mapping[str, Any]) -> Measurement:
-    """The oracle's rejection over the other's, marked where it is a bound."""
+    """Return the ratio of the oracle's rejection to that of the selection, marked if it is a bound."""
     few = (bool(facts[kind].get("matched_bound")) for kind in ("oracle", "left_out"))
     return bounded(facts["loss"], bound_of(*few))
 

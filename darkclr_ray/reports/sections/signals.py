@@ -1,4 +1,4 @@
-"""Every signal: detectors and references on the same jets, beside the paper's Table 3."""
+"""Section on every signal: detectors and references on the same jets, compared with the paper's Table 3."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WHO = Markup(
     "same pipeline on an encoder with random weights, with an autoencoder of its own. “Few constituents” takes jets "
     "with few constituents for signal, without any training."
 )
-"""What the rows of the tables are."""
+"""Explanation of the rows of the tables."""
 
 
 def section(study: Scan, found: Evaluations, ratios: Sequence[Ratio], eps_s: float) -> Section:
-    """Tables of rejections (at ``eps_s`` and 0.1), paired ratios, areas and significance improvements."""
+    """Return the section with rejections (at ``eps_s`` and 0.1), paired ratios, areas and significance improvements."""
     at = Markup("at {} = {:g}").format(EPS_S, eps_s)
     labels = {name: detector_label(name) for name in [*found, *(ratio.denominator for ratio in ratios)]}
     return Section(
@@ -91,7 +91,10 @@ def table(
     data: Sequence[Mapping[str, Cell]] = (),
     sizes: bool = False,
 ) -> Table:
-    """Detectors down, signals across, raw and matched; ``sizes`` adds the effective number of background jets."""
+    """Return a table of a quantity with one row per detector and one column per signal, raw and matched.
+
+    ``sizes`` adds a row with the effective number of background jets.
+    """
     rows: list[Row] = [
         (
             detector_label(detector),
@@ -111,7 +114,7 @@ def table(
 
 
 def paper_rows(paper: Mapping[str, Mapping[str, Measurement]], signals: Sequence[str]) -> list[Row]:
-    """The paper's numbers, which are not matched in pT, for the signals that it has."""
+    """Return rows with the paper's numbers, which are not matched in pT, for the signals that it has."""
     rows: list[Row] = []
     for method, numbers in paper.items():
         cells: dict[tuple[str, Weighting], Cell] = {
@@ -122,7 +125,7 @@ def paper_rows(paper: Mapping[str, Mapping[str, Measurement]], signals: Sequence
 
 
 def effective_sizes(found: Mapping[str, Evaluation]) -> Row:
-    """The effective number of background jets of each signal."""
+    """Return the row with the effective number of background jets for each signal."""
     return "effective background jets", {
         (signal, weighting): round(comparison.side(evaluation, weighting).effective_background)
         for signal, evaluation in found.items()

@@ -1,4 +1,4 @@
-"""Scores of jets that were disturbed a little (stability), and of other simulations of the background (systematics)."""
+"""Sections on scores of slightly perturbed jets (stability), and on other background simulations (systematics)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from darkclr_ray.reports.runs import Comparison
 from darkclr_ray.reports.tables import Cell, Column, Table
 
 Result = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""Detector -> perturbation or variation -> facts."""
+"""Mapping from detector and perturbation or variation to facts."""
 
 MOST = 5
-"""Detectors beside each other in a table as wide as the page; the CSV has all."""
+"""Largest number of detectors in a table of the page's width; the CSV has all."""
 
 
 def sections(study: Comparison) -> list[Section]:
-    """A section for each of the two that the study looked at."""
+    """Return a section for each of the two analyses that the study contains."""
     found = []
     stability: Result = study.result("stability") or {}
     if stability:

@@ -1,4 +1,4 @@
-"""The study in a few paragraphs, and the samples that it used."""
+"""Section that summarises the study and lists its samples."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from darkclr_ray.reports.trials import Scan
 
 
 def section(study: Scan, found: Evaluations) -> Section:
-    """What was trained, what chose what, what the numbers mean, on which samples."""
+    """Return the section on the training, the selection, the meaning of the numbers, and the samples."""
     return Section("study", "The study", [*words.summary(study, found), samples(study, list(study.samples))])
 
 
 def samples(study: Study, signals: Sequence[str]) -> Table:
-    """Background and ``signals`` with their parameters and jets. The pT window acts after the invisible part
-    is lost, so the invisible fraction around selected jets differs from the nominal one."""
+    """Return a table of background and ``signals`` with their parameters and numbers of jets.
+
+    The pT window acts after the invisible momentum is lost, so the invisible fraction around selected jets differs from
+    the nominal one.
+    """
     counts = study.about.get("counts") or {}
     rows: list[dict[str, Cell]] = []
     for name in (study.background, *signals):

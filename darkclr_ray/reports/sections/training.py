@@ -1,4 +1,4 @@
-"""How a pair of encoder and autoencoder was trained, and whether its Langevin chains moved."""
+"""Section on the training of an encoder and an autoencoder, and on the diagnostics of their Langevin chains."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ History = Sequence[Mapping[str, Any]]
 
 
 def section(study: Study, stages: Mapping[str, str], whose: str, ending: Markup) -> Section:
-    """Curves of the encoder and autoencoder of some ``stages`` with a paragraph on the chains' health; what was not
-    kept is left out. ``whose`` they are ("the best trial"), and the ``ending`` of the captions."""
+    """Return the section with training curves and a paragraph of diagnostics; a missing history is left out.
+
+    Args:
+        study: study that contains the stages.
+        stages: hashes of the stages of the encoder and the autoencoder by kind.
+        whose: owner of the networks in the text, such as "the best trial".
+        ending: end of the captions.
+    """
     encoder, energy = study.history(stages, "representation"), study.history(stages, "energy")
     last = kept_epoch("energy", energy)
     kept = None if last.get("energy_difference") is None else last
@@ -42,7 +48,7 @@ def section(study: Study, stages: Mapping[str, str], whose: str, ending: Markup)
 
 
 def health(encoder: History, energy: History, kept: Mapping[str, Any] | None) -> Markup:
-    """What a reader must know about the training: the kept epoch, how far chains moved, and every kind of warning."""
+    """Return a paragraph on the kept epoch, the displacement of the chains, and the warnings of the training."""
     if kept is None:
         text = Markup("No epoch of contrastive divergence was recorded: the energy is that of a plain autoencoder.")
     else:
@@ -66,5 +72,5 @@ def health(encoder: History, energy: History, kept: Mapping[str, Any] | None) ->
 
 
 def _plain(history: History) -> list[dict[str, Any]]:
-    """Records with numbers and words only, as a CSV has them."""
+    """Return the records without lists and dictionaries, for the CSV."""
     return [{key: value for key, value in line.items() if not isinstance(value, list | dict)} for line in history]
