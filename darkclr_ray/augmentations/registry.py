@@ -67,9 +67,7 @@ class TreeAugmentation(Augmentation, Protocol):
         draws: KeyedRNG,
         tree: ClusterTree | None = None,
     ) -> Packed:
-        """Return the transformed jets as `Augmentation` does; without ``tree``, the trees are computed from the
-        arguments.
-        """
+        """Return the transformed jets as `Augmentation` does; ``tree`` defaults to the trees of the arguments."""
 
 
 Class = TypeVar("Class", bound=type[Augmentation])
