@@ -1,11 +1,12 @@
-"""Any detector as an estimator with scikit-learn's habits: fit, score_samples, predict, get_params, set_params, clone.
+"""Wrap any detector as a scikit-learn estimator: fit, score_samples, predict, get_params, set_params, clone.
 
     from darkclr_ray.estimator import JetEstimator
 
     estimator = JetEstimator("s_NAE", preset="laptop", encoder__d_z=32).fit(background)
     strange = estimator.predict(jets) == -1
 
-X is `Jets`, not a matrix: jets differ in length. Everything else is as scikit-learn has it for outlier detectors.
+X is `Jets` instead of a matrix, since jets differ in length. Otherwise the conventions are those of scikit-learn's
+outlier detectors.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ from darkclr_ray.training.trainer import Trainer
 
 
 class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
-    """A detector that is fitted on background jets alone.
+    """Estimator that is fitted on background jets only and scores or classifies jets by a detector.
 
     Args:
-        detector: its name, or module:name.
-        preset: settings to start from.
-        contamination: share of the background that `predict` calls strange.
-        runner: where trainings run; none: this process.
+        detector: name of the detector, or module:name.
+        preset: name of the preset of settings.
+        contamination: fraction of the background that `predict` classifies as anomalous.
+        runner: trainer that runs the trainings; by default they run in this process.
         settings: changes to the preset by scikit-learn's names, such as ``encoder__d_z=32`` or ``seed=2``; they are
-            parameters like the others, for `set_params` and searches over a grid.
+            parameters like the others, for `set_params` and grid searches.
 
     Attributes:
         detector_: the fitted detector.
-        offset_: `score_samples` below it counts as strange.
+        offset_: threshold of `score_samples` below which a jet is anomalous.
     """
 
     def __init__(
@@ -52,12 +53,12 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.settings = settings
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name; settings that were changed are among them."""
+        """Return the parameters by name, including changed settings."""
         own = {name: getattr(self, name) for name in ("detector", "preset", "contamination", "runner")}
         return {**own, **self.settings}
 
     def set_params(self, **params: Any) -> Self:
-        """Change parameters. Raises ValueError for a setting that is none, or cannot be."""
+        """Change parameters. Raises ValueError for an unknown setting or an invalid value."""
         own = {name for name in params if name in ("detector", "preset", "contamination", "runner")}
         changed = JetEstimator(**{**self.get_params(), **params})
         changed._made()
@@ -67,7 +68,7 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def fit(self, X: Jets, y: Any = None) -> Self:
-        """Fit on background jets. Raises ValueError for impossible parameters, and for a detector that needs labels."""
+        """Fit on background jets. Raises ValueError for invalid parameters, and for a detector that needs labels."""
         made = self._made()
         if made.sample_type() is not TrainingSample:
             raise ValueError(f"{made.name} is supervised; this estimator is fitted on background alone")
@@ -78,15 +79,15 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def score_samples(self, X: Jets) -> NDArray[np.float64]:
-        """(B,), lower is stranger, as everywhere in scikit-learn: minus the detector's score."""
+        """Return minus the detector's score, (B,): lower is more anomalous, as everywhere in scikit-learn."""
         return -self._fitted().score(X)
 
     def decision_function(self, X: Jets) -> NDArray[np.float64]:
-        """(B,), negative for jets that are called strange."""
+        """Return `score_samples` minus `offset_`, (B,), which is negative for anomalous jets."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Jets) -> NDArray[np.int64]:
-        """(B,): -1 for strange jets, 1 for others."""
+        """Return -1 for anomalous jets and 1 for others, (B,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def _fitted(self) -> AnomalyDetector[Any]:

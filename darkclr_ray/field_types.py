@@ -1,4 +1,4 @@
-"""What settings there are, and what each of them takes."""
+"""List the settings and the types of values that each of them accepts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darkclr_ray.messages import shown
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Dotted name and field of every single setting.
+    """Yield dotted name and field of every single setting.
 
     >>> from darkclr_ray.settings import StudySettings
     >>> next(name for name, _ in leaves(StudySettings) if name.endswith("d_z"))
@@ -41,13 +41,13 @@ def model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
 
 
 def check_kind(value: Any, field: FieldInfo, where: str) -> None:
-    """Refuse a yes or no where a number is wanted: pydantic would count it as 1 or 0."""
+    """Raise ValueError for a truth value where a number is required, which pydantic would convert to 1 or 0."""
     if isinstance(value, bool) and bool not in kinds(field.annotation):
         raise ValueError(f"{where}: expected {kind_of(field)}, found {shown(value)}")
 
 
 def kind_of(field: FieldInfo) -> str:
-    """A word for what a setting takes, for help and messages.
+    """Return a short name of the values that a setting accepts, for help and messages.
 
     >>> from darkclr_ray.settings import InputSettings
     >>> kind_of(InputSettings.model_fields["pt"])
@@ -61,12 +61,12 @@ def kind_of(field: FieldInfo) -> str:
 
 
 def choices_of(field: FieldInfo) -> tuple[str, ...]:
-    """The words that a setting takes, where they are few."""
+    """Return the words that a setting accepts, if they are few."""
     return tuple(kind for kind in kinds(field.annotation) if isinstance(kind, str))
 
 
 def kinds(annotation: Any) -> tuple[Any, ...]:
-    """The types, and the literal words, that an annotation admits."""
+    """Return the types and literal words that an annotation accepts."""
     origin = get_origin(annotation)
     if origin in (Union, UnionType):
         return tuple(kind for part in get_args(annotation) for kind in kinds(part))

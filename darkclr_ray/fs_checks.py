@@ -1,4 +1,4 @@
-"""Whether a folder can receive files, found out before anything is computed for it; and whose fault an error is."""
+"""Check that a folder is writable before a computation, and whether an error comes from the file system."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def check_writable(folder: Path, option: str) -> None:
-    """Raise ValueError where a folder is not there and cannot be made, or cannot be written in; nothing is written.
+    """Raise ValueError if a folder cannot be created or written to; nothing is written.
 
     Args:
-        folder: that is to receive files.
-        option: how the user named it, for the message.
+        folder: folder to which files will be written.
+        option: option with which the user named it, for the message.
     """
     try:
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -25,5 +25,5 @@ def check_writable(folder: Path, option: str) -> None:
 
 
 def is_of_disk(error: BaseException) -> bool:
-    """Whether an error is that of a disk or a mount, and says nothing of the file that was read."""
+    """Return whether an error comes from a disk or a mount, and is not caused by the content of the file."""
     return isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE, errno.ENOTCONN)

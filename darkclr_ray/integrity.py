@@ -1,7 +1,7 @@
-"""Files that are written whole or not at all, and checksums by which a damaged file is noticed when it is read.
+"""Write files atomically, and detect damaged files by checksums when they are read.
 
 Checksums are BLAKE2b of 128 bits (`b2sum -l 128` computes the same). A folder's description lists those of its files
-(`folder_digests`, `check_folder`); a file that stands alone carries its own at its end (`write_sealed`, `read_sealed`).
+(`folder_digests`, `check_folder`); a single file has its checksum appended (`write_sealed`, `read_sealed`).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ DIGEST_BYTES = 16
 
 
 class Damaged(ValueError):
-    """A file is missing, or its content is not what was written."""
+    """Raised if a file is missing, or if its content is not what was written."""
 
 
 @contextmanager
 def replacing(path: Path, owner: str = "") -> Iterator[Path]:
     """Yield the path of a partial file beside ``path``; move it to ``path`` at the end, unless an error is raised.
 
-    A reader, and a later process, see the old file or the new one, also after a power cut. Every file that is not
+    A reader, and a later process, see the old file or the new one, also after a power failure. Every file that is not
     written into a temporary folder is written in this way.
 
     Args:
-        path: of the file, in a folder that exists.
-        owner: name of the writer, where several may write the same file at the same time.
+        path: path of the file, in a folder that exists.
+        owner: name of the writer, if several may write the same file at the same time.
 
     Raises:
         OSError: the disk is full, for example; the partial file is deleted.
@@ -51,7 +51,7 @@ def replacing(path: Path, owner: str = "") -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames within ``folder`` survive a power cut."""
+    """Flush renames within ``folder`` to disk, so that they survive a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -81,13 +81,16 @@ def folder_digests(folder: Path, but: Collection[str] = ()) -> dict[str, str]:
 
 
 def check_folder(folder: Path, digests: Mapping[str, str]) -> None:
-    """Raise Damaged where a file of ``folder`` is missing or has another checksum; other files are not looked at."""
+    """Raise Damaged if a file of ``folder`` is missing or has another checksum.
+
+    Files without an entry in ``digests`` are ignored.
+    """
     for name, expected in digests.items():
         check_file(folder / name, expected)
 
 
 def check_file(path: Path, expected: str | None) -> None:
-    """Raise Damaged where a file is missing or its checksum is not the ``expected`` one."""
+    """Raise Damaged if a file is missing or its checksum is not the ``expected`` one."""
     if not path.is_file():
         raise Damaged(f"{path}: no such file")
     if file_digest(path) != expected:
@@ -113,7 +116,7 @@ def seal(path: Path) -> None:
 
 
 def check_sealed(path: Path) -> None:
-    """Raise Damaged where a file does not end with the checksum of what is before it, FileNotFoundError without it."""
+    """Raise Damaged unless a file ends with the checksum of its content; raise FileNotFoundError if it is missing."""
     hasher, left = _hasher(), path.stat().st_size - DIGEST_BYTES
     with open(path, "rb") as file:
         while left > 0 and (part := file.read(min(left, 1 << 20))):
@@ -124,7 +127,7 @@ def check_sealed(path: Path) -> None:
 
 
 def read_sealed(path: Path) -> bytes:
-    """Return the content of a file of `write_sealed`, without its checksum.
+    """Return the content of a file that `write_sealed` wrote, without its checksum.
 
     Raises:
         Damaged: the content is not what was written.
@@ -137,13 +140,13 @@ def read_sealed(path: Path) -> bytes:
 
 
 def announce(line: str) -> None:
-    """Log that something damaged is computed again; a study shows the line on its screen."""
+    """Log that something damaged is computed again; a study also shows the line on its screen."""
     logger.warning("%s", line)
 
 
 @contextmanager
 def announcements() -> Iterator[list[str]]:
-    """Yield a list that collects the lines of `announce` in this process."""
+    """Yield a list to which `announce` appends its lines in this process."""
     lines: list[str] = []
     handler = _Collector(lines)
     logger.addHandler(handler)

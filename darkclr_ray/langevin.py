@@ -1,4 +1,4 @@
-"""Langevin chains (Eq. 10 of the paper, with its sign corrected), as contrastive divergence needs them."""
+"""Langevin chains (Eq. 10 of the paper, with its sign corrected) for contrastive divergence."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from torch import Tensor
 from darkclr_ray.normal import normal_like
 
 Potential = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""U: (B, d) -> its values (B,) and its gradients (B, d)."""
+"""Function U from z (B, d) to its values (B,) and its gradients (B, d)."""
 
 
 class LastStep(NamedTuple):
-    """Of the last step of B chains, (B,) each: U before it and after it; the squared lengths of its eps, and of what a
-    step from its end to its start would need as sigma eps."""
+    """Quantities of the last step of B chains, (B,) each.
+
+    ``before`` and ``after`` are U at its ends, ``noise`` the squared length of its eps, and ``back`` that of the sigma
+    eps of the reverse step.
+    """
 
     before: Tensor
     after: Tensor
@@ -27,7 +30,7 @@ class LastStep(NamedTuple):
 
 
 class LangevinKernel(Protocol):
-    """Takes chains (B, d), in place, some steps down its potential, at least one."""
+    """Protocol of functions that move chains (B, d), in place, by at least one step on their potential."""
 
     def __call__(
         self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator
@@ -35,18 +38,17 @@ class LangevinKernel(Protocol):
 
 
 class ChainResult(NamedTuple):
-    """Where B chains ended and how they got there. All tensors, so that a GPU is not waited for.
+    """Final state of B chains and its diagnostics, all as tensors, so that a GPU is not synchronised.
 
     Attributes:
-        end: float32 (B, d), detached.
-        displacement: root mean square of end - start over chains and dimensions, in the units of the start: for
-            representations scaled to unit spread, in units of the data's spread. Finite chains only.
-        nonfinite: number of chains whose end is at no finite distance: it holds a number that is not finite, or one
-            whose square is not.
+        end: final positions, float32 (B, d), detached.
+        displacement: root mean square of end - start over finite chains and dimensions, in the units of the start: for
+            representations scaled to unit variance, in units of the data's standard deviation.
+        nonfinite: number of chains whose end is not at a finite distance: a coordinate or its square is not finite.
         acceptance: mean probability with which a Metropolis-Hastings test would accept the last step as a step
             towards exp(-U / T) at the chain's own temperature T = sigma^2 / (2 lambda). Near 1 the chain follows the
-            diffusion that it discretises; a step that is too long brings it down to 1/2 in the chain's own stationary
-            state and to 0 outside of it. Not a number without noise.
+            diffusion that it discretises; a step that is too long reduces it to 1/2 in the chain's own stationary state
+            and to 0 outside of it. It is nan without noise.
     """
 
     end: Tensor
@@ -67,24 +69,24 @@ def langevin_chain(
     gradient_clip: float | None = None,
     walk: LangevinKernel | None = None,
 ) -> ChainResult:
-    """Runs ``steps`` steps z <- z - lambda grad U(z) + sigma eps from every row of ``start``.
+    """Run ``steps`` steps z <- z - lambda grad U(z) + sigma eps from every row of ``start`` (Eq. 10).
 
-    Eq. 10 as printed climbs the energy: for p = exp(-E) / Omega, log p falls where E grows, so the chain has to
-    descend E. Its stationary temperature is sigma^2 / (2 lambda), up to the discretisation. For a normalised
-    autoencoder U is the squared error summed over dimensions (``ReconstructionPotential``), so that lambda means the
-    same at every d_z.
+    Eq. 10 as printed ascends the energy: for p = exp(-E) / Omega, log p decreases where E increases, so that the chain
+    has to descend E. Its stationary temperature is sigma^2 / (2 lambda), up to the discretisation. For a normalised
+    autoencoder U is the squared error summed over dimensions (``ReconstructionPotential``), so that lambda has the same
+    meaning for every d_z.
 
-    Nothing is raised for a chain that blows up: the caller looks at ``nonfinite`` and ``displacement`` and decides.
+    Nothing is raised for a chain that diverges: callers check ``nonfinite`` and ``displacement``.
 
     Args:
         potential: U, with its gradient; see ``from_energy``.
         start: float32 (B, d); not changed.
         step_size: lambda.
-        noise: sigma, in the units of the start.
+        noise: sigma, standard deviation of the noise per step, in the units of the start.
         steps: number of steps, at least 1.
-        generator: of the noise, on the device of the start, keyed by the caller.
-        gradient_clip: largest norm of a chain's gradient in one step, or none.
-        walk: takes the steps, as `step_by_step` would; used where no gradient is clipped.
+        generator: random number generator of the noise, on the device of the start, seeded by the caller.
+        gradient_clip: largest norm of a chain's gradient in one step, or None.
+        walk: kernel that replaces `step_by_step` if gradients are not clipped.
     """
     if walk is None or gradient_clip is not None:
         walk = partial(step_by_step, potential, gradient_clip=gradient_clip)
@@ -114,7 +116,7 @@ def step_by_step(
     generator: torch.Generator,
     gradient_clip: float | None = None,
 ) -> LastStep:
-    """A `LangevinKernel` down any potential."""
+    """Run the steps of a `LangevinKernel` on any potential."""
     for _ in range(steps):
         previous = z.clone()
         before, gradient = potential(z)
@@ -126,7 +128,7 @@ def step_by_step(
 
 
 def from_energy(energy: Callable[[Tensor], Tensor]) -> Potential:
-    """A potential from any differentiable energy (B, d) -> (B,), its gradient by autograd.
+    """Return a potential from any differentiable energy (B, d) -> (B,), with its gradient from autograd.
 
     >>> values, gradients = from_energy(lambda z: z.square().sum(1))(torch.tensor([[1.0, 2.0]]))
     >>> values.tolist(), gradients.tolist()
@@ -144,7 +146,7 @@ def from_energy(energy: Callable[[Tensor], Tensor]) -> Potential:
 
 
 def clipped(gradient: Tensor, largest: float | None) -> Tensor:
-    """Rows of ``gradient`` scaled down to the norm ``largest`` where they are longer."""
+    """Return ``gradient`` with rows longer than ``largest`` scaled down to that norm."""
     if largest is None:
         return gradient
     norms: Tensor = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
@@ -152,5 +154,5 @@ def clipped(gradient: Tensor, largest: float | None) -> Tensor:
 
 
 def mean_where(condition: Tensor, values: Tensor) -> Tensor:
-    """Mean of the values where the condition holds; 0 / 0 = nan where it nowhere does."""
+    """Return the mean of the values for which the condition holds, or nan if it holds for none."""
     return torch.where(condition, values, torch.zeros_like(values)).sum() / condition.sum()

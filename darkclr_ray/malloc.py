@@ -1,4 +1,4 @@
-"""Memory that is freed and asked for again, step after step."""
+"""Configure glibc's memory allocator for arrays that are freed and allocated again in every step."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from functools import cache
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 LARGEST_BLOCK = 2**25
-"""The largest block that glibc lets come from its heap, 32 MB."""
+"""Size in bytes of the largest block that glibc allocates from its heap (32 MB)."""
 KEPT = 2**28
-"""Freed memory that a process keeps for itself, at most, in bytes."""
+"""Largest amount of freed memory in bytes that a process keeps."""
 
 
 @cache
 def keep_freed_memory() -> None:
-    """Has glibc keep freed memory, up to 256 MB a process; elsewhere nothing is done.
+    """Configure glibc to keep up to 256 MB of freed memory per process; do nothing with other C libraries.
 
-    By default each large array is new pages from the kernel, zeroed one by one, and goes back when it is freed: a tenth
-    of a training step and a quarter of an augmentation. Both want the same sizes again at once.
+    By default each large array consists of new pages from the kernel, which are zeroed, and returned when the array is
+    freed. This takes a tenth of a training step and a quarter of an augmentation, which allocate the same sizes again.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

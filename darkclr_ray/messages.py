@@ -1,4 +1,4 @@
-"""Words for messages: the nearest known name, and values as they are typed."""
+"""Texts for messages: the nearest known name, and values as on the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def suggestion(name: str, known: Sequence[str], prefix: str = "") -> str:
-    """The nearest known setting: one whose last part is the same comes first.
+    """Return a suggestion of the nearest known settings, those with the same last part first.
 
     >>> suggestion("d_z", ["encoder.d_z", "search.d_z", "seed"], "--")
     '; did you mean --encoder.d_z or --search.d_z?'
@@ -26,13 +26,13 @@ def suggestion(name: str, known: Sequence[str], prefix: str = "") -> str:
 
 
 def nearest(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    """The nearest of a few known words, and all of them."""
+    """Return text with the nearest of a few known words, and all of them."""
     near = difflib.get_close_matches(word, list(known), 1, 0.5)
     return (f"; did you mean {near[0]!r}?" if near else ";") + f" There are: {', '.join(known)}"
 
 
 def shown(value: Any, depth: int = 3) -> str:
-    """A value as it is written on the command line, cut short where it is long or deep.
+    """Return a value as it is written on the command line, shortened if it is long or deep.
 
     >>> shown((16, 32)), shown(None)
     ('[16, 32]', 'none')

@@ -1,13 +1,13 @@
-"""Other people's code: found by its entry point in an installed package, or by ``module:name``.
+"""Find plugins by their entry point in an installed package, or by ``module:name``.
 
-A package announces what it brings in its own ``pyproject.toml``:
+A package declares its plugins in its ``pyproject.toml``:
 
     [project.entry-points."darkclr_ray.augmentations"]
     soft_dropping = "my_package.views:SoftDropping"
 
-and from then on ``soft_dropping`` is a name like those that come with darkclr_ray. A single file needs no package:
-``my_views:SoftDropping`` is looked up where Python finds modules, the working folder last. On a cluster the module must
-be there on every node. The kinds are augmentations, detectors, objectives and samples.
+Once it is installed, ``soft_dropping`` can be used like the names of darkclr_ray. A single file needs no package:
+``my_views:SoftDropping`` is imported from Python's search path, with the working folder last. On a cluster the module
+must exist on every node. The kinds of plugins are augmentations, detectors, objectives and samples.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Known = TypeVar("Known")
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Names that installed packages announce for a kind."""
+    """Return the names that installed packages declare for a kind."""
     return tuple(sorted(_announced(kind)))
 
 
 def module_of(kind: str, entry: str) -> str | None:
-    """The module that an entry names or that a package announces for it, without importing it; None for other names.
+    """Return the module that an entry names or that a package declares for it, or None, without importing it.
 
     >>> module_of("objectives", "mine:median"), module_of("objectives", "matched")
     ('mine', None)
@@ -41,15 +41,15 @@ def module_of(kind: str, entry: str) -> str | None:
 
 
 def find(kind: str, entry: str, shipped: Mapping[str, Known]) -> Known | Any:
-    """What ``entry`` means: one of ``shipped``, something announced, or the attribute of a module.
+    """Return the object for ``entry``: one of ``shipped``, a declared plugin, or the attribute of a module.
 
     Args:
         kind: augmentations, detectors, objectives or samples.
-        entry: a name, or module:name.
-        shipped: what comes with darkclr_ray, by name.
+        entry: name, or module:name.
+        shipped: objects of this package, by name.
 
     Raises:
-        ValueError: there is nothing of that name, or it cannot be imported; with the nearest name.
+        ValueError: the name is unknown, or its module cannot be imported; the message has the nearest name.
     """
     if ":" in entry:
         return _attribute(kind, entry)
@@ -92,7 +92,7 @@ def _attribute(kind: str, entry: str) -> Any:
 
 
 def see_working_folder() -> None:
-    """Let this process, and those that it starts, import modules from the working folder, after all other places."""
+    """Let this process and its child processes import modules from the working folder, after all other places."""
     here = os.getcwd()
     if here not in sys.path:
         sys.path.append(here)
@@ -102,6 +102,6 @@ def see_working_folder() -> None:
 
 
 def words(error: Exception) -> str:
-    """An error in one line, with its kind where that says more than its message."""
+    """Return an error in one line, with its type if the message alone is not sufficient."""
     text = " ".join(str(error).split())
     return text if isinstance(error, ImportError | AttributeError) and text else f"{type(error).__name__}: {text}"

@@ -1,9 +1,9 @@
-"""Random numbers that are a function of their key, not of a generator's past.
+"""Random numbers that are a function of their key only, not of the state of a generator.
 
-A transformation of a jet draws from a SplitMix64 sequence (Steele, Lea and Flood, OOPSLA 2014) that belongs to (seed,
-epoch, jet id, transformation, draw) alone: the numbers of a jet are the same, bit for bit, in any batch, order,
-process or retry. SplitMix64 is a counter hashed by a bijection of 64 bits, so any member of a sequence is had without
-the ones before it.
+A transformation of a jet draws from a SplitMix64 sequence (Steele, Lea and Flood, OOPSLA 2014) that depends only on
+(seed, epoch, jet id, transformation, draw): the numbers of a jet are the same, bit for bit, in any batch, order,
+process or retry. SplitMix64 is a counter hashed by a bijection of 64 bits, so that any number of a sequence can be
+computed without the ones before it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STREAMS = np.uint64(_GOLDEN)
 
 @lru_cache(maxsize=1024)
 def digest(*key: int | str) -> int:
-    """64 well mixed bits of a tuple of integers and strings (blake2b).
+    """Return a 64-bit hash of a tuple of integers and strings (blake2b).
 
     >>> digest("views", 1, 0) == digest("views", 1, 0), digest("views", 1, 0) == digest("views", 0, 1)
     (True, False)
@@ -35,7 +35,7 @@ def digest(*key: int | str) -> int:
 
 
 def stable_id(*parts: str | int) -> int:
-    """63-bit hash of the parts: unique in practice (two of a million agree with 5e-8), and opaque.
+    """Return a 63-bit hash of the parts, unique in practice (two of a million are equal with probability 5e-8).
 
     >>> stable_id("a", 1) == stable_id("a", 1) != stable_id("a", 2)
     True
@@ -45,7 +45,7 @@ def stable_id(*parts: str | int) -> int:
 
 
 def keyed_generator(*key: int | str) -> np.random.Generator:
-    """A numpy generator (Philox) seeded by a tuple of integers and strings.
+    """Return a numpy generator (Philox) that is seeded by a tuple of integers and strings.
 
     >>> bool(keyed_generator("order", 1, 5).random() == keyed_generator("order", 1, 5).random())
     True
@@ -54,30 +54,30 @@ def keyed_generator(*key: int | str) -> np.random.Generator:
 
 
 def reseed(generator: torch.Generator, *key: int | str) -> None:
-    """Set torch's generator to where the numbers of a key begin, whatever was drawn before: for dropout and chains."""
+    """Seed torch's generator by a key, independently of earlier draws; it is used for dropout and chains."""
     generator.manual_seed(digest(*key) >> 1)
 
 
 @dataclass(frozen=True, eq=False)
 class KeyedRNG:
-    """The random numbers of one transformation in one view, for B jets with M constituents.
+    """Random numbers of one transformation in one view, for B jets with M constituents.
 
-    ``number`` tells apart the draws of one transformation. Numbers of jets and of constituents never coincide.
+    ``number`` distinguishes the draws of one transformation. Numbers of jets and of constituents are independent.
 
     Attributes:
-        states: uint64 (B,): where each jet's sequence starts.
+        states: uint64 (B,): start of each jet's sequence.
     """
 
     states: NDArray[np.uint64]
 
     @staticmethod
     def keyed(ids: NDArray[np.int64], *, seed: int, epoch: int, transformation: str, draw: int) -> KeyedRNG:
-        """Draws for the jets with these ids, (B,); equal keys give equal numbers."""
+        """Return the draws of the jets with these ids, (B,); equal keys give equal numbers."""
         stem = np.uint64(digest("views", seed, epoch, transformation, draw))
         return KeyedRNG(_mixed(_mixed(ids.astype(np.uint64)) ^ stem))
 
     def of(self, jets: NDArray[np.int64]) -> KeyedRNG:
-        """Return the draws of some of the jets, given by their positions."""
+        """Return the draws of the jets at these positions."""
         return KeyedRNG(self.states[jets])
 
     def derived(self, purpose: str) -> KeyedRNG:
@@ -85,7 +85,10 @@ class KeyedRNG:
         return KeyedRNG(_mixed(self.states ^ np.uint64(digest("derived", purpose))))
 
     def uniform(self, offsets: NDArray[np.int64] | None = None, number: int = 0) -> NDArray[np.floating]:
-        """Uniform in [0, 1): one a jet, float64 (B,); or with ``offsets`` (B + 1,) one a constituent, float32 (M,)."""
+        """Return uniform numbers in [0, 1): float64 (B,), one per jet, or float32 (M,), one per constituent.
+
+        ``offsets`` (B + 1,) select one number per constituent.
+        """
         bits = self._bits(offsets, number)
         wide = offsets is None
         bits >>= np.uint64(11 if wide else 40)
@@ -94,9 +97,10 @@ class KeyedRNG:
         return uniform
 
     def normal(self, offsets: NDArray[np.int64] | None = None, number: int = 0) -> NDArray[np.floating]:
-        """Normal with mean 0 and variance 1, cut at 6.7: float64 (B,), or with ``offsets`` float32 (M,).
+        """Return normal numbers: float64 (B,), one per jet, or with ``offsets`` float32 (M,), one per constituent.
 
-        Box-Muller on the two halves of 64 bits.
+        They have mean 0, variance 1 and absolute values up to 6.7, and are computed by the Box-Muller method from the
+        two halves of 64 bits.
         """
         bits = self._bits(offsets, number)
         radius = np.sqrt(-2.0 * np.log(((bits >> np.uint64(32)) + 0.5) * 2.0**-32))
@@ -104,7 +108,7 @@ class KeyedRNG:
         return normal if offsets is None else normal.astype(np.float32)
 
     def _bits(self, offsets: NDArray[np.int64] | None, number: int) -> NDArray[np.uint64]:
-        # counters: jets number + 1, constituents (number + 1) 2^32 + place in the jet
+        # counters: jets number + 1, constituents (number + 1) 2^32 + position in the jet
         if offsets is None:
             return _mixed(self.states + np.uint64((number + 1) * _GOLDEN % 2**64))
         first = np.uint64(((number + 1) << 32) * _GOLDEN % 2**64)
@@ -116,7 +120,7 @@ class KeyedRNG:
 
 
 def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser (Stafford's variant 13), a bijection of 64 bits; overwrites its argument."""
+    """Return the bits hashed by SplitMix64's finaliser (Stafford's variant 13), a bijection, in place."""
     other = bits >> np.uint64(30)
     bits ^= other
     bits *= np.uint64(0xBF58476D1CE4E5B9)

@@ -1,4 +1,4 @@
-"""The only module that uses private parts of Ray. A test searches the rest of the package for such uses.
+"""Contain all uses of private parts of Ray; a test searches the rest of the package for such uses.
 
 | Private name | Version | Reason | Public alternatives that were tried |
 |---|---|---|---|
@@ -7,7 +7,7 @@ itself, and `TorchTrainer.fit`, which waits for the controller, cannot be interr
 needs the handle, and the controller has no name; SIGKILL to its process makes Ray print twelve lines about a worker \
 that died; its process ignores SIGTERM |
 
-Not needed where `TorchTrainer.fit` runs in an actor of one's own: `ray.kill` of that actor also ends the controller.
+It is not needed if `TorchTrainer.fit` runs in a separate actor: `ray.kill` of that actor also ends the controller.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def kill_actor(actor_id: str) -> None:
     """Kill an actor of this cluster, which is not restarted.
 
     Args:
-        actor_id: hexadecimal, as `ray.util.state.list_actors` gives it.
+        actor_id: hexadecimal id, as `ray.util.state.list_actors` returns it.
     """
     import ray
     from ray._private.worker import global_worker

@@ -1,7 +1,8 @@
-"""Every number that a study can set: typed, frozen, unknown keys refused. Defaults are the paper's values.
+"""Define all settings of a study as typed, frozen groups with the paper's values as defaults; unknown keys are errors.
 
-Where the paper is silent the default is the value of its authors' code, or of the same group's earlier papers, and the
-description says so. Presets change many values at once; a YAML file and the command line change single ones.
+Where the paper does not specify a value, the default is that of its authors' code, or of earlier papers of the same
+group, and the description says so. Presets change many values at once; a YAML file and the command line change single
+ones.
 """
 
 from __future__ import annotations
@@ -15,54 +16,59 @@ Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
 
 
 class Settings(BaseModel):
-    """A frozen group of settings. An unknown or impossible value raises pydantic's ValidationError, a ValueError."""
+    """Frozen group of settings. An unknown key or an invalid value raises pydantic's ValidationError, a ValueError."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class InputSettings(Settings):
-    """How a jet enters a network."""
+    """How jets are converted to the inputs of a network."""
 
     constituents: int = Field(50, ge=1, le=1000)
-    """Hardest constituents kept of each jet (N_c of Table 1)."""
+    """Number of hardest constituents of each jet that are used (N_c of Table 1)."""
     pt: Literal["gev", "fraction"] = "gev"
-    """Constituents' pT divided by `pt_scale` ("gev", the paper), or by the jet's pT ("fraction"), so that a network
-    cannot read the jet's pT off its input."""
+    """Scale of the constituents' pT: divided by `pt_scale` ("gev", the paper), or by the jet's pT ("fraction"), so that
+    the inputs do not contain the jet's pT.
+    """
     pt_scale: float = Field(300.0, gt=0.0)
-    """Divisor of constituents' pT in GeV where `pt` is "gev" (authors' code; JetCLR uses 600)."""
+    """Divisor of the constituents' pT in GeV if `pt` is "gev" (authors' code; JetCLR uses 600)."""
 
 
 class ViewSettings(Settings):
-    """What is done to jets before they are compared (Sec. 3.2). Names are those of the registered augmentations."""
+    """Transformations that make the views of a jet (Sec. 3.2). Names are those of the registered augmentations."""
 
     anchor: tuple[str, ...] = ("rotation", "translation")
     """Transformations of the anchor view, in order."""
     positive: tuple[str, ...] = ("rotation", "translation")
-    """Transformations of the positive view, in order, with draws of their own."""
+    """Transformations of the positive view, in order, with independent draws."""
     anomalous: tuple[str, ...] = ("dropping", "rotation", "translation")
-    """Transformations of the anomalous view, in order: drop first, translate after. Empty: no such view (JetCLR)."""
+    """Transformations of the anomalous view, in order: drop first, translate last. Empty: no such view (JetCLR)."""
     p_drop: Probability | tuple[Probability, Probability] = 0.5
-    """Probability to drop a constituent in the anomalous view, or a range from which each jet draws its own."""
+    """Probability to drop a constituent in the anomalous view, or a range from which one is drawn for each jet."""
     conserved_pt: Literal["vector", "scalar", "floor"] = "vector"
-    """Which pT survives a dropping: that of the jet's vector sum, the sum over constituents (authors' code), or that of
-    the vector sum without lifting soft constituents off the detector's threshold ("floor"): scaled by a common factor,
-    views lack constituents just above the threshold, by which they are recognised and which no signal lacks."""
+    """pT that a dropping restores: that of the jet's vector sum ("vector"), the sum over constituents ("scalar",
+    authors' code), or that of the vector sum with soft constituents at the detector's threshold unchanged ("floor").
+    With a common factor, views lack constituents just above the threshold, which distinguishes them from background
+    but not signals.
+    """
     pt_threshold: float = Field(0.5, ge=0.0)
-    """Where `conserved_pt` is "floor": pT in GeV below which the detector sees no constituent; none crosses it."""
+    """Smallest pT in GeV of a constituent that the detector registers, used if `conserved_pt` is "floor"."""
     pt_ramp: float = Field(2.5, gt=0.0)
-    """Where `conserved_pt` is "floor": GeV above the threshold from which on constituents are scaled in full."""
+    """Distance from the threshold in GeV above which constituents are scaled fully, if `conserved_pt` is "floor"."""
     branch_sizes: tuple[Positive, Positive] = (0.03, 0.2)
-    """Smallest and largest angular size Delta R of the branches that `branch_dropping` drops: about 2 m / pT of what
-    decays. Each jet draws its own, uniformly in the logarithm."""
+    """Smallest and largest angular size Delta R of the branches that `branch_dropping` drops, about 2 m / pT of the
+    decaying particle. One is drawn for each jet, uniformly in the logarithm.
+    """
     hardness: float = Field(1.0, ge=-10.0, le=10.0)
-    """Power of the pT of a constituent in the odds that `hardness_dropping` drops it: above 0 hard ones more often."""
+    """Power of a constituent's pT in the odds that `hardness_dropping` drops it; positive: hard ones more often."""
     angular_shift: float = Field(0.5, ge=0.0, le=5.0)
-    """Largest shift of ln Delta R by `angular_shift`, either way: 0.5 makes jets narrower or wider by up to 1.65."""
+    """Largest absolute shift of ln Delta R by `angular_shift`: 0.5 changes angles by a factor of up to 1.65."""
     pt_powers: tuple[Positive, Positive] = (0.8, 1.5)
-    """Range from which each jet draws the power that `pt_power` raises its constituents' pT to."""
+    """Range of the power of the constituents' pT in `pt_power`; one is drawn for each jet."""
     mixture: tuple[tuple[str, Positive], ...] = Field((("dropping", 1.0), ("branch_dropping", 1.0)), min_length=1)
-    """Transformations and their weights, as in {dropping: 1, branch_dropping: 3}, of the transformation `mixture`:
-    each jet draws one of them."""
+    """Transformations with weights, such as {dropping: 1, branch_dropping: 3}, of the transformation `mixture`; one of
+    them is drawn for each jet.
+    """
 
     @field_validator("mixture", mode="before")
     @classmethod
@@ -92,20 +98,20 @@ class ViewSettings(Settings):
 
 
 class EncoderSettings(Settings):
-    """The transformer of Sec. 3.3 and Table 1."""
+    """Transformer encoder (Sec. 3.3 and Table 1)."""
 
     d_r: int = Field(128, ge=4, le=4096)
     """Dimension of an embedded constituent and of the representation before the head (d_r)."""
     d_h: int = Field(512, ge=4, le=16384)
     """Hidden width of the feed-forward networks in the blocks (d_h)."""
     d_z: int = Field(512, ge=2, le=4096)
-    """Dimension of the head's output, the representation; the head's hidden layers are as wide (authors' code)."""
+    """Dimension of the head's output, the representation, and width of the head's hidden layers (authors' code)."""
     heads: int = Field(4, ge=1, le=64)
-    """Self-attention heads; must divide `d_r`."""
+    """Number of self-attention heads; must divide `d_r`."""
     layers: int = Field(4, ge=1, le=48)
-    """Transformer blocks (N)."""
+    """Number of transformer blocks (N)."""
     head_layers: int = Field(2, ge=1, le=8)
-    """Linear layers of the head network."""
+    """Number of linear layers of the head network."""
     dropout: float = Field(0.1, ge=0.0, le=0.99)
     """Dropout rate in the blocks during training."""
 
@@ -125,7 +131,7 @@ class ContrastiveSettings(Settings):
     loss: Literal["anomaly_contrastive", "nt_xent"] = "anomaly_contrastive"
     """Eq. 3 with a penalty on the norm (DarkCLR), or NT-Xent over positive pairs (JetCLR)."""
     temperature: float = Field(0.1, gt=0.0, le=100.0)
-    """Divisor tau of the cosine similarities (authors' code; Eq. 3 shows none)."""
+    """Temperature tau that divides the cosine similarities (authors' code; Eq. 3 has none)."""
     norm_penalty: float = Field(1e-3, ge=0.0, le=10.0)
     """Weight of the mean L2 norm of the anchors' representations in the loss (Sec. 4; value of the authors' code)."""
     learning_rate: float = Field(5e-5, gt=0.0, le=1.0)
@@ -137,74 +143,80 @@ class ContrastiveSettings(Settings):
     adam_epsilon: float = Field(1e-4, gt=0.0, le=1.0)
     """Adam's epsilon (authors' code; JetCLR uses 1e-8)."""
     batch_size: int = Field(256, ge=2, le=65536)
-    """Jets a step, over all workers (Table 1)."""
+    """Number of jets per step, over all workers (Table 1)."""
     epochs: int = Field(150, ge=0, le=100000)
-    """Passes over the training jets (Table 1); 0 leaves the encoder untrained."""
+    """Number of epochs (Table 1); 0 leaves the encoder untrained."""
 
 
 class NAESettings(Settings):
-    """The normalised autoencoder of Sec. 4. Energy: squared error per dimension of the scaled representation.
+    """Normalised autoencoder (Sec. 4). Its energy is the squared error per dimension of the scaled representation.
 
-    Scale and learning rate of pre-training were chosen without signals, on two encoders of Table 1's size and 30,000
-    jets: background validation jets against their own views at p_drop 0.2, 0.35, 0.45, 0.6 and 0.8.
+    Scale and learning rate of pre-training were selected without signals, on two encoders of Table 1's size and 30,000
+    jets, on background validation jets against their own views at p_drop 0.2, 0.35, 0.45, 0.6 and 0.8.
     """
 
     scale: Literal["dimension", "global", "none"] = "global"
-    """How representations are put on one scale, by the background's mean and spread: each dimension by its own, all by
-    one common factor, or not at all (the paper). Scaled, a step size means the same at every d_z."""
+    """Scaling of representations by the background's mean and standard deviation: one scale per dimension
+    ("dimension"), one common scale ("global"), or none ("none", the paper). With a scale, a step size has the same
+    meaning for every d_z.
+    """
     hidden: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = (128, 64, 32, 16, 8)
     """Widths of the encoder's hidden layers; the decoder mirrors them (Sec. 4)."""
     bottleneck: int = Field(3, ge=1, le=1024)
     """Dimension of the bottleneck (Sec. 4)."""
     activation: Literal["prelu", "relu", "gelu", "silu"] = "prelu"
-    """Activation between layers (PReLU in the same group's jet-image NAE; the paper is silent)."""
+    """Activation between layers (PReLU in the same group's jet-image NAE; not specified in the paper)."""
     batch_size: int = Field(2048, ge=2, le=1000000)
-    """Representations a step, over all workers (same group's jet-image NAE; the paper is silent)."""
+    """Number of representations per step, over all workers (same group's jet-image NAE; not specified in the paper)."""
     reconstruction_epochs: int = Field(200, ge=0, le=100000)
-    """Epochs of pre-training by reconstruction (Sec. 4)."""
+    """Number of epochs of pre-training by reconstruction (Sec. 4)."""
     views_p_drop: tuple[Probability, ...] = (0.3, 0.5, 0.7)
-    """Which epoch of pre-training is kept: the one whose energy best tells background from its own views at a mix of
-    these drop probabilities (rejection at a view efficiency of 0.2), so no signal chooses; none keeps the last epoch.
-    The paper is silent."""
+    """Drop probabilities of the background's own views that select the epoch of pre-training, by the energy's rejection
+    at a view efficiency of 0.2, so that no signal is needed; empty: the last epoch is kept. Not specified in the
+    paper.
+    """
     reconstruction_learning_rate: float = Field(1e-4, gt=0.0, le=1.0)
-    """Adam's learning rate in pre-training (same group's low-dimensional set-up; 1e-3 in their jet-image NAE). An
-    autoencoder that learns for longer forgets the norm, by which the representations tell anomalies."""
+    """Adam's learning rate in pre-training (same group's low-dimensional set-up; 1e-3 in their jet-image NAE). After a
+    longer training the energy no longer depends on the norm, by which representations distinguish anomalies.
+    """
     divergence_epochs: int = Field(100, ge=0, le=100000)
-    """Epochs of contrastive divergence, Eq. 12 (Sec. 4); 0 leaves a plain autoencoder."""
+    """Number of epochs of contrastive divergence, Eq. 12 (Sec. 4); 0 leaves a plain autoencoder."""
     divergence_learning_rate: float = Field(1e-5, gt=0.0, le=1.0)
     """Adam's learning rate in contrastive divergence (same group's jet-image NAE)."""
     steps: int = Field(40, ge=1, le=10000)
-    """Langevin steps of a chain, t of Eq. 11 (same group's low-dimensional set-up)."""
+    """Number of Langevin steps of a chain, t of Eq. 11 (same group's low-dimensional set-up)."""
     step_size: float = Field(0.05, gt=0.0, le=1e6)
-    """Langevin step size lambda of Eq. 10, acting on the squared error summed over dimensions (d_z times the energy),
-    so that it means the same at every d_z; from 1 on the descent overshoots. The same group's 50 in images of 1,600
-    pixels is 0.03 here."""
+    """Langevin step size lambda of Eq. 10 for the squared error summed over dimensions (d_z times the energy), so that
+    it has the same meaning for every d_z; from 1 on the descent overshoots. The same group's 50 in images of 1,600
+    pixels corresponds to 0.03.
+    """
     noise: float = Field(0.005, ge=0.0, le=100.0)
     """Langevin noise sigma of Eq. 10, in units of the scaled representation. With the step size it gives about the
-    temperature sigma^2 / (2 lambda) of the same group's low-dimensional set-up (lambda 1, sigma 0.02)."""
+    temperature sigma^2 / (2 lambda) of the same group's low-dimensional set-up (lambda 1, sigma 0.02).
+    """
     energy_penalty: float = Field(1.0, ge=0.0, le=1000.0)
     """Weight gamma of the squared energies in the loss (same group's jet-image NAE)."""
     gradient_clip: float | None = Field(None, gt=0.0)
-    """Largest norm of a chain's gradient in one step, or none (the same group clips at 0.01 in images)."""
+    """Largest norm of a chain's gradient in one step; none: no limit (the same group clips at 0.01 in images)."""
     seed: int | None = Field(None, ge=0, lt=2**31)
-    """Seed of the autoencoder alone, so that several can be trained on one encoder; none takes the study's."""
+    """Seed of the autoencoder, so that several can be trained on one encoder; none: the study's seed."""
 
 
 class ViewsClassifierSettings(Settings):
-    """The classifier between background jets and their own anomalous views: no signal, no label.
+    """Classifier between background jets and their own anomalous views, without signal or labels.
 
-    The form was chosen without signals, with the laptop preset on the starter set (three encoder seeds): background
-    validation jets against their own views at p_drop 0.2, 0.35, 0.45, 0.6 and 0.8. The layer before the head is ahead
-    of the head, and adding the energy only loses area; the rest is not sharp: a range of p_drop or a fixed one, a
-    hidden layer or none are level within 3,000 jets.
+    The form was selected without signals, with the laptop preset on the starter set (three encoder seeds), on
+    background validation jets against their own views at p_drop 0.2, 0.35, 0.45, 0.6 and 0.8. The layer before the head
+    performs better than the head, and adding the energy reduces the area. Other choices are equal within 3,000 jets: a
+    range of p_drop or a fixed one, a hidden layer or none.
     """
 
     p_drop: Probability | tuple[Probability, Probability] = (0.3, 0.7)
-    """Probability to drop a constituent in the anomalous views, or a range from which each jet draws its own."""
+    """Probability to drop a constituent in the anomalous views, or a range from which one is drawn for each jet."""
     layer: Literal["head", "pooled"] = "pooled"
-    """What it looks at: the representation z, or the sum over constituents before the head."""
+    """Input of the classifier: the representation z ("head"), or the constituents' sum before the head ("pooled")."""
     hidden: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (64,)
-    """Widths of its hidden layers; none: logistic regression."""
+    """Widths of its hidden layers; empty: logistic regression."""
 
     @model_validator(mode="after")
     def _ordered_range(self) -> ViewsClassifierSettings:
@@ -214,10 +226,10 @@ class ViewsClassifierSettings(Settings):
 
 
 class ViewsObservablesSettings(Settings):
-    """Classifiers on observables of jets: taught with background and anomalous views, or, for comparison, with labels.
+    """Classifiers on observables of jets, trained with background and anomalous views or, for comparison, with labels.
 
-    The views were fixed before any signal was looked at: branches of the size that a dark meson of a few GeV has in
-    these jets (2 m / pT), and as wide a range of drop probabilities as leaves a jet to speak of.
+    The views were fixed before any signal was used: branches have the size of the decay of a dark meson of a few GeV in
+    these jets (2 m / pT), and the range of drop probabilities is as wide as is possible without removing most of a jet.
     """
 
     observables: tuple[str, ...] = Field(
@@ -246,14 +258,15 @@ class ViewsObservablesSettings(Settings):
         ),
         min_length=1,
     )
-    """What the classifiers look at; see `darkclr_ray.jets.observables`. All constituents count, whatever
-    `inputs.constituents` says."""
+    """Observables that the classifiers use; see `darkclr_ray.jets.observables`. They are computed from all
+    constituents, independently of `inputs.constituents`.
+    """
     views: ViewSettings = ViewSettings(
         anchor=(), positive=(), anomalous=("branch_dropping",), p_drop=(0.1, 0.7), conserved_pt="floor"
     )
-    """The views that are told from background: the transformations of the anomalous view that the anchor lacks."""
+    """Views that are separated from background, by the transformations of the anomalous view that the anchor lacks."""
     draws: int = Field(4, ge=1, le=1000)
-    """Views made of each background jet; more of them steady the weights."""
+    """Number of views of each background jet; more views reduce the variance of the weights."""
 
 
 class SupervisedSettings(Settings):
@@ -261,47 +274,53 @@ class SupervisedSettings(Settings):
 
     signal: str = Field("aachen", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
     """Sample whose training jets are the signal (Sec. 5.2: the Aachen benchmark). All training jets of background and
-    signal are used, weighted to count the same; the paper trains on 50,000 of each."""
+    signal are used, weighted to the same total; the paper trains on 50,000 of each.
+    """
     match_pt: bool = False
-    """Background weighted to the signal's spectrum of jet pT, so that nothing is learned from it (the paper: not)."""
+    """Whether background is weighted to the signal's spectrum of jet pT, so that nothing is learned from it (the paper:
+    no).
+    """
     learning_rate: float = Field(5e-5, gt=0.0, le=1.0)
-    """Adam's learning rate (that of Table 1; Sec. 5.2 is silent)."""
+    """Adam's learning rate (that of Table 1; not specified in Sec. 5.2)."""
     batch_size: int = Field(256, ge=2, le=65536)
-    """Jets a step, over all workers (that of Table 1; Sec. 5.2 is silent)."""
+    """Number of jets per step, over all workers (that of Table 1; not specified in Sec. 5.2)."""
     epochs: int = Field(300, ge=1, le=100000)
-    """Passes over the training jets (Sec. 5.2)."""
+    """Number of epochs (Sec. 5.2)."""
     validation: float = Field(0.1, gt=0.0, lt=1.0)
-    """Share of the jets, event by event, held out to choose the best epoch (Sec. 5.2 does not say how many)."""
+    """Fraction of the events that is held out to select the best epoch (not specified in Sec. 5.2)."""
 
 
 ObjectiveName = str
 
 
 class SearchSettings(Settings):
-    """What Optuna searches, and what it optimises."""
+    """Search space and objective of the hyperparameter optimisation with Optuna."""
 
     trials: int = Field(60, ge=1, le=100000)
-    """Trials of the study; the first is the paper's point (or the preset's)."""
+    """Number of trials of the study; the first has the paper's settings (or the preset's)."""
     d_z: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024)
-    """Embedding dimensions to choose from."""
+    """Embedding dimensions of the search space."""
     p_drop: tuple[float, float, float] = (0.1, 0.7, 0.05)
-    """Lowest and highest drop probability and the step between them."""
+    """Lowest and highest drop probability of the search space, and the step between values."""
     step_size: tuple[float, float] = (1e-3, 0.5)
-    """Range of Langevin step sizes, searched on a log scale."""
+    """Range of Langevin step sizes, searched on a logarithmic scale."""
     step_sizes_per_encoder: int = Field(3, ge=1, le=100)
-    """Trials in a row that share one encoder and differ in the Langevin step size only."""
+    """Number of successive trials that share one encoder and differ only in the Langevin step size."""
     objective: ObjectiveName = "matched"
-    """What is maximised on validation jets: "matched" (mean log of the pT-matched rejection at eps_S = 0.2 over the
-    signals), "raw" (the same unmatched, as in the paper), "worst" (worst signal), "leave_out:SIGNAL" (all but one),
-    "signal_blind" (background against its own anomalous views), or module:name of your own."""
+    """Objective that is maximised on validation jets: "matched" (mean log of the pT-matched rejection at eps_S = 0.2
+    over the signals), "raw" (the same unmatched, as in the paper), "worst" (worst signal), "leave_out:SIGNAL" (all
+    but one), "signal_blind" (background against its own anomalous views), or module:name of a user's function.
+    """
     score: str = "s_NAE"
-    """Which score of a trial the objective judges: "s_NAE" (the energy), "s_AE" (that before contrastive divergence) or
-    "s_CLR" (the norm)."""
+    """Score of a trial that the objective evaluates: "s_NAE" (the energy), "s_AE" (that before contrastive divergence)
+    or "s_CLR" (the norm).
+    """
     blind_p_drop: tuple[Probability, ...] = Field((0.3, 0.5, 0.7), min_length=1)
-    """Drop probabilities mixed in the anomalous views that judge without signals: the same for every trial, so they may
-    be among those that it was trained with."""
+    """Drop probabilities in the anomalous views of the signal-blind objective. They are the same for every trial, so
+    they may include those that a trial was trained with.
+    """
     prune: bool = True
-    """Stop bad trials early (asynchronous successive halving on the trial's own epoch count)."""
+    """Whether unpromising trials are stopped early (asynchronous successive halving on a trial's own epochs)."""
 
     @model_validator(mode="after")
     def _possible_ranges(self) -> SearchSettings:
@@ -322,68 +341,71 @@ class SearchSettings(Settings):
 
 
 class ComparisonSettings(Settings):
-    """Who takes part in a study that compares detectors, and on which jets beside the study's own."""
+    """Detectors that a study compares, and the jets they are evaluated on in addition to the study's own."""
 
     encoder_seeds: int = Field(5, ge=1, le=1000)
-    """Encoders of an ensemble (Sec. 5.1); supervised networks, too."""
+    """Number of encoders, and of supervised networks, of an ensemble (Sec. 5.1)."""
     autoencoder_seeds: int = Field(3, ge=1, le=1000)
-    """Autoencoders on each encoder (Sec. 5.1)."""
+    """Number of autoencoders on each encoder (Sec. 5.1)."""
     d_z: tuple[Annotated[int, Field(ge=2, le=4096)], ...] = (16, 32, 64, 128, 256, 512, 1024)
-    """Embedding dimensions that are compared (Fig. 5 and 6); none leaves the question out."""
+    """Embedding dimensions that are compared (Fig. 5 and 6); empty: no such comparison."""
     detectors: tuple[str, ...] = ()
-    """More detectors to compare, by name or as module:name of your own."""
+    """Additional detectors to compare, by name or as module:name of a user's class."""
     contamination: tuple[Annotated[float, Field(ge=0.0, le=0.5)], ...] = (0.0, 0.001, 0.01, 0.03, 0.1)
-    """Shares of the training background that are jets of `supervised.signal` instead; none leaves the question out."""
+    """Fractions of the training background that are jets of `supervised.signal`; empty: no such comparison."""
     further_jets: tuple[str, ...] = ()
-    """Folders of jets whose test split is judged beside the study's own: a grid of signals, variants of background."""
+    """Folders of jets whose test split is also evaluated: a grid of signals, background variations."""
     scan: str | None = None
-    """Folder of an embedding scan, to see what a choice among its trials costs on a signal that it is made without
-    (which trials there are, the scan's own search decided); none takes the one beside this study's folder, if there is
-    one."""
+    """Folder of an embedding scan, to measure the rejection lost by leave-one-signal-out selection among its trials
+    (which trials there are depends on the scan's own search); none: the one beside this study's folder, if there is
+    one.
+    """
     stability_jets: int = Field(3000, ge=10)
-    """Test jets of a sample, at most, that are scored again after each small change."""
+    """Largest number of test jets per sample that are scored again after each perturbation."""
 
 
 class ComputeSettings(Settings):
-    """Where a study runs and with how much of it."""
+    """Resources that a study uses."""
 
     address: str | None = None
-    """Address of a Ray cluster ("auto" or "host:6379"); none starts Ray on this machine."""
+    """Address of a Ray cluster ("auto" or "host:6379"); none: Ray is started on this machine."""
     workers: int = Field(0, ge=0, le=4096)
-    """Training workers a trial; 0 gives each trial its share of the GPUs, and one worker where there is no GPU."""
+    """Number of training workers per trial; 0: each trial's share of the GPUs, or one worker without a GPU."""
     cpus_per_worker: float = Field(1.0, gt=0.0, le=1024.0)
-    """CPUs that a training worker holds; another one feeds it, or, below 1, what is left of its own."""
+    """Number of CPUs of a training worker. One more CPU makes its batches or, below 1, the remainder of its own CPU
+    does.
+    """
     concurrent_trials: int = Field(0, ge=0, le=4096)
-    """Trials at the same time; 0 takes as many as fit."""
+    """Number of trials that run at the same time; 0: as many as the resources permit."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of matrix products; "auto" takes bfloat16 where the hardware has units for it."""
+    """Precision of matrix products; "auto" selects bfloat16 if the hardware is fast at it."""
     materialise_limit: float = Field(4.0, ge=0.0, le=1e6)
-    """Background jets to train on are held in the object store for the study up to this size in GB; of larger sets, the
-    streams of views read shard by shard as they need them. The study and each training worker hold all training jets in
-    their own memory in either case."""
+    """Size in GB up to which the training jets are kept in the object store; the streams of views read larger sets
+    shard by shard. The study and each training worker have all training jets in their own memory in either case.
+    """
     stall_limit: float = Field(1800.0, gt=0.0)
-    """Seconds without progress after which a trial is ended and counted as failed."""
+    """Seconds without progress after which a trial is stopped and marked as failed."""
     worker_failures: int = Field(3, ge=0, le=1000)
-    """How often a training is taken up again from its last checkpoint after a worker was lost."""
+    """Number of times that a training is resumed from its last checkpoint after a worker was lost."""
 
 
 class StudySettings(Settings):
-    """A whole study."""
+    """All settings of a study."""
 
     name: str = Field("embedding_scan", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
     """Name of the study, of its folder and of its Optuna study."""
     out: str = "results"
-    """Folder that receives the study's folder."""
+    """Parent folder of the study's folder."""
     jets: str = "starter"
-    """Folder of jet shards (<split>/<sample>/*.parquet), or "starter" for the set that ships with the package."""
+    """Folder of jet shards (<split>/<sample>/*.parquet), or "starter" for the set in the package."""
     background: str = Field("qcd", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
     """Name of the background sample; every other sample is a signal."""
     seed: int = Field(1, ge=0, lt=2**31)
-    """Seed of everything random."""
+    """Seed of all random numbers."""
     inputs: InputSettings = InputSettings()
-    """How a jet enters a network."""
+    """How jets are converted to the inputs of a network."""
     views: ViewSettings = ViewSettings()
-    """What is done to jets before they are compared."""
+    """Transformations that make the views of a jet."""
     encoder: EncoderSettings = EncoderSettings()
     """The transformer encoder."""
     contrastive: ContrastiveSettings = ContrastiveSettings()
@@ -397,11 +419,11 @@ class StudySettings(Settings):
     supervised: SupervisedSettings = SupervisedSettings()
     """The supervised references."""
     search: SearchSettings = SearchSettings()
-    """What is searched and optimised."""
+    """Search space and objective."""
     comparison: ComparisonSettings = ComparisonSettings()
-    """Who is compared."""
+    """Detectors and jets that are compared."""
     compute: ComputeSettings = ComputeSettings()
-    """Where the study runs."""
+    """Resources that the study uses."""
 
     @model_validator(mode="after")
     def _views_for_the_loss(self) -> StudySettings:
@@ -413,7 +435,7 @@ class StudySettings(Settings):
         return self
 
     def updated(self, changes: dict[str, Any]) -> StudySettings:
-        """These settings with nested ``changes`` applied and everything checked again.
+        """Return these settings with nested ``changes`` applied and all values validated again.
 
         >>> StudySettings().updated({"encoder": {"d_z": 64}}).encoder.d_z
         64
@@ -422,7 +444,7 @@ class StudySettings(Settings):
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``base`` with the nested dictionary ``changes`` laid over it.
+    """Return a copy of ``base`` that is updated recursively by the nested dictionary ``changes``.
 
     >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
     {'a': {'b': 3, 'c': 2}}
@@ -446,7 +468,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "batch_size": 512,
             "reconstruction_learning_rate": 1e-3,
             "reconstruction_epochs": 30,
-            "views_p_drop": (),  # so few epochs learn too little to stop early
+            "views_p_drop": (),  # an early epoch is never the best of so few
             "divergence_epochs": 6,
             "divergence_learning_rate": 1e-4,
             "steps": 20,
@@ -457,21 +479,23 @@ PRESETS: dict[str, dict[str, Any]] = {
         "search": {
             "trials": 8,
             "d_z": (16, 32, 64, 128),
-            "p_drop": (0.4, 0.7, 0.05),  # seven epochs do not get off the ground with less
-            "step_size": (0.01, 0.25),  # chains at this noise run away with more
+            "p_drop": (0.4, 0.7, 0.05),  # a lower rate does not converge within seven epochs
+            "step_size": (0.01, 0.25),  # with a larger step size chains diverge at this noise
             "step_sizes_per_encoder": 2,
         },
         "comparison": {"encoder_seeds": 2, "autoencoder_seeds": 2, "d_z": (16, 64)},
         "compute": {"cpus_per_worker": 0.75, "precision": "float32"},
     },
 }
-"""Named sets of changes to the defaults: the paper's own sizes, and one for two cores and a few minutes. The laptop's
-values were chosen with a look at the starter set's validation and test jets, so its quoted numbers are slightly
-optimistic."""
+"""Named sets of changes to the defaults: the paper's own sizes, and one for two cores and a few minutes.
+
+The laptop preset's values were chosen with the starter set's validation and test jets, so that its quoted results are
+slightly optimistic.
+"""
 
 
 def preset(name: str) -> StudySettings:
-    """The settings of a preset. Raises ValueError for an unknown name.
+    """Return the settings of a preset. Raises ValueError for an unknown name.
 
     >>> preset("paper").encoder.d_z
     512

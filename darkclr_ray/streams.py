@@ -1,9 +1,9 @@
-"""Batches of augmented jets from Ray Data: the same, bit for bit, as from memory.
+"""Batches of augmented jets from Ray Data, equal bit for bit to those that are made in memory.
 
-One execution of Ray Data serves a whole training. Its items are the pools of all epochs. A data worker gets a pool's
-raw jets, from the object store or from shards, makes the views of each batch, and hands them on as Arrow rows, one a
-batch, which reach the training without a copy. What a batch holds is a function of settings, seed and epoch alone, so
-neither the number of data workers nor a task run again after its worker was lost can change it.
+One execution of Ray Data serves a whole training. Its items are the pools of all epochs. A data worker reads a pool's
+jets from the object store or from shards, makes the views of each batch, and returns them as Arrow tables with one row
+per batch, which reach the training without a copy. The content of a batch is a function of settings, seed and epoch
+only, so that neither the number of data workers nor a task that is repeated after a worker was lost can change it.
 """
 
 from __future__ import annotations
@@ -34,69 +34,69 @@ from darkclr_ray.jets.shards import Chunk, read_chunks
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 TASK = 2**17
-"""Jets that a task makes views of: half a second of work, against some 20 ms that starting a task takes."""
+"""Number of jets whose views a task makes: half a second of work, compared with 20 ms to start a task."""
 
 LARGEST_CHUNK = 2**16
-"""Jets of a row group beyond which reading whole row groups would waste time and memory."""
+"""Largest number of jets in a row group for which reading whole row groups is efficient."""
 
 BLOCK_BYTES = 2**24
-"""Size of the blocks in which batches leave a task."""
+"""Size in bytes of the blocks of batches that a task returns."""
 
 WAITING_BYTES = 2**27
-"""What may wait for the training, for each data worker and once more: what a task makes. Beyond, workers pause."""
+"""Size in bytes of the batches that may wait for the training, per data worker and once more; then workers pause."""
 
 REST = 0.05
 """Seconds between two steps of Ray Data's scheduling while no training waits for a block."""
 
 PAUSE = 0.003
-"""The same while one does: it delays a block by little."""
+"""Seconds between two steps of Ray Data's scheduling while a training waits for a block."""
 
 
 class JetSource(Protocol):
-    """Raw jets that data workers can get at; small enough to be sent around."""
+    """Protocol of sources of jets that data workers can read; a source is small enough to be pickled."""
 
     @property
     def jets(self) -> int:
-        """Jets in the set."""
+        """Return the number of jets in the set."""
 
     def read(self, rows: NDArray[np.int64]) -> tuple[Jets, NDArray[np.int64]]:
-        """Some jets of the set, and where among them those with the given numbers, rising, are."""
+        """Return jets of the set that include those with the given increasing numbers, and the positions of these."""
 
     def load(self) -> Jets:
-        """All jets of the set, in its order."""
+        """Return all jets of the set, in its order."""
 
 
 @dataclass(frozen=True)
 class StoredJets:
-    """Raw jets in Ray's object store, put there once for a study; they stay as long as this lives in who put them.
+    """Jets in Ray's object store; they exist as long as this object does in the process that stored them.
 
     Attributes:
-        reference: of the :class:`Jets`.
-        jets: how many there are.
+        reference: object reference of the :class:`Jets`.
+        jets: number of jets.
     """
 
     reference: ray.ObjectRef[Jets]
     jets: int
 
     def read(self, rows: NDArray[np.int64]) -> tuple[Jets, NDArray[np.int64]]:
-        """All jets, without a copy."""
+        """Return all jets, without a copy, and the given numbers."""
         return self.load(), rows
 
     def load(self) -> Jets:
-        """All jets, without a copy."""
+        """Return all jets, without a copy."""
         return ray.get(self.reference)
 
 
 @dataclass(frozen=True)
 class ShardJets:
-    """Raw jets in shards that every node can read.
+    """Jets in shards that every node can read.
 
     Attributes:
         chunks: row groups in the order of the set.
-        stamps: size and time of each file when this was made; what is read later is only read from the same files.
+        stamps: size and modification time of each file at creation; changed files are not read.
 
     Raises:
-        ValueError: a row group is too large to be read for a part of it.
+        ValueError: a row group is too large to read all of it for a part of its jets.
     """
 
     chunks: tuple[Chunk, ...]
@@ -110,18 +110,18 @@ class ShardJets:
                     f"groups of {LARGEST_CHUNK} jets at most, better 1000: write the file again "
                     f"(pandas: to_parquet(..., row_group_size=1000)), or raise compute.materialise_limit"
                 )
-        # a worker's folder is another than that of whoever named the jets
+        # the working folder of a worker differs from that of the driver
         here = tuple(chunk._replace(path=os.path.abspath(chunk.path)) for chunk in self.chunks)
         object.__setattr__(self, "chunks", here)
         object.__setattr__(self, "stamps", {chunk.path: stamp(chunk.path) for chunk in self.chunks})
 
     @cached_property
     def jets(self) -> int:
-        """Jets in the set."""
+        """Return the number of jets in the set."""
         return sum(chunk.rows for chunk in self.chunks)
 
     def read(self, rows: NDArray[np.int64]) -> tuple[Jets, NDArray[np.int64]]:
-        """The row groups that hold the jets."""
+        """Return the jets of the row groups that contain the given numbers, and the positions of these."""
         sizes = np.array([chunk.rows for chunk in self.chunks])
         ends = np.cumsum(sizes)
         of_rows = np.searchsorted(ends, rows, side="right")
@@ -131,18 +131,18 @@ class ShardJets:
         return jets, rows - (ends - sizes)[of_rows] + first[place]
 
     def load(self) -> Jets:
-        """All row groups."""
+        """Return the jets of all row groups."""
         return self._read(self.chunks)
 
     def intact(self) -> bool:
-        """Whether the files are here, as they were when this was made."""
+        """Return whether the files exist and are unchanged since this object was created."""
         try:
             return all(stamp(path) == known for path, known in self.stamps.items())
         except OSError:
             return False
 
     def _read(self, chunks: Sequence[Chunk]) -> Jets:
-        """Some row groups. Raises OSError where a file is no longer the one that was checked."""
+        """Return the jets of some row groups. Raises OSError if a file has changed since it was checked."""
         for path in dict.fromkeys(chunk.path for chunk in chunks):
             if stamp(path) != self.stamps[path]:
                 raise OSError(errno.ESTALE, "these jets changed while they were used; restore this file", path)
@@ -150,24 +150,28 @@ class ShardJets:
 
 
 def stamp(path: str) -> tuple[int, int]:
-    """Size in bytes and time of the last change in ns."""
+    """Return the size in bytes and the modification time in ns of a file."""
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns
 
 
 def store(jets: Jets, *, trees: bool = False) -> StoredJets:
-    """Put raw jets into the object store, once for a study, with their trees if views need them; hand the result to the
-    trials."""
+    """Put jets into the object store, once for a study, with their trees if views need them.
+
+    The returned source is passed to the trials.
+    """
     if trees:
         jets.tree  # noqa: B018  # made here and sent along
     return StoredJets(ray.put(jets), len(jets))
 
 
 def materialise(folder: JetFolder, split: str, sample: str, *, limit: float, trees: bool = False) -> JetSource:
-    """The raw jets of a sample for a whole study: in the object store if they take at most ``limit`` GB, else in
-    shards. Those in the object store have their trees with them if ``trees`` asks for it (`need_trees`).
+    """Return the jets of a sample for a whole study, in the object store up to ``limit`` GB, otherwise in shards.
 
-    Raises ValueError if there is no such sample, or it is beyond the limit and in row groups too large to be streamed.
+    Those in the object store include their trees if ``trees`` is true (see `need_trees`).
+
+    Raises ValueError if there is no such sample, or if it exceeds the limit and its row groups are too large to be
+    streamed.
     """
     chunks = folder.chunks(split, sample)
     if size_of(chunks) <= limit * 1e9:
@@ -176,7 +180,7 @@ def materialise(folder: JetFolder, split: str, sample: str, *, limit: float, tre
 
 
 def size_of(chunks: Sequence[Chunk]) -> int:
-    """Bytes that the jets of these row groups take in memory; reads the footers of their files only."""
+    """Return the bytes that the jets of these row groups take in memory, from the footers of their files."""
     size = 0
     for path in dict.fromkeys(chunk.path for chunk in chunks):
         footer = pq.read_metadata(path)
@@ -188,24 +192,22 @@ def size_of(chunks: Sequence[Chunk]) -> int:
 
 @dataclass(frozen=True)
 class RayViews:
-    """Batches made by Ray Data; the same as :class:`darkclr_ray.augmentations.views.MemoryViews` makes of the same
-    jets.
+    """Source of batches made by Ray Data, equal to those of :class:`darkclr_ray.augmentations.views.MemoryViews`.
 
-    Every rank opens its own stream, from inside its training worker. Arrays are read-only, in the object store's
-    memory.
+    Every rank opens its own stream, inside its training worker. Arrays are read-only, in the object store's memory.
 
     Attributes:
-        source: the raw jets; see :func:`materialise`.
-        views: what is done to them.
-        inputs: how they enter the network.
-        batch_size: jets a step, over all ranks.
-        seed: of order and views.
-        cpus: CPUs that the data workers of one stream may hold, of those that no training holds. They must exist, or
-            the training waits for ever. Below one, a single data worker holds that share of a CPU.
-        pool: jets shuffled together; see :mod:`darkclr_ray.jets.batching`.
+        source: source of the jets; see :func:`materialise`.
+        views: settings of the views.
+        inputs: settings of the network's inputs.
+        batch_size: number of jets per step, over all ranks.
+        seed: seed of the order and the views.
+        cpus: CPUs for the data workers of one stream, of those that no training holds. They must exist, otherwise the
+            training waits forever. Below one, a single data worker holds that fraction of a CPU.
+        pool: number of jets that are shuffled together; see :mod:`darkclr_ray.jets.batching`.
 
     Raises:
-        ValueError: an unknown transformation, or fewer jets than a batch takes.
+        ValueError: a transformation is unknown, or there are fewer jets than in a batch.
     """
 
     source: JetSource
@@ -222,7 +224,7 @@ class RayViews:
 
     @cached_property
     def plan(self) -> BatchPlan:
-        """Which jets make which batch."""
+        """Return the assignment of jets to batches."""
         return BatchPlan(self.source.jets, self.batch_size, self.seed, self.pool)
 
     @property
@@ -232,7 +234,7 @@ class RayViews:
     def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
         part = rank_slice(self.batch_size, rank, world_size)
         log_left_out(self.plan)
-        pools = range(len(self.plan.pools(first_epoch)))  # as many in each epoch
+        pools = range(len(self.plan.pools(first_epoch)))  # the same number in each epoch
         items = [{"epoch": epoch, "pool": pool} for epoch in range(first_epoch, last_epoch) for pool in pools]
         if not items:
             return
@@ -252,11 +254,11 @@ class RayViews:
                 yield from _unpacked(block)
         finally:
             if isinstance(blocks, Generator):
-                blocks.close()  # a stream that is left early: this ends the execution, and its tasks
+                blocks.close()  # ends the execution and its tasks if the stream is closed early
 
 
 def _augmented(tasks: pa.Table, recipe: RayViews, part: slice) -> Iterator[pa.Table]:
-    """What a data worker does with a task, some pools of jets: one row a batch."""
+    """Yield the batches of a task, each as a table of one row; this runs on a data worker."""
     for task in tasks.to_pylist():
         pool = recipe.plan.pools(task["epoch"])[task["pool"]]
         rows = pool.rows()
@@ -271,7 +273,7 @@ _NUMBERS = ("views", "epoch", "step")
 
 
 def _packed(batch: ViewBatch) -> pa.Table:
-    """A table of one row."""
+    """Return a batch as a table of one row."""
     columns = {}
     for name in _ARRAYS:
         values = getattr(batch, name).reshape(-1)
@@ -280,18 +282,18 @@ def _packed(batch: ViewBatch) -> pa.Table:
 
 
 def _unpacked(block: pa.Table) -> Iterator[ViewBatch]:
-    """The batches of a table, without a copy."""
+    """Yield the batches of a table, without a copy."""
     for row in range(len(block)):
         constituents, offsets, ids = (block[name][row].values.to_numpy() for name in _ARRAYS)
         yield ViewBatch(constituents.reshape(-1, 3), offsets, ids, *(block[name][row].as_py() for name in _NUMBERS))
 
 
 _starved = threading.Event()
-"""Set while a training of this process waits for a block."""
+"""Event that is set while a training of this process waits for a block."""
 
 
 def _waited_for(blocks: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the same blocks; `_starved` is set while the next one is waited for."""
+    """Yield the same blocks; `_starved` is set while the next one is awaited."""
     while True:
         _starved.set()
         try:
@@ -304,13 +306,14 @@ def _waited_for(blocks: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 class _Unhurried:
-    """Execution callback of Ray Data that lets its scheduling thread rest.
+    """Execution callback of Ray Data that pauses its scheduling thread.
 
-    The thread shares a process with the training. Without a pause it would turn all the time (Ray 2.60: as long as a
-    data worker has a block that the limit on waiting batches does not let it deliver), which costs a whole core. Where
-    several trainings of one process have streams, all are taken to wait or not to wait together.
+    The thread shares a process with the training. Without a pause it would run continuously (Ray 2.60: as long as the
+    limit on waiting batches prevents a data worker from delivering a block), which uses a whole core. If several
+    trainings of one process have streams, all use the same pause.
 
-    `ray.data.DataContext` takes such classes, but their base class is not public: here are all of its methods.
+    `ray.data.DataContext` accepts such classes, but their base class is not public: all of its methods are defined
+    here.
     """
 
     def before_execution_starts(self, executor: object) -> None:
@@ -329,11 +332,11 @@ class _Unhurried:
 
 
 def _quiet_context(cpus: float, workers: int) -> DataContext:
-    """Settings of Ray Data for one stream; those of others are left alone."""
+    """Return Ray Data's settings for one stream, without changes to those of other streams."""
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    context.raise_original_map_exception = True  # the training worker tells faults of disks from others
+    context.raise_original_map_exception = True  # the training worker distinguishes disk errors from others
     context.target_max_block_size = BLOCK_BYTES
     context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, _Unhurried]  # type: ignore[list-item]
     context.execution_options.preserve_order = True

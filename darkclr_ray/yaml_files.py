@@ -1,4 +1,4 @@
-"""Settings from a YAML file; what it misspells, says twice or cannot mean is refused by name."""
+"""Read settings from a YAML file; raise an error for unknown names, duplicate keys and invalid values."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from darkclr_ray.field_types import check_kind, is_group, leaves
 from darkclr_ray.messages import shown, suggestion
 
 LARGEST_FILE = 1_000_000
-"""Bytes of a settings file; what is larger is something else."""
+"""Largest size in bytes of a settings file."""
 
 
 def read_yaml(path: Path, mend: str = "--config wants a YAML file with settings") -> dict[str, Any]:
-    """A YAML file's mapping. Raises ValueError where it is none, cannot be read, or says a thing twice.
+    """Return the mapping in a YAML file. Raises ValueError if it is not one, cannot be read, or has duplicate keys.
 
     Args:
-        path: of the file.
-        mend: what to do where it cannot be read, for the message; not every such file is named by an option.
+        path: path of the file.
+        mend: remedy in the message if it cannot be read; not every such file is named by an option.
     """
     try:
         with path.open("rb") as file:
@@ -45,7 +45,10 @@ def read_yaml(path: Path, mend: str = "--config wants a YAML file with settings"
 
 
 def load_yaml(text: str) -> Any:
-    """Plain YAML's values. Raises YAMLError, whatever is wrong: PyYAML itself trips over an ill-formed ``!!bool``."""
+    """Return the values in plain YAML. Raises YAMLError for any error.
+
+    PyYAML itself raises other exceptions, for example for an ill-formed ``!!bool``.
+    """
     try:
         return yaml.load(text, _StrictLoader)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -53,7 +56,7 @@ def load_yaml(text: str) -> Any:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML's plain values; a key given twice is an error."""
+    """YAML loader for plain values that raises an error for duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -64,7 +67,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def check_names(model: type[BaseModel], content: Mapping[Any, Any], file: str, above: tuple[str, ...] = ()) -> None:
-    """Raise ValueError, with the nearest name there is, for a name in a YAML file that is no setting."""
+    """Raise ValueError, with the nearest name, if a name in a YAML file is not a setting."""
     settings = dict(leaves(model))
     for key, value in content.items():
         path = (*above, str(key))

@@ -1,4 +1,4 @@
-"""Narrower and wider jets: all angles shifted in their logarithm."""
+"""Transformation that makes jets narrower or wider by a shift of the logarithm of all angles."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 @register("angular_shift")
 @dataclass(frozen=True)
 class AngularShift:
-    """All distances between the constituents of a jet scaled by one factor: ln(1 / Delta R) shifted in its Lund plane.
+    """Scale all angular distances of a jet by one factor, which shifts ln(1 / Delta R) in its Lund plane.
 
-    The logarithm of the factor is uniform in [-``shift``, ``shift``], one a jet. The centre is the origin, the pT
-    centroid of the untouched jet. The pT of the constituents is left as it is.
+    The logarithm of the factor is uniform in [-``shift``, ``shift``], drawn once per jet. The centre is the origin, the
+    pT centroid of the untransformed jet. The pT of the constituents does not change.
 
     Attributes:
-        shift: largest shift of ln Delta R.
+        shift: largest absolute shift of ln Delta R.
     """
 
     draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 2)

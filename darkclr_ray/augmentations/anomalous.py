@@ -1,4 +1,4 @@
-"""Anomalies without a signal: background jets after what their anomalous view has and their anchor has not."""
+"""Pseudo-anomalies: background jets under the transformations that only the anomalous view applies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 def anomalous_jets(
     jets: Jets, views: ViewSettings, inputs: InputSettings, *, seed: int, purpose: str = "anomalous jets"
 ) -> Jets:
-    """Each jet after the transformations of its anomalous view that its anchor lacks (dropping, in the paper).
+    """Return each jet under those transformations of its anomalous view that its anchor lacks (dropping, in the paper).
 
-    Jets are cut to their hardest constituents first. Draws are keyed on the seed, the jet and the purpose, so that who
-    is taught with some of them can be judged by others.
+    Jets are cut to their hardest constituents first. Draws are keyed on the seed, the jet and the purpose, so that a
+    classifier can be trained and evaluated on different draws.
 
-    Raises ValueError where there is no such transformation.
+    Raises ValueError if there is no such transformation.
     """
     names = [name for name in views.anomalous if name not in views.anchor]
     if not names:
@@ -41,9 +41,10 @@ def anomalous_jets(
 
 
 def blind_jets(jets: Jets, inputs: InputSettings, p_drop: Sequence[float], seed: int) -> Jets:
-    """Jets with constituents dropped at the first, second, ... of the probabilities in turn, for signal-blind choices.
+    """Return jets with constituents dropped at the probabilities in ``p_drop`` in turn, for signal-blind selection.
 
-    The mix belongs to a study, not to a trial: a trial with an easy anomaly of its own would otherwise win.
+    The probabilities are the same for all trials of a study; otherwise a trial with anomalies that are easy to find
+    would be selected.
     """
     parts = []
     for first, probability in enumerate(p_drop):

@@ -1,4 +1,4 @@
-"""Dropping of whole branches of a jet's Cambridge/Aachen tree: what a stable dark hadron takes along."""
+"""Transformation that drops branches of a jet's Cambridge/Aachen tree, as stable dark hadrons do."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 @register("branch_dropping")
 @dataclass(frozen=True)
 class BranchDropping(Dropping):
-    """Each branch dropped with probability ``p_drop``; the pT of what is left scaled to the jet's pT before.
+    """Drop each branch of a jet with probability ``p_drop``, and scale the remaining pT to the jet's original pT.
 
-    A branch is a cluster of the jet's Cambridge/Aachen tree at an angular size that each jet draws for itself,
-    uniformly in its logarithm. A hadron of mass m and transverse momentum pT decays into a cone of about 2 m / pT.
-    Every branch draws a number, that of its hardest constituent, and is dropped where it is below ``p_drop``. Where
-    that would empty a jet, its branch with the largest number stays.
+    A branch is a cluster of the jet's Cambridge/Aachen tree at an angular size that is drawn for each jet, uniformly in
+    the logarithm. A hadron of mass m and transverse momentum pT decays into a cone of about 2 m / pT. The random number
+    of a branch is that of its hardest constituent; the branch is dropped if the number is below ``p_drop``. If all
+    branches would be dropped, the one with the largest number is kept.
 
     Attributes:
         sizes: smallest and largest Delta R of a branch.

@@ -1,4 +1,4 @@
-"""Jets that look like dark showers without being rescaled: harder background jets after the loss of branches."""
+"""Make jets that resemble dark showers without rescaling: harder background jets after the loss of branches."""
 
 from __future__ import annotations
 
@@ -12,31 +12,35 @@ from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import ViewSettings
 
 ATTEMPTS = 50
-"""Droppings that are tried with a donor."""
+"""Largest number of droppings that are tried with a donor."""
 
 TOLERANCE = 0.1
-"""Largest relative distance of the visible pT from its target. What a dropping leaves fluctuates by more than that, so
-that without targets the views would not have the background's spectrum."""
+"""Largest relative distance of the visible pT from its target.
+
+The visible pT after a dropping varies by more than that, so that without targets the views would not have the
+background's spectrum.
+"""
 
 
 def donor_jets(
     donors: Jets, background: Jets, views: ViewSettings, *, seed: int, purpose: str = "donor branches"
 ) -> Jets:
-    """Return donors after the loss of branches that leave a visible pT inside the background's window.
+    """Return donors after a loss of branches that leaves a visible pT inside the background's window.
 
-    The visible 150 to 300 GeV of a dark jet are what is left of a parent several times harder. A donor of pT above a
-    target, drawn from the background's spectrum, loses each branch of its Cambridge/Aachen tree with probability
-    1 - target / pT. This is tried anew until the visible pT is close to the target and between the smallest and the
-    largest of the background; donors that never come there are left out. No constituent is rescaled. The axis, pT and
-    mass are those of what is left.
+    The visible pT of a dark jet, 150 to 300 GeV, is the remainder of a parent several times harder. A donor with pT
+    above a target, which is drawn from the background's spectrum, loses each branch of its Cambridge/Aachen tree with
+    probability 1 - target / pT. This is repeated until the visible pT is close to the target and between the smallest
+    and the largest of the background; donors for which this never happens are omitted. No constituent is rescaled.
+    Axis, pT and mass are computed from the remaining constituents.
 
-    The jets are not pairs of background jets: they are for classifiers, not for losses that compare views of one jet.
+    The jets are not paired with background jets: they can train classifiers, but not losses that compare views of one
+    jet.
 
     Args:
         donors: jets harder than the background, of the same process.
-        background: jets whose window and spectrum of pT are to be met.
+        background: jets that define the window and the spectrum of pT.
         views: ``branch_sizes`` gives the angular sizes of branches.
-        seed: with a donor's id and ``purpose``, what its draws depend on.
+        seed: seed of the draws, which also depend on a donor's id and ``purpose``.
 
     Raises:
         ValueError: no donor reached its target.
@@ -69,8 +73,10 @@ def donor_jets(
 
 
 def _without(jets: Jets, dropped: NDArray[np.bool_]) -> tuple[Jets, NDArray[np.int64]]:
-    """Return jets without some constituents (M,), about the axis of what is left, and the positions of those jets that
-    have any left."""
+    """Return jets without the constituents in ``dropped``, (M,), and the positions of the jets that are not empty.
+
+    The jets are relative to the axis of the remaining constituents.
+    """
     counts = np.add.reduceat(~dropped, jets.offsets[:-1], dtype=np.int64)
     places = np.flatnonzero(counts)
     offsets = np.concatenate([[0], np.cumsum(counts[places])])

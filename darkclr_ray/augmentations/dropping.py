@@ -1,4 +1,4 @@
-"""Dropping of constituents with the jet's pT restored: the anomalous augmentation (Sec. 3.2)."""
+"""Anomalous augmentation of the paper (Sec. 3.2), which drops constituents and restores the jet's pT."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 @register("dropping")
 @dataclass(frozen=True)
 class Dropping:
-    """Each constituent dropped with probability ``p_drop``; the pT of what is left scaled to the jet's pT before.
+    """Drop each constituent with probability ``p_drop``, and scale the remaining pT to the jet's original pT.
 
-    Every constituent draws a number, and is dropped where it is below ``p_drop``. Where that would empty a jet, its
-    constituent with the largest number stays. Positions are left as they are: a jet is not centred again.
+    A constituent is dropped if its random number is below ``p_drop``. If all constituents would be dropped, the one
+    with the largest number is kept. Positions do not change: a jet is not centred again.
 
     Attributes:
-        p_drop: the probability, or a range from which each jet draws its own, uniformly.
-        conserved_pt: which pT of the jet is restored, to a few parts in 10 million: that of its vector sum
+        p_drop: the probability, or a range from which one is drawn uniformly for each jet.
+        conserved_pt: pT of the jet that is restored, to a few parts in 10 million: that of its vector sum
             ("vector"), on which selections cut; the sum over constituents ("scalar", authors' code); or that of the
-            vector sum without lifting constituents off the detector's threshold ("floor", see :func:`keep_floor`).
+            vector sum with constituents at the detector's threshold unchanged ("floor", see :func:`keep_floor`).
         pt_threshold, pt_ramp: threshold and width in GeV of ``keep_floor``.
     """
 
@@ -44,7 +44,7 @@ class Dropping:
         return self.dropped(constituents, offsets, draws.uniform(offsets), self.probability(draws, offsets))
 
     def probability(self, draws: KeyedRNG, offsets: NDArray[np.int64]) -> NDArray[np.float32] | np.float32:
-        """Return the probability to drop a constituent: one for all, or float32 (M,) where each jet draws its own."""
+        """Return the probability to drop a constituent: one number for all, or float32 (M,) with a number per jet."""
         if isinstance(self.p_drop, tuple):
             low, high = self.p_drop
             return np.repeat((low + (high - low) * draws.uniform()).astype(np.float32), np.diff(offsets))
@@ -59,8 +59,8 @@ class Dropping:
     ) -> Packed:
         """Return jets without the constituents whose number, (M,), is below the probability, with their pT restored.
 
-        The probability is the same for all constituents of a jet. Where that would empty a jet, the constituents with
-        its largest number stay.
+        The probability is the same for all constituents of a jet. If all of them would be dropped, those with the jet's
+        largest number are kept.
         """
         kept = np.flatnonzero(numbers >= probability)
         remaining = np.searchsorted(kept, offsets)
@@ -83,14 +83,14 @@ def restore_pt(
     threshold: float,
     ramp: float,
 ) -> None:
-    """Rescale constituents, float32 (3, M'), in place to the pT of the jets that they are left of.
+    """Rescale the remaining constituents, float32 (3, M'), in place to the original pT of their jets.
 
     Args:
         constituents: pT in GeV, eta, phi.
-        offsets: int64 (B + 1,), of what is left.
-        before: the jets as they were.
-        conserved_pt: which pT; see :class:`Dropping`.
-        threshold, ramp: of :func:`keep_floor`.
+        offsets: int64 (B + 1,), offsets of the remaining constituents.
+        before: the original jets.
+        conserved_pt: pT that is restored; see :class:`Dropping`.
+        threshold, ramp: arguments of :func:`keep_floor` in GeV.
     """
     if conserved_pt == "floor":
         keep_floor(constituents, offsets, np.abs(_summed(before[0].T, before[1])), threshold, ramp)
@@ -109,19 +109,19 @@ def keep_floor(
 ) -> None:
     """Rescale constituents in place to a given vector pT of each jet such that none crosses the detector's threshold.
 
-    pT' = pT (1 + c g) with g = clip((pT - threshold) / ramp, 0, 1) and one c a jet, which solves
-    |sum of pT + c sum of g pT| = target (vectors in the transverse plane), a quadratic equation: what is at the
-    threshold stays there, what is well above it is scaled by a common factor. The order by pT is kept.
+    pT' = pT (1 + c g) with g = clip((pT - threshold) / ramp, 0, 1), where c is one number per jet that solves |sum of
+    pT + c sum of g pT| = target (vectors in the transverse plane), a quadratic equation. The pT of constituents at the
+    threshold does not change, and constituents well above it are scaled by a common factor. The order by pT is kept.
 
-    A jet without anything above the threshold is scaled by a common factor, and so is one that would have to lose so
-    much that the order by pT turned round. A dropping leads to the latter only in jets far wider than 0.8.
+    All constituents of a jet are scaled by a common factor if none is above the threshold, or if the reduction of pT
+    would reverse their order. A dropping requires such a reduction only in jets far wider than 0.8.
 
     Args:
         constituents: float32 (3, M): pT in GeV, eta, phi.
         offsets: int64 (B + 1,).
         target: float64 (B,), vector pT in GeV.
-        threshold: pT in GeV below which the detector sees nothing.
-        ramp: GeV above the threshold from which on the factor is the full one.
+        threshold: smallest pT in GeV that the detector registers.
+        ramp: distance from the threshold in GeV above which g is 1.
     """
     pt = constituents[0].astype(np.float64)
     hard = np.clip((pt - threshold) / ramp, 0.0, 1.0)
@@ -140,14 +140,14 @@ def keep_floor(
 
 
 def _scalar_pt(constituents: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Summed pT of the constituents of each jet in GeV, (B,)."""
+    """Return the summed pT of the constituents of each jet in GeV, (B,)."""
     return np.add.reduceat(constituents[:, 0], offsets[:-1])
 
 
 def _summed(
     constituents: NDArray[np.float32], offsets: NDArray[np.int64], weights: NDArray[np.float64] | float = 1.0
 ) -> NDArray[np.complex128]:
-    """Weighted sum of transverse momenta px + i py of each jet in GeV, complex (B,), in double precision."""
+    """Return the weighted sum of transverse momenta px + i py of each jet in GeV, complex128 (B,)."""
     pt, _, phi = constituents
     weighted = pt * weights
     px = np.add.reduceat(weighted * np.cos(phi), offsets[:-1], dtype=np.float64)

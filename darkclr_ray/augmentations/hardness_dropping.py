@@ -1,4 +1,4 @@
-"""Dropping of constituents with a probability that depends on their pT."""
+"""Transformation that drops constituents with a probability that depends on their pT."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 @register("hardness_dropping")
 @dataclass(frozen=True)
 class HardnessDropping(Dropping):
-    """Each constituent dropped with a probability that rises or falls with its pT; the jet's pT restored.
+    """Drop constituents with a probability that rises or falls with their pT, and restore the jet's pT.
 
-    The odds of being dropped are p / (1 - p) (pT / m)^hardness: p is ``p_drop``, m the geometric mean of the pT of the
-    jet's constituents. Where that would empty a jet, the constituent stays whose random number is largest in units of
-    its probability.
+    The odds of being dropped are p / (1 - p) (pT / m)^hardness, where p is ``p_drop`` and m is the geometric mean of
+    the pT of the jet's constituents. If all constituents would be dropped, the one with the largest ratio of its random
+    number to its probability is kept.
 
     Attributes:
-        hardness: power of pT in the odds; above 0 hard constituents are dropped more often than soft ones.
+        hardness: power of pT in the odds; if positive, hard constituents are dropped more often than soft ones.
     """
 
     hardness: float = 1.0
@@ -41,6 +41,6 @@ class HardnessDropping(Dropping):
             against = (1.0 / self.probability(draws, offsets).astype(np.float64) - 1.0) * np.exp(
                 -self.hardness * logarithm
             )
-        # below its probability 1 / (1 + against), a constituent's number over it is below one
+        # the ratio is below one if the random number is below the probability 1 / (1 + against)
         numbers = np.maximum(draws.uniform(offsets), 2.0**-25) * (1.0 + against)
         return self.dropped(constituents, offsets, numbers, np.float32(1.0))

@@ -1,4 +1,4 @@
-"""Views drawn from a mixture of families."""
+"""Transformation that draws one of several transformations for each jet."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 @register("mixture")
 @dataclass(frozen=True)
 class Mixture:
-    """Each jet transformed by one of several transformations, which it draws with probabilities given by weights.
+    """Transform each jet by one of several transformations, drawn with probabilities proportional to weights.
 
     Attributes:
         families: the transformations.
-        weights: one of each; only their ratios matter.
+        weights: their weights, of which only ratios matter.
     """
 
     draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 2)
@@ -36,7 +36,7 @@ class Mixture:
 
     @property
     def takes_tree(self) -> bool:
-        """Whether one of the transformations uses the trees of the jets."""
+        """Return whether one of the transformations uses the Cambridge/Aachen trees of the jets."""
         return any(takes_tree(family) for family in self.families)
 
     def __call__(

@@ -1,4 +1,4 @@
-"""Harder and softer fragmentation: the constituents' pT raised to a power."""
+"""Transformation that makes the fragmentation harder or softer, by a power of the constituents' pT."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 @register("pt_power")
 @dataclass(frozen=True)
 class PtPower:
-    """The pT of constituents relative to the jet's hardest raised to one power a jet, and the jet's pT restored.
+    """Raise the constituents' pT, relative to the jet's hardest, to one power per jet, and restore the jet's pT.
 
-    Above 1 the hardest constituents carry more of the jet's pT, below 1 less. What falls below the detector's
-    threshold is lost, as a detector would lose it.
+    With a power above 1 the hardest constituents carry a larger fraction of the jet's pT, below 1 a smaller one.
+    Constituents that fall below the detector's threshold are removed.
 
     Attributes:
-        powers: range from which each jet draws its power, uniformly.
+        powers: range from which the power is drawn uniformly for each jet.
         conserved_pt, pt_threshold, pt_ramp: see :class:`~darkclr_ray.augmentations.dropping.Dropping`.
     """
 

@@ -1,4 +1,4 @@
-"""The transformations by name, ours and other people's (`darkclr_ray.plugins`), and the shape that each of them has."""
+"""Find transformations by name, in this package or in plugins (`darkclr_ray.plugins`), and define their interface."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 Packed = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Constituents (M, 3) and offsets (B + 1,) of B jets; see :class:`darkclr_ray.jets.packed.Jets`."""
+"""Constituents float32 (M, 3) and offsets int64 (B + 1,) of B jets; see :class:`darkclr_ray.jets.packed.Jets`."""
 
 
 class Augmentation(Protocol):
-    """One transformation, ready to be applied: a value without state.
+    """Interface of a transformation: a value without state that can be applied to jets.
 
     Attributes:
-        draws_of_views: which draw the anchor, the positive and the anomalous view use. Views with the same number are
-            transformed alike.
+        draws_of_views: number of the draw that the anchor, the positive and the anomalous view use. Views with the same
+            number use the same random numbers.
     """
 
     draws_of_views: ClassVar[tuple[int, int, int]]
 
     @classmethod
     def from_settings(cls, views: ViewSettings, inputs: InputSettings) -> Self:
-        """The transformation with the parameters of a study."""
+        """Return the transformation with the parameters of a study."""
 
     def __call__(self, constituents: NDArray[np.float32], offsets: NDArray[np.int64], draws: KeyedRNG) -> Packed:
-        """The transformed jets as new arrays; the arguments are left as they are.
+        """Return the transformed jets as new arrays; the arguments are not changed.
 
         Args:
             constituents: float32 (M, 3), pT in GeV, eta and phi relative to the pT centroid of the untouched jet.
                 Stored by columns: ``constituents[:, 1]`` is contiguous.
             offsets: int64 (B + 1,), from 0 to M, at least one constituent a jet.
-            draws: the only source of chance.
+            draws: the only source of random numbers.
 
         Returns:
-            Constituents float32 (M', 3) and offsets int64 (B + 1,), at least one constituent a jet. What is done to a
+            Constituents float32 (M', 3) and offsets int64 (B + 1,), at least one constituent per jet. The result for a
             jet must not depend on other jets: sum within jets (``np.add.reduceat``), never over a batch.
         """
 
 
 class TreeAugmentation(Augmentation, Protocol):
-    """A transformation that uses the Cambridge/Aachen trees of the jets.
+    """Interface of a transformation that uses the Cambridge/Aachen trees of the jets.
 
     Attributes:
-        takes_tree: true. The first transformation of a view gets the trees of the untouched jets, which are made once
-            for all epochs.
+        takes_tree: true. The first transformation of a view gets the trees of the untransformed jets, which are
+            computed once for all epochs.
     """
 
     takes_tree: bool
@@ -67,7 +67,7 @@ class TreeAugmentation(Augmentation, Protocol):
         draws: KeyedRNG,
         tree: ClusterTree | None = None,
     ) -> Packed:
-        """The transformed jets, as `Augmentation` says; without ``tree`` it makes the trees of what it is given."""
+        """Return the transformed jets as `Augmentation` does; ``tree`` defaults to the trees of the arguments."""
 
 
 Class = TypeVar("Class", bound=type[Augmentation])
@@ -76,7 +76,7 @@ _REGISTERED: dict[str, type[Augmentation]] = {}
 
 
 def register(name: str) -> Callable[[Class], Class]:
-    """Class decorator: from now on ``name`` in the settings means this transformation."""
+    """Return a class decorator that registers a transformation under ``name``, for use in the settings."""
 
     def add(transformation: Class) -> Class:
         assert name not in _REGISTERED or _REGISTERED[name].__module__ == transformation.__module__
@@ -87,7 +87,7 @@ def register(name: str) -> Callable[[Class], Class]:
 
 
 def names() -> tuple[str, ...]:
-    """Names of all transformations, those of installed packages included.
+    """Return the sorted names of all transformations, including those of installed plugins.
 
     >>> names()
     ('angular_shift', 'branch_dropping', 'dropping', 'hardness_dropping', 'mixture', 'pt_power', 'rotation', 'smearing',
@@ -98,9 +98,9 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> type[Augmentation]:
-    """The transformation of this name, or, written as module:name, a class of somebody's own.
+    """Return the transformation of this name, or a user's class that is given as "module:name".
 
-    Raises ValueError where there is none, or where it is no transformation.
+    Raises ValueError if there is no such class, or if it is not a transformation.
 
     >>> find("rotation").__name__
     'Rotation'
@@ -115,17 +115,17 @@ def find(name: str) -> type[Augmentation]:
 
 
 def takes_tree(augmentation: Augmentation) -> TypeGuard[TreeAugmentation]:
-    """Whether a transformation uses the trees of the jets."""
+    """Return whether a transformation uses the Cambridge/Aachen trees of the jets."""
     return bool(getattr(augmentation, "takes_tree", False))
 
 
 def apply(augmentation: Augmentation, packed: Packed, draws: KeyedRNG, tree: ClusterTree | None = None) -> Packed:
-    """Return the transformed jets; ``tree`` has the trees of the jets in ``packed`` where they are known."""
+    """Return the transformed jets; ``tree`` holds the trees of the jets in ``packed`` if they are known."""
     return augmentation(*packed, draws, tree) if takes_tree(augmentation) else augmentation(*packed, draws)
 
 
 def check(views: ViewSettings) -> None:
-    """Raise ValueError, with the setting, for a name in the views that means nothing."""
+    """Raise ValueError, with the setting, if the views name an unknown transformation."""
     for view in ("anchor", "positive", "anomalous"):
         for name in getattr(views, view):
             try:
@@ -140,7 +140,7 @@ def check(views: ViewSettings) -> None:
 
 
 def families(views: ViewSettings) -> tuple[str, ...]:
-    """Return the names that a mixture in these views is of; none where no view has a mixture.
+    """Return the names of the transformations in the mixture of these views; empty if no view has a mixture.
 
     >>> families(ViewSettings()), families(ViewSettings(anomalous=("mixture",)))
     ((), ('dropping', 'branch_dropping'))
@@ -150,7 +150,7 @@ def families(views: ViewSettings) -> tuple[str, ...]:
 
 
 def plugin_modules(views: ViewSettings) -> tuple[str, ...]:
-    """Modules outside this package that make the views: their code counts when a training is looked up in a store.
+    """Return the modules outside this package that make the views; their code is part of a training's key.
 
     >>> plugin_modules(ViewSettings())
     ()
@@ -162,6 +162,6 @@ def plugin_modules(views: ViewSettings) -> tuple[str, ...]:
 
 @cache
 def _import_files() -> None:
-    """Import every file of this folder, so that adding one is all that a new transformation takes."""
+    """Import every module of this folder, so that a new transformation needs no other entry."""
     for module in pkgutil.iter_modules(darkclr_ray.augmentations.__path__):
         importlib.import_module(f"{darkclr_ray.augmentations.__name__}.{module.name}")

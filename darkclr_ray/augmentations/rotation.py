@@ -16,10 +16,10 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 @register("rotation")
 @dataclass(frozen=True)
 class Rotation:
-    """All constituents of a jet turned about the origin, the pT centroid of the untouched jet, by one angle.
+    """Rotate all constituents of a jet about the origin, the pT centroid of the untransformed jet, by one angle.
 
-    The angle is uniform in [0, 2 pi), one a jet (Sec. 3.2). The anomalous view is turned by the anchor's angle, as in
-    the authors' code (the paper is silent).
+    The angle is uniform in [0, 2 pi), drawn once per jet (Sec. 3.2). The anomalous view is rotated by the anchor's
+    angle, as in the authors' code (the paper does not specify this).
     """
 
     draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 0)

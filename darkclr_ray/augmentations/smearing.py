@@ -18,7 +18,7 @@ SOFT_SCALE = 0.1  # GeV, JetCLR's Lambda_soft
 @register("smearing")
 @dataclass(frozen=True)
 class Smearing:
-    """eta and phi of every constituent shifted by independent normal draws of width 0.1 GeV / max(pT, 0.1 GeV)."""
+    """Shift eta and phi of every constituent by independent normal draws of width 0.1 GeV / max(pT, 0.1 GeV)."""
 
     draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 2)
 

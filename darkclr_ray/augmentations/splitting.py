@@ -16,16 +16,16 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 @register("splitting")
 @dataclass(frozen=True)
 class Splitting:
-    """Some constituents replaced by two in the same direction that share their pT.
+    """Replace some constituents by two in the same direction that share their pT.
 
-    The rule: a jet of n constituents has room for r = min(n, ``constituents`` - n) more, at least 0. The number that
-    split is uniform in 0, ..., r, the ones that split are those with the smallest random numbers, each once. The
-    larger of the two takes the fraction max(u, 1 - u) of the pT with u uniform in (0, 1), the other exactly the rest:
-    the sum of the pair is the constituent's pT to the last bit. The second of each pair comes at the end of the jet,
-    whose pT order is not kept.
+    A jet of n constituents has room for r = min(n, ``constituents`` - n) more, at least 0. The number of splittings is
+    uniform in 0, ..., r; the constituents with the smallest random numbers split, each once. The larger of the two has
+    the fraction max(u, 1 - u) of the pT with u uniform in (0, 1), the other the rest: the sum of the pair is exactly
+    the constituent's pT. The second of each pair is appended at the end of the jet, so that constituents are not in
+    order of pT.
 
     Attributes:
-        constituents: N_c, how many constituents a jet may have afterwards; larger jets stay as they are.
+        constituents: largest number N_c of constituents afterwards; larger jets are not changed.
     """
 
     draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 2)
@@ -55,7 +55,7 @@ class Splitting:
 
 
 def _smallest(numbers: NDArray[np.floating], offsets: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows of the ``count`` (B,) smallest numbers of each jet, jet by jet."""
+    """Return the rows of the ``count`` (B,) smallest numbers of each jet, jet by jet."""
     sizes = np.diff(offsets)
     jet = np.repeat(np.arange(len(sizes)), sizes)
     order = np.lexsort((numbers, jet))
@@ -64,8 +64,8 @@ def _smallest(numbers: NDArray[np.floating], offsets: NDArray[np.int64], count: 
 
 
 def _shared(pt: NDArray[np.float32], numbers: NDArray[np.floating]) -> Packed:
-    """Two pT above zero that add up to ``pt`` exactly: subtracting more than half is exact (Sterbenz)."""
-    # 22 bits and a half: the fraction stays in [1/2, 1 - 2^-23], so that float32 never rounds it up to one
+    """Return two positive pT that add up to ``pt`` exactly: subtracting more than half is exact (Sterbenz's lemma)."""
+    # 22 random bits and a half: the fraction is in [1/2, 1 - 2^-23], so that float32 never rounds it up to one
     fraction = (np.floor(numbers * 2**22) + 0.5).astype(np.float32) * np.float32(2.0**-22)
     larger = pt * np.maximum(fraction, 1 - fraction)
     return larger, pt - larger

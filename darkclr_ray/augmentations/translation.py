@@ -16,16 +16,15 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 @register("translation")
 @dataclass(frozen=True)
 class Translation:
-    """All constituents of a jet shifted alike, by one draw a jet and axis, each view by its own.
+    """Shift all constituents of a jet by the same distance, drawn once per jet and axis for each view.
 
     The shift along an axis is uniform within +- ``width`` times the jet's extent along it, the largest minus the
-    smallest coordinate (authors' code, ``width`` = 1). The paper says "a window with size given by the distance
-    between the two furthest constituents": read literally, within +- half that distance, one length for both axes. The
-    code's window is about twice as wide: 2.05 along an axis for QCD jets, whose furthest constituents are 1.23 apart.
-    ``width`` = 0.5 is the paper's window read literally, but for the shape of the jet.
+    smallest coordinate (authors' code, ``width`` = 1). The paper says "a window with size given by the distance between
+    the two furthest constituents" (Sec. 3.2): literally, this is +- half that distance, one length for both axes. The
+    window of the code is about twice as wide: 2.05 along an axis for QCD jets, whose furthest constituents are 1.23
+    apart. ``width`` = 0.5 is the literal window of the paper, except for the shape of the jet.
 
-    The plane is flat: coordinates are relative to the jet, and a shift past pi is not wrapped, which would tear the
-    jet apart.
+    Coordinates are relative to the jet, and a shift beyond pi is not wrapped, which would separate parts of the jet.
     """
 
     draws_of_views: ClassVar[tuple[int, int, int]] = (0, 1, 2)

@@ -1,9 +1,8 @@
-"""From jets to what a network sees: truncated, centred, transformed, scaled; one batch holds all its views.
+"""Make the network's inputs from jets: truncate, centre, transform and scale them; a batch contains all views.
 
-A jet is cut to its hardest N_c constituents and centred on their pT centroid, jet by jet, once, before anything is
-done to it. phi is relative to the jet axis and wrapped already (:class:`darkclr_ray.jets.packed.Jets`), so the
-centroid is a plain weighted mean. No view is centred again: where its centroid comes to lie is part of what was done
-to it.
+A jet is cut to its hardest N_c constituents and centred on their pT centroid once, before any transformation. phi is
+relative to the jet axis and already wrapped (:class:`darkclr_ray.jets.packed.Jets`), so the centroid is a plain
+weighted mean. No view is centred again, since the position of its centroid is part of the transformation.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from darkclr_ray.settings import InputSettings, ViewSettings
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 2048
-"""Jets that views are made of at a time, about: beyond, the arrays leave the cache."""
+"""Approximate number of jets whose views are made at a time; the arrays of more jets exceed the cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class ViewBatch:
-    """All views of B jets, ready for the network.
+    """All views of B jets as network inputs.
 
     Attributes:
         constituents: float32 (M, 3): pT (scaled as InputSettings say), eta, phi.
@@ -57,33 +56,33 @@ class ViewBatch:
 
 
 class ViewSource(Protocol):
-    """Where a training gets its batches from."""
+    """Protocol of sources of a training's batches."""
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches an epoch, the same in every epoch and on every rank."""
+        """Return the number of batches per epoch, which is the same in every epoch and on every rank."""
 
     def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
-        """A rank's slice of every batch of the epochs first_epoch, ..., last_epoch - 1, in order.
+        """Yield a rank's slice of every batch of the epochs first_epoch, ..., last_epoch - 1, in order.
 
-        Raises ValueError where there are more ranks than jets in a batch.
+        Raises ValueError if there are more ranks than jets in a batch.
         """
 
 
 @dataclass(frozen=True)
 class MemoryViews:
-    """Batches made of jets in memory, as they are asked for.
+    """Source of batches that are made on request from jets in memory.
 
     Attributes:
         sample: background jets.
-        views: what is done to them.
-        inputs: how they enter the network.
-        batch_size: jets a step, over all ranks.
-        seed: of order and views.
-        pool: jets shuffled together; see :mod:`darkclr_ray.jets.batching`.
+        views: settings of the views.
+        inputs: settings of the network's inputs.
+        batch_size: number of jets per step, over all ranks.
+        seed: seed of the order and the views.
+        pool: number of jets that are shuffled together; see :mod:`darkclr_ray.jets.batching`.
 
     Raises:
-        ValueError: an unknown transformation, or fewer jets than a batch takes.
+        ValueError: a transformation is unknown, or there are fewer jets than in a batch.
     """
 
     sample: TrainingSample
@@ -99,7 +98,7 @@ class MemoryViews:
 
     @cached_property
     def plan(self) -> BatchPlan:
-        """Which jets make which batch."""
+        """Return the assignment of jets to batches."""
         return BatchPlan(len(self.sample), self.batch_size, self.seed, self.pool)
 
     @property
@@ -120,7 +119,7 @@ class MemoryViews:
 
 
 def log_left_out(plan: BatchPlan) -> None:
-    """Say once a stream what an epoch is made of."""
+    """Log, once per stream, how many jets an epoch uses and leaves out."""
     logger.info(
         "%d jets in batches of %d: %d steps an epoch; each epoch leaves out %d jets",
         plan.jets,
@@ -140,9 +139,9 @@ def make_views(
     step: int = 0,
     tree: ClusterTree | None = None,
 ) -> ViewBatch:
-    """The views of a batch. What becomes of a jet depends on it, the settings, ``seed`` and ``epoch`` alone.
+    """Return the views of a batch; those of a jet depend only on the jet, the settings, ``seed`` and ``epoch``.
 
-    ``tree`` has the trees of the jets' hardest constituents; without it, they are made where a view needs them.
+    ``tree`` holds the trees of the jets' hardest constituents; by default they are computed if a view needs them.
     Raises ValueError for an unknown transformation.
 
     >>> from darkclr_ray.settings import InputSettings, ViewSettings
@@ -175,9 +174,9 @@ def views_of_batches(
     epoch: int,
     first_step: int,
 ) -> Iterator[ViewBatch]:
-    """The views of batches of these jets, given by their places (steps, jets a batch), as `make_views` makes them.
+    """Yield the views of batches, given by positions of jets (steps, jets per batch), as `make_views` returns them.
 
-    Small batches are made some at a time: on few jets numpy's calls take longer than their work.
+    Small batches are made several at a time: for few jets, numpy's calls take longer than their computation.
     """
     keep_freed_memory()
     steps, size = batches.shape
@@ -195,7 +194,7 @@ def views_of_batches(
 
 
 def _part(made: ViewBatch, jets: slice, step: int) -> ViewBatch:
-    """The batch of some jets of a larger one, which is left alone."""
+    """Return a copy of the batch for some of the jets of a larger batch."""
     offsets = [made.offsets[view * len(made) :][jets.start : jets.stop + 1] for view in range(made.views)]
     constituents = np.concatenate([made.constituents[part[0] : part[-1]] for part in offsets])
     sizes = np.concatenate([np.diff(part) for part in offsets])
@@ -204,33 +203,33 @@ def _part(made: ViewBatch, jets: slice, step: int) -> ViewBatch:
 
 
 def check(views: ViewSettings, inputs: InputSettings) -> None:
-    """Raises ValueError for an unknown transformation."""
+    """Raise ValueError if the views name an unknown transformation."""
     _recipe(views, inputs)
 
 
 def need_trees(views: ViewSettings, inputs: InputSettings) -> bool:
-    """Whether a view begins with a transformation that uses the trees of the jets.
+    """Return whether a view begins with a transformation that uses the Cambridge/Aachen trees of the jets.
 
-    Who makes many epochs of views then calls ``Jets.tree`` once beforehand.
+    If so, callers that make views for many epochs should call ``Jets.tree`` once beforehand.
     """
     return any(takes_tree(steps[0][1]) for steps in _recipe(views, inputs) if steps)
 
 
 def plain_inputs(jets: Jets, inputs: InputSettings) -> Packed:
-    """Jets as the network sees them in scoring: constituents float32 (M, 3) and offsets int64 (B + 1,)."""
+    """Return jets as network inputs for scoring: constituents float32 (M, 3) and offsets int64 (B + 1,)."""
     return _scaled([_centred(jets, inputs)], jets, inputs)
 
 
 @lru_cache(maxsize=64)
 def _recipe(views: ViewSettings, inputs: InputSettings) -> tuple[tuple[tuple[str, Augmentation, int], ...], ...]:
-    """For each view the transformations in order: name, the transformation, number of its draw."""
+    """Return for each view its transformations in order, as (name, transformation, number of its draw)."""
     chosen = [views.anchor, views.positive, *([views.anomalous] if views.anomalous else [])]
     recipe = []
     for view, names in enumerate(chosen):
         steps = []
         for place, name in enumerate(names):
             transformation = registry.find(name)
-            # the same transformation a second time in one view draws anew
+            # a transformation that occurs twice in a view uses a new draw
             draw = transformation.draws_of_views[view] + 3 * names[:place].count(name)
             steps.append((name, transformation.from_settings(views, inputs), draw))
         recipe.append(tuple(steps))
@@ -238,7 +237,10 @@ def _recipe(views: ViewSettings, inputs: InputSettings) -> tuple[tuple[tuple[str
 
 
 def _centred(jets: Jets, inputs: InputSettings) -> Packed:
-    """The hardest constituents about their pT centroid, stored by columns. Raises ValueError for a jet without any."""
+    """Return the hardest constituents relative to their pT centroid, stored by columns.
+
+    Raises ValueError for a jet without constituents.
+    """
     if not len(jets):
         return jets.constituents, jets.offsets
     if not jets.multiplicity.all():
@@ -255,7 +257,7 @@ def _centred(jets: Jets, inputs: InputSettings) -> Packed:
 
 
 def _scaled(parts: Sequence[Packed], jets: Jets, inputs: InputSettings) -> Packed:
-    """All parts end to end, stored by rows, with pT divided as the settings say."""
+    """Return all parts concatenated, stored by rows, with pT divided as the settings define."""
     ends = np.cumsum([len(constituents) for constituents, _ in parts])
     starts = ends - [len(constituents) for constituents, _ in parts]
     scaled = np.empty((ends[-1], 3), dtype=np.float32)

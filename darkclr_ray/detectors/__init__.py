@@ -1,1 +1,1 @@
-"""The methods that are compared, each behind one small interface: fit on background, score jets."""
+"""Anomaly detectors behind one interface: each is fitted on background jets and returns one score per jet."""

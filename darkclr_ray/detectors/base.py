@@ -1,4 +1,4 @@
-"""What every detector is: fitted once, it gives each jet a number, higher where the jet is stranger."""
+"""Define the interface of anomaly detectors: a fitted detector returns one score per jet, higher = more anomalous."""
 
 from __future__ import annotations
 
@@ -14,40 +14,43 @@ from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.trainer import Trainer
 
 Sample = TypeVar("Sample", contravariant=True)
-"""What a detector is fitted on: `TrainingSample`, which carries no label, for all that claim to need none;
-`LabelledSample` where a detector is a supervised reference, so that its type says so."""
+"""Type of the sample that a detector is fitted on.
+
+It is `TrainingSample`, which has no labels, for label-free detectors, and `LabelledSample` for supervised references.
+"""
 
 Part = TypeVar("Part")
 
 
 class AnomalyDetector(ABC, Generic[Sample]):
-    """A method that finds anomalous jets.
+    """Base class of the methods that score jets by how anomalous they are.
 
-    A new one is a subclass in a file of its own: name, title, and the four methods. What it trains, it trains through
-    the runner (`Trainer.train`, `Trainer.represent`), so that it runs in a notebook and on a cluster, and shares
-    encoders and representations with other detectors. `JetMass` is the shortest example,
-    `darkclr_ray.testing.check_detector` says whether a new one keeps the promises below.
+    A new detector is a subclass in its own file with a name, a title and the methods `fit`, `score`, `save` and `load`.
+    It runs its trainings and its encoders through the runner (`Trainer.train`, `Trainer.represent`); it can then be
+    used in a notebook and on a cluster, and shares encoders and representations with other detectors. `JetMass` is the
+    shortest example; `darkclr_ray.testing.check_detector` checks that a detector fulfils the contract of the methods
+    below.
     """
 
     name: ClassVar[str]
-    """Short and unique: the detector's name in ``scores.parquet`` and in lists of detectors."""
+    """Unique short name of the detector in ``scores.parquet`` and in lists of detectors."""
     title: ClassVar[str]
-    """For legends and tables."""
+    """Name of the detector in legends and tables."""
     family: ClassVar[str] = "others"
-    """Detectors of one family share what they train, such as an encoder."""
+    """Name of the group of detectors that share trained parts, such as an encoder."""
     seeds: ClassVar[frozenset[Literal["encoder", "autoencoder"]]] = frozenset({"encoder"})
-    """Which seeds its scores depend on: that of the study, which an encoder takes, and that of the autoencoder."""
+    """Seeds that the scores depend on: "encoder" is the seed of the study, "autoencoder" the one of the autoencoder."""
 
     @classmethod
     def from_settings(cls, settings: StudySettings) -> Self:
-        """The detector that a study's settings ask for; overridden where it depends on them."""
+        """Return an unfitted detector as configured by a study's settings; the default ignores the settings."""
         return cls()
 
     @classmethod
     def sample_type(cls) -> type[Any]:
-        """What `fit` takes, as the class says in its bases: `TrainingSample`, or `LabelledSample`.
+        """Return the type that `fit` takes, `TrainingSample` or `LabelledSample`, from the bases of the class.
 
-        Raises ValueError where they do not say.
+        Raises ValueError if no base names the type.
         """
         for ancestor in cls.__mro__:
             for base in vars(ancestor).get("__orig_bases__", ()):
@@ -61,33 +64,38 @@ class AnomalyDetector(ABC, Generic[Sample]):
 
     @abstractmethod
     def fit(self, sample: Sample, runner: Trainer) -> Self:
-        """Train on ``sample`` wherever ``runner`` runs. Raises TrainingDiverged where no finite training came about."""
+        """Fit the detector on ``sample``, run all trainings through ``runner``, and return the detector itself.
+
+        Raises TrainingDiverged if no training ended with finite weights.
+        """
 
     @abstractmethod
     def score(self, jets: Jets) -> NDArray[np.float64]:
-        """One finite number a jet, (B,), higher = more anomalous. Raises ValueError before `fit` or `load`.
+        """Return one finite score per jet, (B,), higher = more anomalous. Raises ValueError before `fit` or `load`.
 
-        A jet's number depends on its constituents and kinematics alone: not on its ids, on the order of constituents of
-        equal pT (unless `inputs.constituents` leaves some of them out), nor on other jets.
+        The score of a jet depends only on its constituents and kinematics. It does not depend on ids, on other jets, or
+        on the order of constituents of equal pT (unless `inputs.constituents` removes some of them).
         """
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write everything that `score` needs: weights as safetensors, settings as YAML; no code."""
+        """Write weights (safetensors) and settings (YAML), all that `score` needs, to ``folder``; no code."""
 
     @classmethod
     @abstractmethod
     def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
-        """The detector that `save` wrote, scoring where ``runner`` runs (none: in this process)."""
+        """Return the detector that `save` wrote to ``folder``; it scores on ``runner``, by default in this process."""
 
     def weights(self) -> dict[str, float]:
-        """Return the weight of each observable, scaled by its spread in background, where the fitted detector is linear
-        in observables: comparisons show them in a table. Others have none.
+        """Return the weight of each observable in units of its standard deviation in background.
+
+        Only detectors that are linear in observables have weights; they are shown in a table of a comparison. All
+        others return an empty dictionary.
         """
         return {}
 
     def ready(self, part: Part | None) -> Part:
-        """``part``, which a fit has set. Raises ValueError where there was none."""
+        """Return ``part``, which `fit` or `load` has set. Raises ValueError if it is None."""
         if part is None:
             raise ValueError(
                 f"{type(self).__name__} has not been fitted; call fit(sample, runner) or load(folder) first"

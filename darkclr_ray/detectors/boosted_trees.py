@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on simple observables: what labels give without any deep learning (supervised)."""
+"""Supervised reference without deep learning: gradient-boosted trees on four observables of a jet."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ FILE = "trees.safetensors"
 
 
 class BoostedTrees(AnomalyDetector[LabelledSample]):
-    """scikit-learn's HistGradientBoostingClassifier, untuned, on the observables of `tree_features`; scores are logits.
+    """Score jets by the logit of scikit-learn's HistGradientBoostingClassifier at its defaults, on `tree_features`.
 
-    It takes all its iterations: to stop early, scikit-learn would hold out rows, not events.
+    Early stopping is off, because scikit-learn would hold out rows of the table instead of whole events.
 
     Args:
-        seed: of the jets, of more than 200,000, that bins are made of.
-        match_pt: background weighted to the signal's spectrum of jet pT.
+        seed: seed of the draw of at most 200,000 jets from which the bin edges are computed.
+        match_pt: whether background is weighted to the signal's spectrum of jet pT.
     """
 
     name = "boosted_trees"
@@ -65,9 +65,10 @@ class BoostedTrees(AnomalyDetector[LabelledSample]):
 
 
 def exported(model: Any) -> Trees:
-    """A fitted binary model's trees, and as the first of them a single leaf with the score that they start from.
+    """Return a fitted binary model's trees as arrays; the first is a single leaf with the model's initial score.
 
-    scikit-learn has no public access to these trees; the tests compare scores, and so would notice a change.
+    scikit-learn has no public access to these trees; tests that compare the scores of both detect a change of its
+    private attributes.
     """
     start = Trees.tree([0], [0.0], [0], [0], [float(model._baseline_prediction.item())])
     trees = [start]

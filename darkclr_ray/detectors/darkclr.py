@@ -1,4 +1,4 @@
-"""DarkCLR: an encoder trained on background jets and their views, and scores on its representations (Sec. 4)."""
+"""DarkCLR (Sec. 3 and 4): an encoder trained on background jets and their views, and scores of its representations."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from darkclr_ray.training.trainer import Trainer
 Module = TypeVar("Module", bound=nn.Module)
 
 JUDGED = 10_000
-"""Training jets whose views choose the epoch of an autoencoder's pre-training."""
+"""Number of training jets whose anomalous views select the epoch of an autoencoder's pre-training."""
 
 
 class LoadedEncoder:
-    """An encoder read from a file, with how jets enter it; a `JetEncoder`."""
+    """Encoder whose weights were read from a file, with the settings of its inputs; it implements `JetEncoder`."""
 
     def __init__(self, folder: Path, settings: StudySettings, runner: Trainer) -> None:
         self.encoder = loaded(Encoder(settings.encoder), folder / "encoder.safetensors", runner)
@@ -42,18 +42,18 @@ class LoadedEncoder:
 
 
 class RepresentationDetector(AnomalyDetector[TrainingSample]):
-    """A detector that looks at an encoder's representations only. What it does with them is left to subclasses.
+    """Base class of detectors that use only an encoder's representations; subclasses define the score.
 
     Args:
-        settings: of a study; those named in ``groups`` are used, after the changes in ``overrides``.
+        settings: settings of a study; ``overrides`` is applied to them, and the groups named in ``groups`` are used.
     """
 
     groups: ClassVar[tuple[str, ...]] = ("inputs", "views", "encoder", "contrastive", "nae", "seed")
-    """The settings that determine the detector."""
+    """Names of the groups of settings that determine the detector."""
     overrides: ClassVar[dict[str, Any]] = {}
-    """Changes to a study's settings that make the detector what it is, such as JetCLR's loss and views."""
+    """Changes to a study's settings that define the detector, such as JetCLR's loss and views."""
     layer: Layer = "head"
-    """Which representation it looks at."""
+    """Layer whose representations are scored."""
     family = "DarkCLR"
 
     def __init__(self, settings: StudySettings) -> None:
@@ -71,11 +71,11 @@ class RepresentationDetector(AnomalyDetector[TrainingSample]):
         return self
 
     def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Trainer) -> None:
-        """Train what comes after the encoder; nothing where there is nothing."""
+        """Fit the score on the encoder's representations; the default does nothing."""
 
     @abstractmethod
     def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Scores (B,) of representations z (B, d_z), or (B, d_r) of the layer "pooled"."""
+        """Return scores (B,) of representations z, (B, d_z) of the layer "head" or (B, d_r) of the layer "pooled"."""
 
     def score(self, jets: Jets) -> NDArray[np.float64]:
         encoder, runner = self.fitted
@@ -83,7 +83,7 @@ class RepresentationDetector(AnomalyDetector[TrainingSample]):
 
     @property
     def fitted(self) -> tuple[JetEncoder, Trainer]:
-        """The encoder and where it runs. Raises ValueError where there is none yet."""
+        """Return the trained encoder and the runner that evaluates it. Raises ValueError before `fit` or `load`."""
         return self.ready(self._fitted)
 
     def save(self, folder: Path) -> None:
@@ -100,7 +100,7 @@ class RepresentationDetector(AnomalyDetector[TrainingSample]):
 
 
 class EncoderNorm(RepresentationDetector):
-    """s_CLR, Eq. 6: the L2 norm of the unnormalised representation."""
+    """Score jets by s_CLR of Eq. 6, the L2 norm of the unnormalised representation."""
 
     name = "s_CLR"
     title = "norm of the representation"
@@ -111,7 +111,7 @@ class EncoderNorm(RepresentationDetector):
 
 
 class EncoderEnergy(RepresentationDetector):
-    """s_NAE: the energy of a normalised autoencoder on the representations, trained on background (Sec. 4)."""
+    """Score jets by s_NAE, the energy of a normalised autoencoder trained on background representations (Sec. 4)."""
 
     name = "s_NAE"
     title = "energy of the normalised autoencoder"
@@ -142,7 +142,7 @@ class EncoderEnergy(RepresentationDetector):
 
 
 class PlainEnergy(EncoderEnergy):
-    """The same autoencoder before contrastive divergence: the ratio of the two says what normalising is worth."""
+    """Score jets by the autoencoder's energy before contrastive divergence, to measure the effect of normalising."""
 
     name = "s_AE"
     title = "error of the plain autoencoder"
@@ -150,7 +150,7 @@ class PlainEnergy(EncoderEnergy):
 
 
 def contrastive_training(settings: StudySettings, sample: TrainingSample, runner: Trainer) -> ContrastiveTraining:
-    """The encoder's training that a study's settings ask for; `Trainer.train` runs it."""
+    """Return the training of the encoder that a study's settings define; `Trainer.train` runs it."""
     source = runner.views(sample, settings.views, settings.inputs, settings.contrastive.batch_size, settings.seed)
     return ContrastiveTraining(
         sample,
@@ -164,7 +164,7 @@ def contrastive_training(settings: StudySettings, sample: TrainingSample, runner
 
 
 def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingSample, runner: Trainer) -> NAETraining:
-    """The normalised autoencoder's training on the sample's representations."""
+    """Return the training of the normalised autoencoder on the sample's representations; `Trainer.train` runs it."""
     source: dict[str, Any] = {"encoder": runner.identity(encoder), "sample": sample.fingerprint}
     judging = judging_views(settings, sample.jets)
     views = None if judging is None else runner.represent(encoder, judging)
@@ -175,7 +175,10 @@ def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingS
 
 
 def judging_views(settings: StudySettings, jets: Jets) -> Jets | None:
-    """Anomalous views of the first jets, which choose an autoencoder's epoch of pre-training; None where none do."""
+    """Return anomalous views of the first jets, which select an autoencoder's pre-training epoch, or None.
+
+    It is None if ``nae.views_p_drop`` is 0, in which case no view selects the epoch.
+    """
     if not settings.nae.views_p_drop:
         return None
     some = jets.take(np.arange(min(len(jets), JUDGED)))
@@ -183,7 +186,7 @@ def judging_views(settings: StudySettings, jets: Jets) -> Jets | None:
 
 
 def loaded(module: Module, path: Path, runner: Trainer) -> Module:
-    """The module with weights from a file, ready to score where ``runner`` runs."""
+    """Load the weights in ``path`` into ``module`` and return it in evaluation mode on the device of ``runner``."""
     load_weights(module, path)
     place(module, runner.device, runner.precision)
     module.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What a model's folder says of itself, and whether its files are whole: looked at without torch."""
+"""Read a model's description and verify the files in its folder, without importing torch."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ logger = logging.getLogger(__name__)
 MODEL, METRICS = "model.json", "metrics.json"
 FORMAT = 2
 WITHOUT_CHECKSUMS = 1
-"""Format of models that were written before version 0.2. They are read, with a warning."""
+"""Format number of models written before version 0.2. Such models are read, with a warning."""
 PRETRAINED = "pretrained"
 REMEDY = "copy the model again, or train it again"
 MAKES_ONE = "a study leaves one in best/, `darkclr train` another"
 
 
 def pretrained() -> Path:
-    """Folder of the model that ships with the package, trained by ``python studies/train_model.py`` on the starter set.
+    """Return the folder of the model in the package, trained by ``python studies/train_model.py`` on the starter set.
 
     >>> sorted(describe(pretrained())["detectors"])
     ['s_CLR', 's_NAE', 'views_observables']
@@ -38,14 +38,14 @@ def pretrained() -> Path:
 
 
 def located(folder: str | Path) -> Path:
-    """A model's folder by its path, or by the name of the one that ships."""
+    """Return a model's folder, given as a path or as the name of the model in the package."""
     return pretrained() if str(folder) == PRETRAINED and not Path(folder).exists() else Path(folder)
 
 
 def describe(folder: str | Path) -> dict[str, Any]:
-    """What model.json says.
+    """Return the content of model.json.
 
-    Raises ValueError where ``folder`` is no model, or one of another version, or a file of it is not what was written.
+    Raises ValueError if ``folder`` is not a model, if its format is not supported, or if one of its files was changed.
     """
     place = located(folder)
     if not place.is_dir():
@@ -77,7 +77,7 @@ def describe(folder: str | Path) -> dict[str, Any]:
 
 
 def check_digests(folder: Path, digests: Any) -> None:
-    """Raise ValueError, with what to do, where a model's file is missing or its checksum is not the one expected."""
+    """Raise ValueError, with a remedy, if a file of the model is missing or does not have the expected checksum."""
     try:
         check_folder(folder, dict(digests))
     except (Damaged, TypeError, ValueError) as error:
@@ -86,12 +86,12 @@ def check_digests(folder: Path, digests: Any) -> None:
 
 @cache
 def warn_of_missing_checksums(folder: Path) -> None:
-    """Log, once for each model, that it was written before models had checksums."""
+    """Log, once for each model, that the model was written before models had checksums."""
     logger.warning("%s: a model without checksums, from a version before 0.2: damage to it is not noticed", folder)
 
 
 def trusted(folder: str | Path) -> list[str]:
-    """A model's detectors but for those that are other people's code. Raises ValueError where there are no others."""
+    """Return the names of a model's detectors that are part of this package. Raises ValueError if there is none."""
     there = describe(folder)["detectors"]
     known = [name for name in there if ":" not in name]
     if not known:
@@ -100,9 +100,9 @@ def trusted(folder: str | Path) -> list[str]:
 
 
 def chosen(folder: str | Path, names: Sequence[str] = ()) -> list[str]:
-    """The detectors of a model that are asked for, or all that are `trusted`.
+    """Return the requested detectors of a model, or all that are `trusted` if none is named.
 
-    Raises ValueError where one is not there, and where a file of the model is damaged.
+    Raises ValueError if a requested detector is not in the model, or if a file of the model is damaged.
     """
     there = describe(folder)["detectors"]
     for name in names:
@@ -114,7 +114,7 @@ def chosen(folder: str | Path, names: Sequence[str] = ()) -> list[str]:
 
 
 def check_files(folder: Path) -> None:
-    """Raise ValueError where a model's settings cannot be read, or weights are cut short, pickled or not finite."""
+    """Raise ValueError if a model's settings cannot be read, or if its weights are truncated, pickled or not finite."""
     weights = sorted(folder.glob("*.safetensors"))
     if weights or (folder / SETTINGS).exists():
         load_settings(folder)
@@ -125,7 +125,7 @@ def check_files(folder: Path) -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raise ValueError where a folder that is to receive a model holds something else, or cannot be replaced."""
+    """Raise ValueError if the folder to which a model will be written is not a model itself, or cannot be replaced."""
     if os.path.ismount(folder):
         raise ValueError(f"{folder}: a disk is mounted there, which a model cannot replace; name a folder in it")
     if folder.exists() and not (folder / MODEL).exists() and any(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Distances of a jet's representation from the background's, in the layer before the encoder's head (label-free)."""
+"""Score jets, without labels, by the distance of their representation before the encoder's head from background."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from darkclr_ray.training.nae import fitted_scale
 from darkclr_ray.training.trainer import Trainer
 
 MOST = 10_000
-"""Training jets among which neighbours are looked for, at the most, evenly spread over the sample."""
+"""Largest number of training jets among which neighbours are searched; they are evenly spread over the sample."""
 
 
 class PooledDistance(RepresentationDetector):
-    """A distance in the pooled layer (B, d_r), determined by arrays that a subclass computes from background."""
+    """Base class of detectors that compute a distance from background in the pooled layer (B, d_r)."""
 
     layer = "pooled"
 
@@ -33,7 +33,7 @@ class PooledDistance(RepresentationDetector):
 
     @abstractmethod
     def fit_distance(self, background: NDArray[np.float32]) -> Mapping[str, NDArray[np.float64]]:
-        """Return the arrays that the distance is made of, from representations (B, d_r) of background jets."""
+        """Return the arrays that define the distance, computed from representations (B, d_r) of background jets."""
 
     def save(self, folder: Path) -> None:
         super().save(folder)
@@ -47,10 +47,10 @@ class PooledDistance(RepresentationDetector):
 
 
 class Mahalanobis(PooledDistance):
-    """The Mahalanobis distance from the background's mean (Lee et al., arXiv:1807.03888, with a single class).
+    """Score jets by the Mahalanobis distance from the background's mean (Lee et al., arXiv:1807.03888, single class).
 
-    The covariance is shrunk by the rule of Ledoit and Wolf (J. Multivar. Anal. 88 (2004) 365), so that dimensions in
-    which background does not vary do no harm.
+    The covariance is shrunk by the rule of Ledoit and Wolf (J. Multivar. Anal. 88 (2004) 365), so that it is invertible
+    also if some dimensions do not vary in background.
     """
 
     name = "mahalanobis"
@@ -69,8 +69,9 @@ class Mahalanobis(PooledDistance):
 
 
 class NearestNeighbours(PooledDistance):
-    """The distance to the tenth nearest of at most 10,000 background jets (Sun et al., arXiv:2204.06507), each
-    dimension scaled by the background's spread.
+    """Score jets by the distance to the tenth nearest of at most 10,000 background jets (Sun et al., arXiv:2204.06507).
+
+    Each dimension is divided by its standard deviation in background.
     """
 
     name = "neighbours"

@@ -1,7 +1,8 @@
-"""A trained DarkCLR for other people's programs: one graph from constituents in GeV to scores, without this package.
+"""Export a trained DarkCLR model as one graph from constituents to scores, for programs without this package.
 
-The graph takes zero-padded jets and does everything that is done here: the hardest N_c constituents, the pT centroid,
-the scale of pT, the encoder in its padded form (`darkclr_ray.networks.padded`), the scores. Batch and length are free.
+The graph takes zero-padded jets and contains every step of the scoring: the selection of the hardest N_c constituents,
+the pT centroid, the scale of pT, the encoder in its padded form (`darkclr_ray.networks.padded`) and the scores. The
+sizes of batch and padding are free.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ INPUTS = ("constituents", "mask", "pt")
 
 
 class Portable(nn.Module):
-    """Detectors that share one encoder, as a graph.
+    """Module that computes representations and the scores of detectors that share one encoder.
 
-    Raises ValueError for detectors that are not fitted, share no encoder, or look at more than its representation.
+    Raises ValueError if a detector is not fitted, if the encoders differ, or if a detector uses more than
+    representations.
     """
 
     def __init__(self, detectors: Sequence[AnomalyDetector[Any]]) -> None:
@@ -53,12 +55,12 @@ class Portable(nn.Module):
         self.cpu().float().eval().requires_grad_(False)
 
     def forward(self, constituents: Tensor, mask: Tensor, pt: Tensor) -> tuple[Tensor, ...]:
-        """Representations (B, d_z), then each detector's scores (B,), of B jets.
+        """Return representations (B, d_z), followed by each detector's scores (B,), of B jets.
 
         Args:
-            constituents: float32 (B, N, 3): pT in GeV, eta and phi relative to the jet axis, phi in [-pi, pi), hardest
-                first; rows of padding are not looked at, but have to be finite.
-            mask: bool (B, N): where there is a constituent, at least one a jet.
+            constituents: float32 (B, N, 3): pT in GeV, eta and phi relative to the jet axis, phi in [-pi, pi), in
+                descending pT; rows of padding are ignored but must be finite.
+            mask: bool (B, N): True for a constituent, False for padding; at least one constituent per jet.
             pt: float32 (B,): pT of the jets in GeV.
         """
         place = torch.arange(constituents.shape[1], device=constituents.device)
@@ -74,30 +76,30 @@ class Portable(nn.Module):
 
 
 class Norm(nn.Module):
-    """s_CLR, Eq. 6."""
+    """Compute s_CLR of Eq. 6 from representations."""
 
     def forward(self, z: Tensor) -> Tensor:
-        """(B, d_z) -> (B,)."""
+        """Map representations (B, d_z) to scores (B,)."""
         norm: Tensor = z.norm(dim=1)
         return norm
 
 
 class Energy(nn.Module):
-    """s_NAE, in the plain form of its layers."""
+    """Compute s_NAE from representations, with the autoencoder in its plain form."""
 
     def __init__(self, model: EnergyModel) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, z: Tensor) -> Tensor:
-        """(B, d_z) -> (B,)."""
+        """Map representations (B, d_z) to scores (B,)."""
         scaled = self.model.scaled(z)
         autoencoder = self.model.autoencoder
         return squared_error(scaled, autoencoder.decoder(autoencoder.encoder(scaled)))
 
 
 def padded(jets: Jets) -> dict[str, Tensor]:
-    """What a graph is given for some jets, by the names of its inputs.
+    """Return the inputs of the graph for these jets, zero-padded, by the names of `Portable.forward`'s arguments.
 
     >>> some = padded(Jets.from_lists([[[9.0, 0.1, 0.0], [1.0, 0.0, 0.2]], [[5.0, 0.0, 0.0]]]))
     >>> some["mask"].tolist(), some["pt"].round().tolist()
@@ -108,7 +110,7 @@ def padded(jets: Jets) -> dict[str, Tensor]:
 
 
 def exportable(names: Sequence[str]) -> list[str]:
-    """Return those of the detectors that a graph can be made of.
+    """Return the names of those detectors that can be exported as a graph.
 
     >>> exportable(["s_NAE", "views_observables", "s_CLR"])
     ['s_NAE', 's_CLR']
@@ -117,7 +119,7 @@ def exportable(names: Sequence[str]) -> list[str]:
 
 
 def export_torch(detectors: Sequence[AnomalyDetector[Any]], path: Path) -> None:
-    """Write a ``.pt2`` for ``torch.export.load(path).module()``."""
+    """Write the detectors as a ``.pt2`` file, which ``torch.export.load(path).module()`` reads."""
     module = Portable(detectors)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial, _quiet(), open(partial, "wb") as file:
@@ -125,7 +127,10 @@ def export_torch(detectors: Sequence[AnomalyDetector[Any]], path: Path) -> None:
 
 
 def export_onnx(detectors: Sequence[AnomalyDetector[Any]], path: Path) -> None:
-    """Write a ``.onnx``; its outputs are "representation" and the detectors' names. Raises ImportError without onnx."""
+    """Write the detectors as a ``.onnx`` file with the outputs "representation" and the detectors' names.
+
+    Raises ImportError if onnx is not installed.
+    """
     for name in ("onnx", "onnxscript"):
         try:
             __import__(name)
@@ -150,7 +155,7 @@ def export_onnx(detectors: Sequence[AnomalyDetector[Any]], path: Path) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """What torch says of itself while it exports is left unsaid."""
+    """Suppress what torch logs and warns of during an export."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -162,7 +167,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _example() -> tuple[Tensor, Tensor, Tensor]:
-    """Five jets of seven constituents: numbers that nothing else in the graph has, and so are left free."""
+    """Return five jets of seven constituents; both sizes are unique in the graph, so that torch keeps them free."""
     constituents = torch.linspace(0.1, 1.0, 105).reshape(5, 7, 3)
     return constituents, torch.ones(5, 7, dtype=torch.bool), torch.full((5,), 4.0)
 
@@ -173,7 +178,7 @@ def _shapes() -> dict[str, dict[int, Any]]:
 
 
 def _same(encoders: Sequence[Any]) -> bool:
-    """Whether encoders have the same weights."""
+    """Return whether all encoders have the same weights."""
     first, *others = (encoder.encoder.state_dict() for encoder in encoders)
     return all(
         state.keys() == first.keys() and all(torch.equal(state[name].cpu(), first[name].cpu()) for name in first)

@@ -1,4 +1,4 @@
-"""A jet is the stranger the fewer random cuts on simple observables set it apart from background (label-free)."""
+"""Score jets, without labels, by an isolation forest: anomalous jets are isolated by few random cuts on observables."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FILE = "trees.safetensors"
 
 
 class IsolationForest(AnomalyDetector[TrainingSample]):
-    """scikit-learn's isolation forest at its defaults (100 trees of 256 jets), on the observables of `tree_features`.
+    """Score jets by scikit-learn's isolation forest at its defaults (100 trees of 256 jets), on `tree_features`.
 
-    The score is 2^(-h/c) in (0, 1) with the mean depth h of a jet's leaves and the depth c that 256 jets would have
-    (Liu, Ting and Zhou, ICDM 2008).
+    The score is 2^(-h/c) in (0, 1), where h is the mean depth of the leaves of a jet and c the mean depth expected for
+    256 jets (Liu, Ting and Zhou, ICDM 2008).
 
     Args:
-        seed: of the trees.
+        seed: seed of the random trees.
     """
 
     name = "isolation_forest"
@@ -41,7 +41,7 @@ class IsolationForest(AnomalyDetector[TrainingSample]):
         return cls(settings.seed)
 
     def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
-        """Raises ValueError for fewer than two jets."""
+        """Fit the forest on background jets. Raises ValueError for fewer than two jets."""
         from sklearn import ensemble
 
         if len(sample) < 2:
@@ -68,19 +68,21 @@ class IsolationForest(AnomalyDetector[TrainingSample]):
 
 
 def exported(tree: Any, scale: float) -> Trees:
-    """One tree of scikit-learn's; a leaf adds its depth, and that of its training jets set apart, over ``scale``."""
+    """Return one of scikit-learn's trees as arrays; a leaf adds (its depth + `mean_depth` of its jets) / ``scale``."""
     leaf = tree.children_left < 0
     itself = np.arange(tree.node_count)
     left, right = (np.where(leaf, itself, below) for below in (tree.children_left, tree.children_right))
     depth = np.zeros(tree.node_count)
-    for node in np.flatnonzero(~leaf):  # scikit-learn numbers a node before those below it
+    for node in np.flatnonzero(~leaf):  # scikit-learn numbers a node before its children
         depth[[left[node], right[node]]] = depth[node] + 1
     value = (depth + mean_depth(tree.n_node_samples)) / scale
     return Trees.tree(np.where(leaf, 0, tree.feature), tree.threshold, left, right, value)
 
 
 def mean_depth(count: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Mean depth c(n) at which random cuts set one of n jets apart, (N,): 2 H(n - 1) - 2 (n - 1) / n, H(k) harmonic.
+    """Return the mean depth (N,) at which random cuts isolate one of n jets: c(n) = 2 H(n - 1) - 2 (n - 1) / n.
+
+    H(k) is the k-th harmonic number.
 
     >>> mean_depth(np.array([1, 2, 256])).round(3).tolist()
     [0.0, 1.0, 10.245]

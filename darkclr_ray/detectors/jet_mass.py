@@ -1,4 +1,4 @@
-"""A jet is the stranger the heavier it is: the oldest observable of jet substructure."""
+"""Baseline that uses the jet mass, the oldest observable of jet substructure: heavier jets are more anomalous."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkclr_ray.jets.packed import Jets
 
 
 class JetMass(ObservableCut):
-    """The jet's mass in GeV."""
+    """Score jets by their mass in GeV."""
 
     name = "jet_mass"
     title = "jet mass"

@@ -1,8 +1,8 @@
-"""A jet is the stranger the harder it is: no method, but a warning light.
+"""Diagnostic baseline that uses the jet pT: harder jets are more anomalous.
 
-Where background falls more steeply in jet pT than a signal, as in the starter set, this alone separates them before
-matching. A method that beats chance by no more than this does has found the spectrum; the pT-matched twin of every
-result tells the two apart.
+Where the pT spectrum of background falls more steeply than that of a signal, as in the starter set, pT alone separates
+them before matching. A method that exceeds random guessing by no more than this baseline has only found the spectrum;
+the pT-matched version of every result shows whether this is the case.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from darkclr_ray.jets.packed import Jets
 
 
 class JetPt(ObservableCut):
-    """The jet's pT in GeV."""
+    """Score jets by their pT in GeV."""
 
     name = "jet_pt"
     title = "jet pT"

@@ -1,8 +1,8 @@
-"""JetCLR: what contrasting gives without anomalous views (Sec. 5.2, "Impact of anomaly augmentation").
+"""JetCLR: contrastive learning without anomalous views (Sec. 5.2, "Impact of anomaly augmentation").
 
-The same encoder and the same autoencoder after it; the loss is NT-Xent, which pushes every jet away from all others,
-and both views are changed by all of JetCLR's transformations (SciPost Phys. 12, 188). No anomalous view chooses the
-epoch of the autoencoder's pre-training, either. All else is as in the study's settings, so that the comparison isolates
+Encoder and autoencoder are those of DarkCLR. The loss is NT-Xent, which also separates each jet from all others, and
+both views are changed by all transformations of JetCLR (SciPost Phys. 12, 188). No anomalous view selects the epoch of
+the autoencoder's pre-training. All other settings are those of the study, so that the comparison isolates the effect of
 the anomalous views.
 """
 
@@ -19,7 +19,7 @@ JETCLR = {
 
 
 class JetCLRNorm(EncoderNorm):
-    """The norm of JetCLR's representation, which its loss leaves free: there is no penalty on it."""
+    """Score jets by the norm of JetCLR's representation, on which its loss has no penalty."""
 
     name = "JetCLR s_CLR"
     title = "JetCLR, norm of the representation"
@@ -28,7 +28,7 @@ class JetCLRNorm(EncoderNorm):
 
 
 class JetCLREnergy(EncoderEnergy):
-    """The energy of a normalised autoencoder on JetCLR's representations."""
+    """Score jets by the energy of a normalised autoencoder on JetCLR's representations."""
 
     name = "JetCLR s_NAE"
     title = "JetCLR, energy of the normalised autoencoder"

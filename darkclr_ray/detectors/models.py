@@ -1,12 +1,12 @@
-"""Trained models: one folder each, with all that scoring needs and all that is known of it, and no code.
+"""Write and read trained models, each a folder with weights, settings and a description, but no code.
 
     <model>/
-        model.json          which detectors these are, the jets they were fitted on, versions, checksums
-        settings.yaml       what they are made of; a valid --config of a study
+        model.json          names of the detectors, the jets they were fitted on, versions, checksums
+        settings.yaml       settings of the detectors; a valid --config of a study
         *.safetensors       weights
-        metrics.json        what they reach on validation and test jets, where that was looked at
+        metrics.json        metrics on validation and test jets, if they were computed
 
-`best/` of a study is such a folder. To score jets takes torch, not Ray:
+`best/` of a study is such a folder. Scoring jets requires torch, but not Ray:
 
     from darkclr_ray.detectors.models import load_model
 
@@ -53,18 +53,18 @@ def save_model(
     jets: Mapping[str, Any],
     metrics: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write fitted detectors into one folder, whole or not at all; what was there is replaced if it was a model.
+    """Write fitted detectors into one folder, atomically; an existing model in that folder is replaced.
 
     Args:
-        folder: of the model.
-        detectors: fitted; several must agree on every file that they share, as those of one encoder do.
-        jets: what they were fitted on: {"train/qcd": fingerprint}, see `darkclr_ray.jets.folder.JetFolder.fingerprint`.
-        metrics: what they reach.
+        folder: folder of the model.
+        detectors: fitted detectors; files that several of them write must be equal, as those of a shared encoder are.
+        jets: jets they were fitted on: {"train/qcd": fingerprint}, see `darkclr_ray.jets.folder.JetFolder.fingerprint`.
+        metrics: metrics of the detectors on validation and test jets.
 
     Raises:
-        ValueError: two detectors disagree on a file, or ``folder`` is there and holds something else.
+        ValueError: two detectors write different content to a file, or ``folder`` exists and is not a model.
     """
-    folder = Path(folder).resolve()  # a link stays one
+    folder = Path(folder).resolve()  # where the folder is a link, its target is replaced
     check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
@@ -77,7 +77,7 @@ def save_model(
             for path in part.iterdir():
                 _merge(path, whole / path.name, detector)
         if any(whole.glob("*.safetensors")) and not (whole / SETTINGS).exists():
-            # The weights depend on no setting. The file is written all the same: readers take its absence for damage.
+            # The weights depend on no setting, but readers treat a missing settings file as damage.
             save_settings(whole, StudySettings(), groups=())
         if metrics is not None:
             write_json(whole / METRICS, metrics)
@@ -86,7 +86,7 @@ def save_model(
 
 
 def _merge(path: Path, target: Path, detector: AnomalyDetector[Any]) -> None:
-    """Move a detector's file to where others may have put theirs."""
+    """Move a file of a detector to ``target``, which may hold the same file of another detector."""
     if target.exists() and target.name == SETTINGS:
         known, more = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (target, path))
         if all(known[group] == more[group] for group in known.keys() & more.keys()):
@@ -97,12 +97,12 @@ def _merge(path: Path, target: Path, detector: AnomalyDetector[Any]) -> None:
         raise ValueError(
             f"{detector.name} and another detector of the model disagree on {path.name}; give each a folder of its own"
         )
-    path.chmod(0o644)  # safetensors keeps its files from other users
+    path.chmod(0o644)  # safetensors writes files that only their owner may read
     path.replace(target)
 
 
 def write_description(folder: Path, detectors: Sequence[str], jets: Mapping[str, Any]) -> None:
-    """Write the file that makes a folder of weights and settings a model, with the checksums of all that is there."""
+    """Write model.json, with the checksums of all files in ``folder``, which makes the folder a model."""
     versions = {name: version(name) for name in ("darkclr_ray", "torch", "numpy")} | {
         "python": platform.python_version()
     }
@@ -112,16 +112,16 @@ def write_description(folder: Path, detectors: Sequence[str], jets: Mapping[str,
 
 
 def load_model(folder: str | Path, name: str | None = None, runner: Trainer | None = None) -> AnomalyDetector[Any]:
-    """A detector of a model, ready to score.
+    """Return a detector of a model, ready to score jets.
 
     Args:
-        folder: of the model; "pretrained" is the one that ships with the package.
+        folder: folder of the model; "pretrained" is the model in the package.
         name: which of its detectors; none: the first. One's own is named by module:name, since a model runs no code
             that was not asked for.
-        runner: where it scores; none: in this process, on a GPU where there is one.
+        runner: runner on which it scores; by default in this process, on a GPU if there is one.
 
     Raises:
-        ValueError: no model, no such detector in it, or damaged weights.
+        ValueError: ``folder`` is not a model, has no such detector, or has damaged weights.
     """
     there = describe(folder)["detectors"]
     wanted = trusted(folder)[0] if name is None else name
@@ -131,7 +131,7 @@ def load_model(folder: str | Path, name: str | None = None, runner: Trainer | No
 
 
 def entry_of(detector: AnomalyDetector[Any]) -> str:
-    """The name by which `darkclr_ray.detectors.registry` finds a detector's class.
+    """Return the name by which `darkclr_ray.detectors.registry` finds a detector's class.
 
     >>> from darkclr_ray.detectors.multiplicity import Multiplicity
     >>> entry_of(Multiplicity())

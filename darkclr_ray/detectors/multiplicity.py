@@ -1,4 +1,4 @@
-"""A jet is the stranger the fewer constituents it has: the one-line cut that every method has to beat."""
+"""Baseline that uses the number of constituents: jets with fewer constituents are more anomalous (Sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkclr_ray.jets.packed import Jets
 
 
 class Multiplicity(ObservableCut):
-    """Minus the number of constituents, all of them counted."""
+    """Score jets by minus their number of constituents, with all constituents counted."""
 
     name = "multiplicity"
     title = "few constituents"

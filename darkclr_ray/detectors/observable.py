@@ -1,4 +1,4 @@
-"""Cuts on one observable of a jet: the reference points that need no training."""
+"""Base class of the baselines that cut on one observable of a jet and need no training."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from darkclr_ray.training.trainer import Trainer
 
 
 class ObservableCut(AnomalyDetector[TrainingSample]):
-    """A detector with nothing to train and nothing to keep; a subclass says what it looks at."""
+    """Detector without parameters; a subclass defines the observable in `score`."""
 
     family = "observables"
     seeds = frozenset()
 
     def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
-        """Nothing to train."""
+        """Return the detector unchanged, since there is nothing to train."""
         return self
 
     def save(self, folder: Path) -> None:
-        """Nothing to keep."""
+        """Write nothing, since the detector has no parameters."""
 
     @classmethod
     def load(cls, folder: Path, runner: Trainer | None = None) -> Self:

@@ -1,4 +1,4 @@
-"""Other libraries' outlier detectors as baselines: scikit-learn's and PyOD's, on observables of a jet.
+"""Wrap outlier detectors of scikit-learn and PyOD as baselines on observables of a jet.
 
     from pyod.models.knn import KNN
     from darkclr_ray.detectors.outliers import OutlierDetector
@@ -9,7 +9,7 @@
         def estimator(self):
             return KNN(n_neighbors=5)
 
-makes one, for ``my_detectors:Neighbours`` wherever a detector is named.
+This class, in a file my_detectors.py, is named ``my_detectors:Neighbours`` in lists of detectors.
 """
 
 from __future__ import annotations
@@ -31,20 +31,24 @@ FILE = "observables.safetensors"
 
 
 class OutlierDetector(AnomalyDetector[TrainingSample]):
-    """Any estimator with ``fit`` and either scikit-learn's ``score_samples`` (lower is stranger) or PyOD's
-    ``decision_function`` (higher is stranger), on observables scaled by the background's mean and spread.
+    """Score jets by an outlier estimator on observables, standardised to mean 0 and standard deviation 1 in background.
 
-    It is kept as the observables that it was fitted on, and fitted again when it is loaded: no pickle, and the same
-    scores as long as the estimator leaves nothing to chance (set its ``random_state``). An estimator that ranks jets
-    among those that are scored with them, as PyOD's ECOD and COPOD do, breaks the promises of `AnomalyDetector`.
+    The estimator has ``fit`` and either scikit-learn's ``score_samples`` (lower = more anomalous) or PyOD's
+    ``decision_function`` (higher = more anomalous).
+
+    The detector is saved as the observables that it was fitted on, and fitted again when it is loaded. This needs no
+    pickle and gives the same scores if the estimator is deterministic (set its ``random_state``). An estimator that
+    ranks jets among those that are scored with them, as PyOD's ECOD and COPOD do, violates the contract of
+    `AnomalyDetector.score`.
     """
 
     family = "observables"
     seeds = frozenset()
     observables: ClassVar[tuple[str, ...]] = ("multiplicity", "mass", "pt_dispersion", "width")
-    """What it looks at; see `darkclr_ray.jets.observables`."""
+    """Names of the observables that the estimator is fitted on; see `darkclr_ray.jets.observables`."""
     most: ClassVar[int] = 10_000
-    """Training jets at the most, evenly spread over the sample: many of these methods grow with their square."""
+    """Largest number of training jets, evenly spread over the sample; the cost of many estimators grows quadratically.
+    """
 
     def __init__(self) -> None:
         self.table: NDArray[np.float64] | None = None
@@ -52,7 +56,7 @@ class OutlierDetector(AnomalyDetector[TrainingSample]):
 
     @abstractmethod
     def estimator(self) -> Any:
-        """A new estimator, not fitted."""
+        """Return a new, unfitted estimator."""
 
     def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
         rows = np.arange(0, len(sample), -(-len(sample) // self.most))

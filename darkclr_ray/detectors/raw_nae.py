@@ -1,4 +1,4 @@
-"""A normalised autoencoder on the constituents themselves: what the contrastive stage is worth."""
+"""Normalised autoencoder on constituents instead of representations, to measure the gain of the contrastive stage."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ FILE = "autoencoder.safetensors"
 
 
 class RawEnergy(AnomalyDetector[TrainingSample]):
-    """The energy of an autoencoder on the constituents of a jet side by side, as a network would see them.
+    """Score jets by the energy of a normalised autoencoder on the concatenated features of a jet's constituents.
 
-    Its training is that on representations, views that choose an epoch included; but each input has a scale of its own
-    (``nae.scale`` "dimension"): a common one would leave pT, which varies less than angles do, out of the energy.
+    It is trained like the one on representations, including the views that select an epoch, except that each input has
+    its own scale (``nae.scale`` "dimension"): with a common scale, pT would hardly contribute to the energy, because it
+    varies less than the angles.
 
     Args:
-        settings: of a study; the groups inputs and nae, and the seed, are used.
+        settings: settings of a study; the groups inputs and nae, and the seed, are used.
     """
 
     name = "raw_nae"
@@ -69,9 +70,9 @@ class RawEnergy(AnomalyDetector[TrainingSample]):
 
 
 def side_by_side(jets: Jets, inputs: InputSettings) -> NDArray[np.float32]:
-    """Scaled pT, eta and phi of the hardest constituents, zeros behind them: float32 (B, 3 N_c).
+    """Return scaled pT, eta and phi of the hardest constituents, zero-padded: float32 (B, 3 N_c).
 
-    Constituents of equal pT are put in order of eta, then phi, so that a jet is always described alike.
+    Constituents of equal pT are sorted by eta, then phi, so that the order of the input does not matter.
 
     >>> jets = Jets.from_lists([[[150.0, 0.5, 0.0], [150.0, 0.0, 0.0]], [[300.0, 0.5, 0.0]]])
     >>> side_by_side(jets, InputSettings(constituents=2)).tolist()

@@ -1,4 +1,4 @@
-"""The detectors by name: every file of this folder, and other people's classes (`darkclr_ray.plugins`)."""
+"""Find detectors by name: those in the modules of this package, and classes of users (`darkclr_ray.plugins`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darkclr_ray.settings import StudySettings
 
 
 def names() -> tuple[str, ...]:
-    """Names of the detectors that come with the package.
+    """Return the sorted names of the detectors in this package.
 
     >>> "s_NAE" in names(), "multiplicity" in names()
     (True, True)
@@ -24,9 +24,9 @@ def names() -> tuple[str, ...]:
 
 
 def find(entry: str) -> type[AnomalyDetector[Any]]:
-    """The detector of this name, or, written as module:name, a class of somebody's own.
+    """Return the detector class of this name, or a user's class that is given as "module:name".
 
-    Raises ValueError where there is none, or where it is no detector.
+    Raises ValueError if there is no such class, or if it is not derived from `AnomalyDetector`.
 
     >>> find("multiplicity") is find("darkclr_ray.detectors.multiplicity:Multiplicity")
     True
@@ -38,13 +38,13 @@ def find(entry: str) -> type[AnomalyDetector[Any]]:
 
 
 def make(entry: str, settings: StudySettings) -> AnomalyDetector[Any]:
-    """The detector of this entry (see `find`) that a study's settings ask for, not fitted yet."""
+    """Return an unfitted detector of this entry (see `find`), configured by a study's settings."""
     return find(entry).from_settings(settings)
 
 
 @cache
 def _shipped() -> dict[str, type[AnomalyDetector[Any]]]:
-    """Import every file of this folder, so that adding one is all that a new detector takes."""
+    """Import every module of this folder and return its detector classes by name, without any list to maintain."""
     found: dict[str, type[AnomalyDetector[Any]]] = {}
     for file in pkgutil.iter_modules(darkclr_ray.detectors.__path__, f"{darkclr_ray.detectors.__name__}."):
         module = importlib.import_module(file.name)

@@ -1,4 +1,4 @@
-"""What detectors leave on disk: settings as YAML, numbers as safetensors. Reading them runs no code."""
+"""Write and read the files of detectors: settings as YAML and arrays as safetensors. Reading them executes no code."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.settings import StudySettings
 
 SETTINGS = "settings.yaml"
-"""The same file as a study's: it is a valid ``--config``."""
+"""Name of the file with a detector's settings. It has the format of a study's settings and is a valid ``--config``."""
 
 
 def save_settings(folder: Path, settings: StudySettings, groups: Collection[str]) -> None:
-    """Write those groups of a study's settings that a detector depends on."""
+    """Write the named groups of a study's settings, those that the detector depends on, to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     content = settings.model_dump(mode="json", include=set(groups))
     (folder / SETTINGS).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def load_settings(folder: Path) -> StudySettings:
-    """What `save_settings` wrote, the other groups at their defaults. Raises ValueError where there is nothing."""
+    """Return the settings that `save_settings` wrote, with defaults for all other groups.
+
+    Raises ValueError if the file does not exist or is not valid.
+    """
     path = folder / SETTINGS
     if not path.is_file():
         raise ValueError(f"{path}: no such file; a detector is loaded from the folder that its save(folder) wrote")
@@ -43,16 +46,16 @@ def load_settings(folder: Path) -> StudySettings:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays by name."""
+    """Write arrays by name as a safetensors file; the folder is created if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """What `save_arrays` wrote. Raises ValueError where there is no such file, or a damaged one."""
+    """Return the arrays that `save_arrays` wrote. Raises ValueError if the file does not exist or is damaged."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file; a detector is loaded from the folder that its save(folder) wrote")
-    path.open("rb").close()  # where that is not permitted, safetensors would say that there is no such file
+    path.open("rb").close()  # raises PermissionError, where safetensors would report a missing file
     try:
         return dict(load_file(path))
     except SafetensorError as error:

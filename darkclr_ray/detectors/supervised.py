@@ -1,4 +1,4 @@
-"""The supervised transformer of Sec. 5.2: trained on one signal with labels, and asked about others (Table 3)."""
+"""Supervised transformer of Sec. 5.2, trained with labels on one signal and applied to other signals (Table 3)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from darkclr_ray.training.trainer import Trainer
 
 
 class Supervised(AnomalyDetector[LabelledSample]):
-    """The logit of a classifier trained on background and one signal.
+    """Score jets by the logit of a classifier that was trained on background and one signal.
 
     Args:
-        settings: of a study; the groups inputs, encoder and supervised, and the seed, are used.
+        settings: settings of a study; the groups inputs, encoder and supervised, and the seed, are used.
     """
 
     name = "supervised"

@@ -1,4 +1,4 @@
-"""Decision trees as plain arrays: what scikit-learn's ensembles of trees are kept as, so that no pickle is needed."""
+"""Store scikit-learn's ensembles of decision trees as arrays, so that saving them needs no pickle."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from darkclr_ray.jets.observables import observable_table
 from darkclr_ray.jets.packed import Jets
 
 AT_ONCE = 4096
-"""Jets that descend the trees together."""
+"""Number of jets that are evaluated together."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trees:
-    """T trees of N nodes in all, whose values at the leaves are summed.
+    """Hold T decision trees with N nodes in total; the result is the sum of the leaves' values over the trees.
 
     Attributes:
-        feature: int64 (N,): which feature a node looks at.
-        threshold: float64 (N,): at most this goes left.
-        left, right: int64 (N,): the nodes below; a leaf has itself.
-        value: float64 (N,): what a leaf adds.
-        roots: int64 (T,): where each tree begins.
+        feature: int64 (N,): index of the feature that a node compares.
+        threshold: float64 (N,): features up to and including this value go to the left child.
+        left, right: int64 (N,): indices of the children; a leaf is its own child.
+        value: float64 (N,): value that a leaf adds to the sum.
+        roots: int64 (T,): index of each tree's root.
     """
 
     feature: NDArray[np.int64]
@@ -37,7 +37,7 @@ class Trees:
     roots: NDArray[np.int64]
 
     def __call__(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum over the trees of the leaves' values that features (B, K) end in: (B,).
+        """Return for features (B, K) the sum over the trees of the values of the leaves that they reach, (B,).
 
         >>> stump = Trees.tree([0, 0, 0], [1.5, 0.0, 0.0], [1, 1, 2], [2, 1, 2], [0.0, -1.0, 1.0])
         >>> Trees.end_to_end([stump, stump])(np.array([[1.0], [2.0]])).tolist()
@@ -59,7 +59,7 @@ class Trees:
 
     @staticmethod
     def tree(feature: Any, threshold: Any, left: Any, right: Any, value: Any) -> Trees:
-        """One tree, its root first."""
+        """Return a single tree, given by the arrays of its nodes with the root first."""
         whole = (np.asarray(array, dtype=np.int64) for array in (feature, left, right))
         numbers = (np.asarray(array, dtype=np.float64) for array in (threshold, value))
         (features, lefts, rights), (thresholds, values) = whole, numbers
@@ -67,7 +67,7 @@ class Trees:
 
     @staticmethod
     def end_to_end(trees: list[Trees]) -> Trees:
-        """All trees of several sets."""
+        """Return all trees of several `Trees` concatenated into one."""
         starts = np.cumsum([0, *(len(tree.feature) for tree in trees[:-1])])
         return Trees(
             np.concatenate([tree.feature for tree in trees]),
@@ -79,18 +79,19 @@ class Trees:
         )
 
     def save(self, path: Path) -> None:
-        """Write the arrays."""
+        """Write the arrays to ``path`` as safetensors."""
         save_arrays(path, asdict(self))
 
     @staticmethod
     def load(path: Path) -> Trees:
-        """What `save` wrote."""
+        """Return the trees that `save` wrote."""
         return Trees(**load_arrays(path))
 
 
 def tree_features(jets: Jets) -> NDArray[np.float64]:
-    """Multiplicity, mass, pT dispersion and width, (B, 4), rounded to float32, in which scikit-learn's trees compare.
+    """Return multiplicity, mass in GeV, pT dispersion and width of jets, (B, 4), rounded to float32.
 
-    Jet pT is left out: it separates before anything is learned.
+    scikit-learn's trees compare in float32. Jet pT is omitted because it separates background from signal without
+    learning.
     """
     return observable_table(jets).astype(np.float32).astype(np.float64)

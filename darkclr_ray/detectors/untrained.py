@@ -1,4 +1,4 @@
-"""An encoder as it was initialised: what a network's architecture finds before it has learned anything."""
+"""Baselines with an encoder at its initial weights, to measure what the architecture finds without any training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ UNTRAINED = {"contrastive": {"epochs": 0}}
 
 
 class UntrainedNorm(EncoderNorm):
-    """The norm of an untrained encoder's representation."""
+    """Score jets by the norm of an untrained encoder's representation."""
 
     name = "untrained s_CLR"
     title = "untrained, norm of the representation"
@@ -18,7 +18,7 @@ class UntrainedNorm(EncoderNorm):
 
 
 class UntrainedEnergy(EncoderEnergy):
-    """The energy of a normalised autoencoder on an untrained encoder's representations."""
+    """Score jets by the energy of a normalised autoencoder on an untrained encoder's representations."""
 
     name = "untrained s_NAE"
     title = "untrained, energy of the normalised autoencoder"
@@ -27,7 +27,10 @@ class UntrainedEnergy(EncoderEnergy):
 
 
 class UntrainedViewsClassifier(ViewsClassifier):
-    """The views' classifier on an untrained encoder's representations: what is not owed to the contrastive stage."""
+    """Score jets by a classifier of anomalous views on an untrained encoder's representations.
+
+    The difference to `ViewsClassifier` is the contribution of the contrastive stage.
+    """
 
     name = "untrained views_classifier"
     title = "untrained, classifier of anomalous views"

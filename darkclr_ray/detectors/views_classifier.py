@@ -1,7 +1,7 @@
-"""A score from the views themselves: a classifier between background jets and their own anomalous views.
+"""Score jets, without signal or labels, by a classifier between background jets and their own anomalous views.
 
-It sees no signal and no label; what it knows of anomalies is the augmentation. Jet and view enter in the same way, each
-centred, and with the same pT, so that what is left to tell them apart is their substructure.
+All that the classifier learns of anomalies comes from the augmentation. Jets and views are both centred and have the
+same pT, so that only their substructure distinguishes them.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ Layers = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 class ViewsClassifier(RepresentationDetector):
-    """The logit of a classifier that was taught to tell anomalous views from the background jets they were made of.
+    """Score jets by the logit of a classifier that separates anomalous views from their background jets.
 
-    Its form is a setting (`ViewsClassifierSettings`): which representation it looks at, and logistic regression or a
-    small network. Every training jet enters once as it is and once with constituents dropped; the draws are fixed by
-    the seed.
+    `ViewsClassifierSettings` selects the layer of the representation, and logistic regression or a small network. Every
+    training jet is used twice, once unchanged and once with constituents dropped; the seed determines the draws.
     """
 
     name = "views_classifier"
@@ -77,10 +76,11 @@ class ViewsClassifier(RepresentationDetector):
 def classifier(
     background: NDArray[np.float32], anomalous: NDArray[np.float32], hidden: tuple[int, ...], seed: int
 ) -> Layers:
-    """A classifier of representations (B, d) of both classes, scaled by the background's mean and spread.
+    """Return the layers of a classifier between representations (B, d) of background and anomalous views.
 
-    Logistic regression with scikit-learn's unit ridge penalty, or its multi-layer perceptron at its defaults, stopped
-    early on a tenth of the jets. The scale is folded into the first layer.
+    Inputs are scaled by the background's mean and standard deviation, which are folded into the first layer. Without
+    hidden layers it is scikit-learn's logistic regression with unit ridge penalty, otherwise its multi-layer perceptron
+    at the defaults, stopped early on a tenth of the jets.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -96,7 +96,7 @@ def classifier(
         state = digest("views classifier", seed) % 2**32
         network = MLPClassifier(hidden, early_stopping=True, random_state=state)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # 200 epochs are enough, converged or not
+            warnings.simplefilter("ignore", ConvergenceWarning)  # 200 epochs are sufficient even without convergence
             network.fit(features, labels)
         layers = list(zip(network.coefs_, network.intercepts_, strict=True))
     (weight, bias), *others = [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in layers]

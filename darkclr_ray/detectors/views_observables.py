@@ -1,6 +1,6 @@
-"""Logistic regression on observables of jets: taught with anomalous views, or, as a supervised reference, with labels.
+"""Logistic regression on observables of jets, trained with anomalous views or, as a supervised reference, with labels.
 
-It is the cheapest classifier of views: it has one weight an observable, is trained in seconds, and can be read.
+It is the cheapest classifier of views: it has one weight per observable, is trained in seconds and can be interpreted.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from darkclr_ray.training.supervised import class_weights
 from darkclr_ray.training.trainer import Trainer
 
 ALL = InputSettings(constituents=1000)
-"""Observables are those of all constituents of a jet."""
+"""Settings of inputs under which no constituent is removed: observables are computed from all constituents of a jet."""
 
 
 class ObservablesClassifier(AnomalyDetector[Sample]):
-    """The logit of scikit-learn's logistic regression, with its unit ridge penalty, on standardised observables.
+    """Score jets by the logit of a logistic regression (scikit-learn, unit ridge penalty) on standardised observables.
 
     Args:
-        settings: of a study; ``views_observables.observables`` says which observables.
+        settings: settings of a study; ``views_observables.observables`` names the observables.
 
     Attributes:
         arrays: mean, scale and weight of each observable, (K,), and the bias, (1,); the logit is
@@ -38,7 +38,7 @@ class ObservablesClassifier(AnomalyDetector[Sample]):
     """
 
     groups: ClassVar[tuple[str, ...]]
-    """The settings that determine the classifier."""
+    """Names of the groups of settings that determine the classifier."""
 
     def __init__(self, settings: StudySettings) -> None:
         self.settings = settings
@@ -49,7 +49,10 @@ class ObservablesClassifier(AnomalyDetector[Sample]):
         return cls(settings)
 
     def fit(self, sample: Sample, runner: Trainer) -> Self:
-        """Raises ValueError for an unknown observable, and for views that have nothing to tell apart."""
+        """Fit the regression.
+
+        Raises ValueError for an unknown observable, and for views that do not differ from the jets.
+        """
         from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
 
@@ -63,13 +66,13 @@ class ObservablesClassifier(AnomalyDetector[Sample]):
 
     @abstractmethod
     def examples(self, sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return observables (B, K), labels (B,), 0 for background and 1 for anomalies, and weights (B,) to learn from.
+        """Return observables (B, K), labels (B,), 0 for background and 1 for anomalies, and training weights (B,).
 
         Both classes have the same sum of weights.
         """
 
     def observables(self, jets: Jets) -> NDArray[np.float64]:
-        """Return the observables of jets about their pT-weighted centres, (B, K)."""
+        """Return the observables (B, K) of jets, relative to their pT-weighted centres."""
         return observable_table(centred(jets), self.settings.views_observables.observables)
 
     def score(self, jets: Jets) -> NDArray[np.float64]:
@@ -95,15 +98,15 @@ class ObservablesClassifier(AnomalyDetector[Sample]):
 
     @classmethod
     def file(cls) -> str:
-        """Name of the file with its arrays, so that several share a folder."""
+        """Return the name of the file with the arrays; it is unique, so that several classifiers can share a folder."""
         return f"{cls.name}.safetensors"
 
 
 class ViewsObservables(ObservablesClassifier[TrainingSample]):
-    """Logistic regression between background jets and their own anomalous views: no signal, no label.
+    """Score jets by a label-free logistic regression between background jets and their own anomalous views.
 
-    Jet and view enter alike, each about its own centre, so that only their substructure tells them apart. A jet counts
-    as often as there are views of it.
+    Jets and views are both centred, so that only their substructure distinguishes them. The weight of a jet is the
+    number of its views.
     """
 
     name = "views_observables"
@@ -122,7 +125,10 @@ class ViewsObservables(ObservablesClassifier[TrainingSample]):
 
 
 class SupervisedObservables(ObservablesClassifier[LabelledSample]):
-    """The same with labels: background and the jets of one signal, weighted as for the other supervised references."""
+    """Score jets by a logistic regression between background and the jets of one signal, trained with labels.
+
+    The jets are weighted as for the other supervised references.
+    """
 
     name = "supervised_observables"
     title = "observables, taught with labels"

@@ -1,4 +1,4 @@
-"""Observables and a network together: both classifiers of views, by what share of background they rank a jet above."""
+"""Combine the two classifiers of views, on observables and on representations, by their p-values on background."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ FILE = "ranks.safetensors"
 
 
 class ViewsRanks(AnomalyDetector[TrainingSample]):
-    """Fisher's combination of views_observables and views_classifier: the sum over both of -ln(p).
+    """Score jets by Fisher's combination of views_observables and views_classifier: the sum over both of -ln(p).
 
-    p is the share of training background that a classifier scores at least as high as the jet (one jet more on either
-    side, so that it is never 0). Both count the same, so that there is nothing to choose (R. A. Fisher, Statistical
-    Methods for Research Workers, 4th ed. (1932), Sec. 21.1). Both need no signal and no label, and so does this.
+    p is the share of training background that a classifier scores at least as high as the jet; one jet is added to
+    numerator and denominator, so that p is never 0. Both have the same weight, so that there is nothing to tune (R. A.
+    Fisher, Statistical Methods for Research Workers, 4th ed. (1932), Sec. 21.1). Both need no signal and no labels, and
+    neither does their combination.
 
     Args:
-        settings: of a study; those of the two detectors are used.
+        settings: settings of a study; those of the two detectors are used.
     """
 
     name = "views_ranks"
@@ -71,7 +72,7 @@ class ViewsRanks(AnomalyDetector[TrainingSample]):
 
 
 def surprise(background: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return -ln of the share of background scores, sorted (N,), that are at least as high as each score, (B,).
+    """Return -ln(p) for scores (B,), where p is the share of sorted background scores (N,) that are at least as high.
 
     >>> surprise(np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.5, 9.0])).round(3).tolist()
     [-0.0, 0.693, 1.386]

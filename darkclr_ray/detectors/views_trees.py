@@ -1,4 +1,4 @@
-"""Shallow, monotonic boosted trees on observables, taught with anomalous views of background."""
+"""Shallow, monotonic boosted trees on observables, trained with anomalous views of background."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from darkclr_ray.randomness import digest
 from darkclr_ray.training.trainer import Trainer
 
 DEPTH = 3
-"""Observables that a tree combines, at most: deeper trees learn what views alone have, and no signal."""
+"""Largest number of observables that a tree combines. Deeper trees learn features that only views have, but no signal.
+"""
 
 
 class ViewsTrees(ViewsObservables):
-    """scikit-learn's HistGradientBoostingClassifier with trees of depth 3; scores are logits.
+    """Score jets by the logit of scikit-learn's HistGradientBoostingClassifier with trees of depth 3.
 
-    The logit may only rise with an observable whose mean is larger in views than in background, and only fall with any
-    other: what is stranger than the views is never taken for background. All else is as in `ViewsObservables`.
+    The logit never falls with an observable whose mean is larger in views than in background, and never rises with any
+    other. Jets that lie beyond the views are therefore not classified as background. All else is as in
+    `ViewsObservables`.
     """
 
     name = "views_trees"
@@ -34,7 +36,10 @@ class ViewsTrees(ViewsObservables):
     trees: Trees | None = None
 
     def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
-        """Raises ValueError for an unknown observable, and for views that have nothing to tell apart."""
+        """Fit the trees.
+
+        Raises ValueError for an unknown observable, and for views that do not differ from the jets.
+        """
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         table, labels, weights = self.examples(sample)
@@ -50,7 +55,7 @@ class ViewsTrees(ViewsObservables):
         return self
 
     def observables(self, jets: Jets) -> NDArray[np.float64]:
-        """Return the observables, rounded to float32, in which scikit-learn's trees compare."""
+        """Return the observables (B, K) rounded to float32, in which scikit-learn's trees compare."""
         return super().observables(jets).astype(np.float32).astype(np.float64)
 
     def score(self, jets: Jets) -> NDArray[np.float64]:

@@ -1,1 +1,1 @@
-"""What scores are worth: ROC curves, rejections with intervals, pT matching, comparisons. numpy and scipy, no Ray."""
+"""Evaluation of scores with numpy and scipy: ROC curves, rejections with intervals, pT matching and comparisons."""

@@ -1,4 +1,4 @@
-"""Detectors against signals: rejections with the error of the test sample and, separately, the spread over networks."""
+"""Aggregate evaluations over networks: rejections with the error of the test sample and the spread over networks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from darkclr_ray.evaluation.rejection import Evaluation
 
 @dataclass(frozen=True)
 class Entry:
-    """One detector on one signal.
+    """Aggregated performance of one detector on one signal.
 
     Attributes:
-        detector, signal: their names.
+        detector, signal: names of detector and signal.
         matched: whether the background is weighted to the signal's jet pT.
         eps_s: signal efficiency of the cut.
         rejection: mean of 1/eps_B over the networks.
         low, high: its interval from the test sample, mean over the networks (they share their test jets, so that more
-            networks do not make it shorter); high is None where it is open.
-        bootstrap_low, bootstrap_high: the same of the bootstrap's interval (see `Rejection`).
-        deviation: standard deviation over networks (divisor N - 1), what the paper gives in parentheses; None for one.
-        networks: how many.
-        lower_bound: for one network at least no background survived, so that the mean is a lower bound.
+            networks do not make it shorter); high is None if it is unbounded.
+        bootstrap_low, bootstrap_high: mean over the networks of the bootstrap's interval (see `Rejection`).
+        deviation: standard deviation over networks (divisor N - 1), in parentheses in the paper; None for one network.
+        networks: number of networks.
+        lower_bound: whether no background survived for at least one network, so that the mean is a lower bound.
         auc, auc_deviation: mean area under the ROC curve, and its standard deviation over networks.
     """
 
@@ -47,10 +47,10 @@ class Entry:
 def robustness_table(
     evaluations: Mapping[str, Mapping[str, Evaluation | Sequence[Evaluation]]], *, eps_s: float = 0.2
 ) -> tuple[Entry, ...]:
-    """Entries for evaluations {detector: {signal: one evaluation, or one for each network}}, raw before matched.
+    """Return the entries of evaluations {detector: {signal: one evaluation, or one per network}}, raw before matched.
 
     Raises:
-        ValueError: no evaluation of a signal, or none at this signal efficiency.
+        ValueError: a signal has no evaluation, or none at this signal efficiency.
     """
     entries = []
     for detector, signals in evaluations.items():
@@ -84,13 +84,13 @@ def _entry(detector: str, signal: str, networks: Sequence[Evaluation], matched: 
 
 
 def _mean_end(ends: Sequence[float | None]) -> float | None:
-    """Mean of the intervals' upper ends; open where one of them is."""
+    """Return the mean of the intervals' upper ends, or None (unbounded) if one of them is."""
     known = [end for end in ends if end is not None]
     return float(np.mean(known)) if len(known) == len(ends) else None
 
 
 def seed_deviation(values: Sequence[float]) -> float | None:
-    """Standard deviation over networks with divisor N - 1; None for a single one.
+    """Return the standard deviation over networks with divisor N - 1, or None for a single network.
 
     >>> seed_deviation([58.0, 60.0]), seed_deviation([58.0])
     (1.4142135623730951, None)

@@ -1,4 +1,4 @@
-"""Whole ROC curves with their bands, for figures."""
+"""ROC curves with bootstrap bands, for figures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from darkclr_ray.evaluation.roc import Floats, Ranking, Roc
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Rejection 1/eps_B at P signal efficiencies with its bootstrap interval.
+    """Rejection 1/eps_B at P signal efficiencies, with its bootstrap interval.
 
     Attributes:
-        eps_s: (P,).
+        eps_s: signal efficiencies, (P,).
         rejection: (P,); nan where less than one background jet of average weight survives.
-        low, high: (P,); nan where the interval is open.
+        low, high: ends of the interval, (P,); nan where it is unbounded.
     """
 
     eps_s: Floats
@@ -43,7 +43,7 @@ def roc_bands(
     replicas: int = 200,
     level: float = ONE_SIGMA,
 ) -> tuple[Band, Band]:
-    """ROC curve with band, raw and pT-matched; arguments and errors as for `evaluate`, bootstrap as there.
+    """Return the ROC curve with its band, raw and pT-matched; arguments, errors and bootstrap are those of `evaluate`.
 
     >>> score, pt, event = np.arange(100.0), np.full(100, 200.0), np.arange(100)
     >>> raw, matched = roc_bands(score, score + 50, pt, pt, event, event, eps_s=[0.5, 1.0], seed=1)

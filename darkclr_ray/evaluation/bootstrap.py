@@ -1,4 +1,4 @@
-"""Bootstrap over events: the two jets of an event are drawn together, because they are correlated."""
+"""Bootstrap over events, which draws the two jets of an event together because they are correlated."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from darkclr_ray.randomness import keyed_generator
 def resampled(
     background_events: ArrayLike, signal_events: ArrayLike, *, seed: int, replicas: int, shared: bool = False
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """How often each background jet (B,) and each signal jet (S,) occurs in each of the replicas.
+    """Yield for each replica how often each background jet (B,) and each signal jet (S,) occurs in it.
 
     A replica draws as many events as there are, with replacement (Efron, Ann. Stat. 7 (1979) 1; clusters as in Davison
-    and Hinkley, Bootstrap Methods (1997), Sec. 3.8), separately for background and signal, unless the two share their
-    events, as jets and views of them do. The draws of the background depend on the seed and the events alone: every
-    score and every signal meets the same replicas.
+    and Hinkley, Bootstrap Methods (1997), Sec. 3.8). Background and signal are drawn separately, unless they share
+    their events, as jets and views of them do. The draws of the background depend only on the seed and the events, so
+    that every score and every signal is evaluated on the same replicas.
 
     >>> [(b.tolist(), s.tolist()) for b, s in resampled([7, 7], [3], seed=1, replicas=2)]
     [([1, 1], [1]), ([1, 1], [1])]
@@ -51,7 +51,7 @@ def _draws(events: ArrayLike, generator: np.random.Generator) -> Iterator[NDArra
 
 
 def percentiles(replicas: NDArray[np.float64], level: float) -> NDArray[np.float64]:
-    """Lower and upper end, (2, ...), of the central interval that holds the part ``level`` of replicas (R, ...).
+    """Return the ends, (2, ...), of the central interval that contains the fraction ``level`` of replicas (R, ...).
 
     >>> percentiles(np.arange(101.0), 0.5).tolist()
     [25.0, 75.0]

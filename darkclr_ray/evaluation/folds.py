@@ -1,4 +1,4 @@
-"""Disjoint parts of a sample, cut by event: for cross-validation, and to see what the choice of a test sample does."""
+"""Split a sample into disjoint parts by event, for cross-validation and to measure the effect of the test sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from darkclr_ray.randomness import keyed_generator
 
 
 def event_folds(events: ArrayLike, parts: int, *, seed: int) -> NDArray[np.int64]:
-    """A number from 0 to ``parts`` - 1 for each jet, the same for jets of one event.
+    """Return the index of the part of each jet, from 0 to ``parts`` - 1, which is the same for all jets of an event.
 
     >>> event_folds([5, 5, 9], 2, seed=1).tolist() in ([0, 0, 1], [1, 1, 0])
     True

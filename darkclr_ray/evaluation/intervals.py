@@ -1,20 +1,21 @@
-"""Exact binomial intervals, and what they say about a rejection."""
+"""Exact binomial intervals of efficiencies, and the intervals of rejections derived from them."""
 
 from __future__ import annotations
 
 from scipy.stats import beta
 
 ONE_SIGMA = 0.6827
-"""Level of a quoted interval: that of one standard deviation of a normal."""
+"""Default level of intervals: that of one standard deviation of a normal distribution."""
 
 BOUND_LEVEL = 0.95
-"""Confidence of a lower bound on a rejection where no background survives."""
+"""Confidence level of a lower bound on a rejection when no background survives."""
 
 
 def clopper_pearson(passed: float, total: float, level: float = ONE_SIGMA) -> tuple[float, float]:
-    """Central interval of a probability after ``passed`` of ``total`` (Clopper and Pearson, Biometrika 26 (1934) 404).
+    """Return the central interval of a probability after ``passed`` of ``total`` (Clopper-Pearson).
 
-    Its beta functions are used between whole numbers too: a cut through tied scores keeps a part of them.
+    The reference is Biometrika 26 (1934) 404. Its beta functions are also used between integers, since a cut through
+    tied scores keeps a fraction of them.
 
     >>> low, high = clopper_pearson(0, 10, level=0.9)
     >>> low, round(high, 4)
@@ -32,7 +33,7 @@ def clopper_pearson(passed: float, total: float, level: float = ONE_SIGMA) -> tu
 
 
 def upper_limit(passed: float, total: float, confidence: float = BOUND_LEVEL) -> float:
-    """One-sided upper limit of a probability after ``passed`` of ``total`` (Clopper and Pearson).
+    """Return the one-sided upper limit of a probability after ``passed`` of ``total`` (Clopper and Pearson).
 
     >>> round(upper_limit(0, 1000), 6)  # about 3 over the number of jets
     0.002991
@@ -41,11 +42,11 @@ def upper_limit(passed: float, total: float, confidence: float = BOUND_LEVEL) ->
 
 
 Interval = tuple[float, float | None]
-"""An interval of a rejection; None is an end that is open."""
+"""Interval of a rejection; an upper end of None is unbounded."""
 
 
 def inverted(low: float, high: float) -> Interval:
-    """An interval of eps_B as one of 1/eps_B; None where it is open upwards.
+    """Return the interval of 1/eps_B for an interval of eps_B; its upper end is None if it is unbounded.
 
     >>> inverted(0.0, 0.25), inverted(0.125, 0.25)
     ((4.0, None), (4.0, 8.0))

@@ -1,6 +1,7 @@
-"""What it costs not to know the signal when settings are chosen: selection on the other signals against an oracle's.
+"""Measure the rejection that is lost when settings are selected on other signals instead of on the signal itself.
 
-Both choose among the same trials of a search, on validation jets; what they chose is compared on test jets.
+All selections choose among the same trials of a search on validation jets; the selected trials are compared on test
+jets.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from typing import Any
 from darkclr_ray.evaluation.rejection import Evaluation, Performance
 
 Trial = Mapping[str, Any]
-"""A trial as its JSON file has it: "number", "state", "parameters", "objectives", "validation" and "test"."""
+"""Trial as in its JSON file: "number", "state", "parameters", "objectives", "validation" and "test"."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A trial that was chosen, and its rejections on test jets of the signal.
+    """Selected trial, and its rejections on test jets of the signal.
 
     Attributes:
-        trial: its number.
+        trial: number of the trial.
         parameters: its settings.
-        objective: what it was the best in.
+        objective: value that was maximised by the selection.
         raw, raw_low, raw_high, matched, matched_low, matched_high: rejection with its interval from the bootstrap,
-            without and with pT matching; None is an end that is open.
+            without and with pT matching; an end of None is unbounded.
         raw_bound, matched_bound: whether the rejection is only a lower bound.
     """
 
@@ -44,18 +45,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """One signal, and the trials that three ways of selection would have used for it.
+    """Trials that three ways of selection choose for one signal.
 
     Attributes:
-        signal: its name.
-        left_out: the best on the other signals: mean ln of their matched rejections.
-        oracle: the best on this very signal, by its matched rejection.
-        signal_blind: the best without any signal, on background against its own anomalous views; None where the trials
-            do not say.
-        loss: matched rejection of the oracle's choice over that of ``left_out``, on test jets. Below 1 where validation
-            jets misled the oracle more than ignorance the other. A cut that less than one background jet survives
-            (``matched_bound``) counts as if one did, as in `Evaluation.log_rejection`: a ratio of lower bounds says
-            nothing.
+        signal: name of the signal.
+        left_out: the best trial on the other signals, by the mean ln of their matched rejections.
+        oracle: the best trial on this signal, by its matched rejection.
+        signal_blind: the best trial on background against its own anomalous views, without any signal; None if the
+            trials have no such objective.
+        loss: matched rejection of the oracle's choice over that of ``left_out``, on test jets. It can be below 1, since
+            the oracle selects on validation jets. A cut that less than one background jet survives (``matched_bound``)
+            counts as if one jet did, as in `Evaluation.log_rejection`, because a ratio of lower bounds is meaningless.
     """
 
     signal: str
@@ -65,16 +65,16 @@ class LeftOut:
     loss: float
 
     def to_json(self) -> dict[str, Any]:
-        """Dictionary for json.dumps."""
+        """Return a dictionary for json.dumps."""
         return asdict(self)
 
 
 def leave_one_out(trials: Sequence[Trial], *, score: str = "s_NAE", eps_s: float = 0.2) -> tuple[LeftOut, ...]:
-    """Compare the selections for each signal of a search; of equal trials the first is chosen.
+    """Compare the selections for each signal of a search; among equal trials the first is selected.
 
     Args:
-        trials: of an embedding scan; those that did not complete do not count.
-        score: name of the detector whose rejections are meant.
+        trials: trials of an embedding scan; incomplete ones are ignored.
+        score: name of the detector whose rejections are compared.
         eps_s: signal efficiency of the rejections.
 
     Raises:

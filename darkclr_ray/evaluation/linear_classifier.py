@@ -1,4 +1,4 @@
-"""The linear classifier test of Appendix A: how much a linear cut finds in representations that never saw a signal."""
+"""Linear classifier test (Appendix A), which measures how linearly separable a signal is in representations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from darkclr_ray.jets.packed import Jets, ragged_arange
 
 @dataclass(frozen=True, eq=False)
 class LinearClassifierTest:
-    """A linear classifier's scores of jets that it was not trained on.
+    """Scores of a linear classifier for jets that it was not trained on.
 
     Attributes:
         background, signal: decision function of each jet from the fold in which it was held out, (B,) and (S,); ready
-            for `evaluate`, which adds intervals and the pT-matched twin.
+            for `evaluate`, which adds intervals and the pT-matched result.
         fold_aucs: area under the ROC curve in each fold, (K,).
     """
 
@@ -39,14 +39,14 @@ def linear_classifier_test(
     seed: int,
     folds: int = 5,
 ) -> LinearClassifierTest:
-    """Cross-validated logistic regression on standardised features: one linear layer, as in Appendix A.
+    """Return the scores of a cross-validated logistic regression on standardised features, one linear layer (App. A).
 
-    An event's jets stay in one fold. Both classes count the same in the training, whatever their numbers.
+    An event's jets are in the same fold. Both classes have the same total weight in the training.
 
     Args:
         background, signal: features of the jets, (B, d) and (S, d): representations, or `constituent_features`.
         background_events, signal_events: event of each jet, (B,) and (S,).
-        seed: of the split into folds.
+        seed: seed of the split into folds.
         folds: number of parts K, at least 2.
 
     Raises:
@@ -73,7 +73,7 @@ def linear_classifier_test(
 
 
 def constituent_features(jets: Jets, constituents: int = 50) -> Floats:
-    """pT in GeV, eta and phi of the hardest constituents side by side, zeros behind them, (B, 3 constituents).
+    """Return pT in GeV, eta and phi of the hardest constituents, zero-padded, (B, 3 constituents).
 
     >>> constituent_features(Jets.from_lists([[[5.0, 0.1, 0.2]]]), constituents=2).round(3).tolist()
     [[5.0, 0.1, 0.2, 0.0, 0.0, 0.0]]

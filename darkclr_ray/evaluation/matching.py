@@ -1,4 +1,4 @@
-"""Background weighted to the signal's spectrum of jet pT: what a score finds beyond a jet's pT."""
+"""Weight background to the signal's spectrum of jet pT, to measure what a score finds beyond the jet pT."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 from darkclr_ray.evaluation.roc import Floats, finite
 
 Counts = NDArray[np.int64]
-"""How often each jet occurs in a bootstrap replica."""
+"""Number of times that each jet occurs in a bootstrap replica."""
 
 BIN_WIDTH = 10.0
 """Width of a pT bin in GeV before bins are merged."""
 
 LEAST_BACKGROUND = 20
-"""Background jets that a pT bin holds at least; a bin with fewer is merged with its neighbours."""
+"""Smallest number of background jets in a pT bin; a bin with fewer is merged with its neighbours."""
 
 
 @dataclass(frozen=True, eq=False)
 class PtBins:
-    """Background and signal jets sorted into common bins of jet pT.
+    """Background and signal jets in common bins of jet pT.
 
     Attributes:
-        edges: inner edges in GeV, rising, (K - 1,); the outermost bins have no end.
+        edges: inner edges in GeV, increasing, (K - 1,); the outermost bins are unbounded.
         background, signal: bin of each jet, int64 (B,) and (S,).
     """
 
@@ -34,11 +34,11 @@ class PtBins:
 
     @staticmethod
     def of(background_pt: ArrayLike, signal_pt: ArrayLike) -> PtBins:
-        """Bins for jets with these transverse momenta in GeV, (B,) and (S,).
+        """Return the bins of jets with these transverse momenta in GeV, (B,) and (S,).
 
-        Bins begin at multiples of 10 GeV and, from the hardest jets downwards, are merged until each holds at least 20
-        background jets. So no signal jet is without background to stand for it, neither here nor in a bootstrap
-        replica, and a signal harder than all background is represented by the hardest background there is.
+        Bins begin at multiples of 10 GeV and, from the hardest jets downwards, are merged until each contains at least
+        20 background jets. Every signal jet thus shares a bin with background jets, also in a bootstrap replica, and a
+        signal harder than all background is represented by the hardest background jets.
 
         Raises:
             ValueError: no jets, or a pT that is not finite.
@@ -57,17 +57,17 @@ class PtBins:
         return PtBins(inner, np.searchsorted(inner, pt, "right"), np.searchsorted(inner, hardness, "right"))
 
     def weights(self, background: Counts | None = None, signal: Counts | None = None) -> Floats:
-        """Weights (B,) with which the background has the signal's fraction of jets in every bin.
+        """Return the weights (B,) with which the background has the signal's fraction of jets in every bin.
 
         Args:
-            background, signal: how often each jet counts, (B,) and (S,); none means once.
+            background, signal: multiplicity of each jet, (B,) and (S,); None means once.
         """
         bins = len(self.edges) + 1
         backgrounds = np.bincount(self.background, background, minlength=bins)
         signals = np.bincount(self.signal, signal, minlength=bins)
         ratio = np.divide(signals, backgrounds, out=np.zeros(bins), where=backgrounds > 0)
         represented = ratio @ backgrounds
-        if represented == 0.0:  # a replica of very few events
+        if represented == 0.0:  # possible in a replica of very few events
             ratio[:], represented = 1.0, backgrounds.sum()
         ratio *= backgrounds.sum() / represented
         weights: Floats = ratio[self.background]
@@ -76,14 +76,14 @@ class PtBins:
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """Weights (B,) with mean 1 of background jets, and how many unweighted jets they are worth."""
+    """Weights (B,) of background jets with mean 1, and the number of unweighted jets with the same power."""
 
     weights: Floats
     effective_size: float
 
 
 def pt_weights(background_pt: ArrayLike, signal_pt: ArrayLike) -> Matched:
-    """Weights that give background jets the signal's spectrum of jet pT (GeV), in the bins of `PtBins.of`.
+    """Return weights that give background jets the signal's spectrum of jet pT (GeV), in the bins of `PtBins.of`.
 
     >>> matched = pt_weights([155.0] * 60 + [165.0] * 20, [155.0, 165.0])
     >>> matched.weights[[0, 60]].round(3).tolist(), round(matched.effective_size)
@@ -94,7 +94,9 @@ def pt_weights(background_pt: ArrayLike, signal_pt: ArrayLike) -> Matched:
 
 
 def effective_size(weights: Floats) -> float:
-    """(sum w)^2 / sum w^2: number of equally weighted jets with the same error of a mean (Kish, Survey Sampling, 1965).
+    """Return (sum w)^2 / sum w^2, the number of unweighted jets with the same error of a mean (Kish, 1965).
+
+    The reference is L. Kish, Survey Sampling.
 
     >>> effective_size(np.array([1.0, 1.0, 0.0]))
     2.0

@@ -1,4 +1,4 @@
-"""Two scores compared on the same jets: the ratio of their rejections, and how sure it is that it exceeds 1."""
+"""Compare two scores on the same jets, by the ratio of their rejections and the confidence that it exceeds 1."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from darkclr_ray.evaluation.roc import Floats, Ranking
 
 @dataclass(frozen=True)
 class Ratio:
-    """Rejection of score a over that of score b.
+    """Ratio of the rejection of score a to that of score b.
 
     Attributes:
-        ratio: of the rejections on the test jets.
+        ratio: ratio of the rejections on the test jets.
         low, high: its bootstrap interval.
-        confidence: that the ratio exceeds 1: the part of the bootstrap's replicas in which it does, ties counted one
-            half; between 0.5/(R + 1) and 1 - 0.5/(R + 1) for R replicas.
-        bound: "lower" where less than one background jet survives the cut on a (the ratio is at least this), "upper"
-            where it is b, "none" where it is both and nothing can be said; null otherwise.
+        confidence: fraction of the bootstrap's replicas in which the ratio exceeds 1, ties counted one half; between
+            0.5/(R + 1) and 1 - 0.5/(R + 1) for R replicas.
+        bound: "lower" if less than one background jet survives the cut on a (the ratio is a lower bound), "upper" if
+            this holds for b, "none" if it holds for both and the ratio is meaningless; None otherwise.
     """
 
     ratio: float
@@ -46,7 +46,7 @@ class PairedRatio:
     seed: int
 
     def to_json(self) -> dict[str, Any]:
-        """Dictionary for json.dumps."""
+        """Return a dictionary for json.dumps."""
         return asdict(self)
 
 
@@ -65,12 +65,13 @@ def paired_ratio(
     replicas: int = 1000,
     level: float = 0.95,
 ) -> PairedRatio:
-    """Ratio of the rejections (1/eps_B)_a / (1/eps_B)_b of two scores on the same B background and S signal jets.
+    """Return the ratio of the rejections (1/eps_B)_a / (1/eps_B)_b of two scores on the same B + S jets.
 
     Each replica of the bootstrap over events draws the same jets for both scores and derives cuts and matching weights
-    anew, so what the scores have in common drops out of the interval. A cut that less than one background jet
-    survives counts as if one of the largest weight did, or what survives the other score where that is less: no ratio
-    is infinite, and a score without survivors neither trails one with some nor is its lead overstated.
+    anew, so that fluctuations common to both scores cancel in the interval. A cut that less than one background jet
+    survives counts as if one jet of the largest weight did, or as the efficiency of the other score if that is smaller.
+    No ratio is therefore infinite, a score without survivors never has a smaller rejection than one with some, and its
+    advantage is not overestimated.
 
     Args:
         background_a, signal_a: scores a, higher = more anomalous, (B,) and (S,).
@@ -78,7 +79,7 @@ def paired_ratio(
         background_pt, signal_pt: transverse momenta of the jets in GeV, (B,) and (S,).
         background_events, signal_events: event of each jet, (B,) and (S,).
         eps_s: signal efficiency, in (0, 1].
-        seed, replicas: of the bootstrap.
+        seed, replicas: seed and number of replicas of the bootstrap.
         level: level of the intervals.
 
     >>> normal = np.random.default_rng(1).normal
@@ -97,7 +98,7 @@ def paired_ratio(
         check_lengths("signal", ranking.signal_order, signal_pt, signal_events)
 
     def efficiencies(background: Counts, signal: Counts) -> list[list[float]]:
-        """Raw and matched, in each that of a and of b."""
+        """Return the background efficiencies of a and b, raw and matched: [[a, b], [a, b]]."""
         return [
             [float(ranking.roc(weights, signal).background_efficiency(eps_s)) for ranking in rankings]
             for weights in (background, bins.weights(background, signal))
@@ -114,14 +115,14 @@ def paired_ratio(
 
 
 def ratio_of(observed: Floats, replica: Floats, jets: Floats | int, floor: Floats | float, level: float) -> Ratio:
-    """Background efficiencies of a and b as a ratio of their rejections.
+    """Return the ratio of rejections of a and b from their background efficiencies.
 
     Args:
-        observed: of the test jets, (2,).
-        replica: of the bootstrap's replicas, (R, 2).
-        jets: how many background jets there are: one number, or one for a and one for b.
-        floor: what an efficiency below one jet counts as, at most; likewise.
-        level: of the interval.
+        observed: background efficiencies on the test jets, (2,).
+        replica: background efficiencies of the bootstrap's replicas, (R, 2).
+        jets: number of background jets, one number or one each for a and b.
+        floor: largest value that replaces an efficiency below one jet, one number or one each for a and b.
+        level: level of the interval.
     """
 
     def quotient(eps_b: Floats) -> Floats:
@@ -145,7 +146,7 @@ def ratio_of(observed: Floats, replica: Floats, jets: Floats | int, floor: Float
 
 
 def bound_of(few_a: bool, few_b: bool) -> str | None:
-    """What a ratio a over b of rejections is where less than one background jet survives a or b (see `Ratio`).
+    """Return which bound the ratio a / b is if less than one background jet survives a or b (see `Ratio`).
 
     >>> bound_of(True, False), bound_of(False, True), bound_of(True, True), bound_of(False, False)
     ('lower', 'upper', 'none', None)

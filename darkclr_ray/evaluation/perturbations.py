@@ -1,4 +1,4 @@
-"""Small changes of a jet that its anomaly score should hardly feel: soft and collinear emissions, scale, resolution."""
+"""Perturbations of jets that should hardly change an anomaly score: soft or collinear emissions, scale, resolution."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 
 SOFT_PT = (0.5, 1.0)
-"""pT in GeV of a soft emission: just above what the detector sees."""
+"""Range of the pT of a soft emission in GeV, just above the detector's threshold."""
 
 RADIUS = 0.8
-"""How far from the jet's axis an emission falls at most."""
+"""Largest distance Delta R of an emission from the jet's axis."""
 
 
 @dataclass(frozen=True)
 class Perturbation:
-    """One change.
+    """Perturbation of jets with its description.
 
     Attributes:
-        words: what is done to each jet, for a caption.
-        change: constituents (M, 3) and offsets of some jets -> the changed ones, in any order within a jet.
+        words: description of the change, for a caption.
+        change: function from constituents (M, 3) and offsets of jets to the changed ones, in any order within a jet.
     """
 
     words: str
@@ -35,10 +35,10 @@ class Perturbation:
 
 
 def perturbed(jets: Jets, name: str, *, seed: int) -> Jets:
-    """The same jets, one of `PERTURBATIONS` later: same ids, same events, same order.
+    """Return the jets after one of `PERTURBATIONS`, with the same ids, events and order.
 
-    The jet's pT, eta, phi and mass change by what the (massless) sum of its constituents changes by, and constituents
-    are relative to the new axis. A jet may leave the window in pT that it was selected in.
+    The jet's pT, eta, phi and mass change by the change of the (massless) sum of its constituents, and constituents are
+    relative to the new axis. A jet may leave the pT window in which it was selected.
 
     >>> jet = Jets.from_lists([[[160.0, 0.1, 0.0], [40.0, -0.1, 0.0]]])
     >>> [round(pt, 1) for pt in perturbed(jet, "scale_up", seed=1).constituents[:, 0].tolist()]
@@ -124,14 +124,14 @@ PERTURBATIONS: dict[str, Perturbation] = {
 
 
 def _joined(jets: Jets, constituents: NDArray[np.float32], extra: NDArray[np.floating]) -> Packed:
-    """One more constituent, (B, 3), at the end of each jet."""
+    """Return the jets with one more constituent, (B, 3), at the end of each jet."""
     longer = np.insert(constituents, jets.offsets[1:], extra.astype(np.float32), axis=0)
     return longer, jets.offsets + np.arange(len(jets) + 1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Sum:
-    """The sum of each jet's constituents, (B,) each; pt in GeV, phi relative to the old axis."""
+    """Sum of each jet's constituents: (B,) arrays, pt in GeV, phi relative to the old axis."""
 
     pt: NDArray[np.float64]
     eta: NDArray[np.float64]

@@ -1,7 +1,7 @@
-"""Published numbers that results are shown beside. None of them is matched in jet pT.
+"""Published results for comparison, none of which is matched in jet pT.
 
-SciPost Phys. 18, 042 (2025), Favaro, Kraemer, Modak, Plehn and Rueschkamp, Tables 2 and 3. Errors are the paper's:
-standard deviations over networks, without the test sample's own error, which is larger.
+The source is SciPost Phys. 18, 042 (2025), Favaro, Kraemer, Modak, Plehn and Rueschkamp, Tables 2 and 3. Errors are the
+paper's: standard deviations over networks, without the statistical error of the test sample, which is larger.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
-    """A number as printed.
+    """Published number with its error and reference.
 
     Attributes:
-        value: the number.
-        deviation: standard deviation over networks; None where none was given.
-        reference: where it is printed, and whose it is.
+        value: the number as printed.
+        deviation: standard deviation over networks; None if none was given.
+        reference: table in which it is printed, and its original source.
     """
 
     value: float

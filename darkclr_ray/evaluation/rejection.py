@@ -1,4 +1,4 @@
-"""What one score reaches against one signal: area and rejections with intervals, each with its pT-matched twin."""
+"""Evaluate one score on one signal: area under the ROC curve and rejections with intervals, raw and pT-matched."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Rejection:
 
     Attributes:
         eps_s: signal efficiency of the cut.
-        value: the rejection; where ``lower_bound``, what it exceeds with a confidence of 95%.
+        value: the rejection; if ``lower_bound``, a lower bound at a confidence level of 95%.
         low, high: its interval. Raw: exact binomial for the number of surviving background jets, at the given cut.
-            Matched: the bootstrap's. None is an end that is open.
+            Matched: that of the bootstrap. An end of None is unbounded.
         bootstrap_low, bootstrap_high: interval from a bootstrap over events in which the cut is derived anew from the
-            signal and the matching weights from both: it has the signal's fluctuation in it, which the binomial has
-            not, and the correlation of an event's two jets.
-        lower_bound: less than one background jet (of average weight) survives.
+            signal and the matching weights from both. Unlike the binomial interval, it includes the fluctuation of the
+            signal and the correlation of an event's two jets.
+        lower_bound: whether less than one background jet (of average weight) survives.
         significance_improvement: eps_S/sqrt(eps_B), or its lower bound.
-        survivors: number of background jets above the cut, not weighted; a fraction where it divides tied scores.
+        survivors: unweighted number of background jets above the cut; not an integer if the cut divides tied scores.
         threshold: the cut on the score, derived from the test signal itself as in the paper.
     """
 
@@ -51,8 +51,8 @@ class Performance:
     """Area under the ROC curve with its bootstrap interval, and rejections at the requested signal efficiencies.
 
     Attributes:
-        effective_background: number of unweighted background jets with the same power: all of them where nothing is
-            weighted, Kish's effective sample size where the background is matched to the signal's jet pT.
+        effective_background: number of unweighted background jets with the same power: all of them without weights,
+            Kish's effective sample size if the background is matched to the signal's jet pT.
     """
 
     auc: float
@@ -62,7 +62,7 @@ class Performance:
     rejections: tuple[Rejection, ...]
 
     def at(self, eps_s: float) -> Rejection:
-        """The rejection at a signal efficiency. Raises ValueError where it was not evaluated."""
+        """Return the rejection at a signal efficiency. Raises ValueError if it was not evaluated."""
         for rejection in self.rejections:
             if abs(rejection.eps_s - eps_s) < 1e-9:
                 return rejection
@@ -72,13 +72,13 @@ class Performance:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One score on one signal: as it is, and with the background weighted to the signal's jet-pT spectrum.
+    """Performance of one score on one signal, without and with background weighted to the signal's jet-pT spectrum.
 
     Attributes:
-        raw, matched: without and with pT matching.
+        raw, matched: performance without and with pT matching.
         n_background, n_signal: number of test jets.
         level: level of all intervals.
-        replicas, seed: of the bootstrap.
+        replicas, seed: number of replicas and seed of the bootstrap.
     """
 
     raw: Performance
@@ -90,15 +90,16 @@ class Evaluation:
     seed: int
 
     def log_rejection(self, side: Literal["raw", "matched"], eps_s: float = 0.2) -> float:
-        """ln of a rejection, to choose by: where less than one background jet survives, as if one did.
+        """Return ln of a rejection as an objective; less than one surviving background jet counts as one.
 
-        The bound that is quoted there is lower than the rejection with one survivor, and better would count as worse.
+        The quoted lower bound is not used, because it is smaller than the rejection with one survivor, so that a better
+        detector would be ranked lower.
         """
         rejection = (self.raw if side == "raw" else self.matched).at(eps_s)
         return math.log(self.n_background if rejection.lower_bound else rejection.value)
 
     def to_json(self) -> dict[str, Any]:
-        """Dictionary for json.dumps; a rejection is found as ``["matched"]["rejection"]["0.2"]["value"]``."""
+        """Return a dictionary for json.dumps; a rejection is at ``["matched"]["rejection"]["0.2"]["value"]``."""
         facts = asdict(self)
         for side in ("raw", "matched"):
             rejections = facts[side].pop("rejections")
@@ -107,7 +108,7 @@ class Evaluation:
 
     @staticmethod
     def from_json(facts: Mapping[str, Any]) -> Evaluation:
-        """What `to_json` gave."""
+        """Return the evaluation that `to_json` returned."""
         sides = {}
         for side in ("raw", "matched"):
             rest = {key: value for key, value in facts[side].items() if key != "rejection"}
@@ -133,13 +134,13 @@ def evaluate(
     """Evaluate a score (higher = more anomalous) on B background and S signal jets.
 
     Args:
-        background_scores, signal_scores: (B,) and (S,).
+        background_scores, signal_scores: scores of the jets, (B,) and (S,).
         background_pt, signal_pt: transverse momenta of the jets in GeV, (B,) and (S,).
         background_events, signal_events: event of each jet, (B,) and (S,); jets of an event are resampled together.
         eps_s: signal efficiencies, in (0, 1].
-        seed, replicas: of the bootstrap.
+        seed, replicas: seed and number of replicas of the bootstrap.
         level: level of the intervals.
-        shared: background and signal are of the same events, as jets and views of them are.
+        shared: whether background and signal come from the same events, as jets and views of them do.
 
     >>> normal = np.random.default_rng(1).normal
     >>> pt, event = np.full(4000, 200.0), np.arange(4000)
@@ -157,7 +158,7 @@ def evaluate(
     check_lengths("background", ranking.background_order, background_pt, background_events)
     check_lengths("signal", ranking.signal_order, signal_pt, signal_events)
     weights = bins.weights()
-    # one row a replica: raw and matched; in each the area and the background efficiencies
+    # one row per replica; raw and matched, each with the area and the background efficiencies
     rows = []
     for background, signal in resampled(background_events, signal_events, seed=seed, replicas=replicas, shared=shared):
         curves = ranking.roc(background, signal), ranking.roc(bins.weights(background, signal), signal)
@@ -173,7 +174,7 @@ def evaluate(
         for at, eps in enumerate(efficiencies):
             eps_b = float(roc.background_efficiency(eps))
             value, bound = rejection_or_bound(eps_b, weights)
-            nobody = high[1 + at] == 0.0  # in no replica does background survive, as happens with a few of them
+            nobody = high[1 + at] == 0.0  # no background survives in any replica, as can happen with few replicas
             spread = (value, None) if bound or nobody else inverted(low[1 + at], high[1 + at])
             interval = spread if bound or intervals is None else intervals[at]
             rejections.append(
@@ -204,9 +205,9 @@ def evaluate(
 
 
 def rejection_or_bound(eps_b: float, weights: Floats) -> tuple[float, bool]:
-    """1/eps_B; or, where less than one background jet of average weight survives, a lower bound on it, and True.
+    """Return (1/eps_B, False) or, if less than one background jet of average weight survives, (lower bound, True).
 
-    The bound takes jets of the largest weight for those that did not survive, so it holds wherever in pT they are.
+    The bound is computed with jets of the largest weight, so that it holds whatever their pT.
 
     >>> rejection_or_bound(0.01, np.ones(1000)), rejection_or_bound(0.0, np.ones(1000))
     ((100.0, False), (334.3..., True))
@@ -218,12 +219,12 @@ def rejection_or_bound(eps_b: float, weights: Floats) -> tuple[float, bool]:
 
 
 def below_one_jet(eps_b: Any, jets: Any) -> Any:
-    """Whether an efficiency leaves less than one jet of average weight; 1/501 of 501 jets is one, in any arithmetic."""
+    """Return whether an efficiency leaves less than one jet of average weight; 1/501 of 501 jets is not less."""
     return eps_b * jets < 1.0 - 1e-9
 
 
 def check_lengths(what: str, order: ArrayLike, pt: ArrayLike, events: ArrayLike) -> None:
-    """Raises ValueError unless there is one pT and one event for each score."""
+    """Raise ValueError unless there is one pT and one event for each score."""
     finite(f"{what} pT", pt)
     sizes = len(np.asarray(order)), len(np.asarray(pt)), len(np.asarray(events))
     if len(set(sizes)) != 1:

@@ -1,11 +1,11 @@
 """ROC curves of anomaly scores: area, background efficiency at a signal efficiency, significance improvement.
 
-A jet passes a cut when its score is at or above the threshold (higher = more anomalous). Where jets share a score, as
-with a multiplicity, no threshold reaches a given signal efficiency exactly; the straight line between the two
-neighbouring vertices does, and it is what a cut reaches that keeps a random part of the tied jets (Fawcett, Pattern
-Recogn. Lett. 27 (2006) 861, Sec. 4 and 6). This makes the area equal to the Mann-Whitney statistic with ties counted
-one half, and no score gains or loses by being rounded. Of several cuts with the same signal efficiency the tightest is
-taken. Only the order of the scores counts: any increasing function of a score has the same curve.
+A jet passes a cut if its score is at or above the threshold (higher = more anomalous). If jets share a score, as with a
+multiplicity, no threshold reaches a given signal efficiency exactly. The straight line between the two neighbouring
+vertices does; it describes a cut that keeps a random fraction of the tied jets (Fawcett, Pattern Recogn. Lett. 27
+(2006) 861, Sec. 4 and 6). The area then equals the Mann-Whitney statistic with ties counted one half, and rounding a
+score gives no advantage. Of several cuts with the same signal efficiency the tightest is used. Only the order of the
+scores matters: any increasing function of a score has the same curve.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-_ROUNDING = 1e-9  # 0.2 of 4,000 jets is 800 jets, whatever the last bit of the product says
+_ROUNDING = 1e-9  # 0.2 of 4,000 jets is 800 jets, independently of rounding
 
 
 class Ranking:
-    """The common order of background and signal jets under one score, sorted once and then used with any weights.
+    """Common order of background and signal jets under one score, sorted once and reused for any weights.
 
     Args:
         background: scores of the background jets, (B,).
@@ -44,7 +44,7 @@ class Ranking:
         self.last = np.searchsorted(-self.thresholds, -self.thresholds, side="right")
 
     def roc(self, background_weights: ArrayLike | None = None, signal_weights: ArrayLike | None = None) -> Roc:
-        """The curve for weights (B,) and (S,) in the order of the scores; none counts every jet once.
+        """Return the curve for weights (B,) and (S,) in the order of the scores; by default every jet counts once.
 
         Raises:
             ValueError: a weight is negative or not finite, their number is wrong, or they sum to zero.
@@ -58,12 +58,12 @@ class Ranking:
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """A ROC curve: a polygon from (0, 0) to (1, 1) in the plane of background and signal efficiency.
+    """ROC curve, a polygon from (0, 0) to (1, 1) in the plane of background and signal efficiency.
 
     Attributes:
         ranking: the order of the jets.
-        background: cumulated weights of the background from its lowest score up, (B + 1,), beginning with 0.
-        signal: cumulated weights of the signal from its highest score down, (S + 1,), beginning with 0.
+        background: cumulative weights of the background in ascending order of scores, (B + 1,), beginning with 0.
+        signal: cumulative weights of the signal in descending order of scores, (S + 1,), beginning with 0.
     """
 
     ranking: Ranking
@@ -72,7 +72,7 @@ class Roc:
 
     @cached_property
     def auc(self) -> float:
-        """Area under the curve: the probability that a signal jet scores above a background jet, ties one half.
+        """Return the area under the curve: the probability that a signal jet scores above background, ties one half.
 
         >>> roc_curve([0.0, 1.0], [1.0, 2.0]).auc
         0.875
@@ -81,7 +81,7 @@ class Roc:
         return float(np.diff(self.signal) @ middle / (self.background[-1] * self.signal[-1]))
 
     def background_efficiency(self, eps_s: ArrayLike) -> Floats:
-        """Fraction of the background weight that passes at signal efficiencies ``eps_s`` in (0, 1], same shape.
+        """Return the fraction of background weight that passes at signal efficiencies ``eps_s`` in (0, 1], same shape.
 
         >>> roc_curve([0.0, 1.0, 1.0, 3.0], [1.0, 2.0]).background_efficiency([0.5, 0.75, 1.0]).tolist()
         [0.25, 0.5, 0.75]
@@ -98,12 +98,12 @@ class Roc:
         return efficiency
 
     def threshold(self, eps_s: ArrayLike) -> Floats:
-        """The cuts that reach the signal efficiencies ``eps_s``; jets at exactly the cut pass in part."""
+        """Return the cuts that reach the signal efficiencies ``eps_s``; jets exactly at the cut pass in part."""
         cuts: Floats = self.ranking.thresholds[self._places(eps_s)[1]]
         return cuts
 
     def _places(self, eps_s: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
-        """Signal weight that shall pass, and the first signal jet with which at least that much has passed."""
+        """Return the signal weight that passes, and the first signal jet at which at least that much has passed."""
         efficiency = np.asarray(eps_s, dtype=np.float64)
         if not np.all((efficiency > 0.0) & (efficiency <= 1.0)):
             raise ValueError(f"signal efficiency {eps_s!r}: expected numbers above 0 and up to 1")
@@ -113,16 +113,16 @@ class Roc:
 
 
 def roc_curve(background: ArrayLike, signal: ArrayLike, weights: ArrayLike | None = None) -> Roc:
-    """The ROC curve of background scores (B,), with optional weights (B,), and signal scores (S,).
+    """Return the ROC curve of background scores (B,), with optional weights (B,), and signal scores (S,).
 
     Raises:
-        ValueError: no jets, a score that is not finite, or impossible weights.
+        ValueError: no jets, a score that is not finite, or invalid weights.
     """
     return Ranking(background, signal).roc(weights)
 
 
 def auc(background: ArrayLike, signal: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Area under the ROC curve, in [0, 1]; 0.5 is chance.
+    """Return the area under the ROC curve, in [0, 1]; 0.5 corresponds to random guessing.
 
     >>> auc([0.0, 1.0, 2.0], [1.0])
     0.5
@@ -133,9 +133,9 @@ def auc(background: ArrayLike, signal: ArrayLike, weights: ArrayLike | None = No
 def rejection_at(
     background: ArrayLike, signal: ArrayLike, eps_s: float = 0.2, weights: ArrayLike | None = None
 ) -> float:
-    """Background rejection 1/eps_B at signal efficiency ``eps_s`` (Table 2), inf where no background survives.
+    """Return the background rejection 1/eps_B at signal efficiency ``eps_s`` (Table 2), inf if no background survives.
 
-    A number to quote comes from `darkclr_ray.evaluation.rejection.evaluate`: it has an interval and is never infinite.
+    For results to quote use `darkclr_ray.evaluation.rejection.evaluate`, which returns intervals and never infinity.
 
     >>> rejection_at([0.0, 1.0, 2.0, 3.0], [2.5], eps_s=1.0)
     4.0
@@ -145,7 +145,7 @@ def rejection_at(
 
 
 def significance_improvement(eps_s: float, rejection: float) -> float:
-    """eps_S/sqrt(eps_B): the factor by which a cut raises S/sqrt(B) (Gallicchio et al., JHEP 04 (2011) 069).
+    """Return eps_S/sqrt(eps_B), the factor by which a cut raises S/sqrt(B) (Gallicchio et al., JHEP 04 (2011) 069).
 
     >>> significance_improvement(0.2, 100.0)
     2.0
@@ -154,7 +154,7 @@ def significance_improvement(eps_s: float, rejection: float) -> float:
 
 
 def finite(what: str, values: ArrayLike) -> Floats:
-    """``values`` as float64 (N,), N > 0. Raises ValueError where they are not that, or one is not finite."""
+    """Return ``values`` as float64 (N,). Raises ValueError if N is 0, or if a value is not finite."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"{what} of shape {array.shape}: expected one number a jet, for at least one jet")
@@ -165,7 +165,7 @@ def finite(what: str, values: ArrayLike) -> Floats:
 
 
 def cumulated(what: str, weights: ArrayLike | None, order: NDArray[np.int64]) -> Floats:
-    """Cumulated weights in ``order``, beginning with 0, (N + 1,)."""
+    """Return the cumulative weights in ``order``, beginning with 0, (N + 1,)."""
     if weights is None:
         return np.arange(len(order) + 1, dtype=np.float64)
     array = np.asarray(weights)

@@ -1,4 +1,4 @@
-"""How a cut on a score bends the background's spectrum of jet mass or pT: a bump that a search would mistake."""
+"""Measure how a cut on a score sculpts the background's spectrum of jet mass or pT, which can mimic a resonance."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from darkclr_ray.randomness import keyed_generator
 
 @dataclass(frozen=True)
 class Sculpting:
-    """The spectrum of one observable of background jets before and after one cut.
+    """Spectrum of one observable of background jets before and after one cut.
 
     Attributes:
         eps_b: fraction of the background that passes.
         passed: number of jets that pass.
-        edges: of K bins in the observable's unit, each with about as many jets before the cut, (K + 1,).
+        edges: edges of K bins in the observable's unit, with equal numbers of jets before the cut, (K + 1,).
         before, after: number of jets in each bin, (K,).
         divergence: Jensen-Shannon divergence of the two spectra in bits, in [0, 1].
-        floor, floor_95: mean and 95th percentile of the divergence after random cuts that pass as many jets: what the
-            size of the sample alone gives.
+        floor, floor_95: mean and 95th percentile of the divergence after random cuts that pass as many jets, which is
+            the effect of the finite sample.
         p_value: probability of a divergence at least as large after a random cut.
     """
 
@@ -39,7 +39,7 @@ class Sculpting:
     p_value: float
 
     def to_json(self) -> dict[str, Any]:
-        """Dictionary for json.dumps."""
+        """Return a dictionary for json.dumps."""
         return asdict(self)
 
 
@@ -54,16 +54,16 @@ def sculpting(
 ) -> tuple[Sculpting, ...]:
     """Compare the background's spectrum with that of its most anomalous fractions ``eps_b``.
 
-    Jets with equal scores at the cut pass at random. A random cut draws without replacement, so its histogram is
-    multivariate hypergeometric, and the floor is close to (K - 1)/(8 ln 2) (1/n_passed - 1/n) bits.
+    Of jets with equal scores at the cut a random subset passes. A random cut draws without replacement, so that its
+    histogram is multivariate hypergeometric, and the floor is close to (K - 1)/(8 ln 2) (1/n_passed - 1/n) bits.
 
     Args:
-        scores: of background jets, higher = more anomalous, (B,).
-        observable: of the same jets, such as mass or pT in GeV, (B,).
+        scores: scores of background jets, higher = more anomalous, (B,).
+        observable: observable of the same jets, such as mass or pT in GeV, (B,).
         eps_b: fractions that pass, in (0, 1).
-        bins: number of bins K with equal numbers of jets; fewer where the observable's values coincide.
+        bins: number of bins K with equal numbers of jets; there are fewer if values of the observable coincide.
         random_cuts: number of random cuts for the floor.
-        seed: of ties and random cuts.
+        seed: seed of ties and random cuts.
 
     >>> mass = np.arange(1000.0)
     >>> [bent] = sculpting(mass, mass, eps_b=[0.5], seed=1)  # a cut on the mass itself
@@ -108,7 +108,9 @@ def sculpting(
 
 
 def jensen_shannon(first: NDArray[np.integer], second: NDArray[np.integer]) -> Floats:
-    """Jensen-Shannon divergence in bits of two histograms (..., K), in [0, 1] (Lin, IEEE Trans. IT 37 (1991) 145).
+    """Return the Jensen-Shannon divergence in bits of two histograms (..., K), in [0, 1] (Lin, 1991).
+
+    The reference is IEEE Trans. IT 37 (1991) 145.
 
     >>> jensen_shannon(np.array([1, 0]), np.array([[0, 3], [2, 0]])).tolist()
     [1.0, 0.0]

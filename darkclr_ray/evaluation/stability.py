@@ -1,4 +1,4 @@
-"""How far scores move when jets are perturbed a little, and what that does to a rejection."""
+"""Measure how far scores move when jets are slightly perturbed, and the effect on rejections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ScorePair:
     """Scores of the same N jets before and after a perturbation (see `darkclr_ray.evaluation.perturbations`).
 
     Args:
-        nominal, perturbed: higher = more anomalous, (N,).
+        nominal, perturbed: scores, higher = more anomalous, (N,).
         pt: transverse momenta of the jets before the perturbation in GeV, (N,).
         events: event of each jet, (N,).
 
@@ -39,13 +39,13 @@ class ScorePair:
 
 @dataclass(frozen=True)
 class Shift:
-    """How scores move, jet by jet, in units of the standard deviation of the nominal background scores.
+    """Shift of the scores of jets, in units of the standard deviation of the nominal background scores.
 
     Attributes:
-        mean: of the shifts, up is positive.
+        mean: mean of the shifts, positive for larger scores.
         rms: root of their mean square.
-        median_abs: median of their size.
-        correlation: Spearman's, of the scores before and after; None where all jets have one score.
+        median_abs: median of their absolute values.
+        correlation: Spearman's correlation of the scores before and after; None if all jets have the same score.
     """
 
     mean: float
@@ -56,16 +56,16 @@ class Shift:
 
 @dataclass(frozen=True)
 class SignalStability:
-    """One signal under the perturbation, which is done to background and signal alike.
+    """Effect of a perturbation on one signal, if it is applied to background and signal.
 
     Attributes:
-        shift: of the signal's scores.
-        nominal, perturbed: raw rejections, the cut derived anew from the perturbed signal; lower bounds where less than
+        shift: shift of the signal's scores.
+        nominal, perturbed: raw rejections, the cut derived anew from the perturbed signal; lower bounds if less than
             one background jet survives.
         ratio: perturbed over nominal rejection, on the same jets.
-        fixed_eps_s: signal efficiency after the perturbation of the cut that had ``eps_s`` before: an analysis whose
-            cut was fixed on unperturbed jets.
-        fixed_eps_b_ratio: background efficiency of that cut after over before; None where less than one jet passed.
+        fixed_eps_s: signal efficiency after the perturbation of the cut that had ``eps_s`` before, as in an analysis
+            whose cut was fixed on unperturbed jets.
+        fixed_eps_b_ratio: background efficiency of that cut after over before; None if less than one jet passed.
     """
 
     shift: Shift
@@ -78,12 +78,12 @@ class SignalStability:
 
 @dataclass(frozen=True)
 class Stability:
-    """One score under one perturbation.
+    """Effect of one perturbation on one score.
 
     Attributes:
         spread: standard deviation of the nominal background scores, the unit of all shifts.
-        background: how the background's scores move.
-        signals: by name.
+        background: shift of the background's scores.
+        signals: effect on each signal, by name.
     """
 
     spread: float
@@ -91,7 +91,7 @@ class Stability:
     signals: Mapping[str, SignalStability]
 
     def to_json(self) -> dict[str, Any]:
-        """Dictionary for json.dumps."""
+        """Return a dictionary for json.dumps."""
         return asdict(self)
 
 
@@ -102,8 +102,8 @@ def stability(
 
     Args:
         background, signals: scores of test jets.
-        eps_s: signal efficiency at which rejections are taken.
-        seed, replicas: of the bootstrap behind the ratio.
+        eps_s: signal efficiency of the rejections.
+        seed, replicas: seed and number of replicas of the bootstrap of the ratio.
 
     >>> normal = np.random.default_rng(1).normal
     >>> def pair(scores): return ScorePair(scores, scores + 0.1, np.full(2000, 200.0), np.arange(2000))
@@ -112,7 +112,7 @@ def stability(
     (0.1, 1.0, 1.0)
 
     Raises:
-        ValueError: all background jets have one score, so that a shift has no unit.
+        ValueError: all background jets have the same score, so that shifts have no unit.
     """
     spread = float(np.std(background.nominal))
     if spread == 0.0:
@@ -141,7 +141,7 @@ def _signal(
     jets = len(background.nominal)
 
     def efficiency(scores: Floats, at: Floats) -> float:
-        """Fraction of ``scores`` above the cut that keeps eps_s of the scores ``at``; ties pass in the same part."""
+        """Return the fraction of ``scores`` above the cut that keeps eps_s of the scores ``at``, ties in proportion."""
         return float(roc_curve(scores, at).background_efficiency(eps_s))
 
     before = efficiency(background.nominal, signal.nominal)

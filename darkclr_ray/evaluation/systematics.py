@@ -1,4 +1,4 @@
-"""One cut on two backgrounds: how far a rejection can be trusted where the simulation of the background cannot."""
+"""Apply the nominal working point to a background variation, to measure the systematic uncertainty of a rejection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scored:
     """Scores of N jets of one sample.
 
     Args:
-        scores: higher = more anomalous, (N,).
+        scores: scores, higher = more anomalous, (N,).
         pt: transverse momenta of the jets in GeV, (N,).
         events: event of each jet, (N,).
 
@@ -39,11 +39,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class WorkingPoint:
-    """What a cut, derived from the signal, leaves of the nominal and of the varied background.
+    """Rejections of the nominal and of the varied background at a cut that is derived from the signal.
 
     Attributes:
-        nominal, varied: rejections; lower bounds where less than one background jet survives.
-        ratio: nominal over varied rejection: the factor by which more of the background survives where it is as varied.
+        nominal, varied: rejections; lower bounds if less than one background jet survives.
+        ratio: nominal over varied rejection, the factor by which more of the varied background survives.
     """
 
     nominal: float
@@ -53,7 +53,7 @@ class WorkingPoint:
 
 @dataclass(frozen=True)
 class SignalSystematic:
-    """One signal, raw and with each background weighted to the signal's spectrum of jet pT."""
+    """Working points of one signal, raw and with each background weighted to the signal's spectrum of jet pT."""
 
     raw: WorkingPoint
     matched: WorkingPoint
@@ -61,16 +61,16 @@ class SignalSystematic:
 
 @dataclass(frozen=True)
 class Systematic:
-    """One score on one variant of the background.
+    """Effect of one background variation on one score.
 
     Attributes:
         n_nominal, n_varied: number of jets.
         mean_shift: mean score of the varied background minus that of the nominal one, in units of the standard
             deviation of the nominal scores.
         mean_shift_low, mean_shift_high: its interval.
-        signals: by name.
+        signals: working points of each signal, by name.
         eps_s: signal efficiency of the cuts.
-        level, replicas, seed: of the bootstrap over events; one that both backgrounds share is drawn for both.
+        level, replicas, seed: of the bootstrap over events; an event in both backgrounds is drawn for both.
     """
 
     n_nominal: int
@@ -85,7 +85,7 @@ class Systematic:
     seed: int
 
     def to_json(self) -> dict[str, Any]:
-        """Dictionary for json.dumps."""
+        """Return a dictionary for json.dumps."""
         return asdict(self)
 
 
@@ -99,13 +99,13 @@ def systematic(
     replicas: int = 200,
     level: float = ONE_SIGMA,
 ) -> Systematic:
-    """Compare a variant of the background with the nominal one, at the cuts that the signals give.
+    """Compare a background variation with the nominal background, at the cuts derived from the signals.
 
     Args:
         nominal, varied: test jets of both backgrounds, which may come from the same events.
-        signals: test jets.
+        signals: test jets of each signal, by name.
         eps_s: signal efficiency of the cuts, in (0, 1].
-        seed, replicas: of the bootstrap.
+        seed, replicas: seed and number of replicas of the bootstrap.
         level: level of the intervals.
 
     >>> normal = np.random.default_rng(1).normal
@@ -116,7 +116,7 @@ def systematic(
     (0.3, True)
 
     Raises:
-        ValueError: all nominal jets have one score, or an efficiency outside (0, 1].
+        ValueError: all nominal jets have the same score, or an efficiency is outside (0, 1].
     """
     spread = float(np.std(nominal.scores))
     if spread == 0.0:
@@ -151,7 +151,7 @@ def _signal(
     bins = [PtBins.of(background.pt, signal.pt) for background in backgrounds]
 
     def efficiencies(backgrounds: list[Counts], signal: Counts) -> Floats:
-        """Raw and matched, in each that of the nominal and of the varied background, (2, 2)."""
+        """Return the efficiencies of the nominal and of the varied background, raw and matched, (2, 2)."""
         both = list(zip(rankings, bins, backgrounds, strict=True))
         curves = [
             [ranking.roc(counts, signal) for ranking, _, counts in both],

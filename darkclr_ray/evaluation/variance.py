@@ -1,4 +1,4 @@
-"""Where the spread of a result comes from: the encoder's seed, the autoencoder's seed, or the test sample."""
+"""Split the variance of a result into contributions of encoder seed, autoencoder seed and test sample."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from darkclr_ray.evaluation.roc import roc_curve
 
 @dataclass(frozen=True)
 class VarianceComponents:
-    """Components of the variance of one result: one encoder, one autoencoder on it, the whole test sample.
+    """Components of the variance of one result, for one encoder, one autoencoder on it and the whole test sample.
 
     Attributes:
         encoder, autoencoder: variance from the encoder's seed, and from the autoencoder's seed for a given encoder.
         test_sample: variance from the choice of the whole test sample, common to all networks.
         interaction: variance from the test sample that differs from network to network.
         mean: grand mean.
-        degrees_of_freedom: of the four mean squares, in the order above.
+        degrees_of_freedom: degrees of freedom of the four mean squares, in the order above.
 
-    The estimators are unbiased, so a component that is small can come out negative.
+    The estimators are unbiased, so that a small component can be negative.
     """
 
     encoder: float
@@ -37,25 +37,25 @@ class VarianceComponents:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Each component's part of the total, negative ones taken as zero."""
+        """Return each component's fraction of the total variance, with negative components set to zero."""
         names = ("encoder", "autoencoder", "test_sample", "interaction")
         parts = {name: max(getattr(self, name), 0.0) for name in names}
         total = sum(parts.values())
         return {name: part / total if total > 0.0 else 0.0 for name, part in parts.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Dictionary for json.dumps, shares included."""
+        """Return a dictionary for json.dumps, including the shares."""
         return {**asdict(self), "shares": self.shares}
 
 
 def variance_components(results: ArrayLike) -> VarianceComponents:
-    """Components from results (I, J, K): I encoders, J autoencoders on each, K disjoint parts of the test sample.
+    """Return the components from results (I, J, K): I encoders, J autoencoders on each, K parts of the test sample.
 
-    Model y_ijk = mu + a_i + b_ij + t_k + e_ijk with independent random effects: autoencoders nested in encoders, parts
-    of the test sample crossed with both. Components are solved from the expected mean squares of the balanced analysis
-    of variance (Searle, Casella and McCulloch, Variance Components (1992), Ch. 4). What a part of the test sample
-    contributes is divided by K: a result on the whole sample is a mean over its parts, as holds to first order for the
-    logarithm of a rejection, which is the result to use.
+    The model is y_ijk = mu + a_i + b_ij + t_k + e_ijk with independent random effects: autoencoders are nested in
+    encoders, disjoint parts of the test sample are crossed with both. Components are solved from the expected mean
+    squares of the balanced analysis of variance (Searle, Casella and McCulloch, Variance Components (1992), Ch. 4). The
+    contribution of a part of the test sample is divided by K, since a result on the whole sample is a mean over its
+    parts; this holds to first order for the logarithm of a rejection, which is the result to use.
 
     >>> results = np.zeros((2, 2, 2)) + np.array([0.0, 2.0])[:, None, None]  # only the encoders differ
     >>> variance_components(results).encoder, variance_components(results).shares["encoder"]
@@ -103,18 +103,18 @@ def rejection_variance(
     parts: int = 4,
     seed: int,
 ) -> dict[str, VarianceComponents]:
-    """Components of ln(1/eps_B) of an ensemble, without ("raw") and with ("matched") pT matching.
+    """Return the components of ln(1/eps_B) of an ensemble, without ("raw") and with ("matched") pT matching.
 
-    The test sample is cut by event into parts; cut and weights are derived anew in each. Where less than one background
-    jet survives in a part, its lower bound counts.
+    The test sample is split by event into parts; cut and weights are derived anew in each. If less than one background
+    jet survives in a part, the lower bound is used.
 
     Args:
         background, signal: scores of the networks: I encoders x J autoencoders on each, (I, J, B) and (I, J, S).
         background_pt, signal_pt: transverse momenta of the jets in GeV, (B,) and (S,).
         background_events, signal_events: event of each jet, (B,) and (S,).
         eps_s: signal efficiency.
-        parts: K, of the test sample.
-        seed: of the parts.
+        parts: number of parts K of the test sample.
+        seed: seed of the split into parts.
 
     Raises:
         ValueError: fewer than two encoders, autoencoders or parts, or fewer events than parts.

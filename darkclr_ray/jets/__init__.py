@@ -1,1 +1,1 @@
-"""Where jets come from: named samples, generation, clustering, and the Parquet shards that everything else reads."""
+"""Jets: named samples, generation, clustering, import of files, and the Parquet shards that all other packages read."""

@@ -1,9 +1,9 @@
-"""Which jets make which batch: a function of how many jets there are, the batch size, the seed and the epoch alone.
+"""Assign jets to batches, as a function of the number of jets, the batch size, the seed and the epoch only.
 
-An epoch shuffles in two steps, so that no process ever needs all jets. Runs of neighbouring jets are put in random
-order, end to end, and cut into pools of a fixed number of jets; then the jets of a pool are shuffled. Batches are cut
-from one pool, so each pool is a piece of work that any process can do alone. A set that fits into one pool is
-shuffled as a whole. How jets are cut into files and row groups does not matter.
+An epoch is shuffled in two steps, so that no process ever needs all jets. Runs of neighbouring jets are concatenated in
+random order and split into pools of a fixed number of jets; then the jets of each pool are shuffled. A batch contains
+jets of one pool, so that any process can make the batches of a pool independently. A set that fits into one pool is
+shuffled as a whole. The result does not depend on how jets are split into files and row groups.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from darkclr_ray.jets.packed import ragged_arange
 from darkclr_ray.randomness import keyed_generator
 
 POOL = 2**17
-"""Jets that are shuffled together: about 50 MB of raw jets."""
+"""Number of jets that are shuffled together (about 50 MB of unprocessed jets)."""
 
 RUNS = 16
-"""Runs of neighbouring jets that make a pool of a larger set: each some row groups, read in one go."""
+"""Number of runs of neighbouring jets in a pool of a larger set; a run is several row groups, read at once."""
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """The batches of every epoch of a training.
+    """Assignment of jets to batches for every epoch of a training.
 
     Attributes:
-        jets: jets in the set.
-        batch_size: jets a step, over all ranks.
-        seed: of the order of the jets.
-        pool: jets shuffled together, rounded down to whole batches, at least one.
+        jets: number of jets in the set.
+        batch_size: number of jets per step, over all ranks.
+        seed: seed of the order of the jets.
+        pool: number of jets shuffled together, rounded down to whole batches, at least one batch.
 
     Raises:
-        ValueError: there are fewer jets than one batch takes.
+        ValueError: there are fewer jets than in one batch.
     """
 
     jets: int
@@ -51,16 +51,19 @@ class BatchPlan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches an epoch, the same in every epoch and on every rank."""
+        """Return the number of batches per epoch, which is the same in every epoch and on every rank."""
         return self.jets // self.batch_size
 
     @property
     def left_out(self) -> int:
-        """Jets that an epoch leaves out because they do not fill a batch; each epoch leaves out others."""
+        """Return the number of jets that an epoch omits because they do not fill a batch.
+
+        Other jets are omitted in each epoch.
+        """
         return self.jets % self.batch_size
 
     def pools(self, epoch: int) -> list[Pool]:
-        """The pools of an epoch, in the order of their steps.
+        """Return the pools of an epoch, in the order of their steps.
 
         >>> plan = BatchPlan(jets=13, batch_size=2, seed=1, pool=5)
         >>> [(pool.first_step, pool.steps) for pool in plan.pools(0)]
@@ -73,7 +76,7 @@ class BatchPlan:
         size = max(1, self.pool // self.batch_size) * self.batch_size
         pools = []
         for first in range(0, self.jets - self.left_out, size):
-            # the last pool takes what does not fill a batch, so that chance decides which jets are left out
+            # the last pool has the jets that do not fill a batch, so that the omitted jets are random
             last = first + size if first + size < self.jets - self.left_out else self.jets
             left = np.maximum(places, first) - places
             right = np.minimum(places + sizes, last) - places
@@ -89,11 +92,11 @@ class Pool:
     """Jets that are shuffled together, and the batches made of them.
 
     Attributes:
-        pieces: (first, last + 1) of runs of jets in the set, in the order of the set.
+        pieces: (first, last + 1) of the runs of jets in the set, in the order of the set.
         epoch: the epoch, counted from 0.
         first_step: number within the epoch of the first batch.
-        batch_size: jets of a batch, over all ranks.
-        seed: of the order of the jets.
+        batch_size: number of jets in a batch, over all ranks.
+        seed: seed of the order of the jets.
     """
 
     pieces: tuple[tuple[int, int], ...]
@@ -104,24 +107,24 @@ class Pool:
 
     @property
     def steps(self) -> int:
-        """Batches made of the pool."""
+        """Return the number of batches in the pool."""
         return sum(stop - start for start, stop in self.pieces) // self.batch_size
 
     def rows(self) -> NDArray[np.int64]:
-        """The jets of the pool as numbers in the set, rising, (jets,)."""
+        """Return the indices in the set of the pool's jets, in increasing order, (jets,)."""
         starts, stops = np.array(self.pieces, dtype=np.int64).T
         return ragged_arange(starts, stops - starts)[0]
 
     def batches(self) -> NDArray[np.int64]:
-        """The jets of every batch of the pool as numbers in the set, (steps, batch_size)."""
+        """Return the indices in the set of the jets of every batch of the pool, (steps, batch_size)."""
         shuffled = keyed_generator("jets", self.seed, self.epoch, self.first_step).permutation(self.rows())
         return shuffled[: self.steps * self.batch_size].reshape(self.steps, self.batch_size)
 
 
 def rank_slice(batch_size: int, rank: int, world_size: int) -> slice:
-    """The part of each global batch that a rank takes: contiguous; parts differ by at most one jet.
+    """Return a rank's part of each global batch, which is contiguous; parts differ by at most one jet.
 
-    Raises ValueError where there are more ranks than jets in a batch.
+    Raises ValueError if there are more ranks than jets in a batch.
 
     >>> [rank_slice(5, rank, 2) for rank in range(2)]
     [slice(0, 2, None), slice(2, 5, None)]

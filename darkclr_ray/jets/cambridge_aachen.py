@@ -1,10 +1,9 @@
 """Cambridge/Aachen clustering (JHEP 08 (1997) 001; hep-ph/9907280) of the constituents of packed jets, in numpy.
 
 The two clusters closest to each other in the plane of eta and phi merge first, until one is left. A merged cluster has
-the summed pT of its constituents and lies at their pT-weighted mean of eta and phi (FastJet's ``pt_scheme``). In this
-scheme a tree is invariant under rotations and translations in the plane, and so are the views made from it; for the
-sizes of interest it differs little from the E scheme. phi is relative to the jet's axis and taken as it is, without
-wrapping.
+the summed pT of its constituents and their pT-weighted mean of eta and phi (FastJet's ``pt_scheme``). In this scheme a
+tree is invariant under rotations and translations in the plane, and so are the views made from it; for the angular
+sizes of interest it differs little from the E scheme. phi is relative to the jet's axis and is not wrapped.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1024
-"""Jets that are clustered at a time: with more, the arrays do not fit into the processor's cache."""
+"""Number of jets that are clustered at a time; the arrays of more jets do not fit into the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ class ClusterTree:
 
         Args:
             offsets: int64 (B + 1,), of the jets that the tree belongs to.
-            size: Delta R beyond which clusters no longer merge: one for all jets, or one a jet, (B,).
+            size: Delta R beyond which clusters no longer merge: one for all jets, or one per jet, (B,).
 
         >>> jets = np.array([[3.0, 0.0, 0.0], [2.0, 0.3, 0.0], [1.0, 0.1, 0.0]], dtype=np.float32)
         >>> cluster_tree(jets, np.array([0, 3])).clusters(np.array([0, 3]), 0.2).tolist()
@@ -85,7 +84,7 @@ class ClusterTree:
 
 @dataclass(frozen=True, eq=False)
 class Declusterings:
-    """The splittings met when the trees of B jets are undone from the last merge, following the harder branch.
+    """Splittings of B jets when their trees are undone from the last merge, along the harder branch.
 
     They are the primary Lund plane (JHEP 12 (2018) 064): z = softer / (softer + harder), kt = softer * distance.
 
@@ -103,7 +102,7 @@ class Declusterings:
 
 
 def cluster_tree(constituents: NDArray[np.float32], offsets: NDArray[np.int64]) -> ClusterTree:
-    """Return the Cambridge/Aachen trees of jets; that of a jet depends on its own constituents alone, bit for bit.
+    """Return the Cambridge/Aachen trees of jets; that of a jet depends only on its own constituents, bit for bit.
 
     Args:
         constituents: float32 (M, 3): pT in GeV, eta, phi.
@@ -130,7 +129,7 @@ def primary_declusterings(
     """Return the splittings along the harder branch of each jet, from the last merge to a single constituent.
 
     Args:
-        tree: of these jets.
+        tree: trees of these jets.
         constituents: float32 (M, 3): pT in GeV, eta, phi.
         offsets: int64 (B + 1,), from 0 to M, at least one constituent a jet.
     """
@@ -168,11 +167,11 @@ def primary_declusterings(
 def _cluster(
     constituents: NDArray[np.float32], starts: NDArray[np.int64], multiplicity: NDArray[np.int64], tree: ClusterTree
 ) -> None:
-    """Cluster jets of falling multiplicity and write their merges into ``tree``.
+    """Cluster jets of descending multiplicity and write their merges into ``tree``.
 
-    A step merges one pair in every jet that has ``width`` clusters; a jet joins when its multiplicity is reached. Each
-    cluster's nearest neighbour is kept, so that a step takes a time linear in the number of clusters. The last cluster
-    takes the place that a merge leaves empty.
+    A step merges one pair in every jet that has ``width`` clusters; a jet takes part once its multiplicity is reached.
+    Each cluster's nearest neighbour is kept, so that the time of a step is linear in the number of clusters. The last
+    cluster is moved to the position that a merge leaves empty.
     """
     most = int(multiplicity[0])
     rows = starts[:, None] + np.arange(most)
@@ -235,9 +234,9 @@ def _cluster(
 def _squared_distances(
     eta: NDArray[np.float64], phi: NDArray[np.float64], cluster: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Squared Delta R (K, N) of one cluster in each of K jets, (K,), to all clusters at ``eta``, ``phi`` (K, N).
+    """Return the squared Delta R (K, N) of one cluster in each of K jets, (K,), to all clusters of the jet.
 
-    That of the cluster to itself is infinite.
+    The clusters are at ``eta``, ``phi`` (K, N). The distance of a cluster to itself is infinite.
     """
     jet = np.arange(len(cluster))
     to_eta, to_phi = eta - eta[jet, cluster][:, None], phi - phi[jet, cluster][:, None]

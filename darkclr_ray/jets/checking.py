@@ -1,4 +1,4 @@
-"""The full check of a set of shards: every file, every row group, then jets and events across files."""
+"""Check a set of shards completely: every file, every row group, then jets and events across files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from darkclr_ray.jets.validity import Fault, jets_fault, table_fault, unit_troub
 
 @dataclass(frozen=True)
 class Part:
-    """What a check found of one sample of one split.
+    """Result of the check of one sample of one split.
 
     Attributes:
-        chunks: row groups in reading order; those without jets are left out.
+        chunks: row groups in reading order, without empty ones.
         fingerprint: hash of the content.
-        metadata: of each shard; empty for a shard from elsewhere.
-        ids, events: of all jets.
+        metadata: metadata of each shard; empty for a shard that this package did not write.
+        ids, events: jet and event ids of all jets.
     """
 
     chunks: tuple[Chunk, ...]
@@ -38,13 +38,16 @@ class Part:
 
 
 def check_part(folder: Path) -> Part:
-    """Check all shards of one sample of one split. Raises BrokenShard, which names file, row group and column."""
+    """Check all shards of one sample of one split and return the result.
+
+    Raises BrokenShard, which names file, row group and column.
+    """
     paths = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith((".", "_")))
     if not paths:
         raise BrokenShard(f"{folder}: an empty folder, no *.parquet in it; remove it or generate its jets")
     chunks, metadata, ids, events = [], [], [], []
     warned = False
-    hashes = [hashlib.blake2b(digest_size=16) for _ in range(5)]  # a column each: cuts into row groups do not matter
+    hashes = [hashlib.blake2b(digest_size=16) for _ in range(5)]  # one per column, for any row groups
     for path in paths:
         with opened(path) as file:
             _check_schema(path, file, paths[0])
@@ -55,7 +58,7 @@ def check_part(folder: Path) -> Part:
                 jets = _check_group(path, file, group, folder.name)
                 trouble = unit_trouble(jets)
                 if trouble and not warned:
-                    warned = True  # the rest of a sample is no better
+                    warned = True  # one warning per sample is sufficient
                     where = f"{path}, row group {group}, column {trouble.column!r}"
                     warnings.warn(f"{where}: {trouble.what}", UserWarning, stacklevel=3)
                 for hasher, column in zip(hashes, _content(jets), strict=True):
@@ -68,7 +71,7 @@ def check_part(folder: Path) -> Part:
 
 
 def stream_shard(path: Path) -> Iterator[tuple[str, Jets]]:
-    """Sample and jets of one shard, a row group at a time, each checked. Raises BrokenShard as `check_part` does."""
+    """Yield sample and jets of one shard, one checked row group at a time. Raises BrokenShard as `check_part` does."""
     with opened(path) as file:
         _check_schema(path, file, path)
         for group in range(file.num_row_groups):
@@ -78,7 +81,7 @@ def stream_shard(path: Path) -> Iterator[tuple[str, Jets]]:
 
 
 def check_ids(folder: Path, parts: Mapping[tuple[str, str], Part]) -> None:
-    """Raise BrokenShard where a jet id appears twice."""
+    """Raise BrokenShard if a jet id occurs twice."""
     chunks = [chunk for part in parts.values() for chunk in part.chunks]
     ids = np.concatenate([part.ids for part in parts.values()])
     order = np.argsort(ids, kind="stable")
@@ -93,7 +96,7 @@ def check_ids(folder: Path, parts: Mapping[tuple[str, str], Part]) -> None:
 
 
 def check_events(folder: Path, parts: Mapping[tuple[str, str], Part]) -> None:
-    """Raise BrokenShard where an event is in two splits: its jets would be in training and judged."""
+    """Raise BrokenShard if an event is in two splits, so that its jets would be used for training and evaluation."""
     seen: dict[str, NDArray[np.int64]] = {}
     for split in SPLITS:
         none = np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""Objects -> anti-kT jets (arXiv:0802.1189), matched to the hard process and selected, a batch of events at once."""
+"""Cluster objects into anti-kT jets (arXiv:0802.1189), match them to the hard process and select them, in batches."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Selection(BaseModel):
-    """Which jets are kept (SciPost Phys. 18, 042 (2025), Sec. 2): all of an event that pass.
+    """Selection of jets (SciPost Phys. 18, 042 (2025), Sec. 2), which keeps all jets of an event that pass.
 
     Attributes:
-        radius: R of anti-kT.
-        pt_min, pt_max: open window of the jet's pT in GeV.
+        radius: radius parameter R of anti-kT.
+        pt_min, pt_max: open interval of the jet's pT in GeV.
         eta_max: bound on the jet's |eta|.
         match_radius: largest Delta R to a parton of the hard process (QCD) or to a dark quark.
     """
@@ -38,7 +38,7 @@ class Selection(BaseModel):
 
 
 def wrap(phi: Any) -> Any:
-    """Angles wrapped to [-pi, pi).
+    """Return angles wrapped to [-pi, pi).
 
     >>> float(wrap(3.5)) == 3.5 - 2 * np.pi, float(wrap(np.pi)) == -np.pi
     (True, True)
@@ -48,12 +48,12 @@ def wrap(phi: Any) -> Any:
 
 
 def delta_r2(a: Any, b: Any) -> Any:
-    """Squared distance in (eta, phi)."""
+    """Return the squared distance in (eta, phi)."""
     return (a.eta - b.eta) ** 2 + wrap(a.phi - b.phi) ** 2
 
 
 def cluster(objects: Any, radius: float, pt_min: float) -> Any:
-    """Anti-kT jets above ``pt_min`` [GeV] of every event.
+    """Return the anti-kT jets above ``pt_min`` [GeV] of every event.
 
     Args:
         objects: jagged awkward array (N, var) with pt [GeV], eta, phi; taken as massless.
@@ -97,13 +97,13 @@ def cluster(objects: Any, radius: float, pt_min: float) -> Any:
 
 
 def select(jets: Any, partons: Any, selection: Selection) -> Any:
-    """The jets of every event inside the window that lie close to one of the ``partons`` (N, var)."""
+    """Return the jets of every event that are inside the window and close to one of the ``partons`` (N, var)."""
     inside = (jets.pt > selection.pt_min) & (jets.pt < selection.pt_max) & (np.abs(jets.eta) < selection.eta_max)
     return jets[inside & near(jets, partons, selection.match_radius)]
 
 
 def near(these: Any, those: Any, radius: float) -> Any:
-    """Which of ``these`` (N, var) have one of ``those`` (N, var) of the same event within Delta R < ``radius``."""
+    """Return which of ``these`` (N, var) have one of ``those`` of the same event within Delta R < ``radius``."""
     import awkward as ak
 
     left, right = ak.unzip(ak.cartesian([these[["eta", "phi"]], those[["eta", "phi"]]], nested=True))
@@ -115,7 +115,7 @@ _banner_shown = False
 
 @contextlib.contextmanager
 def _quiet_stdout() -> Iterator[None]:
-    # FastJet prints a banner from C++ at its first clustering in a process: send the file descriptor away just then.
+    # FastJet prints a banner from C++ at its first clustering in a process: redirect the file descriptor for that call.
     global _banner_shown
     if _banner_shown:
         yield

@@ -1,4 +1,4 @@
-"""Background with a little signal in it, as in data where a signal exists: what a training without labels must bear."""
+"""Contaminate background with a small fraction of signal, as in data, to test the training without labels."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from darkclr_ray.randomness import keyed_generator
 
 
 def contaminated(background: Jets, signal: Jets, fraction: float, *, seed: int) -> TrainingSample:
-    """The background sample with round(fraction x B) of its B jets replaced by signal jets, in random places.
+    """Return the background sample with round(fraction x B) of its B jets replaced by signal jets at random positions.
 
-    The size stays, so that nothing but the contamination differs from one fraction to the next; and a larger fraction
-    contains the signal jets of a smaller one, in their places. The result carries no label.
+    The size does not change, so that fractions differ only in the contamination; a larger fraction contains the signal
+    jets of a smaller one at the same positions. The result has no labels.
 
     Args:
-        background: B jets.
-        signal: at least as many jets as are asked for.
-        fraction: of signal in the result, in [0, 1).
-        seed: of which jets, and where.
+        background: B background jets.
+        signal: signal jets, at least round(fraction x B).
+        fraction: fraction of signal in the result, in [0, 1).
+        seed: seed of the choice of jets and positions.
 
     >>> jets = [Jets.from_lists([[[pt, 0.0, 0.0]]] * 10) for pt in (1.0, 2.0)]
     >>> mixed = contaminated(*jets, 0.3, seed=1)
@@ -26,7 +26,7 @@ def contaminated(background: Jets, signal: Jets, fraction: float, *, seed: int) 
     (10, 3)
 
     Raises:
-        ValueError: no such fraction, or too few signal jets.
+        ValueError: the fraction is outside [0, 1), or there are too few signal jets.
     """
     if not 0.0 <= fraction < 1.0:
         raise ValueError(f"a contamination of {fraction:g}: expected a fraction in [0, 1), such as 0.01")

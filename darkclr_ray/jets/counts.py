@@ -1,4 +1,4 @@
-"""What a generation counts, and the fractions made of it."""
+"""Counters of a generation, and the fractions derived from them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 COUNTED = ("events", "jets", "mesons", "invisible_mesons", "selected_mesons", "selected_invisible_mesons")
-"""Collisions, jets that passed the selection, and primary dark mesons: of all events, and around selected jets."""
+"""Names of the counters: collisions, selected jets, and primary dark mesons in all events and around selected jets."""
 
 
 def are_counts(value: Any) -> bool:
-    """Whether a value from a file is a count of everything in `COUNTED`.
+    """Return whether a value from a file has a count for every name in `COUNTED`.
 
     >>> are_counts(dict.fromkeys(COUNTED, 3)), are_counts({"events": 3}), are_counts("many")
     (True, False, False)
@@ -19,7 +19,10 @@ def are_counts(value: Any) -> bool:
 
 
 def fractions(counts: Mapping[str, int]) -> dict[str, Any]:
-    """Jets an event, and the invisible fraction of primary dark mesons: of all events, and around selected jets."""
+    """Return the jets per event, and the invisible fraction of primary dark mesons.
+
+    The fraction is given for all events and around selected jets.
+    """
 
     def ratio(part: str, whole: str) -> float | None:
         return counts[part] / counts[whole] if counts[whole] else None

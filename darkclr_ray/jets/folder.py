@@ -1,4 +1,4 @@
-"""A set of jets: a folder ``<split>/<sample>/*.parquet`` of shards, opened after a full check."""
+"""Open a set of jets, a folder ``<split>/<sample>/*.parquet`` of shards, after a complete check."""
 
 from __future__ import annotations
 
@@ -19,36 +19,39 @@ LAYOUT = f"<split>/<sample>/*.parquet with split one of {', '.join(SPLITS)}"
 
 @dataclass(frozen=True, eq=False)
 class JetFolder:
-    """A checked set of jets; made by :func:`open_jets`."""
+    """Set of jets that was checked; :func:`open_jets` returns it."""
 
     path: Path
     parts: Mapping[tuple[str, str], Part]
 
     def splits(self) -> tuple[str, ...]:
-        """Splits that are present, in the order train, validation, test."""
+        """Return the splits that are present, in the order train, validation, test."""
         return tuple(split for split in SPLITS if any(split == key[0] for key in self.parts))
 
     def samples(self, split: str) -> tuple[str, ...]:
-        """Samples of a split: named ones in the paper's order, then others. Raises ValueError for an absent split."""
+        """Return the samples of a split, in the paper's order, then others. Raises ValueError for an absent split."""
         names = sorted(sample for part, sample in self.parts if part == split)
         if not names:
             raise ValueError(f"{self.path}: no split {split!r}; present: {', '.join(self.splits())}")
         return (*(name for name in NAMED if name in names), *(name for name in names if name not in NAMED))
 
     def load(self, split: str, sample: str) -> Jets:
-        """All jets of one sample of one split. Raises ValueError if it is absent."""
+        """Return all jets of one sample of one split. Raises ValueError if it is absent."""
         return read_chunks(self.chunks(split, sample))
 
     def chunks(self, split: str, sample: str) -> list[Chunk]:
-        """Row groups in the order in which :meth:`load` reads them."""
+        """Return the row groups in the order in which :meth:`load` reads them."""
         return list(self._part(split, sample).chunks)
 
     def fingerprint(self, split: str, sample: str) -> str:
-        """Hash (hex) of the jets' content: the same however they are cut into files and row groups or compressed."""
+        """Return a hash (hex) of the jets' content, independent of files, row groups and compression."""
         return self._part(split, sample).fingerprint
 
     def metadata(self, split: str, sample: str) -> dict[str, Any]:
-        """What all shards of the sample agree on; counts are summed, and the fractions made of the sums."""
+        """Return the metadata common to all shards of the sample.
+
+        Counts are summed, and fractions are computed from the sums.
+        """
         part = self._part(split, sample)
         shards = part.metadata
         first = shards[0]
@@ -66,7 +69,7 @@ class JetFolder:
 
 
 def starter_jets() -> Path:
-    """Folder of the jets that ship with the package.
+    """Return the folder of the jets in the package.
 
     >>> open_jets(starter_jets()).samples("test")
     ('qcd', 'aachen', 'rinv_0.5', 'rinv_0.2', 'mass_10', 'mass_20')
@@ -75,7 +78,7 @@ def starter_jets() -> Path:
 
 
 def open_jets(folder: str | Path) -> JetFolder:
-    """A set of jets, every file of it read and checked once.
+    """Return a set of jets after every file of it was read and checked once.
 
     Raises:
         BrokenShard (a ValueError): no jets; a missing or mistyped column; a truncated or empty file; two schemas in one
@@ -83,7 +86,7 @@ def open_jets(folder: str | Path) -> JetFolder:
             twice; an event in two splits. It names file, row group and column.
 
     Warns:
-        UserWarning: the numbers look like MeV.
+        UserWarning: momenta seem to be in MeV.
     """
     folder = Path(folder)
     try:

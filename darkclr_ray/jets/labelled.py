@@ -1,4 +1,4 @@
-"""Background and signal jets with their labels: for the supervised references, the one exception to the firewall."""
+"""Background and signal jets with labels, which only supervised references may use."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from darkclr_ray.randomness import keyed_generator
 
 @dataclass(frozen=True, eq=False)
 class LabelledSample:
-    """Jets of two classes. What claims to need no labels takes a `TrainingSample` and never sees one of these.
+    """Jets of two classes with labels; label-free detectors take a `TrainingSample` instead.
 
-    Raises ValueError where a class has no jets.
+    Raises ValueError if a class has no jets.
     """
 
     background: Jets
@@ -34,24 +34,24 @@ class LabelledSample:
 
     @cached_property
     def jets(self) -> Jets:
-        """All jets, background first."""
+        """Return all jets, background first."""
         return Jets.concatenate([self.background, self.signal])
 
     @property
     def labels(self) -> NDArray[np.float32]:
-        """0 for background and 1 for signal, (B,), in the order of `jets`."""
+        """Return the labels, 0 for background and 1 for signal, (B,), in the order of `jets`."""
         return np.repeat(np.array([0.0, 1.0], dtype=np.float32), [len(self.background), len(self.signal)])
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of every number in the sample and of its labels."""
+        """Return a hash of every number in the sample and of its labels."""
         parts = (TrainingSample(jets).fingerprint for jets in (self.background, self.signal))
         return hashlib.blake2b("labelled ".join(parts).encode(), digest_size=16).hexdigest()
 
     def train_test_split(self, share: float, seed: int) -> tuple[LabelledSample, LabelledSample]:
-        """What is left after a share of each class's events was held out, and what was held out; an event stays whole.
+        """Return the sample without a fraction ``share`` of each class's events, and the sample of these events.
 
-        Raises ValueError where a class has only one event.
+        All jets of an event are in the same sample. Raises ValueError if a class has only one event.
         """
         background = _split_by_event(self.background, share, "background", seed)
         signal = _split_by_event(self.signal, share, "signal", seed)
@@ -59,7 +59,7 @@ class LabelledSample:
 
 
 def check_signal(jets: JetFolder, signal: str, background: str, who: str) -> None:
-    """Raise ValueError where a folder has no training jets of the signal that ``who`` needs labels of."""
+    """Raise ValueError if a folder has no training jets of the signal whose labels ``who`` needs."""
     if signal != background and signal in jets.samples("train"):
         return
     names = ", ".join(name for name in jets.samples("train") if name != background) or "none"

@@ -1,8 +1,8 @@
-"""High-level observables of jets, by name: what a physicist would cut on before training anything.
+"""High-level observables of jets by name, as used in cuts without any training.
 
-All but mass and pT are made of the constituents alone. z is a constituent's share of the summed pT, Delta R an angle in
-the plane of eta and phi, and angles to the axis are those to the origin, which is the jet's axis in jets as they are
-stored. Every observable returns float64 (B,), and a jet's value does not depend on the jets around it.
+All but mass and pT are computed from constituents only. z is a constituent's fraction of the summed pT, Delta R a
+distance in the plane of eta and phi, and angles to the axis are those to the origin, which is the jet's axis in stored
+jets. Every observable returns float64 (B,), and a jet's value does not depend on other jets.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ from darkclr_ray.jets.packed import Jets, ragged_arange
 Floats = NDArray[np.float64]
 
 AT_ONCE = 2048
-"""Jets whose pairs of constituents are in memory together."""
+"""Number of jets whose pairs of constituents are in memory at the same time."""
 
 
 def multiplicity(jets: Jets) -> Floats:
-    """Number of constituents, (B,)."""
+    """Return the number of constituents, (B,)."""
     return jets.multiplicity.astype(np.float64)
 
 
 def pt(jets: Jets) -> Floats:
-    """Transverse momentum of the jet in GeV, (B,)."""
+    """Return the transverse momentum of the jet in GeV, (B,)."""
     return jets.pt.astype(np.float64)
 
 
 def mass(jets: Jets) -> Floats:
-    """Mass of the jet in GeV, (B,)."""
+    """Return the mass of the jet in GeV, (B,)."""
     return jets.mass.astype(np.float64)
 
 
 def pt_dispersion(jets: Jets) -> Floats:
-    """sqrt(sum pT^2) / sum pT over the constituents, in (0, 1]: 1 where one carries all (CMS PAS JME-13-002, pTD).
+    """Return sqrt(sum pT^2) / sum pT over the constituents, (B,) in (0, 1] (CMS PAS JME-13-002, pTD).
+
+    It is 1 if one constituent has all of the pT.
 
     >>> pt_dispersion(Jets.from_lists([[[4.0, 0.0, 0.0], [3.0, 0.1, 0.0]], [[5.0, 0.0, 0.0]]])).round(4).tolist()
     [0.7143, 1.0]
@@ -51,7 +53,7 @@ def pt_dispersion(jets: Jets) -> Floats:
 
 
 def width(jets: Jets) -> Floats:
-    """Girth: sum pT Delta R / sum pT, Delta R from the jet axis (Gallicchio and Schwartz, PRL 107 (2011) 172001).
+    """Return the girth sum pT Delta R / sum pT, (B,), with Delta R from the jet axis (PRL 107 (2011) 172001).
 
     >>> width(Jets.from_lists([[[3.0, 0.1, 0.0], [1.0, 0.0, -0.5]]])).round(4).tolist()
     [0.2]
@@ -63,10 +65,10 @@ def width(jets: Jets) -> Floats:
 
 
 def angularity(jets: Jets, beta: float) -> Floats:
-    """Return the sum of z Delta R^beta, Delta R from the jet axis (Larkoski, Thaler and Waalewijn, JHEP 11 (2014) 129).
+    """Return the sum of z Delta R^beta, (B,), Delta R from the jet axis (Larkoski et al., JHEP 11 (2014) 129).
 
-    beta = 0.5 is the Les Houches angularity (JHEP 07 (2017) 091), 1 the girth, and 2 the jet's thrust; Delta R is in
-    units of 1, not of the jet's radius.
+    beta = 0.5 is the Les Houches angularity (JHEP 07 (2017) 091), 1 the girth, and 2 the jet's thrust; Delta R is not
+    divided by the jet's radius.
 
     >>> angularity(Jets.from_lists([[[3.0, 0.3, 0.4], [1.0, 0.0, -1.0]]]), 2.0).round(4).tolist()
     [0.4375]
@@ -76,7 +78,7 @@ def angularity(jets: Jets, beta: float) -> Floats:
 
 
 def leading_fraction(jets: Jets) -> Floats:
-    """pT of the hardest constituent over sum pT, in (0, 1].
+    """Return the pT of the hardest constituent over sum pT, (B,) in (0, 1].
 
     >>> leading_fraction(Jets.from_lists([[[3.0, 0.1, 0.0], [1.0, 0.0, -0.5]]])).tolist()
     [0.75]
@@ -87,7 +89,7 @@ def leading_fraction(jets: Jets) -> Floats:
 
 
 def smallest_fraction(jets: Jets) -> Floats:
-    """Return the pT of the softest constituent over sum pT, in (0, 1].
+    """Return the pT of the softest constituent over sum pT, (B,) in (0, 1].
 
     >>> smallest_fraction(Jets.from_lists([[[3.0, 0.1, 0.0], [1.0, 0.0, -0.5]]])).tolist()
     [0.25]
@@ -97,7 +99,7 @@ def smallest_fraction(jets: Jets) -> Floats:
 
 
 def hardest_fraction(jets: Jets, count: int) -> Floats:
-    """Return the share of sum pT that the ``count`` hardest constituents carry, in (0, 1].
+    """Return the fraction of sum pT that the ``count`` hardest constituents have, (B,) in (0, 1].
 
     >>> hardest_fraction(Jets.from_lists([[[5.0, 0.1, 0.0], [3.0, 0.0, -0.5], [2.0, 0.0, 0.0]]]), 2).tolist()
     [0.8]
@@ -107,7 +109,7 @@ def hardest_fraction(jets: Jets, count: int) -> Floats:
 
 
 def soft_constituents(jets: Jets, fraction: float) -> Floats:
-    """Return the number of constituents with z below ``fraction``.
+    """Return the number of constituents with z below ``fraction``, (B,).
 
     >>> soft_constituents(Jets.from_lists([[[5.0, 0.1, 0.0], [3.0, 0.0, -0.5], [2.0, 0.0, 0.0]]]), 0.4).tolist()
     [2.0]
@@ -116,8 +118,9 @@ def soft_constituents(jets: Jets, fraction: float) -> Floats:
 
 
 def correlator(jets: Jets, beta: float) -> Floats:
-    """Return the sum of z_i z_j Delta R_ij^beta over pairs i < j: e_2, or ECF(2) over sum pT^2 (Larkoski, Salam and
-    Thaler, JHEP 06 (2013) 108). It is 0 for a single constituent.
+    """Return the energy correlator e_2, the sum of z_i z_j Delta R_ij^beta over pairs i < j, (B,).
+
+    It is ECF(2) over sum pT^2 (Larkoski, Salam and Thaler, JHEP 06 (2013) 108), and 0 for a single constituent.
 
     >>> correlator(Jets.from_lists([[[3.0, 0.3, 0.0], [1.0, 0.0, 0.4]], [[1.0, 0.0, 0.0]]]), 1.0).round(5).tolist()
     [0.09375, 0.0]
@@ -138,8 +141,9 @@ def _correlator(jets: Jets, beta: float) -> Floats:
 
 
 def subjets(jets: Jets, radius: float) -> Floats:
-    """Return the number of subjets that Cambridge/Aachen of this radius finds in the jet, however soft they are (Moult,
-    Necib and Thaler, JHEP 12 (2016) 153, use such counts).
+    """Return the number of Cambridge/Aachen subjets of this radius in the jet, without a cut on their pT, (B,).
+
+    Moult, Necib and Thaler, JHEP 12 (2016) 153, use such counts.
 
     >>> subjets(Jets.from_lists([[[3.0, 0.3, 0.0], [2.0, 0.35, 0.0], [1.0, 0.0, 0.4]]]), 0.1).tolist()
     [2.0]
@@ -148,7 +152,7 @@ def subjets(jets: Jets, radius: float) -> Floats:
 
 
 def lund_emissions(jets: Jets, kt: float) -> Floats:
-    """Return the number of emissions in the primary Lund plane whose kt is above a share ``kt`` of sum pT.
+    """Return the number of emissions in the primary Lund plane with kt above a fraction ``kt`` of sum pT, (B,).
 
     kt is the softer branch's pT times Delta R of the branches (Dreyer, Salam and Soyez, JHEP 12 (2018) 064).
 
@@ -161,8 +165,9 @@ def lund_emissions(jets: Jets, kt: float) -> Floats:
 
 
 def hard_splittings(jets: Jets, z: float) -> Floats:
-    """Return the number of splittings along the harder branch whose softer branch carries more than a share ``z``: the
-    soft-drop multiplicity with z_cut = z, beta = 0 and no smallest angle (Frye et al., JHEP 09 (2017) 083).
+    """Return the number of splittings along the harder branch in which the softer branch has z above ``z``, (B,).
+
+    It is the soft-drop multiplicity with z_cut = z, beta = 0 and no smallest angle (Frye et al., JHEP 09 (2017) 083).
 
     >>> hard_splittings(Jets.from_lists([[[3.0, 0.3, 0.0], [2.0, 0.35, 0.0], [0.1, 0.0, 0.4]]]), 0.1).tolist()
     [1.0]
@@ -196,11 +201,11 @@ OBSERVABLES: dict[str, Callable[[Jets], Floats]] = {
     "hard_splittings": partial(hard_splittings, z=0.1),
     "pt": pt,
 }
-"""Observables by name. Jet pT comes last: alone it separates these signals from QCD, which is no merit of a method."""
+"""Observables by name. Jet pT is last, because it separates these signals from QCD without any method."""
 
 
 def observable_table(jets: Jets, names: Sequence[str] = ("multiplicity", "mass", "pt_dispersion", "width")) -> Floats:
-    """Observables as columns, (B, K), for trees and other simple methods.
+    """Return observables as columns, (B, K), for trees and other simple methods.
 
     Raises:
         ValueError: an unknown observable.
@@ -229,14 +234,14 @@ _DECLUSTERED: WeakKeyDictionary[Jets, Declusterings] = WeakKeyDictionary()
 
 
 def _declustered(jets: Jets) -> Declusterings:
-    """Splittings along the harder branches, kept as long as the jets are: several observables are made of them."""
+    """Return the splittings along the harder branches, cached per jets, since several observables use them."""
     if jets not in _DECLUSTERED:
         _DECLUSTERED[jets] = primary_declusterings(jets.tree, jets.constituents, jets.offsets)
     return _DECLUSTERED[jets]
 
 
 def _counted(splittings: Declusterings, chosen: NDArray[np.bool_]) -> Floats:
-    """Number of chosen splittings of each jet, (B,); a jet of one constituent has none."""
+    """Return the number of chosen splittings of each jet, (B,); 0 for a jet of one constituent."""
     counts = np.concatenate([[0], np.cumsum(chosen)])[splittings.offsets]
     return np.diff(counts).astype(np.float64)
 
@@ -246,12 +251,12 @@ def _hardness(jets: Jets) -> Floats:
 
 
 def _fractions(jets: Jets) -> Floats:
-    """Share of each constituent in its jet's summed pT, (M,)."""
+    """Return the fraction of each constituent in its jet's summed pT, (M,)."""
     hardness = _hardness(jets)
     return hardness / np.repeat(_summed(jets, hardness), jets.multiplicity)
 
 
 def _summed(jets: Jets, values: Floats) -> Floats:
-    """Sum over each jet, (B,): within a jet, so that it does not depend on the jets around it."""
+    """Return the sum over each jet, (B,), which does not depend on other jets."""
     sums: Floats = np.add.reduceat(values, jets.offsets[:-1]) if len(jets) else np.zeros(0)
     return sums

@@ -1,4 +1,4 @@
-"""Jets as packed arrays: the constituents of a batch end to end, with offsets and no padding."""
+"""Packed jets: the concatenated constituents of a batch with offsets, without padding."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from darkclr_ray.jets.cambridge_aachen import ClusterTree, cluster_tree
 
 @dataclass(frozen=True, eq=False)
 class Jets:
-    """A batch of B jets with M constituents in all. It holds no label and no sample name.
+    """Batch of B jets with M constituents in total, without labels or sample names.
 
     Attributes:
         constituents: float32 (M, 3): pT in GeV; eta and phi relative to the jet axis, phi in [-pi, pi). Ordered by
-            falling pT within a jet.
+            descending pT within a jet.
         offsets: int64 (B + 1,): jet i owns ``constituents[offsets[i]:offsets[i + 1]]``, at least one row.
-        ids: int64 (B,): opaque, unique over all samples and splits.
+        ids: int64 (B,): ids, unique over all samples and splits, which carry no other information.
         events: int64 (B,): the collision that a jet came from. Two jets of one event are correlated.
         kinematics: float32 (B, 4): pT in GeV, eta, phi in [-pi, pi) and mass in GeV of the jet.
     """
@@ -47,28 +47,28 @@ class Jets:
 
     @property
     def pt(self) -> NDArray[np.float32]:
-        """Transverse momentum of the jets in GeV, (B,)."""
+        """Return the transverse momentum of the jets in GeV, (B,)."""
         return self.kinematics[:, 0]
 
     @property
     def mass(self) -> NDArray[np.float32]:
-        """Mass of the jets in GeV, (B,)."""
+        """Return the mass of the jets in GeV, (B,)."""
         return self.kinematics[:, 3]
 
     @property
     def multiplicity(self) -> NDArray[np.int64]:
-        """Number of constituents of each jet, (B,)."""
+        """Return the number of constituents of each jet, (B,)."""
         return np.diff(self.offsets)
 
     @cached_property
     def tree(self) -> ClusterTree:
-        """Cambridge/Aachen trees of the jets, made at first use, kept, and sent along where the jets are sent."""
+        """Return the Cambridge/Aachen trees of the jets, computed at first use, cached, and pickled with the jets."""
         return cluster_tree(self.constituents, self.offsets)
 
     def trees_of(self, indices: NDArray[np.int64], *, hardest: int) -> ClusterTree:
         """Return the trees of the jets at the given positions, cut to their ``hardest`` constituents.
 
-        They are taken from ``tree`` where it has been made, else made of these jets alone.
+        They are taken from ``tree`` if it was computed, otherwise computed for these jets only.
         """
         if "tree" not in vars(self):
             return self.take(indices).hardest_trees(hardest)
@@ -81,8 +81,9 @@ class Jets:
         return self.tree.take(rows)
 
     def take(self, indices: NDArray[np.int64] | slice, *, hardest: int | None = None) -> Jets:
-        """Jets at the given positions, in the given order, with at most the ``hardest`` constituents of each. Those
-        of a slice share the memory of these. Raises ValueError for a slice with steps.
+        """Return the jets at the given positions, in that order, with at most the ``hardest`` constituents of each.
+
+        Those of a slice share memory with these jets. Raises ValueError for a slice with steps.
 
         >>> jets = Jets.from_lists([[[9.0, 0.0, 0.0], [1.0, 0.1, 0.0]], [[5.0, 0.0, 0.0]]])
         >>> jets.take(np.array([1])).constituents.tolist()
@@ -101,7 +102,7 @@ class Jets:
         sizes = self.offsets[1:][indices] - starts
         kept = sizes if hardest is None else np.minimum(sizes, hardest)
         rows, offsets = ragged_arange(starts, kept)
-        # np.take of rows needs a third of the time of constituents[rows]
+        # np.take of rows takes a third of the time of constituents[rows]
         constituents, kinematics = np.take(self.constituents, rows, axis=0), np.take(self.kinematics, indices, axis=0)
         return Jets(constituents, offsets, self.ids[indices], self.events[indices], kinematics)
 
@@ -116,14 +117,14 @@ class Jets:
         )
 
     def hardest(self, count: int) -> Jets:
-        """The same jets with at most the ``count`` hardest constituents of each (N_c of Table 1)."""
+        """Return the jets with at most the ``count`` hardest constituents of each (N_c of Table 1)."""
         kept = np.minimum(self.multiplicity, count)
         rows, offsets = ragged_arange(self.offsets[:-1], kept)
         return Jets(np.take(self.constituents, rows, axis=0), offsets, self.ids, self.events, self.kinematics)
 
     @staticmethod
     def concatenate(parts: Sequence[Jets]) -> Jets:
-        """All jets of ``parts``, one after the other. Raises ValueError where there is none."""
+        """Return all jets of ``parts`` in sequence. Raises ValueError if there are no parts."""
         if not parts:
             raise ValueError("no jets to concatenate: the list of parts is empty")
         if len(parts) == 1:
@@ -139,7 +140,7 @@ class Jets:
 
     @staticmethod
     def from_lists(jets: Sequence[Sequence[Sequence[float]]]) -> Jets:
-        """Jets from nested lists of (pT, eta, phi), for notebooks and tests; ids and events count from 0.
+        """Return jets from nested lists of (pT, eta, phi), for notebooks and tests; ids and events count from 0.
 
         Raises ValueError for a jet without constituents.
         """
@@ -156,7 +157,7 @@ class Jets:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSample:
-    """What a training may see: background jets, no label, no sample name (the label firewall)."""
+    """Background jets for a training, without labels and sample names, so that no label can be used by accident."""
 
     jets: Jets
 
@@ -165,7 +166,7 @@ class TrainingSample:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of every number in the sample: equal samples, in equal order, have equal fingerprints."""
+        """Return a hash of every number in the sample; equal samples in equal order have equal fingerprints."""
         content = hashlib.blake2b(digest_size=16)
         for field in fields(self.jets):
             array = np.ascontiguousarray(getattr(self.jets, field.name))
@@ -175,7 +176,7 @@ class TrainingSample:
 
 
 def ragged_arange(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows ``starts[i], ..., starts[i] + sizes[i] - 1`` of every i end to end, and the offsets of the runs.
+    """Return the rows ``starts[i], ..., starts[i] + sizes[i] - 1`` of all i concatenated, and the offsets of the runs.
 
     >>> rows, offsets = ragged_arange(np.array([7, 2]), np.array([2, 3]))
     >>> rows.tolist(), offsets.tolist()
@@ -188,7 +189,7 @@ def ragged_arange(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[
 
 
 def vector_pt(constituents: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Magnitude of the summed transverse momentum of each jet in GeV, (B,); any common origin of phi will do."""
+    """Return the magnitude of the summed transverse momentum of each jet in GeV, (B,), for any common origin of phi."""
     if len(offsets) == 1:
         return np.zeros(0, dtype=np.float32)
     pt, phi = constituents[:, 0], constituents[:, 2]

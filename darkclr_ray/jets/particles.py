@@ -19,15 +19,15 @@ BEYOND_STANDARD_MODEL = 1_000_000
 
 
 class ParticleTable:
-    """Looks up particles by PDG number.
+    """Look up particles by PDG number.
 
-    A particle is visible to a detector if it has electric or colour charge, is a photon, or is made of what has: the
-    rule of Pythia's ``isVisible``. That flag is true by default for the particles that a file defines itself, and
-    false for those that Pythia does not know; beyond the Standard Model the charges decide.
+    A particle is visible to a detector if it has electric or colour charge, is a photon, or is made of such particles:
+    this is the rule of Pythia's ``isVisible``. That flag is true by default for particles that a file defines itself,
+    and false for those that Pythia does not know; beyond the Standard Model the charges decide.
     """
 
     def __init__(self, table: Any, invisible: Collection[int] = ()) -> None:
-        """Read properties from ``table``, Pythia's ``particleData``; numbers in ``invisible`` are invisible anyway."""
+        """Read properties from ``table``, Pythia's ``particleData``; numbers in ``invisible`` are always invisible."""
         self._table, self._invisible = table, {abs(number) for number in invisible}
         self._found: dict[int, tuple[float, bool]] = {}
         self._unknown: Counter[int] = Counter()
@@ -48,8 +48,8 @@ class ParticleTable:
     def take_unknown(self) -> Counter[int]:
         """Return how many particles of each number without known properties were looked up since the last call.
 
-        These numbers are not in Pythia's table, not those of hadrons or nuclei, and not named as invisible. They are
-        taken for invisible.
+        These numbers are not in Pythia's table, are not those of hadrons or nuclei, and are not named as invisible.
+        Such particles count as invisible.
         """
         unknown, self._unknown = self._unknown, Counter()
         return unknown
@@ -70,8 +70,8 @@ def is_composite(number: int) -> bool:
     """Return whether an absolute PDG number is that of a hadron or of a nucleus.
 
     Digits are n, n_r, n_L, n_q1, n_q2, n_q3, n_J: hadrons contain the quarks n_q2 and n_q3. The first digit is 0 for
-    ordinary hadrons, 9 for those outside the quark model (but not 99: those numbers belong to single programs), and 1
-    for R-hadrons. Nuclei are 10LZZZAAAI.
+    ordinary hadrons, 9 for those outside the quark model (but not 99, which is reserved for single programs), and 1 for
+    R-hadrons. Nuclei are 10LZZZAAAI.
 
     >>> [is_composite(number) for number in (211, 130, 9010221, 1000612, 1000010020)]
     [True, True, True, True, True]

@@ -1,4 +1,4 @@
-"""Progress of a generation or an import: a bar with the time left on a terminal, plain lines elsewhere."""
+"""Show the progress of a generation or an import: a progress bar on a terminal, otherwise plain lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.progress import Progress as Bar
 
 
 class Progress:
-    """Counts jets (or what ``unit`` says); those that were there before (``done``) do not count for the speed.
+    """Count jets, or another ``unit``; those that existed before (``done``) do not enter the speed.
 
     Plain lines are at least ``pause`` seconds apart.
     """
@@ -35,7 +35,7 @@ class Progress:
         return self
 
     def advance(self, jets: int, what: str) -> None:
-        """``jets`` more (or what the unit says) are finished."""
+        """Add ``jets`` finished jets (or units)."""
         self._done += jets
         if self._console.is_terminal:
             self._bar.update(self._task, completed=self._done, description=what)

@@ -1,4 +1,4 @@
-"""The one schema of jets on disk, and the way between Arrow tables and packed arrays."""
+"""Schema of jets on disk, and the conversion between Arrow tables and packed arrays."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ SCHEMA = pa.schema(
         *((name, pa.list_(pa.float32())) for name in CONSTITUENTS),
     ]
 )
-"""One row a jet: pT and mass in GeV, angles in radians, phi in [-pi, pi); constituents hardest first, their eta and phi
-relative to the jet axis."""
+"""Schema with one row per jet: pT and mass in GeV, angles in radians, phi in [-pi, pi).
+
+Constituents are in descending pT; their eta and phi are relative to the jet axis.
+"""
 
 
 def to_jets(table: pa.Table) -> Jets:
-    """Packed jets of a table that has the schema's columns."""
+    """Return the packed jets of a table that has the schema's columns."""
     offsets = np.concatenate([[0], np.cumsum(list_sizes(table.column(CONSTITUENTS[0])))]).astype(np.int64)
     return Jets(
         np.stack([list_values(table.column(name)).to_numpy() for name in CONSTITUENTS], axis=1),
@@ -37,7 +39,7 @@ def to_jets(table: pa.Table) -> Jets:
 
 
 def to_table(jets: Jets, sample: str) -> pa.Table:
-    """A table with the schema's columns; every jet is said to be of ``sample``."""
+    """Return a table with the schema's columns, in which all jets have the sample name ``sample``."""
     offsets = pa.array(jets.offsets.astype(np.int32))
     lists = [pa.ListArray.from_arrays(offsets, pa.array(column)) for column in jets.constituents.T]
     columns = [pa.array(jets.ids), pa.array(jets.events), pa.array([sample] * len(jets), pa.string())]
@@ -46,18 +48,18 @@ def to_table(jets: Jets, sample: str) -> pa.Table:
 
 
 def list_values(column: pa.ChunkedArray) -> pa.Array:
-    """Entries of a list column, end to end."""
+    """Return the concatenated entries of a list column."""
     return pa.chunked_array([chunk.flatten() for chunk in column.chunks], column.type.value_type).combine_chunks()
 
 
 def list_sizes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Number of entries in each row of a list column."""
+    """Return the number of entries in each row of a list column."""
     sizes = [chunk.value_lengths().to_numpy() for chunk in column.chunks]
     return np.concatenate([np.zeros(0, np.int64), *sizes]).astype(np.int64)
 
 
 def schema_fault(schema: pa.Schema) -> str | None:
-    """What is wrong with the columns of a file, or None. Columns beyond the schema are ignored."""
+    """Return what is wrong with the columns of a file, or None. Columns beyond the schema are ignored."""
     for field in SCHEMA:
         if schema.names.count(field.name) > 1:
             return f"column {field.name!r} is there twice; keep one of them"
@@ -70,7 +72,7 @@ def schema_fault(schema: pa.Schema) -> str | None:
 
 
 def kind(of: pa.DataType) -> str:
-    """A type's name, the same for variants that hold the same values: large lists, dictionaries.
+    """Return a type's name, the same for variants with the same values: large lists, dictionaries.
 
     >>> kind(pa.large_list(pa.float32())), kind(pa.dictionary(pa.int32(), pa.string()))
     ('list<float>', 'string')

@@ -1,6 +1,6 @@
-"""One shard of jets on disk: a Parquet file ``<split>/<sample>/*.parquet`` with split train, validation or test.
+"""Read and write shards of jets, Parquet files ``<split>/<sample>/*.parquet`` with split train, validation or test.
 
-One row is one jet (see :data:`~darkclr_ray.jets.schema.SCHEMA`), one row group the piece that a shard task reads. A
+One row is one jet (see :data:`~darkclr_ray.jets.schema.SCHEMA`), one row group the part that a shard task reads. A
 whole set of them is opened and checked by :func:`~darkclr_ray.jets.folder.open_jets`.
 """
 
@@ -30,15 +30,15 @@ SPLITS = ("train", "validation", "test")
 METADATA_KEY = b"darkclr_ray"
 ROW_GROUP = 1000
 DAMAGE = (pa.ArrowException, UnicodeDecodeError)
-"""What pyarrow raises at a damaged file, besides OSError."""
+"""Exceptions besides OSError that pyarrow raises for a damaged file."""
 
 
 class BrokenShard(ValueError):
-    """Jets on disk that cannot be used: says where, what, and how to mend it."""
+    """Raised for jets on disk that cannot be used; the message names the file, the problem and the remedy."""
 
 
 class Chunk(NamedTuple):
-    """One row group of a shard: what a shard task reads."""
+    """Row group of a shard, the part that a shard task reads."""
 
     path: str
     row_group: int
@@ -46,11 +46,11 @@ class Chunk(NamedTuple):
 
 
 def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]) -> None:
-    """Write one shard, whole or not at all: a killed writer leaves nothing under ``path``.
+    """Write one shard atomically: a writer that is killed leaves no file at ``path``.
 
     Raises:
-        BrokenShard: these jets could not be opened again.
-        OSError: the file system does not take them.
+        BrokenShard: the jets are not valid, so that they could not be opened again.
+        OSError: the file cannot be written.
     """
     fault = jets_fault(jets)
     if fault:
@@ -72,7 +72,7 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
                 compression_level=3,
                 use_dictionary=["sample"],
                 write_page_checksum=True,
-                # the bytes of floats, sorted by significance, compress better, without loss
+                # bytes of floats compress better if they are grouped by significance, without loss
                 use_byte_stream_split=[*KINEMATICS, *(f"{name}.list.element" for name in CONSTITUENTS)],
             )
             file.flush()
@@ -82,18 +82,24 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
     except BaseException as error:
         Path(partial).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk does not say for which file it has no room
+            error.filename = str(path)  # the error of a full disk does not name the file
         raise
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What the writer noted about a shard; empty for a file from elsewhere. Raises BrokenShard if it cannot be read."""
+    """Return the metadata of a shard; empty if this package did not write it.
+
+    Raises BrokenShard if it cannot be read.
+    """
     with opened(path) as file:
         return metadata_of(path, file)
 
 
 def read_chunks(chunks: Sequence[Chunk]) -> Jets:
-    """The jets of row groups, in this order, as they are: :func:`~darkclr_ray.jets.folder.open_jets` checked them."""
+    """Return the jets of row groups, in this order, without a check.
+
+    :func:`~darkclr_ray.jets.folder.open_jets` checks them.
+    """
     columns = [name for name in SCHEMA.names if name != "sample"]
     parts = []
     for path, own in groupby(chunks, key=attrgetter("path")):
@@ -104,7 +110,7 @@ def read_chunks(chunks: Sequence[Chunk]) -> Jets:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """A shard's file while it is read. Raises BrokenShard if it cannot be read."""
+    """Open a shard's file as a context manager. Raises BrokenShard if it cannot be read."""
     try:
         if not path.stat().st_size:
             raise BrokenShard(f"{path}: an empty file of 0 bytes; remove it, then fetch or generate it again")
@@ -121,7 +127,7 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def in_one_line(error: Exception) -> str:
-    """What a library says of a file, shortened.
+    """Return a library's message on a file in one line, shortened.
 
     >>> in_one_line(OSError("Couldn't deserialize:  no type"))
     "Couldn't deserialize: no type"
@@ -130,7 +136,7 @@ def in_one_line(error: Exception) -> str:
 
 
 def metadata_of(path: Path, file: pq.ParquetFile) -> dict[str, Any]:
-    """`read_metadata` of an open file."""
+    """Return the metadata of an open file, as `read_metadata` does."""
     text = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
     if text is None:
         return {}

@@ -1,4 +1,4 @@
-"""What makes a row group of jets usable: no gaps, ranges, order, and units that look right."""
+"""Validate row groups of jets: missing values, ranges, order and plausible units."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from darkclr_ray.jets.packed import Jets, vector_pt
 from darkclr_ray.jets.schema import CONSTITUENTS, KINEMATICS, SCHEMA, list_sizes, list_values
 
 MOST_CONSTITUENTS = 10_000
-_PI = float(np.float32(np.pi))  # above pi: an angle of pi - 1e-8 is stored as this
+_PI = float(np.float32(np.pi))  # above pi, since an angle of pi - 1e-8 is rounded to this number
 
 
 class Fault(NamedTuple):
-    """Which column is wrong and what about it."""
+    """Column that is not valid, and the reason."""
 
     column: str
     what: str
 
 
 def table_fault(table: pa.Table, sample: str) -> Fault | None:
-    """What keeps a row group from being packed, or None: gaps, another sample, lists of unequal lengths."""
+    """Return why a row group cannot be packed (missing values, another sample, unequal list lengths), or None."""
     for name in SCHEMA.names:
         column = table.column(name)
         gaps = column.null_count or (name in CONSTITUENTS and list_values(column).null_count)
@@ -40,7 +40,7 @@ def table_fault(table: pa.Table, sample: str) -> Fault | None:
 
 
 def jets_fault(jets: Jets) -> Fault | None:
-    """The first thing that makes packed jets unusable, or None; jets are counted from 0 within the batch.
+    """Return the first reason why packed jets are not valid, or None; jets are counted from 0 within the batch.
 
     >>> jets_fault(Jets.from_lists([[[1.0, 0.0, 0.0], [2.0, 0.0, 0.0]]]))
     Fault(column='constituent_pt', what='jet 0: constituents are not ordered by falling pT')
@@ -90,7 +90,7 @@ def _constituents_fault(jets: Jets) -> Fault | None:
 
 
 def unit_trouble(jets: Jets) -> Fault | None:
-    """Momenta plausible only in another unit than GeV, or that differ between jet and constituents; or None."""
+    """Return why momenta are only plausible in another unit, or differ between jet and constituents; or None."""
     median = float(np.median(jets.pt))
     if median > 10_000:
         return Fault("pt", f"the median jet has pT {median:g}: if this is MeV, divide by 1000; pT is in GeV")

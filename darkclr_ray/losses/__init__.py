@@ -1,1 +1,1 @@
-"""Losses, one formula a file, each a function of tensors. No Ray."""
+"""Loss functions, one formula per file, each a function of tensors; none of them imports Ray."""

@@ -1,4 +1,4 @@
-"""Eq. 3: the positive view close to the anchor, the anomalous view far from it."""
+"""Loss of DarkCLR (Eq. 3), which aligns the positive view with the anchor and separates the anomalous view from it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from torch import Tensor
 
 
 def anomaly_contrastive(positive: Tensor, anomalous: Tensor, temperature: float = 0.1) -> Tensor:
-    """Mean over the batch of (s(z, z*) - s(z, z')) / tau (Eq. 3).
+    """Return the mean over the batch of (s(z, z*) - s(z, z')) / tau (Eq. 3).
 
-    The cost is linear in the number of jets: no jet is compared with another. Eq. 3 shows no temperature tau; the
+    The cost is linear in the number of jets, since no jet is compared with another. Eq. 3 has no temperature tau; the
     authors' code divides by 0.1.
 
     Args:

@@ -1,4 +1,4 @@
-"""Eq. 9 and 12: lower the energy of data, raise that of where short chains from the data end."""
+"""Contrastive divergence (Eq. 9 and 12), which lowers the energy of data and raises that of short chains' ends."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from torch import Tensor
 
 
 def contrastive_divergence(energy_data: Tensor, energy_chain: Tensor, penalty: float = 1.0) -> Tensor:
-    """mean E+ - mean E- + gamma (mean E+^2 + mean E-^2), whose gradient is Eq. 12 for gamma = 0.
+    """Return mean E+ - mean E- + gamma (mean E+^2 + mean E-^2), whose gradient is Eq. 12 for gamma = 0.
 
     The squares keep the energies bounded: the difference alone would not change if both grew together (Du & Mordatch,
-    arXiv:1903.08689, Sec. 3.4). Eq. 12 leaves out the dependence of the chains' ends on the weights: pass the energies
-    of detached samples.
+    arXiv:1903.08689, Sec. 3.4). Eq. 12 neglects the dependence of the chains' ends on the weights: pass the energies of
+    detached samples.
 
     Args:
         energy_data: E+, (B,), of the data.

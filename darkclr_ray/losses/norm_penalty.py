@@ -1,4 +1,4 @@
-"""Sec. 4: a penalty on the norm of background representations, so that outliers end at larger norms."""
+"""Penalty on the norm of background representations (Sec. 4), so that outliers have larger norms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def norm_penalty(anchor: Tensor) -> Tensor:
-    """Mean over the batch of the L2 norm of the unnormalised anchors' representations (Sec. 4, "CLR anomaly score").
+    """Return the mean over the batch of the L2 norm of the anchors' unnormalised representations (Sec. 4).
 
     Args:
         anchor: z, (B, d_z).

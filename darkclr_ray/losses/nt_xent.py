@@ -1,4 +1,4 @@
-"""NT-Xent, the loss of JetCLR: one positive pair against all other jets of the batch."""
+"""NT-Xent, the loss of JetCLR, which contrasts each positive pair with all other jets of the batch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from torch import Tensor
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1, *, share: tuple[int, int] | None = None) -> Tensor:
-    """Normalised-temperature cross-entropy over 2B views (Chen et al., arXiv:2002.05709, Eq. 1; JetCLR, 2108.04253).
+    """Return the normalised-temperature cross-entropy over 2B views (Chen et al., arXiv:2002.05709, Eq. 1).
 
-    For view i of a jet with its other view j: -log(exp(s_ij / tau) / sum_{k != i} exp(s_ik / tau)), s the cosine
-    similarity and k over all views of all jets; the mean over i.
+    It is the loss of JetCLR (arXiv:2108.04253). For view i of a jet with its other view j it is -log(exp(s_ij / tau) /
+    sum_{k != i} exp(s_ik / tau)), where s is the cosine similarity and k runs over all views of all jets; the result is
+    the mean over i.
 
     Args:
         first: (B, d_z), one view of each jet.
         second: (B, d_z), the other view of the same jets in the same order.
         temperature: tau.
-        share: where these jets begin in the batch that the ranks of torch.distributed share, and how many it has: the
+        share: first position of these jets in the global batch of torch.distributed, and the number of jets in it: the
             views of all of them are negatives. Each rank then returns the mean over its own views, and gradients flow
-            to every rank, so that the mean over ranks, weighted by their jets, is what one process with the whole
-            batch gets.
+            to every rank, so that the mean over ranks, weighted by their number of jets, equals the result of one
+            process with the whole batch.
 
     >>> z = torch.eye(2)
     >>> round(float(nt_xent(z, z, temperature=1.0)), 6)  # log(e + 1 + 1) - 1
@@ -41,10 +42,10 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1, *, share: t
 
 
 class _Gather(torch.autograd.Function):
-    """The rows of all ranks in their places.
+    """Autograd function that gathers the rows of all ranks in order.
 
-    Backwards, the gradient of one's own rows in the mean of all ranks' losses, weighted by their rows, over one's own
-    weight in it.
+    Its backward pass returns the gradient, with respect to this rank's rows, of the mean of all ranks' losses weighted
+    by their number of rows, divided by this rank's weight in that mean.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Eq. 8: the energy of the normalised autoencoder, its reconstruction error."""
+"""Energy of the normalised autoencoder (Eq. 8), its reconstruction error."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from torch import Tensor
 
 
 def squared_error(z: Tensor, reconstruction: Tensor) -> Tensor:
-    """Squared error per dimension of each jet, (B,): E = ||z - z'||^2 / d_z.
+    """Return the squared error per dimension of each jet, (B,): E = ||z - z'||^2 / d_z (Eq. 8).
 
-    Eq. 8 prints the L2 norm ||z - z'||, the text says mean squared error. The two order jets alike, so the score's ROC
-    is the same; as an energy they differ, and the squared error is what the text, and the same group's earlier
-    normalised autoencoders, train. Its mean over the batch is the loss of the pre-training.
+    Eq. 8 prints the L2 norm ||z - z'||, the text says mean squared error. Both order jets in the same way, so that the
+    ROC curve is the same, but they differ as an energy. The squared error is what the text, and earlier normalised
+    autoencoders of the same group, train. Its mean over the batch is the loss of the pre-training.
 
     Args:
         z: (B, d_z).

@@ -1,4 +1,4 @@
-"""Sec. 3.1: the cosine similarity s of representations."""
+"""Cosine similarity s of representations (Sec. 3.1)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def similarities(z: Tensor) -> Tensor:
-    """Cosines of the angles between a jet's first view and each other one: (V, B, d_z) -> (V - 1, B).
+    """Return the cosine similarities of each jet's first view with its other views: (V, B, d_z) -> (V - 1, B).
 
-    Each representation is normalised once, whatever it is compared with.
+    Each representation is normalised only once.
 
     >>> import torch
     >>> similarities(torch.tensor([[[1.0, 0.0]], [[2.0, 0.0]], [[0.0, -1.0]]])).tolist()

@@ -1,1 +1,1 @@
-"""Torch modules: the encoder, the autoencoder and the classifier. No Ray."""
+"""Torch modules of the encoder, the autoencoder and the classifier; none of them imports Ray."""

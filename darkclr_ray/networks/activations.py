@@ -1,4 +1,4 @@
-"""Activations of the autoencoder, each with the derivative that a hand-written gradient needs."""
+"""Activations of the autoencoder, each with its derivative for gradients that are computed without autograd."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from torch import Tensor, nn
 
 
 class Activation(NamedTuple):
-    """An activation: its name, its module, its function of (values, parameter) and the product of its derivative at
-    the values with a gradient. The parameter is PReLU's slope; others ignore it."""
+    """Activation with its name, its module, its function and the product of its derivative with a gradient.
+
+    The function takes (values, parameter). The parameter is PReLU's slope for negative values; other activations ignore
+    it.
+    """
 
     name: str
     module: Callable[[], nn.Module]

@@ -1,10 +1,10 @@
-"""Self-attention within jets (Eq. 4 and 5 of the paper), in the form that is fast without a kernel of its own.
+"""Self-attention within jets (Eq. 4 and 5) on padded rectangles, by batched matrix products of torch.
 
 Eq. 4 divides logits by the square root of the query's dimension; with several heads that is the dimension of one head.
 
-torch's own attention spends most of its time on short rows outside of matrix products. On rectangles everything is
-therefore a batched matrix product or runs over flat memory: the softmax is exp(logits) times [values, 1], whose last
-column is the normalisation, and a padded constituent is one whose row of [values, 1] is zero.
+For short rows torch's own attention spends most of its time outside of matrix products. On rectangles every operation
+is therefore a batched matrix product or an operation on contiguous memory: the softmax is exp(logits) times [values,
+1], whose last column is the normalisation, and the row of [values, 1] is zero for padding.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 SAFE_LOGIT = 60.0
-"""Largest absolute logit whose exponential is taken as it is: sums of exp(60) are far from float32's limits."""
+"""Largest absolute logit that is exponentiated without a shift; sums of exp(60) are far from float32's limits."""
 
 
 class Rectangle(NamedTuple):
-    """``jets`` jets padded to ``length`` rows each, from row ``first`` on. ``pads``: places of the pads among all its
-    slots, counted as (jets, heads, length); None where nothing is padded."""
+    """``jets`` jets padded to ``length`` rows each, starting at row ``first``.
+
+    ``pads`` are the positions of padding among all slots, counted as (jets, heads, length); None without padding.
+    """
 
     first: int
     jets: int
@@ -30,13 +32,13 @@ class Rectangle(NamedTuple):
 
 
 def rectangular_attention(projected: Tensor, heads: int, rectangles: Sequence[Rectangle], pad_rows: Tensor) -> Tensor:
-    """Attention within each jet of the rectangles.
+    """Return the self-attention within each jet of the rectangles.
 
     Args:
         projected: (T, 3 d): queries, keys and values of each row.
         heads: number of heads; divides d.
-        rectangles: together they cover all T rows. Pads are finite and get no gradient.
-        pad_rows: the rows that are pads.
+        rectangles: rectangles that cover all T rows. Padding must be finite and gets no gradient.
+        pad_rows: indices of the rows that are padding.
 
     Returns:
         (T, d).
@@ -73,7 +75,7 @@ class _RectangularAttention(torch.autograd.Function):
         heads = ctx.heads
         rows, width = gradient.shape
         result = gradient.new_empty(rows, 3 * width)
-        # The gradient of the unnormalised mixture and of its normalisation.
+        # Gradients of the unnormalised weighted sum and of its normalisation
         of_norm = ((gradient * out) @ spread.t()).mul_(norm).neg_()
         of_out = gradient * (norm @ spread)
         for place, r in enumerate(ctx.rectangles):
@@ -93,13 +95,13 @@ class _RectangularAttention(torch.autograd.Function):
 
 
 def by_head(rows: Tensor, r: Rectangle, heads: int) -> Tensor:
-    """The rows of a rectangle in (T, heads d), seen as (n, heads, L, d)."""
+    """Return the rows of a rectangle in (T, heads d) as a view (n, heads, L, d)."""
     own = rows[r.first : r.first + r.jets * r.length]
     return own.view(r.jets, r.length, heads, -1).transpose(1, 2)
 
 
 def ones_column(values: Tensor, pads: Tensor | None) -> Tensor:
-    """[values, 1], zero where padded: (n, heads, L, d) -> (n heads, L, d + 1)."""
+    """Append a column of ones to values, with zero rows for padding: (n, heads, L, d) -> (n heads, L, d + 1)."""
     jets, heads, length, width = values.shape
     result = values.new_empty(jets * heads * length, width + 1)
     result.view(jets, heads, length, -1)[..., :-1] = values
@@ -110,13 +112,16 @@ def ones_column(values: Tensor, pads: Tensor | None) -> Tensor:
 
 
 def head_indicator(values: Tensor, heads: int) -> Tensor:
-    """(heads, d): 1 where a column belongs to the head. To multiply with it spreads a number of each head over its
-    columns, or sums over them, faster than broadcasting over so few columns does."""
+    """Return a matrix (heads, d) that is 1 where a column belongs to the head and 0 elsewhere.
+
+    A product with it copies a number per head to its columns, or sums over them; this is faster than broadcasting over
+    so few columns.
+    """
     return torch.eye(heads, dtype=values.dtype, device=values.device).repeat_interleave(values.shape[1] // heads, 1)
 
 
 def exponentials(logits: Tensor) -> Tensor:
-    """exp(logits) in place, rows shifted to a largest logit of 0 where they could leave the range of numbers."""
+    """Exponentiate logits in place; where they exceed `SAFE_LOGIT`, shift rows to a largest logit of 0 first."""
     if logits.is_cuda or max(map(abs, map(float, logits.aminmax()))) > SAFE_LOGIT:
         logits -= logits.amax(-1, keepdim=True)
     return logits.exp_()

@@ -1,4 +1,4 @@
-"""The autoencoder of Sec. 4, whose reconstruction error is the energy of a normalised autoencoder."""
+"""Autoencoder of Sec. 4, whose reconstruction error is the energy of the normalised autoencoder."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from darkclr_ray.settings import NAESettings
 
 
 class Autoencoder(nn.Module):
-    """d_z -> 128 -> 64 -> 32 -> 16 -> 8 -> 3 -> 8 -> ... -> 128 -> d_z with an activation between hidden layers.
+    """Fully connected autoencoder d_z -> 128 -> 64 -> 32 -> 16 -> 8 -> 3 -> 8 -> ... -> 128 -> d_z (Sec. 4).
 
-    Bottleneck and output are linear.
+    Hidden layers are followed by an activation; bottleneck and output are linear.
 
     Args:
         d_z: dimension of the representations.
         settings: widths, bottleneck and activation.
-        seed: of the initial weights; the same seed gives the same weights on every machine.
-        matmul_dtype: arithmetic of the large matrix products, float32 or bfloat16. Representations, weights and
-            energies are float32 in either case.
+        seed: seed of the initial weights; the same seed gives the same weights on every machine.
+        matmul_dtype: dtype of the large matrix products, float32 or bfloat16. Representations, weights and energies
+            are float32 in either case.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Autoencoder(nn.Module):
         return nn.Sequential(*layers[:-1])
 
     def layers(self) -> Iterator[tuple[nn.Linear, nn.Module | None]]:
-        """All linear layers from input to output, each with the activation after it, if any."""
+        """Yield all linear layers from input to output, each with the activation after it or None."""
         for stack in (self.encoder, self.decoder):
             modules = list(stack)
             for linear, after in zip(modules[::2], [*modules[1::2], None], strict=True):
@@ -61,7 +61,7 @@ class Autoencoder(nn.Module):
 
     @contextmanager
     def frozen_weights(self) -> Iterator[None]:
-        """Within, parameters stay what they are: kernels for a CPU get them once."""
+        """Context in which the parameters do not change, so that CPU kernels can use one copy of them."""
         self._compiled = compiled_autoencoder(self)
         try:
             yield
@@ -69,11 +69,11 @@ class Autoencoder(nn.Module):
             self._compiled = None
 
     def compiled(self) -> CompiledAutoencoder | None:
-        """The autoencoder as it is now, by kernels for a CPU, where they can be had."""
+        """Return the autoencoder with its current weights for CPU kernels, or None if there are none."""
         return self._compiled or compiled_autoencoder(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Reconstructions z' of scaled representations: float32 (B, d_z) -> (B, d_z)."""
+        """Return reconstructions z' of scaled representations z: float32 (B, d_z) -> (B, d_z)."""
         layers = list(self.layers())
         parameters: Sequence[Tensor] = [
             *(linear.weight for linear, _ in layers),
@@ -95,7 +95,7 @@ class Autoencoder(nn.Module):
         return x.to(z.dtype)
 
     def energy(self, z: Tensor) -> Tensor:
-        """Squared error per dimension (Eq. 8), (B,)."""
+        """Return the squared error per dimension (Eq. 8) of scaled representations (B, d_z): float32 (B,)."""
         compiled = None if z.requires_grad else self.compiled()
         if compiled is not None:
             return squared_errors(compiled, z) / self.d_z
@@ -103,5 +103,5 @@ class Autoencoder(nn.Module):
 
 
 def slope_of(activation: nn.Module | None, linear: nn.Linear) -> Tensor:
-    """The slope of a PReLU, (1,); something to pass for activations without one, or none at all."""
+    """Return the slope of a PReLU, (1,), or a placeholder tensor for other activations."""
     return linear.bias[:1] if activation is None else next(activation.parameters(), linear.bias[:1])

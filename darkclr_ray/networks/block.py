@@ -1,4 +1,4 @@
-"""A transformer block (Sec. 3.3), with those of its parts that are faster by hand than by autograd."""
+"""Transformer block (Sec. 3.3), with hand-written gradients where they are faster than autograd."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from darkclr_ray.networks.matmul import linear as product
 from darkclr_ray.settings import EncoderSettings
 
 VALUES_AT_A_TIME = 2**20
-"""Hidden values of the feed-forward network at a time on a CPU: a few MB."""
+"""Number of hidden values of the feed-forward network that a CPU computes at a time (a few MB)."""
 
 
 class Block(nn.Module):
-    """One post-norm transformer block: x <- norm(x + attention(x)), x <- norm(x + feed_forward(x)).
-
-    Parameters and initialisation are those of ``nn.TransformerEncoderLayer``.
-    """
+    """Post-norm transformer block: x <- norm(x + attention(x)), x <- norm(x + feed_forward(x))."""
 
     def __init__(self, settings: EncoderSettings) -> None:
         super().__init__()
@@ -37,7 +34,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.attention_out.bias)
 
     def forward(self, rows: Tensor, layout: Layout, dropout: Masks, matmul_dtype: torch.dtype) -> Tensor:
-        """float32 (T, d_r) -> float32 (T, d_r), with matrix products in the type ``products``."""
+        """Map rows, float32 (T, d_r), to float32 (T, d_r), with matrix products in ``matmul_dtype``."""
         projected = linear(rows.to(matmul_dtype), self.attention_in)
         mixed = linear(layout.attention(projected, self.heads), self.attention_out, dropout.scale)
         rows = add_and_norm(rows, mixed, self.attention_norm, dropout.attention)
@@ -46,25 +43,25 @@ class Block(nn.Module):
 
 
 def linear(rows: Tensor, layer: nn.Linear, scale: float = 1.0) -> Tensor:
-    """A linear layer in the type of its input, multiplied by ``scale``."""
+    """Apply a linear layer in the dtype of its input, and multiply the result by ``scale``."""
     return product(rows, *cast(layer, rows.dtype, scale))
 
 
 def cast(layer: nn.Linear, matmul_dtype: torch.dtype, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a layer for products of the given type, multiplied by ``scale``."""
+    """Return weight and bias of a layer in the dtype of the products, multiplied by ``scale``."""
     if scale == 1.0:
         return layer.weight.to(matmul_dtype), layer.bias.to(matmul_dtype)
     return (layer.weight * scale).to(matmul_dtype), (layer.bias * scale).to(matmul_dtype)
 
 
 def add_and_norm(rows: Tensor, branch: Tensor, norm: nn.LayerNorm, mask: Tensor | None) -> Tensor:
-    """norm(rows + dropout(branch)), the branch scaled already: float32 (T, d_r)."""
+    """Return norm(rows + mask * branch), float32 (T, d_r); the branch already has the scale of its dropout."""
     result: Tensor = _AddAndNorm.apply(rows, branch, norm.weight, norm.bias, norm.eps, mask)  # type: ignore[no-untyped-call]
     return result
 
 
 def feed_forward(rows: Tensor, first: nn.Linear, second: nn.Linear, dropout: Masks) -> Tensor:
-    """Linear, ReLU, dropout, linear: (T, d_r) -> (T, d_r), the result scaled for another dropout."""
+    """Apply linear, ReLU, dropout, linear: (T, d_r) -> (T, d_r); the result has the scale of the next dropout."""
     weight, bias = second.weight * dropout.scale**2, second.bias * dropout.scale
     result: Tensor = _FeedForward.apply(  # type: ignore[no-untyped-call]
         rows, *cast(first, rows.dtype), weight.to(rows.dtype), bias.to(rows.dtype), dropout.hidden
@@ -73,7 +70,7 @@ def feed_forward(rows: Tensor, first: nn.Linear, second: nn.Linear, dropout: Mas
 
 
 class _AddAndNorm(torch.autograd.Function):
-    """One float32 sum is kept, one pass each for the mask; the branch is overwritten."""
+    """Autograd function that saves one float32 sum and overwrites the branch."""
 
     @staticmethod
     def forward(
@@ -96,9 +93,10 @@ class _AddAndNorm(torch.autograd.Function):
 
 
 class _FeedForward(torch.autograd.Function):
-    """Keeps the hidden values once, after ReLU and dropout: they are positive where both let the gradient pass.
+    """Autograd function that saves the hidden values once, after ReLU and dropout.
 
-    On a CPU a few thousand rows at a time, so that hidden values are still in the cache when they are used again.
+    They are positive exactly where both ReLU and dropout pass the gradient. On a CPU a few thousand rows are computed
+    at a time, so that hidden values are still in the cache when they are used again.
     """
 
     @staticmethod

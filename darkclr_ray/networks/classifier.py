@@ -1,4 +1,4 @@
-"""The supervised classifier's head (Sec. 5.2): a two-layer network on the encoder's pooled output."""
+"""Head of the supervised classifier (Sec. 5.2): a two-layer network on the encoder's pooled output."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """Linear, ReLU, linear: a logit for each jet, positive where it looks like signal.
+    """Two-layer network (linear, ReLU, linear) that returns a logit per jet, larger for signal-like jets.
 
     Args:
-        width: of the input and of the hidden layer (d_r of the encoder).
-        seed: of the initial weights.
+        width: width of the input and of the hidden layer (d_r of the encoder).
+        seed: seed of the initial weights.
     """
 
     def __init__(self, width: int, *, seed: int = 0) -> None:
@@ -21,6 +21,6 @@ class Classifier(nn.Module):
             self.network = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """(B, width) -> logits (B,)."""
+        """Map pooled representations (B, width) to logits (B,)."""
         logits: Tensor = self.network(pooled)
         return logits.squeeze(-1)

@@ -1,10 +1,10 @@
-"""Dropout with cheap random numbers.
+"""Dropout masks that need one random byte per value.
 
-One random byte decides about one value: the rate is rounded to a multiple of 1/256 (0.1 becomes 26/256), and what
-survives is scaled by the rounded rate, so that expectations stay exact. All masks of a step are windows into one pool,
-shifted from use to use by more than a jet is long, so that hardly any jet sees its own mask twice. A mask is an integer
-of all ones or zeros, applied as a bitwise and; the scale goes into the weights of the layer before or after. Kernels of
-our own take the pool as it is, and scale what they mask.
+The rate is rounded to a multiple of 1/256 (0.1 becomes 26/256), and the remaining values are multiplied by 1 / (1 -
+rounded rate), so that expectations are exact. All masks of a step are windows of one pool of random values, shifted
+from use to use by more than the length of a jet, so that hardly any jet gets the same mask twice. A mask is an integer
+of all ones or zeros, applied as a bitwise and; the scale is multiplied into the weights of the layer before or after.
+The compiled kernels take the pool itself, and scale the values that they mask.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ INTEGERS = {torch.int8: torch.int8, torch.bfloat16: torch.int16, torch.float16: 
 
 
 class Masks(NamedTuple):
-    """The masks of one transformer block: after attention, (T, d_r), between the layers of the feed-forward network,
-    (T, d_h), and after it, (T, d_r); and by what surviving values are to be multiplied."""
+    """Dropout masks of one transformer block, and the factor of the remaining values.
+
+    They apply after attention, (T, d_r), between the layers of the feed-forward network, (T, d_h), and after it, (T,
+    d_r).
+    """
 
     scale: float
     attention: Tensor | None
@@ -30,18 +33,18 @@ class Masks(NamedTuple):
 
 
 class Dropout:
-    """The dropout masks of one forward pass.
+    """Dropout masks of one forward pass.
 
     Args:
-        rate: share of values to drop; 0: no masks.
-        generator: of the masks; none: no masks.
-        values: the most values that one mask covers.
-        stride: the most values that one jet has in one mask.
-        uses: the most masks that will be drawn.
-        dtype: of the values that will be masked; int8 for masks that are only looked at.
+        rate: fraction of values to drop; 0 means no masks.
+        generator: random number generator of the masks; None means no masks.
+        values: largest number of values in one mask.
+        stride: largest number of values of one jet in one mask.
+        uses: largest number of masks.
+        dtype: dtype of the masked values; int8 for masks that are only read.
 
     Attributes:
-        scale: by which surviving values are to be multiplied.
+        scale: factor of the remaining values.
     """
 
     def __init__(
@@ -57,12 +60,12 @@ class Dropout:
             size = values + uses * self.stride
             words = torch.empty((size + 7) // 8, dtype=torch.int64, device=generator.device)
             draws = words.random_(-(2**63), None, generator=generator).view(torch.int8)
-            # From -128, ..., 127: the lowest to 0, which drops, all others to -1, whose bits are all set.
+            # Of -128, ..., 127 the lowest become 0, which drops a value, and all others -1, whose bits are all set.
             dropped = threshold - 129
             self.pool = draws.clamp_(dropped, dropped + 1).neg_().add_(dropped).to(INTEGERS[dtype])
 
     def mask(self, rows: int, width: int) -> Tensor | None:
-        """The next mask, (rows, width); None where nothing is dropped."""
+        """Return the next mask, (rows, width); None if nothing is dropped."""
         if self.pool is None:
             return None
         start = self.use * self.stride
@@ -70,18 +73,18 @@ class Dropout:
         return self.pool[start : start + rows * width].view(rows, width)
 
     def of_block(self, rows: int, settings: EncoderSettings) -> Masks:
-        """The next three masks, of a transformer block on (rows, d_r)."""
+        """Return the next three masks, for a transformer block on (rows, d_r)."""
         widths = (settings.d_r, settings.d_h, settings.d_r)
         return Masks(self.scale, *(self.mask(rows, width) for width in widths))
 
 
 def masked_(values: Tensor, mask: Tensor | None) -> Tensor:
-    """``values``, set to zero in place where the mask says so."""
+    """Set ``values`` to zero in place where the mask is zero, and return them."""
     if mask is not None:
         values.view(mask.dtype).bitwise_and_(mask)
     return values
 
 
 def masked(values: Tensor, mask: Tensor | None) -> Tensor:
-    """A copy of ``values``, zero where the mask says so; without a mask ``values`` as they are."""
+    """Return a copy of ``values`` that is zero where the mask is zero; without a mask, ``values`` itself."""
     return values if mask is None else (values.view(mask.dtype) & mask).view(values.dtype)

@@ -1,4 +1,4 @@
-"""The transformer encoder of Sec. 3.3 and Table 1, on packed jets."""
+"""Transformer encoder of Sec. 3.3 and Table 1, on packed jets."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from darkclr_ray.settings import EncoderSettings
 
 
 class EncoderOutput(NamedTuple):
-    """What the encoder makes of B jets, in float32.
+    """Float32 output of the encoder for B jets.
 
-    ``pooled`` (B, d_r): sum over constituents, before the head. ``head`` (B, d_z): the representation z.
+    ``pooled`` (B, d_r) is the sum over constituents before the head, ``head`` (B, d_z) is the representation z.
     """
 
     pooled: Tensor
@@ -29,19 +29,19 @@ class EncoderOutput(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """Constituents -> embedding -> post-norm transformer blocks -> sum over constituents -> head.
+    """Permutation-invariant encoder: embedding, post-norm transformer blocks, sum over constituents, head (Sec. 3.3).
 
-    Blocks are those of ``nn.TransformerEncoderLayer`` (ReLU, post-norm), with its initialisation, each block drawing
-    its own. Its dropouts on the attention's output and in and after the feed-forward network are kept; that on the
-    attention's probabilities is left out, since attention on a GPU has none. The head is ``head_layers`` linear layers
+    Blocks are those of ``nn.TransformerEncoderLayer`` (ReLU, post-norm) with its initialisation, drawn for each block
+    separately. There is dropout on the attention's output, in the feed-forward network and after it, but none on the
+    attention's probabilities, since attention on a GPU does not support it. The head has ``head_layers`` linear layers
     with ReLU between them and no layer norm.
 
     Args:
         settings: sizes and dropout rate.
-        seed: of the initial weights; the same seed gives the same weights on every machine.
-        matmul_dtype: arithmetic of the matrix products in blocks and head, float32 or bfloat16. Weights, embedding (but
-            for 2^-16 of it, see `first_layer`), sums of residuals, layer norms and the sum over constituents are
-            float32 in either case.
+        seed: seed of the initial weights; the same seed gives the same weights on every machine.
+        matmul_dtype: dtype of the matrix products in blocks and head, float32 or bfloat16. Weights, embedding (to a
+            relative precision of 2^-16, see `first_layer`), sums of residuals, layer norms and the sum over
+            constituents are float32 in either case.
     """
 
     def __init__(self, settings: EncoderSettings, *, seed: int = 0, matmul_dtype: torch.dtype = torch.float32) -> None:
@@ -57,7 +57,7 @@ class Encoder(nn.Module):
 
     @contextmanager
     def frozen_weights(self) -> Iterator[None]:
-        """Within, parameters stay what they are: passes without gradients lay them out for kernels once."""
+        """Context in which the parameters do not change, so that kernels can use one copy of them without gradients."""
         if self.supports_ragged:
             self._weights = on_cpu.weights_of(self.embedding, self.blocks, self.matmul_dtype)
         try:
@@ -67,12 +67,14 @@ class Encoder(nn.Module):
 
     @property
     def supports_ragged(self) -> bool:
-        """Whether jets of any lengths may go together at no cost, as kernels for a CPU take them. Otherwise there is
-        padding, or, on a GPU, the longest jet's time for each."""
+        """Return whether jets of any lengths can be in one batch at no cost, as with CPU kernels.
+
+        Otherwise there is padding or, on a GPU, every jet takes as long as the longest.
+        """
         return self._kernels() is not None
 
     def _kernels(self) -> CDLL | None:
-        """Those for a CPU, if they are to be had and know such an encoder."""
+        """Return the CPU kernels, or None if they are not available or do not support this encoder."""
         weight = self.embedding.weight
         known = weight.device.type == "cpu" and weight.dtype == torch.float32 and on_cpu.fits(self.settings)
         return on_cpu.library(self.matmul_dtype) if known else None
@@ -85,14 +87,14 @@ class Encoder(nn.Module):
         dropout: torch.Generator | None = None,
         longest: int | None = None,
     ) -> EncoderOutput:
-        """Representations of B jets.
+        """Return the representations of B jets.
 
         Args:
             constituents: float32 (M, 3), scaled pT, eta, phi; jet i owns rows offsets[i] to offsets[i + 1].
-            offsets: int64 (B + 1,), from 0 to M, rising: each jet has at least one constituent.
-            dropout: generator of the dropout masks, on the device of the constituents; none: no dropout. Whoever trains
-                seeds it by (seed, epoch, step), so that a resumed training draws the same masks.
-            longest: an upper bound of the jets' lengths; saves a GPU from waiting for the offsets.
+            offsets: int64 (B + 1,), strictly increasing from 0 to M: each jet has at least one constituent.
+            dropout: generator of the dropout masks, on the device of the constituents; None means no dropout. Trainings
+                seed it by (seed, epoch, step), so that a resumed training draws the same masks.
+            longest: upper bound of the jets' lengths; with it, a GPU is not synchronised to read the offsets.
         """
         kernels = None if constituents.requires_grad else self._kernels()
         if kernels is not None:
@@ -107,11 +109,11 @@ class Encoder(nn.Module):
     def _compiled(
         self, kernels: CDLL, constituents: Tensor, offsets: Tensor, generator: torch.Generator | None
     ) -> Tensor:
-        """The sum over each jet's constituents, by kernels for a CPU."""
+        """Return the sum over each jet's constituents, computed by CPU kernels."""
         settings = self.settings
         tile, width = on_cpu.tile_rows(kernels), max(settings.d_r, settings.d_h)
         tiles = -(-len(constituents) // tile)
-        # a jet has rows in as many tiles as it fills, and in one more
+        # a jet has rows in the tiles that it fills and in one more
         apart = int(offsets.diff().max()) + 2 * tile
         masks = Dropout(
             settings.dropout,
@@ -135,7 +137,7 @@ class Encoder(nn.Module):
     def _laid_out(
         self, constituents: Tensor, offsets: Tensor, generator: torch.Generator | None, longest: int | None
     ) -> Tensor:
-        """The sum over each jet's constituents, on a GPU or by what torch brings."""
+        """Return the sum over each jet's constituents, computed on a GPU or by torch."""
         layout = layout_of(offsets, self.settings.heads, constituents.device, longest)
         rows = self.embedding(layout.arrange(constituents))
         fused = rows.is_cuda and has_kernels()
@@ -160,7 +162,7 @@ class Encoder(nn.Module):
 
 
 def head_network(settings: EncoderSettings) -> nn.Sequential:
-    """d_r -> d_z -> ... -> d_z in ``head_layers`` linear layers, ReLU between them."""
+    """Return the head d_r -> d_z -> ... -> d_z: ``head_layers`` linear layers with ReLU between them."""
     layers: list[nn.Module] = [nn.Linear(settings.d_r, settings.d_z)]
     for _ in range(settings.head_layers - 1):
         layers += [nn.ReLU(), nn.Linear(settings.d_z, settings.d_z)]

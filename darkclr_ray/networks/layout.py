@@ -1,9 +1,9 @@
-"""How the constituents of a batch lie in memory while they pass the encoder.
+"""Memory layouts of the constituents of a batch inside the encoder.
 
-Jets differ in length, attention wants rectangles, and every other operation of a transformer only wants rows. Jets are
-therefore sorted by length once a batch and cut into a few rectangles of nearly equal length, end to end in one array of
-rows; attention and pooling see the rectangles as views, everything else sees rows. A few per cent of the rows are
-padding. With kernels of our own, for a GPU or a CPU, the rows stay as they came.
+Jets differ in length. Attention needs rectangles, while every other operation of a transformer only needs rows. Jets
+are therefore sorted by length once per batch and split into a few rectangles of nearly equal length, concatenated in
+one array of rows; attention and pooling use views of the rectangles. A few per cent of the rows are padding. The
+compiled kernels, for a GPU or a CPU, need no padding and keep the order of the rows.
 """
 
 from __future__ import annotations
@@ -20,33 +20,38 @@ from darkclr_ray.networks.attention import Rectangle, rectangular_attention
 from darkclr_ray.networks.kernels.available import has_kernels
 
 LONGEST_PACKED = 256
-"""Constituents of a jet that the kernel for packed jets takes at most."""
+"""Largest number of constituents per jet that the kernel for packed jets supports."""
 
 JETS_PER_RECTANGLE = 48
-"""More pad more, fewer call more. The number is fixed so that matrix products meet few shapes: their code is generated
-once for each."""
+"""Number of jets per rectangle; larger rectangles have more padding, smaller ones need more calls.
+
+It is fixed so that matrix products have few shapes, since their code is generated once for each.
+"""
 
 
 class Layout(Protocol):
-    """The arrangement of one batch of B jets with M constituents on T >= M rows; ``longest`` bounds a jet's rows."""
+    """Arrangement of a batch of B jets with M constituents in T >= M rows; ``longest`` bounds a jet's rows."""
 
     longest: int
 
     def arrange(self, constituents: Tensor) -> Tensor:
-        """(M, F) constituents as they came -> (T, F) rows."""
+        """Arrange constituents (M, F) as rows (T, F)."""
         ...
 
     def attention(self, projected: Tensor, heads: int) -> Tensor:
-        """Self-attention within each jet: (T, 3 d) queries, keys and values -> (T, d)."""
+        """Return the self-attention within each jet: (T, 3 d) queries, keys and values -> (T, d)."""
         ...
 
     def pool(self, rows: Tensor) -> Tensor:
-        """Sum over the constituents of each jet: float32 (T, d) -> (B, d)."""
+        """Return the sum over the constituents of each jet: float32 (T, d) -> (B, d)."""
         ...
 
 
 class PaddedBuckets:
-    """Jets sorted by length and padded to a few rectangles. A pad repeats its jet's last constituent, masked."""
+    """Layout of jets sorted by length and padded to a few rectangles.
+
+    Padding repeats a jet's last constituent and is masked.
+    """
 
     def __init__(self, offsets: NDArray[np.int64], heads: int, device: torch.device) -> None:
         def to_device(numbers: NDArray[np.int64]) -> Tensor:
@@ -85,7 +90,10 @@ class PaddedBuckets:
 
 
 class Packed:
-    """Rows as they came, for attention over packed jets on a GPU. Rows beyond the last jet's belong to none."""
+    """Layout of rows in their original order, for attention on packed jets on a GPU.
+
+    Rows after those of the last jet belong to no jet.
+    """
 
     def __init__(self, offsets: Tensor, longest: int, kernel: Callable[[Tensor, int, Tensor, int], Tensor]) -> None:
         self.offsets = offsets
@@ -104,12 +112,12 @@ class Packed:
 
 
 def sums_of_jets(rows: Tensor, sizes: Tensor) -> Tensor:
-    """Sums over the rows of jets that lie end to end: (T, d) and (B,) -> (B, d)."""
+    """Return sums over the rows of concatenated jets: rows (T, d) and sizes (B,) -> (B, d)."""
     return torch.segment_reduce(rows, "sum", lengths=sizes, unsafe=True)
 
 
 def layout_of(offsets: Tensor, heads: int, device: torch.device, longest: int | None) -> Layout:
-    """The fastest layout of a batch: packed where a GPU has attention for it, else rectangles."""
+    """Return the fastest layout of a batch: packed if the GPU kernel for it is available, otherwise rectangles."""
     if device.type == "cuda" and has_kernels():
         longest = int(offsets.diff().max()) if longest is None else longest
         if longest <= LONGEST_PACKED:

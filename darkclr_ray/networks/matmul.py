@@ -1,8 +1,9 @@
-"""Matrix products by the faster of the libraries that torch brings.
+"""Matrix products with the fastest of torch's libraries.
 
-Torch multiplies float32 with MKL, which on processors of AMD runs at less than half of what they can do; oneDNN, with
-which it multiplies bfloat16, does not. So large float32 products go to oneDNN there. On a GPU the sum over rows for the
-gradient of a bias takes as long as the products beside it, unless it is a kernel of our own.
+Torch multiplies float32 matrices with MKL, which reaches less than half of the peak speed on AMD processors; oneDNN,
+which multiplies bfloat16 matrices, does not have this problem. Large float32 products therefore use oneDNN there. On a
+GPU the sum over rows for the gradient of a bias uses a kernel of this package, because torch's takes as long as the
+products beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from darkclr_ray.networks.precision import LARGE_PRODUCT
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x weight^T + bias, differentiable: (n, in), (out, in), (out,) -> (n, out), all of one type."""
+    """Return x weight^T + bias, differentiable: (n, in), (out, in), (out,) -> (n, out), all of one dtype."""
     if not (by_onednn(x, weight.numel()) or x.is_cuda):
         return F.linear(x, weight, bias)
     result: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
@@ -42,25 +43,25 @@ class _Linear(torch.autograd.Function):
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x weight^T + bias, not differentiable."""
+    """Return x weight^T + bias, not differentiable: (n, in), (out, in), (out,) -> (n, out)."""
     if by_onednn(x, weight.numel()):
         return _onednn(x, weight, bias)
     return torch.addmm(bias, x, weight.t())
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:
-    """a b, not differentiable: (n, k), (k, m) -> (n, m)."""
+    """Return a b, not differentiable: (n, k), (k, m) -> (n, m)."""
     return _onednn(a, b.t()) if by_onednn(a, b.numel()) else a @ b
 
 
 def multiply_rows(a: Tensor, b: Tensor) -> Tensor:
-    """a^T b, not differentiable: (n, k), (n, m) -> (k, m)."""
-    whole = a.is_contiguous() and b.is_contiguous()  # of columns of larger matrices oneDNN takes ages
+    """Return a^T b, not differentiable: (n, k), (n, m) -> (k, m)."""
+    whole = a.is_contiguous() and b.is_contiguous()  # oneDNN is very slow for columns of larger matrices
     return _onednn(b.t(), a.t()).t() if whole and by_onednn(a, a.shape[1] * b.shape[1]) else a.t() @ b
 
 
 def cast_together(parameters: Sequence[Tensor], matmul_dtype: torch.dtype) -> Sequence[Tensor]:
-    """Parameters in the type of the products, by one cast of all of them; differentiable."""
+    """Return parameters in the dtype of the products, differentiable, by one cast of all of them."""
     if all(parameter.dtype == matmul_dtype for parameter in parameters):
         return parameters
     flat = torch.cat([parameter.flatten() for parameter in parameters]).to(matmul_dtype)
@@ -69,8 +70,10 @@ def cast_together(parameters: Sequence[Tensor], matmul_dtype: torch.dtype) -> Se
 
 
 def aligned(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """Weights and biases of layers that follow each other, widths between them filled up with zeros to multiples of 8,
-    without which a GPU takes detours; differentiable."""
+    """Return weights and biases of consecutive layers with inner widths zero-padded to multiples of 8; differentiable.
+
+    Other widths are slower on a GPU.
+    """
     wide = [0, *(-len(weight) % 8 for weight in weights[:-1]), 0]
     return (
         [
@@ -82,7 +85,7 @@ def aligned(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> tuple[list[T
 
 
 def sums(a: Tensor) -> Tensor:
-    """The sum over rows, not differentiable: (n, m) -> (m,)."""
+    """Return the sum over rows, not differentiable: (n, m) -> (m,)."""
     if a.is_cuda and has_kernels():
         from darkclr_ray.networks.kernels.gpu.column_sums import column_sums  # needs Triton
 
@@ -91,7 +94,7 @@ def sums(a: Tensor) -> Tensor:
 
 
 def by_onednn(x: Tensor, each: int) -> bool:
-    """Whether a product with ``each`` multiplications for a row of x is better left to oneDNN."""
+    """Return whether oneDNN is the faster library for a product with ``each`` multiplications per row of x."""
     return x.dtype == torch.float32 and not x.is_cuda and len(x) * each >= LARGE_PRODUCT and _mkl_is_slow()
 
 
@@ -102,7 +105,7 @@ def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 @cache
 def _mkl_is_slow() -> bool:
-    """Whether torch would take MKL on a processor that it was not made for, and has oneDNN."""
+    """Return whether torch would use MKL on an AMD processor although it has oneDNN."""
     both = torch._C.has_mkl and torch._C._has_mkldnn
     about = Path("/proc/cpuinfo")
     there = both and hasattr(torch.ops.mkldnn, "_linear_pointwise") and about.exists()

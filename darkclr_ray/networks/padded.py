@@ -1,4 +1,4 @@
-"""The same encoder on padded jets, from plain pieces: the tests' oracle, and the form that is exported."""
+"""Encoder on zero-padded jets from plain torch operations: the reference of tests, and the form that is exported."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from darkclr_ray.networks.encoder import Encoder, EncoderOutput
 
 
 class PaddedEncoder(nn.Module):
-    """An encoder in evaluation on (B, N, 3) constituents with a mask, sharing the weights of a packed encoder."""
+    """Encoder in evaluation mode on (B, N, 3) constituents with a mask, sharing a packed encoder's weights."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
 
     def forward(self, constituents: Tensor, mask: Tensor) -> EncoderOutput:
-        """Representations of B jets.
+        """Return the representations of B jets.
 
         Args:
             constituents: float32 (B, N, 3), scaled pT, eta, phi; finite everywhere.
-            mask: bool (B, N), True where there is a constituent, at least once a jet.
+            mask: bool (B, N), True for a constituent, False for padding; at least one constituent per jet.
         """
         x = self.encoder.embedding(constituents)
         for block in self.encoder.blocks:
@@ -34,7 +34,7 @@ class PaddedEncoder(nn.Module):
 
 
 def attention(x: Tensor, mask: Tensor, block: Block) -> Tensor:
-    """Masked multi-head self-attention (Eq. 4): (B, N, d_r) -> (B, N, d_r)."""
+    """Return masked multi-head self-attention (Eq. 4): (B, N, d_r) -> (B, N, d_r)."""
     q, k, v = (part.unflatten(-1, (block.heads, -1)).transpose(1, 2) for part in block.attention_in(x).chunk(3, dim=-1))
     logits = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
     weights = logits.masked_fill(~mask[:, None, None, :], -torch.inf).softmax(-1)
@@ -43,7 +43,7 @@ def attention(x: Tensor, mask: Tensor, block: Block) -> Tensor:
 
 
 def pad(constituents: Tensor, offsets: Tensor, length: int | None = None) -> tuple[Tensor, Tensor]:
-    """Packed jets -> zero-padded (B, N, 3) and mask (B, N); N is the longest jet's length or ``length``.
+    """Convert packed jets to zero-padded (B, N, 3) and a mask (B, N); N is ``length`` or the longest jet's length.
 
     >>> x, mask = pad(torch.ones(3, 3), torch.tensor([0, 2, 3]))
     >>> x[:, :, 0].tolist(), mask.tolist()

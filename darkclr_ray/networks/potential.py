@@ -1,7 +1,7 @@
-"""The autoencoder as a potential for Langevin chains: value and gradient by hand, without autograd.
+"""Potential of Langevin chains from an autoencoder, with its gradient computed without autograd.
 
-U(z) = ||z - z'(z)||^2 and its gradient 2 (1 - J^T) (z - z'), J = dz'/dz: a chain of matrix products whose weights are
-constant along a chain of steps, so they are cast once.
+U(z) = ||z - z'(z)||^2 and its gradient 2 (1 - J^T) (z - z'), J = dz'/dz, are a sequence of matrix products whose
+weights are constant along a chain, so that they are cast once.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from darkclr_ray.networks.matmul import affine, aligned, multiply
 from darkclr_ray.networks.precision import product_type
 
 WIDEST = 128
-"""Units of a hidden layer, at most, for chains that stay on the chip."""
+"""Largest width of a hidden layer for which chains are kept on chip."""
 
 
 class Layer(NamedTuple):
-    """A linear layer's weight and bias, and the slope of the PReLU after it, None where nothing is after it."""
+    """Weight and bias of a linear layer, and the slope of the PReLU after it, or None without an activation."""
 
     weight: Tensor
     bias: Tensor
@@ -30,10 +30,10 @@ class Layer(NamedTuple):
 
 
 class ReconstructionPotential:
-    """The squared error summed over dimensions (d_z times the energy) of an autoencoder as it is now.
+    """Squared error summed over dimensions (d_z times the energy) of an autoencoder with its current weights.
 
-    Calling it with z, float32 (B, d_z), gives values (B,) and gradients (B, d_z), both float32. Later changes of the
-    autoencoder's weights may or may not be seen: make a new one for every chain.
+    A call with z, float32 (B, d_z), returns values (B,) and gradients (B, d_z), both float32. It is undefined whether
+    later changes of the autoencoder's weights have an effect: create a new potential for every chain.
     """
 
     def __init__(self, autoencoder: Autoencoder) -> None:
@@ -57,7 +57,7 @@ class ReconstructionPotential:
             )
 
     def walk(self) -> LangevinKernel | None:
-        """What takes chains many steps at once: compiled for a CPU, in bfloat16 for a GPU; none where there is none."""
+        """Return the kernel that runs many steps of chains at once, in C on a CPU or in bfloat16 on a GPU, or None."""
         if self.compiled is not None:
             return self.on_cpu
         last, *hidden = reversed(list(self.autoencoder.layers()))
@@ -67,12 +67,12 @@ class ReconstructionPotential:
         return self.on_gpu
 
     def on_cpu(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> LastStep:
-        """A `LangevinKernel` by compiled kernels."""
+        """Run a `LangevinKernel` with compiled CPU kernels."""
         assert self.compiled is not None
         return LastStep(*self.compiled.walk(z, step_size=step_size, noise=noise, steps=steps, generator=generator))
 
     def on_gpu(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> LastStep:
-        """A `LangevinKernel` with all steps but the last on the chip."""
+        """Run a `LangevinKernel` with all steps but the last on chip."""
         from darkclr_ray.networks.kernels.gpu.chains import walk  # needs Triton
 
         walk(self.autoencoder, z, step_size=step_size, noise=noise, steps=steps - 1, generator=generator)

@@ -1,4 +1,4 @@
-"""Which arithmetic the matrix products use."""
+"""Select the dtype of matrix products."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 Precision = Literal["auto", "float32", "bfloat16"]
 
 LARGE_PRODUCT = 2**20
-"""Multiplications from which on a product in bfloat16 is faster on a CPU than one in float32."""
+"""Number of multiplications above which a product in bfloat16 is faster on a CPU than one in float32."""
 SCORED_TOGETHER = 2**10
-"""Rows that a pass without gradients is taken to have: a jet's score must not depend on how many others there are."""
+"""Number of rows assumed for passes without gradients, so that a jet's score does not depend on the batch size."""
 
 
 def products_dtype(precision: Precision, device: torch.device | str) -> torch.dtype:
-    """The type of matrix products for a setting: what is asked for, or for "auto" what is fastest on the device.
+    """Return the dtype of matrix products for a setting; "auto" selects the fastest one on the device.
 
-    A GPU is fast at bfloat16 from Ampere on, a CPU where it has AVX512-BF16 or AMX, for small encoders too.
+    A GPU is fast at bfloat16 from Ampere on, a CPU if it has AVX512-BF16 or AMX, also for small encoders.
 
     >>> products_dtype("float32", "cpu")
     torch.float32
@@ -34,8 +34,9 @@ def products_dtype(precision: Precision, device: torch.device | str) -> torch.dt
 
 
 def product_type(matmul_dtype: torch.dtype, x: Tensor, weight: Tensor) -> torch.dtype:
-    """The type in which to multiply x, (B, in), with a weight, (out, in): float32 where bfloat16 would be slower. The
-    number of rows counts in training alone.
+    """Return the dtype in which to multiply x, (B, in), with a weight, (out, in).
+
+    It is float32 where bfloat16 would be slower. The number of rows matters only in training.
 
     >>> product_type(torch.bfloat16, torch.zeros(100, 8), torch.zeros(8, 8))
     torch.float32

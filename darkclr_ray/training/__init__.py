@@ -1,1 +1,1 @@
-"""How networks are trained: plain torch state machines, the loop that runs them, the runner a detector is given."""
+"""Trainings of the networks as state machines, the loop that runs them, and the trainer that detectors use."""

@@ -1,4 +1,4 @@
-"""What every training is: a state machine of torch modules and an optimiser that takes one batch at a time."""
+"""Define the interface of a training: torch modules and an optimiser that process one batch at a time."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from darkclr_ray.training.parallel import weighted_sum
 
 CPU = torch.device("cpu")
 ROWS_TOGETHER = 1024
-"""Constituents of a batch on a GPU are filled up to a multiple of this: few shapes, little waste."""
+"""Number of rows to a multiple of which a batch is padded on a GPU; it limits the number of shapes at little cost."""
 
 
 class TrainingDiverged(RuntimeError):
-    """A training cannot go on: its loss, gradient or chains are no longer finite numbers. The message says which."""
+    """Raised if the loss, the gradient or the Langevin chains of a training are not finite; the message names which."""
 
 
 class Training(ABC):
-    """A training as a state machine; `run_training` drives it, on one process or on every rank of many.
+    """Base class of trainings; `run_training` runs them on one process or on every rank of a data-parallel group.
 
-    The outcome is a function of `key()`, the precision and the number of workers only: what a step draws at random is
-    keyed on (seed, epoch, step), so a training taken up again from an epoch's end ends in the same weights.
+    The result depends only on `key()`, the precision and the number of workers. The random numbers of a step are keyed
+    on (seed, epoch, step), so that a training resumed after an epoch ends with the same weights.
 
-    A subclass sets, in its constructor:
-        epochs, steps_per_epoch: the length of the training.
-        batch_size: members of a global batch, over all ranks.
-        modules: name -> module to be trained, on the CPU.
-        optimizer: an optimiser over the modules' parameters.
+    A subclass sets in its constructor:
+        epochs, steps_per_epoch: number of epochs, and of steps in each.
+        batch_size: number of examples in a global batch, summed over all ranks.
+        modules: modules to be trained, by name, on the CPU.
+        optimizer: optimiser of the modules' parameters.
     """
 
     kind: ClassVar[str]
-    """What is trained: the name of the stage, for folders, displays and reports."""
+    """Name of the stage in folders, displays and reports."""
 
     epochs: int
     steps_per_epoch: int
@@ -63,69 +63,71 @@ class Training(ABC):
 
     def __init__(self) -> None:
         self.history: list[dict[str, Any]] = []
-        """One record a finished epoch."""
+        """Records of the finished epochs, one dictionary per epoch."""
         self.generator = torch.Generator()
-        """Of a step's random numbers, on the device; seeded anew by every step."""
+        """Random number generator of the steps, on the training's device; every step seeds it anew."""
         self.best: dict[str, Any] | None = None
-        """Epoch, value and weights of the best epoch so far, by `selection`."""
+        """Epoch, value of `selection` and weights of the best epoch so far."""
 
     @abstractmethod
     def key(self) -> dict[str, Any]:
-        """What determines the outcome, as JSON-able values: settings that matter, seed, the input's fingerprint."""
+        """Return all values that determine the result, as JSON: settings, seed and the fingerprint of the input."""
 
     def plugin_modules(self) -> tuple[str, ...]:
-        """Modules that take part beside that of the training's own class: other people's, or makers of its input."""
+        """Return the names of other modules whose code determines the result: plugins and makers of the input."""
         return ()
 
     @abstractmethod
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Any]:
-        """This rank's slices of all global batches from ``first_epoch`` to the last epoch, in order."""
+        """Yield this rank's slices of all global batches from ``first_epoch`` to the last epoch, in order."""
 
     @abstractmethod
     def size(self, batch: Any) -> int:
-        """How many members of the global batch this rank's slice holds."""
+        """Return the number of examples in this rank's slice of the global batch."""
 
     @abstractmethod
     def prepare(self, batch: Any) -> tuple[Any, ...]:
-        """What `loss` takes, from a batch: tensors, wherever they lie, and plain numbers and words.
+        """Convert a batch to the arguments of `loss`: tensors on any device, numbers and strings.
 
-        A GPU records a step once for each shape of the tensors and each value of the rest, so there should be few.
+        On a GPU a step is recorded for every combination of tensor shapes and other values, so there should be few of
+        them.
         """
 
     def graph_capturable(self, inputs: Sequence[Any]) -> bool:
-        """Whether a GPU may record the step of what `prepare` made: nothing in it asks for a number on the host."""
+        """Return whether a CUDA graph can capture the step on these inputs, which must not read a value on the host."""
         return True
 
     @abstractmethod
     def loss(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        """Scalars of a batch, each a mean over its members; "loss" is the one whose gradient is followed.
+        """Return scalars of a batch by name, each a mean over its examples; the gradient of "loss" is followed.
 
-        It takes what `prepare` made, with the tensors on the device, and draws from ``self.generator``.
+        The arguments are those that `prepare` returned, with tensors on the device. Random numbers come from
+        ``self.generator``.
         """
 
     @abstractmethod
     def step_key(self, batch: Any) -> tuple[int | str, ...]:
-        """What the random numbers of a batch's step are keyed on."""
+        """Return the key of the random numbers of a batch's step."""
 
     @abstractmethod
     def selection(self, record: Mapping[str, Any]) -> float | None:
-        """What the best epoch has least of, from an epoch's record; None where the epoch cannot be chosen."""
+        """Return the value of an epoch's record that is minimised to select the best epoch; None excludes the epoch."""
 
     @abstractmethod
     def describe(self) -> str:
-        """The settings that a user would change if the training diverged, for the message."""
+        """Return the settings to change if the training diverges, as text for the error message."""
 
     def begin_epoch(self, epoch: int) -> None:
-        """Called before the first step of every epoch."""
+        """Prepare an epoch: reset the step number and set all modules to training mode."""
         self.epoch = epoch
         self.step_number = 0
         for module in self.modules.values():
             module.train()
 
     def step(self, batch: Any) -> dict[str, float]:
-        """Follow the gradient of one batch; its scalars, as means over the global batch.
+        """Update the weights on one batch and return its scalars as means over the global batch.
 
-        Raises TrainingDiverged, on every rank and with the weights as they were, if loss or gradient is not finite.
+        Raises TrainingDiverged, on every rank and with unchanged weights, if the loss or the gradient is not finite.
         """
         inputs = [to_device(value, self.device) for value in self.prepare(batch)]
         self.seed_step(batch)
@@ -136,11 +138,11 @@ class Training(ABC):
         return metrics
 
     def seed_step(self, batch: Any) -> None:
-        """Set the generator to where the step of this batch begins, whatever was drawn before."""
+        """Seed the generator for the step of this batch, independently of earlier draws."""
         reseed(self.generator, *self.step_key(batch))
 
     def gradients(self, inputs: Sequence[Any], size: int) -> dict[str, Tensor]:
-        """The gradients of this rank's ``size`` members of the global batch, on the parameters; the batch's scalars."""
+        """Compute the mean gradients over the global batch from this rank's ``size`` examples; return its scalars."""
         self.optimizer.zero_grad(set_to_none=True)
         scalars = self.loss(*inputs)
         scalars["loss"].backward()  # type: ignore[no-untyped-call]
@@ -153,18 +155,21 @@ class Training(ABC):
     def global_means(
         self, scalars: Mapping[str, Tensor], size: int, gradients: Sequence[Tensor] = ()
     ) -> dict[str, Tensor]:
-        """Means over the global batch of means over this rank's ``size`` members; gradients are changed in place."""
+        """Return means over the global batch from means over this rank's ``size`` examples.
+
+        The gradients are averaged in the same way, in place.
+        """
         values = torch.stack([scalar.detach().float() for scalar in scalars.values()])
         if self.world_size > 1:
             weighted_sum([values, *gradients], size / self.batch_size)
         return dict(zip(scalars, values, strict=True))
 
     def has_diverged(self, means: Mapping[str, Tensor]) -> Tensor:
-        """Whether `check` raises for these scalars, as a truth value on their device."""
+        """Return as a boolean scalar tensor, on their device, whether `check` raises for these scalars."""
         return ~(means["loss"].isfinite() & means["gradient_norm"].isfinite())
 
     def check(self, metrics: Mapping[str, float]) -> None:
-        """Raises TrainingDiverged where the loss or the gradient is not finite."""
+        """Raise TrainingDiverged if the loss or the gradient is not finite."""
         for name, meaning in (("loss", "loss"), ("gradient_norm", "norm of the loss's gradient")):
             if not math.isfinite(metrics[name]):
                 raise TrainingDiverged(
@@ -173,7 +178,7 @@ class Training(ABC):
                 )
 
     def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
-        """The record of the finished epoch, from its scalars' means over the steps; keeps the best epoch's weights."""
+        """Return the record of the finished epoch from its mean scalars, and keep the weights of the best epoch."""
         record = self.record(means)
         value = self.selection(record)
         if value is not None and (self.best is None or value < self.best["value"]):
@@ -181,45 +186,45 @@ class Training(ABC):
         return record
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
-        """An epoch's line in the history, from the means of its scalars over the steps."""
+        """Return an epoch's entry in the history from the means of its scalars over the steps."""
         return {"epoch": self.epoch, **means}
 
     def finish(self) -> None:
-        """Load the best epoch's weights; the modules are what the training leaves behind."""
+        """Load the weights of the best epoch into the modules."""
         if self.best is not None:
             self.load_module_states(self.best["modules"])
         for module in self.artifacts().values():
             module.eval().requires_grad_(False)
 
     def artifacts(self) -> dict[str, nn.Module]:
-        """What the training leaves behind, by the name of its weights' file."""
+        """Return the modules to save, by the name of their weights' file."""
         return self.modules
 
     def save_artifacts(self, folder: Path) -> None:
-        """Write each product's weights to ``folder/<name>.safetensors``, atomically."""
+        """Write each artifact's weights to ``folder/<name>.safetensors``, atomically."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, module in self.artifacts().items():
             save_weights(module, folder / f"{name}.safetensors")
 
     def load_artifacts(self, folder: Path) -> None:
-        """Take over the products that a finished training of the same key left in ``folder``."""
+        """Load the artifacts that a finished training of the same key saved in ``folder``."""
         for name, module in self.artifacts().items():
             load_weights(module, folder / f"{name}.safetensors")
             module.eval().requires_grad_(False)
 
     def to(self, device: torch.device, precision: str, rank: int = 0, world_size: int = 1) -> None:
-        """Move to a device and take a place among the workers, before the first step."""
+        """Move the training to a device and set its rank and world size, before the first step."""
         self.device, self.precision, self.rank, self.world_size = device, precision, rank, world_size
         self.generator = torch.Generator(device)
         for module in self.artifacts().values():
             place(module, device, precision)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a later process needs to go on after the last finished epoch, loadable with weights_only."""
+        """Return the state after the last finished epoch, complete for resuming and loadable with weights_only."""
         return {"modules": self.module_states(), "optimizer": self.optimizer.state_dict(), "best": self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to a state that `state_dict` gave."""
+        """Restore a state that `state_dict` returned."""
         self.load_module_states(state["modules"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.best = state["best"]
@@ -233,18 +238,18 @@ class Training(ABC):
 
 
 def adam(modules: Mapping[str, nn.Module], learning_rate: float, **options: Any) -> torch.optim.Adam:
-    """Adam over all parameters, in its fused form: one kernel instead of a loop over tensors."""
+    """Return an Adam optimiser of all parameters in its fused form, which uses one kernel instead of a loop."""
     parameters = [parameter for module in modules.values() for parameter in module.parameters()]
     return torch.optim.Adam(parameters, lr=learning_rate, fused=True, **options)
 
 
 def numbers(scalars: Mapping[str, Tensor]) -> dict[str, float]:
-    """The values of scalar tensors; a GPU is waited for once."""
+    """Return the values of scalar tensors; on a GPU this synchronises once."""
     return dict(zip(scalars, torch.stack(list(scalars.values())).tolist(), strict=True))
 
 
 def place(module: nn.Module, device: torch.device, precision: str) -> None:
-    """Move a module to a device, and let the networks in it multiply matrices in ``precision``."""
+    """Move a module to a device, and set the dtype of matrix products of its networks according to ``precision``."""
     module.to(device)
     for part in module.modules():
         if isinstance(part, Encoder | Autoencoder):
@@ -258,7 +263,7 @@ def save_weights(module: nn.Module, path: Path) -> None:
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Read what `save_weights` wrote. Raises ValueError where file and module do not fit."""
+    """Load the weights that `save_weights` wrote. Raises ValueError if they do not match the module."""
     try:
         module.load_state_dict(load_file(path))
     except (RuntimeError, OSError, SafetensorError) as error:
@@ -271,21 +276,21 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def to_tensor(array: NDArray[Any], device: torch.device) -> Tensor:
-    """A numpy array on a device; read-only arrays (views of a shared store) are copied."""
+    """Return a numpy array as a tensor on a device; a read-only array (a view of shared memory) is copied."""
     return torch.from_numpy(array if array.flags.writeable else np.array(array)).to(device, non_blocking=True)
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """A tensor on a device; anything else as it is."""
+    """Move a tensor to a device; return any other value unchanged."""
     return value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
 
 
 def packed_inputs(
     constituents: NDArray[np.float32], offsets: NDArray[np.int64], device: torch.device
 ) -> tuple[Tensor, Tensor, int]:
-    """What an encoder takes of packed jets: constituents, offsets, and an upper bound of the jets' lengths.
+    """Return an encoder's inputs for packed jets: constituents, offsets, and an upper bound of the jets' lengths.
 
-    For a GPU, which records a step for each shape, rows are filled up to a multiple of `ROWS_TOGETHER` and the bound is
+    On a GPU, where a step is recorded for each shape, rows are padded to a multiple of `ROWS_TOGETHER` and the bound is
     a power of two; on a CPU nothing is copied.
     """
     longest = int(np.diff(offsets).max())

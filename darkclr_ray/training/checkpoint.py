@@ -1,4 +1,4 @@
-"""A training's state on disk: one file, replaced atomically after every epoch, and a line for each epoch beside it."""
+"""Checkpoints of trainings: one file, replaced atomically after every epoch, and a history with a line per epoch."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HISTORY = "history.jsonl"
 
 
 def save_checkpoint(folder: Path, training: Training) -> None:
-    """Write the training's state after its last finished epoch into ``folder``, which is there.
+    """Write the training's state after its last finished epoch to ``folder``, which must exist.
 
-    The history's line comes first, the checkpoint second: whatever a killed process leaves, the checkpoint tells which
-    lines count. A reader sees the old checkpoint or the new one, never half of one.
+    The history's line is written before the checkpoint, so that after an interruption the checkpoint defines which
+    lines are valid. A reader sees either the old checkpoint or the new one, never a part of one.
     """
     with open(folder / HISTORY, "a", encoding="utf-8") as lines:
         lines.write(json.dumps(training.history[-1]) + "\n")
@@ -34,10 +34,10 @@ def save_checkpoint(folder: Path, training: Training) -> None:
 
 
 def resume(folder: Path, training: Training, *, writes: bool) -> None:
-    """Bring ``training`` to where the checkpoint in ``folder`` left it; where there is none, leave it at its start.
+    """Restore ``training`` from the checkpoint in ``folder``; without a checkpoint the training is left unchanged.
 
-    Where this process ``writes``, the history file is made to agree with the checkpoint. A damaged checkpoint counts as
-    none, with a warning in the log. Raises ValueError where the folder holds another training.
+    A process that ``writes`` truncates the history file to the checkpoint's epochs. A damaged checkpoint is ignored,
+    with a warning in the log. Raises ValueError if the folder belongs to another training.
     """
     path = folder / CHECKPOINT
     content = load_checkpoint(path, training.device)
@@ -54,9 +54,9 @@ def resume(folder: Path, training: Training, *, writes: bool) -> None:
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """Return what `save_checkpoint` wrote; None where there is no such file, or one that cannot be used.
+    """Return the state that `save_checkpoint` wrote, or None if the file is missing or damaged.
 
-    The checksum is verified first, since torch verifies none. Code in the file is not run.
+    The checksum is verified first, since torch verifies none. No code in the file is executed.
     """
     try:
         return dict(torch.load(io.BytesIO(read_sealed(path)), map_location=device, weights_only=True))
@@ -68,13 +68,13 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
 
 
 def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
-    """Replace the history file by one line an epoch of ``history``."""
+    """Replace the history file by the records in ``history``, one line per epoch."""
     with replacing(folder / HISTORY) as partial:
         partial.write_text("".join(json.dumps(record) + "\n" for record in history), encoding="utf-8")
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The records of a training's epochs, in order; empty where it left none (no epochs, for example)."""
+    """Return the records of a training's epochs, in order; empty if there is no history (no epochs, for example)."""
     path = folder / HISTORY
     if not path.exists():
         return []
@@ -82,7 +82,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def canonical(key: dict[str, Any]) -> str:
-    """One text for one key, whatever the order of its entries.
+    """Return a key as JSON text that does not depend on the order of its entries.
 
     >>> canonical({"b": 1, "a": (2, 3)})
     '{"a":[2,3],"b":1}'

@@ -1,4 +1,4 @@
-"""The encoder's training by contrasting views of background jets (Sec. 3.1)."""
+"""Contrastive training of the encoder on views of background jets (Sec. 3.1)."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from darkclr_ray.settings import ContrastiveSettings, EncoderSettings, InputSett
 from darkclr_ray.training.base import CPU, Training, adam, numbers, packed_inputs, to_tensor
 
 Share = tuple[int, int] | None
-"""Where a rank's jets begin in a batch, and how many the batch has; None where one process has them all."""
+"""First position of a rank's jets in the global batch and the number of jets in it; None for a single process."""
 
 COLLAPSED = 1e-3
-"""Relative spread of representations below which a network says the same of every jet."""
+"""Relative spread of representations below which they are considered constant (collapsed)."""
 
 
 class ContrastiveTraining(Training):
-    """Trains an encoder on views of background jets; the epoch of lowest training loss is kept (authors' code).
+    """Train an encoder on views of background jets; the epoch of lowest training loss is kept (authors' code).
 
     Args:
-        sample: the background jets; only their fingerprint is used here.
-        source: their augmented views, made with the same ``views``, ``inputs`` and ``seed``.
+        sample: background jets; only their fingerprint is used here.
+        source: source of their augmented views, made with the same ``views``, ``inputs`` and ``seed``.
         encoder, contrastive, views, inputs, seed: as in a study's settings. With ``contrastive.epochs`` = 0 the encoder
-            stays as initialised, and neither views nor sample enter the key.
+            keeps its initial weights, and neither views nor sample are part of the key.
 
     Attributes:
         encoder: the network.
-        inputs: how jets enter it.
+        inputs: settings of its inputs.
     """
 
     kind = "representation"
@@ -125,7 +125,7 @@ class ContrastiveTraining(Training):
         return bool(inputs[2] <= LONGEST_PACKED)
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
-        """Adds how much the representations of the last batch's anchors differ, without dropout; see `spread`."""
+        """Add the `spread` of the last batch's anchors' representations, without dropout, to the epoch's record."""
         assert self.last_batch is not None
         offsets = self.last_batch.offsets[: len(self.last_batch) + 1]
         anchors = to_tensor(self.last_batch.constituents[: offsets[-1]], self.device)
@@ -149,9 +149,9 @@ class ContrastiveTraining(Training):
 
 
 def spread(z: Tensor) -> Tensor:
-    """How much representations z (B, d_z) differ from each other, in [0, 1]; 0 for a constant network.
+    """Return the relative spread of representations z (B, d_z), in [0, 1]; 0 for a constant network.
 
-    Root mean square distance from their mean over their root mean square norm.
+    It is the root mean square distance from their mean divided by their root mean square norm.
 
     >>> round(float(spread(torch.eye(2))), 3)
     0.707
@@ -161,14 +161,17 @@ def spread(z: Tensor) -> Tensor:
 
 
 def darkclr_loss(z: Tensor, similar: Tensor, settings: ContrastiveSettings, share: Share) -> Tensor:
-    """Eq. 3 plus the penalty on the anchors' norm (Sec. 4), for z (3, B, d_z) = anchor, positive, anomalous, and the
-    similarities of the anchor to the others, (2, B)."""
+    """Return Eq. 3 plus the penalty on the anchors' norm (Sec. 4).
+
+    The arguments are z (3, B, d_z) = anchor, positive and anomalous view, and the similarities (2, B) of the anchor to
+    the other two.
+    """
     positive, anomalous = similar
     return anomaly_contrastive(positive, anomalous, settings.temperature) + settings.norm_penalty * norm_penalty(z[0])
 
 
 def jetclr_loss(z: Tensor, similar: Tensor, settings: ContrastiveSettings, share: Share) -> Tensor:
-    """NT-Xent between anchor and positive, z[0] and z[1] (B, d_z), with the negatives of all who share the batch."""
+    """Return NT-Xent between anchor z[0] and positive z[1], (B, d_z), with negatives from the whole global batch."""
     return nt_xent(z[0], z[1], settings.temperature, share=share)
 
 
@@ -176,4 +179,4 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, ContrastiveSettings, Share], Tensor]
     "anomaly_contrastive": darkclr_loss,
     "nt_xent": jetclr_loss,
 }
-"""Losses by their name in the settings."""
+"""Loss functions by their name in the settings."""

@@ -1,4 +1,4 @@
-"""The steps of an epoch and the sums of their scalars: one after the other, or recorded once and replayed on a GPU."""
+"""Run the steps of an epoch and sum their scalars, either eagerly or by replaying CUDA graphs on a GPU."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from darkclr_ray.networks.kernels.available import has_kernels
 from darkclr_ray.training.base import Training, to_device
 
 WARM_UP = 3
-"""Runs of a step before it is recorded: what is compiled, chosen or allocated at first use, is so by then."""
+"""Number of runs of a step before it is captured, in which code is compiled and memory is allocated."""
 
 
 class Steps(Protocol):
-    """Takes a training's steps and adds up their scalars."""
+    """Protocol of objects that run a training's steps and sum their scalars."""
 
     def begin(self) -> None:
-        """An epoch begins: forget the sums."""
+        """Begin an epoch: reset the sums."""
 
     def take(self, batch: Any) -> None:
-        """Follow the gradient of one batch. Raises TrainingDiverged; a GPU may know only later, see `means`."""
+        """Update the weights on one batch. Raises TrainingDiverged; on a GPU only `means` may raise it."""
 
     def means(self) -> dict[str, float]:
-        """Means of the scalars over the steps since `begin`. Waits for a GPU. Raises TrainingDiverged."""
+        """Return the means of the scalars over the steps since `begin`; synchronises a GPU. Raises TrainingDiverged."""
 
 
 def steps_of(training: Training) -> Steps:
-    """What takes the steps of a training where it is: recorded on a GPU of its own, else one after the other."""
+    """Return the object that runs a training's steps: with CUDA graphs on a single GPU, otherwise eagerly."""
     if training.device.type != "cuda" or training.world_size > 1 or not has_kernels():
         return EagerSteps(training)
     from darkclr_ray.networks.kernels.gpu.adam import FlatAdam  # needs Triton
@@ -39,7 +39,7 @@ def steps_of(training: Training) -> Steps:
 
 
 class EagerSteps:
-    """Each step as `Training.step` takes it."""
+    """Run each step with `Training.step`."""
 
     def __init__(self, training: Training) -> None:
         self.training = training
@@ -59,8 +59,11 @@ class EagerSteps:
 
 
 class MetricSums(NamedTuple):
-    """Float64 tensors on the GPU: over the steps that changed weights the sums of their scalars, (names,), and how many
-    they were, (); and the scalars of the step that the training could not go on from, (names,)."""
+    """Sums of the scalars of steps on a GPU, in float64.
+
+    ``sums``, (names,), and ``taken``, (), cover the steps that changed weights; ``last``, (names,), holds the scalars
+    of the step in which the training diverged.
+    """
 
     names: tuple[str, ...]
     sums: Tensor
@@ -69,7 +72,7 @@ class MetricSums(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """A step on inputs of one shape: what replays it, the tensors that it reads, and its tally."""
+    """CUDA graph of a step on inputs of one shape, with the tensors that it reads and the sums that it updates."""
 
     graph: torch.cuda.CUDAGraph
     inputs: list[Tensor]
@@ -77,11 +80,11 @@ class Recording(NamedTuple):
 
 
 class CudaGraphSteps:
-    """Steps of small networks on a GPU, which takes longer to be told each kernel of a step than to compute them all.
+    """Run steps as CUDA graphs, since launching the kernels of a small network takes longer than computing them.
 
-    Nothing waits for the GPU: a step whose loss or gradient is not finite sets ``diverged_flag``, and from then on no
-    step changes weights or sums, until the next `means` says so. The weights are those from before that step, as on a
-    CPU.
+    No step synchronises the GPU. A step whose loss or gradient is not finite sets ``diverged_flag``; later steps then
+    change neither weights nor sums, and the next `means` raises TrainingDiverged. The weights are those before that
+    step, as on a CPU.
     """
 
     def __init__(self, training: Training) -> None:
@@ -122,7 +125,7 @@ class CudaGraphSteps:
         return {name: value / steps for name, value in zip(names, values, strict=False)}
 
     def replay(self, inputs: Sequence[Any], batch: Any) -> MetricSums:
-        """The step on these inputs, recorded if none of their shape was."""
+        """Replay the step on these inputs; capture it first if their shapes are new."""
         shape = tuple((tuple(v.shape), v.dtype) if isinstance(v, Tensor) else v for v in inputs)
         if shape not in self.recordings:
             self.recordings[shape] = self.record(inputs)
@@ -135,7 +138,7 @@ class CudaGraphSteps:
         return tally
 
     def adopt(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let an optimiser be recorded, and leave weights and its own state alone where ``diverged_flag`` says so."""
+        """Use an optimiser whose steps can be captured, and which changes nothing while ``diverged_flag`` is set."""
         from darkclr_ray.networks.kernels.gpu.adam import FlatAdam  # needs Triton
 
         self.recordings.clear()
@@ -143,7 +146,7 @@ class CudaGraphSteps:
         self.adam = FlatAdam(optimizer, self.diverged_flag)
 
     def record(self, inputs: Sequence[Any]) -> Recording:
-        """A recording of the step, which has changed nothing yet."""
+        """Return a captured graph of the step; the weights are not changed."""
         device = self.training.device
         inputs = [to_device(value, device).clone() if isinstance(value, Tensor) else value for value in inputs]
         before = self.diverged_flag.clone()
@@ -162,7 +165,7 @@ class CudaGraphSteps:
         return Recording(graph, [value for value in inputs if isinstance(value, Tensor)], tally)
 
     def run(self, inputs: Sequence[Any]) -> MetricSums:
-        """A step, as asked of the GPU."""
+        """Launch the kernels of one step."""
         means = self.training.gradients(inputs, self.training.batch_size)
         values = torch.stack(list(means.values())).double()
         names = tuple(means)

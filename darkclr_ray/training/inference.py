@@ -1,4 +1,4 @@
-"""Jets -> representations, with a trained encoder and no gradients."""
+"""Compute representations of jets with a trained encoder, without gradients."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from darkclr_ray.settings import InputSettings
 from darkclr_ray.training.base import to_tensor
 
 Layer = Literal["head", "pooled"]
-"""Which representation: the head's output z (d_z), or the sum over constituents before the head (d_r)."""
+"""Layer of a representation: the head's output z (d_z), or the sum over constituents before the head (d_r)."""
 
 CONSTITUENTS_AT_ONCE = {"cpu": 2**13, "cuda": 2**18}
-"""About how many constituents pass the network together: what fits a core's cache, or fills a GPU."""
+"""Approximate number of constituents per forward pass, which fits the cache of a core or fills a GPU."""
 
 
 class JetEncoder(Protocol):
-    """A trained encoder, how jets enter it and what determined its weights; a `ContrastiveTraining` is one."""
+    """Protocol of trained encoders with the settings of their inputs and a key of their weights.
+
+    `ContrastiveTraining` implements it.
+    """
 
     @property
     def encoder(self) -> Encoder: ...
@@ -35,7 +38,7 @@ class JetEncoder(Protocol):
 
 
 def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
-    """Representations of jets, float32 (B, d), on the encoder's device."""
+    """Return representations of jets, float32 (B, d), computed on the encoder's device."""
     device = next(encoder.parameters()).device
     width = encoder.settings.d_z if layer == "head" else encoder.settings.d_r
     result = np.empty((len(jets), width), dtype=np.float32)
@@ -53,8 +56,10 @@ def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer 
 
 
 def make_batches(encoder: Encoder, inputs: InputSettings, jets: Jets) -> list[slice] | list[NDArray[np.int64]]:
-    """Which jets pass the network together: all of them as they lie, or in the order of their length, where the encoder
-    does not take any (`supports_ragged`)."""
+    """Return slices or indices of the jets of each forward pass.
+
+    The jets keep their order if the encoder `supports_ragged`; otherwise they are sorted by length.
+    """
     if not len(jets):
         return []
     sizes = np.minimum(jets.multiplicity, inputs.constituents)

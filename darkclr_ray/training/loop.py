@@ -1,4 +1,4 @@
-"""The loop that every training goes through: epochs, steps, records, checkpoints."""
+"""The training loop that all trainings share: epochs, steps, records and checkpoints."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from darkclr_ray.training.cuda_graphs import Steps, steps_of
 from darkclr_ray.training.parallel import agreed
 
 HEARTBEAT = 1.0
-"""Seconds between two reports within an epoch, at least."""
+"""Minimum time in seconds between two reports within an epoch."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands: after a finished epoch, or within one (a heartbeat).
+    """Progress of a training, after a finished epoch or within one.
 
     Attributes:
         kind: what is trained (`Training.kind`).
-        epoch, epochs: the epoch at work, from 0, of how many.
-        step, steps: steps done in this epoch, of how many.
-        record: the epoch's record where it is finished, else the loss and jets per second so far in this epoch.
+        epoch, epochs: the current epoch, counted from 0, and their number.
+        step, steps: finished steps of this epoch, and their number.
+        record: the record of a finished epoch, otherwise the loss and jets per second so far in this epoch.
     """
 
     kind: str
@@ -37,18 +37,21 @@ class Progress:
 
     @property
     def finished(self) -> bool:
-        """Whether the epoch is over and its checkpoint written."""
+        """Return whether the epoch is finished and its checkpoint written."""
         return self.step == self.steps
 
 
 Report = Callable[[Progress], None]
-"""Told of every finished epoch, and every second or so in between, on every rank. It may raise `StopTraining`."""
+"""Callback that is called on every rank after every epoch, and about once a second within one.
+
+It may raise `StopTraining`.
+"""
 
 
 class StopTraining(Exception):
-    """Raised by a report to end a training early: the last checkpoint stays, and a later run goes on from it.
+    """Raised by a report to end a training early; the last checkpoint is kept and a later run resumes from it.
 
-    With several workers it must be raised on all of them, since the others would wait for the one that left.
+    With several workers it must be raised on all of them, since otherwise the others would wait forever.
     """
 
 
@@ -60,25 +63,25 @@ def run_training(
     world_size: int = 1,
     report: Report | None = None,
 ) -> Training:
-    """Train from the start, or from the last checkpoint in ``folder``, to the end.
+    """Train to the end, starting from the last checkpoint in ``folder`` if there is one.
 
-    Every rank of a data-parallel training calls this with the same training and sees the same metrics; rank 0 writes.
-    Killed at any moment and called again, it ends in the same weights (bit for bit on one CPU worker).
+    Every rank of a data-parallel training calls this function with the same training and sees the same metrics; only
+    rank 0 writes. A run that was killed and is called again ends with the same weights (bit for bit on one CPU worker).
 
     Args:
-        training: on its device; see `Training.to`. Comes back with the weights of its best epoch.
-        folder: holds ``checkpoint.pt`` and ``history.jsonl`` after every epoch, and at the end the products' weights as
-            ``<name>.safetensors``. None keeps everything in memory.
-        rank, world_size: this process among the workers; torch.distributed is set up where there are several.
+        training: training on its device; see `Training.to`. It ends with the weights of its best epoch.
+        folder: folder for ``checkpoint.pt`` and ``history.jsonl``, written after every epoch, and for the artifacts'
+            ``<name>.safetensors``, written at the end. None keeps everything in memory.
+        rank, world_size: rank of this process and number of workers; with several, torch.distributed is initialised.
         report: see `Report`.
 
     Raises:
-        TrainingDiverged: the loss is no longer a finite number; weights and checkpoint are those from before.
+        TrainingDiverged: the loss is not finite; weights and checkpoint are those from before that step.
         StopTraining: whatever ``report`` raised.
-        ValueError: the folder holds another training, or is not the same folder on all ranks.
+        ValueError: the folder belongs to another training, or is not the same folder on all ranks.
     """
     if folder is not None and rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)  # once: a disk that goes while it trains is no new start
+        folder.mkdir(parents=True, exist_ok=True)  # once: a disk lost later must not restart the training
     if folder is not None:
         resume(folder, training, writes=rank == 0)
     first_epoch = len(training.history)
@@ -102,7 +105,7 @@ def run_training(
 
 
 def run_epoch(training: Training, batches: Iterator[Any], steps: Steps, report: Report | None) -> dict[str, Any]:
-    """One epoch's steps on the next batches; its record."""
+    """Run one epoch's steps on the next batches and return its record."""
     started = heartbeat = time.monotonic()
     steps.begin()
     for step in range(1, training.steps_per_epoch + 1):
@@ -119,5 +122,5 @@ def run_epoch(training: Training, batches: Iterator[Any], steps: Steps, report: 
 
 
 def progress(training: Training, step: int, record: Mapping[str, Any]) -> Progress:
-    """Where ``training`` stands after ``step`` steps of its present epoch."""
+    """Return the progress of ``training`` after ``step`` steps of its current epoch."""
     return Progress(training.kind, training.epoch, training.epochs, step, training.steps_per_epoch, record)

@@ -1,4 +1,4 @@
-"""The normalised autoencoder's training (Sec. 4): reconstruction first, contrastive divergence after it."""
+"""Training of the normalised autoencoder (Sec. 4): reconstruction first, then contrastive divergence."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from darkclr_ray.training.base import Training, TrainingDiverged, adam, to_tenso
 from darkclr_ray.training.parallel import of_first_rank
 
 STANDING_STILL = 0.01
-"""Displacement of chains, in units of the data's spread, below which they are said to stand still."""
+"""Displacement of chains, in units of the data's standard deviation, below which they count as not moving."""
 ABOVE_DATA = 1.1
-"""Energy at the end of chains, in units of the data's, above which noise dominates: they diffuse, not descend."""
+"""Ratio of the energy at the chains' ends to that of the data above which the noise exceeds the descent."""
 RUNAWAY = 1000.0
-"""Displacement in the same units above which a chain has left every region that could matter."""
+"""Displacement of chains, in units of the data's standard deviation, above which the training has diverged."""
 DEAD_DIMENSION = 0.01
-"""A dimension that varies less than this share of the others' root mean square is not blown up any further."""
+"""Fraction of the root mean square standard deviation that is the smallest scale of a dimension."""
 
 RECONSTRUCTION, CONTRASTIVE_DIVERGENCE = "reconstruction", "contrastive_divergence"
 VIEWS_REJECTION = "views_rejection"
 
 
 class EnergyModel(nn.Module):
-    """Representations on one scale, then the autoencoder's squared error per dimension of the scaled representation.
+    """Module that scales representations and computes the autoencoder's squared error per dimension.
 
     Args:
         d_z: dimension of the representations.
-        settings: of the autoencoder.
-        seed: of its initial weights.
+        settings: settings of the autoencoder.
+        seed: seed of its initial weights.
     """
 
     mean: Tensor
@@ -55,16 +55,19 @@ class EnergyModel(nn.Module):
         self.register_buffer("scale", torch.ones(d_z))
 
     def scaled(self, z: Tensor) -> Tensor:
-        """(z - mean) / scale, (B, d_z)."""
+        """Return scaled representations (z - mean) / scale, (B, d_z)."""
         return (z - self.mean) / self.scale
 
     def forward(self, z: Tensor) -> Tensor:
-        """Energy of unscaled representations (B, d_z): float32 (B,), Eq. 8 as the text has it (mean squared error)."""
+        """Return the energy, float32 (B,), of unscaled representations z (B, d_z): Eq. 8 as mean squared error.
+
+        The text of the paper defines it as the mean squared error, Eq. 8 as the L2 norm; see `losses.reconstruction`.
+        """
         return self.autoencoder.energy(self.scaled(z))
 
 
 def fitted_scale(z: NDArray[np.float32], how: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and scale, (d_z,) each, that put background representations z (B, d_z) on one scale (`NAESettings.scale`).
+    """Return mean and scale, (d_z,) each, of background representations z (B, d_z), as `NAESettings.scale` defines.
 
     >>> fitted_scale(np.array([[0.0, 0.0], [2.0, 6.0]], dtype=np.float32), "dimension")[1].tolist()
     [1.0, 3.0]
@@ -81,7 +84,7 @@ def fitted_scale(z: NDArray[np.float32], how: str) -> tuple[NDArray[np.float32],
 
 
 def energies(model: EnergyModel, z: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Energies (B,) of unscaled representations z (B, d_z), some at a time."""
+    """Return energies (B,) of unscaled representations z (B, d_z), computed in chunks."""
     device = model.mean.device
     with torch.inference_mode():
         parts = [model(to_tensor(part, device)) for part in np.array_split(z, len(z) // 65536 + 1)]
@@ -89,25 +92,27 @@ def energies(model: EnergyModel, z: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 class NAETraining(Training):
-    """Trains an autoencoder on background representations, then normalises it by contrastive divergence (Eq. 12).
+    """Train an autoencoder on background representations, then normalise it by contrastive divergence (Eq. 12).
 
-    Kept is the epoch of contrastive divergence whose energy difference E+ - E- is closest to zero (Sec. 4), and beside
-    it the plain autoencoder that it started from: the last of pre-training or, with ``views``, the one whose energy
-    best tells background from its own anomalous views, since one that learns for long reconstructs them, too.
-    Chains start at the data of the batch. Where they stand still (root mean square displacement below 1% of the data's
-    spread) the energy difference is zero for no good reason: such an epoch's record says ``standing_still`` and carries
-    a warning. Where they end higher in energy than the data, by more than a tenth, noise dominates the descent:
-    ``above_data``, with a warning.
+    The epoch of contrastive divergence whose energy difference E+ - E- is closest to zero is kept (Sec. 4). The plain
+    autoencoder that it started from is kept as well: it is the last epoch of pre-training or, with ``views``, the one
+    whose energy best separates background from its own anomalous views, because a long training reconstructs the views,
+    too.
 
-    Energies are squared errors per dimension; step size and noise act on the squared error summed over dimensions and
-    on scaled representations, so that they mean the same at every d_z.
+    The chains start at the data of the batch. If they do not move (root mean square displacement below 1% of the data's
+    standard deviation), the energy difference is zero although the model is not normalised: the epoch's record then has
+    ``standing_still`` and a warning. If their final energy exceeds that of the data by more than a tenth, the noise
+    exceeds the descent: the record then has ``above_data`` and a warning.
+
+    Energies are squared errors per dimension. Step size and noise refer to the squared error summed over dimensions and
+    to scaled representations, so that they have the same meaning for every d_z.
 
     Args:
         z: background representations, float32 (B, d_z).
         settings: see `NAESettings`.
-        seed: of the initial weights, the batches and the chains' noise, unless the settings have one.
-        source: what ``z`` and ``views`` are a function of, as JSON-able values; without it the key holds their hash.
-        makers: names of the modules that made them of it.
+        seed: seed of the initial weights, the batches and the chains' noise, unless the settings have one.
+        source: JSON-serialisable values that determine ``z`` and ``views``; by default the key contains their hash.
+        makers: names of the modules that computed them.
         views: representations of anomalous views of the first jets of ``z``, float32 (V, d_z), V <= B.
 
     Attributes:
@@ -174,7 +179,7 @@ class NAETraining(Training):
         return RECONSTRUCTION if epoch < self.settings.reconstruction_epochs else CONTRASTIVE_DIVERGENCE
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Tensor]:
-        """Scaled representations, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
+        """Yield scaled representations, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
         own = rank_slice(self.batch_size, rank, world_size)
         data = self.model.scaled(to_tensor(self.z, self.device))
         for epoch in range(first_epoch, self.epochs):
@@ -230,7 +235,7 @@ class NAETraining(Training):
         return diverged
 
     def check(self, metrics: Mapping[str, float]) -> None:
-        """Raises TrainingDiverged where chains or the loss blow up."""
+        """Raise TrainingDiverged if the chains, the loss or the gradient diverge."""
         if metrics.get("nonfinite", 0.0) > 0.0 or metrics.get("displacement", 0.0) > RUNAWAY:
             raise TrainingDiverged(
                 f"{self.kind}: Langevin chains ran away in epoch {self.epoch}, step {self.step_number}: "
@@ -264,7 +269,7 @@ class NAETraining(Training):
         return record
 
     def views_rejection(self, views: NDArray[np.float32]) -> float:
-        """Background rejection at which a fifth of the anomalous views is found; at most the number of jets."""
+        """Return the background rejection at an efficiency of 0.2 for anomalous views; at most the number of jets."""
         background, anomalous = energies(self.model, self.z[: len(views)]), energies(self.model, views)
         rejection = min(rejection_at(background, anomalous), float(len(views)))
         return rejection if self.world_size == 1 else of_first_rank(rejection, self.rank, self.device)

@@ -1,4 +1,4 @@
-"""What data-parallel workers exchange. Every rank sees a slice of each global batch; one process exchanges nothing."""
+"""Collective operations of data-parallel workers, each of which holds a slice of every global batch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor, distributed
 
 
 def weighted_sum(tensors: Sequence[Tensor], weight: float) -> None:
-    """Replace each tensor, in place, by its sum over the ranks with this rank's ``weight``.
+    """Replace each tensor, in place, by its sum over the ranks, each rank multiplied by its own ``weight``.
 
-    With a rank's share of the global batch as its weight, a mean over the rank's slice becomes the mean over the global
-    batch, also where slices differ in size. All tensors travel in one message.
+    If the weight is a rank's share of the global batch, means over slices become means over the global batch, also for
+    slices of different size. All tensors are sent in one message.
     """
     buffer = torch.cat([tensor.reshape(-1).float() for tensor in tensors]).mul_(weight)
     distributed.all_reduce(buffer)
@@ -22,9 +22,10 @@ def weighted_sum(tensors: Sequence[Tensor], weight: float) -> None:
 
 
 def gather_rows(rows: Tensor, start: int, total: int) -> Tensor:
-    """All ranks' rows, (total, d), where this rank owns those from ``start`` on; only its own carry a gradient.
+    """Return all ranks' rows, (total, d), of which this rank owns those from ``start`` on, with their gradients.
 
-    Slices may differ in size: each rank lays its own into zeros, and the sum over ranks is exact.
+    Only the rows of this rank have a gradient. Slices may differ in size: each rank writes its own into zeros, so that
+    the sum over ranks is exact.
     """
     everything = rows.new_zeros((total, *rows.shape[1:]))
     everything[start : start + len(rows)] = rows.detach()
@@ -33,21 +34,21 @@ def gather_rows(rows: Tensor, start: int, total: int) -> Tensor:
 
 
 def of_first_rank(value: float, rank: int, device: torch.device) -> float:
-    """The first rank's number, on all: where ranks compute the same, they may differ in the last bit."""
+    """Return rank 0's number on all ranks, since results of the same computation can differ in the last bit."""
     first = torch.tensor(value if rank == 0 else 0.0, dtype=torch.float64, device=device)
     distributed.all_reduce(first)
     return float(first)
 
 
 def agreed(value: int, device: torch.device) -> bool:
-    """Whether all ranks came with the same number."""
+    """Return whether all ranks passed the same number."""
     ends = torch.tensor([value, -value], device=device)
     distributed.all_reduce(ends, distributed.ReduceOp.MAX)
     return bool(ends.sum() == 0)
 
 
 def slice_of(total: int, rank: int, world_size: int) -> slice:
-    """The contiguous part of ``total`` rows that a rank owns; parts differ by at most one row.
+    """Return the contiguous part of ``total`` rows that a rank owns; parts differ by at most one row.
 
     >>> [slice_of(5, rank, 2) for rank in range(2)]
     [slice(0, 2, None), slice(2, 5, None)]

@@ -1,4 +1,4 @@
-"""The supervised classifier's training (Sec. 5.2): the transformer with labels, as a reference for what needs none."""
+"""Training of the supervised classifier (Sec. 5.2), a transformer with labels that serves as a reference."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from darkclr_ray.training.inference import represent
 from darkclr_ray.training.parallel import gather_rows, slice_of
 
 COLLAPSED = 1e-3
-"""Spread of validation logits below which a network says the same of every jet."""
+"""Standard deviation of validation logits below which they are considered constant (collapsed)."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledBatch:
-    """B jets as the network sees them, with labels and weights float32 (B,); ``step`` of its ``epoch``."""
+    """Network inputs of B jets, with labels and weights float32 (B,), for ``step`` of ``epoch``."""
 
     constituents: NDArray[np.float32]
     offsets: NDArray[np.int64]
@@ -42,19 +42,19 @@ class LabelledBatch:
 
 
 class SupervisedTraining(Training):
-    """Trains encoder and classifier by binary cross-entropy; the epoch of lowest validation loss is kept.
+    """Train encoder and classifier by binary cross-entropy; the epoch of lowest validation loss is kept.
 
-    Both classes weigh the same. Where the network says the same of every jet (it can die in its first steps at too high
-    a learning rate), the epoch's record says ``collapsed`` and carries a warning.
+    Both classes have the same total weight. If the logits are the same for every jet, as after too high a learning
+    rate, the epoch's record has ``collapsed`` and a warning.
 
     Args:
-        sample: jets of both classes; a share of them is held out for the validation loss.
-        encoder: of the backbone; its head is replaced by the classifier, so that `d_z` has no say.
+        sample: jets of both classes; a fraction of them is held out for the validation loss.
+        encoder: settings of the encoder; the classifier replaces its head, so that `d_z` has no effect.
         inputs, supervised, seed: as in a study's settings.
 
     Attributes:
         encoder, classifier: the networks; the classifier takes the encoder's pooled output.
-        inputs: how jets enter.
+        inputs: settings of the encoder's inputs.
     """
 
     kind = "supervised"
@@ -94,7 +94,7 @@ class SupervisedTraining(Training):
         return self._key
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[LabelledBatch]:
-        """Jets of both classes, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
+        """Yield jets of both classes, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
         own = rank_slice(self.batch_size, rank, world_size)
         jets, labels = self.sample.jets, self.sample.labels
         for epoch in range(first_epoch, self.epochs):
@@ -124,7 +124,7 @@ class SupervisedTraining(Training):
         return {"loss": cross_entropy(self.classifier(pooled), labels, weights)}
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
-        """Adds the loss on the jets held out, and how much their logits differ."""
+        """Add the loss on the validation jets, and the standard deviation of their logits, to the epoch's record."""
         logits = self.validation_logits()
         labels, weights = (to_tensor(a, self.device) for a in (self.held_out.labels, self.held_out_weights))
         loss = float(cross_entropy(logits, labels, weights))
@@ -138,7 +138,7 @@ class SupervisedTraining(Training):
         return record
 
     def validation_logits(self) -> Tensor:
-        """Logits of all jets held out, (B,), without dropout; ranks share the work."""
+        """Return logits of all validation jets, (B,), without dropout; the ranks share the computation."""
         jets = self.held_out.jets
         own = slice_of(len(jets), self.rank, self.world_size)
         part = jets.take(np.arange(len(jets))[own])
@@ -155,7 +155,7 @@ class SupervisedTraining(Training):
 
 
 def backbone(settings: EncoderSettings) -> EncoderSettings:
-    """The encoder without the head that is of no use here: as small as it can be.
+    """Return the encoder's settings with the smallest possible head, which is not used here.
 
     >>> backbone(EncoderSettings()).d_r, backbone(EncoderSettings()).d_z
     (128, 2)
@@ -164,11 +164,11 @@ def backbone(settings: EncoderSettings) -> EncoderSettings:
 
 
 def class_weights(sample: LabelledSample, match_pt: bool) -> NDArray[np.float32]:
-    """Weights (B,) with mean 1 in the order of ``sample.jets``, under which both classes weigh the same.
+    """Return weights (B,) with mean 1, in the order of ``sample.jets``, with the same sum for both classes.
 
     Args:
         sample: jets of both classes.
-        match_pt: weight the background to the signal's spectrum of jet pT as well.
+        match_pt: whether background is also weighted to the signal's spectrum of jet pT.
     """
     background = np.ones(len(sample.background))
     if match_pt:
@@ -180,5 +180,5 @@ def class_weights(sample: LabelledSample, match_pt: bool) -> NDArray[np.float32]
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Mean over jets of weight times binary cross-entropy, for logits, labels and weights (B,)."""
+    """Return the mean over jets of weight times binary cross-entropy, for logits, labels and weights (B,)."""
     return F.binary_cross_entropy_with_logits(logits, labels, weight=weights)

@@ -1,4 +1,4 @@
-"""The runner that a detector is given: where trainings run, what they share, and where their state goes."""
+"""The trainer through which detectors run and share their trainings and representations."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ AnyTraining = TypeVar("AnyTraining", bound=Training)
 
 
 class Trainer:
-    """Runs trainings in this process; detectors that share a training, or representations, get them computed once.
+    """Run trainings in this process; trainings and representations with the same key are computed once.
 
-    Inside a data-parallel worker every rank holds a runner with its own ``rank`` and calls the same methods in the same
-    order. A subclass changes where stages come from (`run`, `represent`) or how views are made (`views`).
+    Inside a data-parallel worker every rank has a trainer with its own ``rank`` and calls the same methods in the same
+    order. Subclasses override where stages are computed (`run`, `represent`) or how views are made (`views`).
 
     Args:
-        device: "cuda" or "cpu"; none takes a GPU where there is one.
-        precision: arithmetic of the encoder's matrix products; "auto" takes bfloat16 where the hardware is fast at it.
-        threads: of torch on the CPU; none leaves them as they are.
-        folder: holds each training's checkpoint in a folder of its own, so that a killed notebook goes on; none keeps
-            everything in memory.
-        rank, world_size: this process among data-parallel workers; whoever started them set up torch.distributed.
-        report: told of every epoch; see `darkclr_ray.training.loop.Report`.
+        device: "cuda" or "cpu"; None selects a GPU if there is one.
+        precision: dtype of the networks' matrix products; "auto" selects bfloat16 where the hardware is fast at it.
+        threads: number of torch's CPU threads; None leaves it unchanged.
+        folder: parent of a folder per training with its checkpoint, from which an interrupted training resumes; None
+            keeps everything in memory.
+        rank, world_size: rank of this process and number of workers; torch.distributed must be initialised for several.
+        report: callback after every epoch; see `darkclr_ray.training.loop.Report`.
 
     Raises ValueError for another device.
     """
@@ -74,7 +74,7 @@ class Trainer:
         )
 
     def train(self, training: AnyTraining) -> AnyTraining:
-        """The finished training: this one, or the one with the same key that this runner has finished before.
+        """Return the finished training, or an earlier one with the same key that this trainer has finished.
 
         Raises TrainingDiverged and whatever the report raises.
         """
@@ -88,7 +88,7 @@ class Trainer:
         return finished
 
     def run(self, training: Training) -> None:
-        """Bring a training on its device to its end."""
+        """Run a training on its device to the end."""
         folder = None
         if self.folder is not None:
             name = hashlib.blake2b(canonical(training.key()).encode(), digest_size=8).hexdigest()
@@ -98,17 +98,17 @@ class Trainer:
     def views(
         self, sample: TrainingSample, views: ViewSettings, inputs: InputSettings, batch_size: int, seed: int
     ) -> ViewSource:
-        """Where a training's augmented batches come from: this process's memory."""
+        """Return the source of a training's augmented batches, which are made in this process's memory."""
         return MemoryViews(sample, views, inputs, batch_size, seed)
 
     def identity(self, encoder: JetEncoder) -> Any:
-        """What determined an encoder's weights, as JSON-able values: a part of the key of what is trained on its z."""
+        """Return JSON-serialisable values that determine an encoder's weights, for the keys of later stages."""
         return encoder.key()
 
     def represent(self, encoder: JetEncoder, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
-        """Representations of jets, float32 (B, d_z), or (B, d_r) of the layer "pooled"; not to be written to.
+        """Return representations of jets, float32 (B, d_z), or (B, d_r) of the layer "pooled"; they are read-only.
 
-        Kept as long as ``jets`` lives. Ranks share the work, and each gets all of it.
+        They are cached as long as ``jets`` exists. Ranks share the computation, and each returns all rows.
         """
         kept = self._representations.setdefault(jets, {})
         key = canonical(encoder.key()), layer

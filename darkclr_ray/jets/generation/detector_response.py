@@ -1,10 +1,10 @@
-"""Energy flow: particles -> tracks, photons and neutral hadrons, vectorised over a batch of events.
+"""Simulate the detector response: convert particles to energy-flow objects, vectorised over a batch of events.
 
-A stand-in for Delphes 3 (JHEP 02 (2014) 057), with the efficiencies, resolutions and towers of older CMS cards of its:
-a track for what is charged and found in |eta| < 2.5; one grid of towers with electromagnetic and hadronic energy; where
-a tower has significantly more energy than its tracks, a photon or a neutral hadron with the excess. Left out: the
-magnetic field (a particle hits the tower in its own direction) and the rescaling of tracks to the energy of their
-tower. Smearing is Gaussian, cut off at zero, not log-normal. Objects are massless.
+It approximates Delphes 3 (JHEP 02 (2014) 057), with the efficiencies, resolutions and towers of its older CMS cards.
+Charged particles in |eta| < 2.5 give tracks with some efficiency. One grid of towers has electromagnetic and hadronic
+energy; a tower with significantly more energy than its tracks gives a photon or a neutral hadron with the excess. The
+magnetic field (a particle hits the tower in its own direction) and the rescaling of tracks to the energy of their tower
+are omitted. Smearing is Gaussian, bounded below by zero, instead of log-normal. Objects are massless.
 
 The calorimeter is that of Delphes 3.3.2, the resolution of tracks that of 3.3.3. Since 3.4.0 the card has finer
 electromagnetic towers (0.0174 x 1 degree), whose resolution grows with |eta|, in the barrel
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Floats = NDArray[np.float64]
 
-# Edges in |eta|, and how many towers each ring is cut into in phi: 0.087 x 5 degrees in the barrel, coarser outside.
+# Edges in |eta|, and the number of towers in phi per ring: 0.087 x 5 degrees in the barrel, coarser outside.
 _BARREL = np.arange(21) * 0.087
 _OUTER = np.array([1.83, 1.93, 2.043, 2.172, 2.322, 2.5, 2.65, 2.868, 2.95, *np.arange(3.125, 4.53, 0.175), 4.7, 5.0])
 _ETA = np.concatenate([_BARREL, _OUTER])
@@ -38,15 +38,15 @@ ELECTRON, MUON, PHOTON = 11, 13, 22
 
 
 class DetectorResponse(BaseModel):
-    """What a systematic study changes in the detector; the default is the nominal one.
+    """Parameters of the detector that a systematic study varies; the defaults are nominal.
 
     Attributes:
         track_efficiency: factor on the efficiency of tracks (the result is cut at 1).
         track_resolution: factor on the relative resolution of a track's pT.
         ecal_scale, hcal_scale: factors on the energy that a calorimeter reads.
         calorimeter_resolution: factor on the resolution of both calorimeters.
-        significance: of a tower's energy, and of its excess over its tracks, in standard deviations, from which on it
-            counts as neutral.
+        significance: smallest significance of a tower's energy, and of its excess over its tracks, in standard
+            deviations, for a neutral object.
         ecal_min, hcal_min: smallest energy of a photon and of a neutral hadron, in GeV.
         pt_min: smallest pT of an object, in GeV.
     """
@@ -65,7 +65,7 @@ class DetectorResponse(BaseModel):
 
 
 def energy_flow(particles: Any, detector: DetectorResponse, random: np.random.Generator) -> Any:
-    """Objects that the detector sees, per event.
+    """Return the objects that the detector reconstructs in each event.
 
     Args:
         particles: jagged awkward array (N, var) with pt [GeV], eta, phi, energy [GeV], id (PDG, absolute) and charge.
@@ -103,13 +103,13 @@ def energy_flow(particles: Any, detector: DetectorResponse, random: np.random.Ge
 
 
 class Hits(NamedTuple):
-    """Particles in front of a calorimeter, (P,) each.
+    """Particles in front of a calorimeter, with arrays (P,).
 
     Attributes:
-        cell: event x TOWERS + tower.
+        cell: index event x TOWERS + tower.
         energy: true energy in GeV.
         track_energy: energy of the particle's track in GeV, 0 without one.
-        track_resolution: relative.
+        track_resolution: relative resolution of the track's energy.
     """
 
     cell: NDArray[np.int64]
@@ -129,10 +129,11 @@ class Calorimeter(NamedTuple):
 def neutral_objects(
     hits: Hits, share: Floats, calorimeter: Calorimeter, detector: DetectorResponse, random: np.random.Generator
 ) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
-    """Event, pT [GeV], eta and phi of neutral objects of one calorimeter, which takes ``share`` (P,) of each energy.
+    """Return event, pT [GeV], eta and phi of neutral objects of one calorimeter.
 
-    A tower whose smeared energy stands out of the noise, and exceeds its tracks' by more than the errors of both,
-    becomes an object with the excess, at a random place in the tower.
+    The calorimeter measures ``share`` (P,) of each particle's energy. A tower whose smeared energy exceeds the noise,
+    and exceeds its tracks' energy by more than the errors of both, becomes an object with the excess energy, at a
+    random position in the tower.
     """
     hitting = share > 0
     cells, member = np.unique(hits.cell[hitting], return_inverse=True)
@@ -157,7 +158,7 @@ def neutral_objects(
 
 
 def tower_index(eta: Floats, phi: Floats) -> NDArray[np.int64]:
-    """Number of the tower in a direction with |eta| < 5, 0 to TOWERS - 1."""
+    """Return the index of the tower in a direction with |eta| < 5, from 0 to TOWERS - 1."""
     ring = np.searchsorted(ETA_EDGES, eta, side="right") - 1
     cell = np.floor((phi + np.pi) / (2 * np.pi) * PHI_CELLS[ring]).astype(np.int64) % PHI_CELLS[ring]
     index: NDArray[np.int64] = _RING_START[ring] + cell
@@ -165,12 +166,12 @@ def tower_index(eta: Floats, phi: Floats) -> NDArray[np.int64]:
 
 
 def tower_centre(tower: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Eta and phi of the middle of towers."""
+    """Return eta and phi of the centres of towers."""
     return point_in_tower(tower, np.full((2, len(tower)), 0.5))
 
 
 def point_in_tower(tower: NDArray[np.int64], where: Floats) -> tuple[Floats, Floats]:
-    """Eta and phi of a point in each tower: ``where`` (2, N) in [0, 1), from one edge to the other."""
+    """Return eta and phi of a point in each tower; ``where`` (2, N) in [0, 1) is the position between the edges."""
     ring = np.searchsorted(_RING_START, tower, side="right") - 1
     eta = ETA_EDGES[ring] + where[0] * (ETA_EDGES[ring + 1] - ETA_EDGES[ring])
     phi = -np.pi + (tower - _RING_START[ring] + where[1]) * 2 * np.pi / PHI_CELLS[ring]
@@ -178,12 +179,12 @@ def point_in_tower(tower: NDArray[np.int64], where: Floats) -> tuple[Floats, Flo
 
 
 def electromagnetic_share(kind: NDArray[np.int64]) -> Floats:
-    """Share of a particle's energy that the electromagnetic calorimeter takes; the hadronic one takes the rest."""
+    """Return the fraction of a particle's energy in the electromagnetic calorimeter; the hadronic one has the rest."""
     return np.select([(kind == ELECTRON) | (kind == PHOTON), (kind == 310) | (kind == 3122)], [1.0, 0.3], default=0.0)
 
 
 def track_efficiency(pt: Floats, eta: Floats, kind: NDArray[np.int64]) -> Floats:
-    """Probability that a charged particle leaves a track."""
+    """Return the probability that a charged particle gives a track."""
     central, soft = np.abs(eta) <= 1.5, pt <= 1.0
     hard_electron = pt > 100.0
     electron = np.where(
@@ -198,7 +199,7 @@ def track_efficiency(pt: Floats, eta: Floats, kind: NDArray[np.int64]) -> Floats
 
 
 def track_resolution(pt: Floats, eta: Floats, kind: NDArray[np.int64]) -> Floats:
-    """Relative resolution of a track's pT: a constant and a term that grows with pT, in quadrature."""
+    """Return the relative resolution of a track's pT: a constant and a term that grows with pT, in quadrature."""
     region = np.select([np.abs(eta) <= 0.5, np.abs(eta) <= 1.5], [0, 1], default=2)
     constant = np.array([0.01, 0.015, 0.025])[region]
     slope = np.array([1.5e-4, 2.5e-4, 5.5e-4])[region]
@@ -211,20 +212,20 @@ def track_resolution(pt: Floats, eta: Floats, kind: NDArray[np.int64]) -> Floats
 
 
 def ecal_resolution(eta: Floats, energy: Floats) -> Floats:
-    """Resolution of the electromagnetic calorimeter in GeV."""
+    """Return the energy resolution of the electromagnetic calorimeter in GeV."""
     fine = np.sqrt((0.007 * energy) ** 2 + 0.07**2 * energy + 0.35**2)
     forward = np.sqrt((0.107 * energy) ** 2 + 2.08**2 * energy)
     return np.where(np.abs(eta) <= 3.0, fine, forward)
 
 
 def hcal_resolution(eta: Floats, energy: Floats) -> Floats:
-    """Resolution of the hadronic calorimeter in GeV."""
+    """Return the energy resolution of the hadronic calorimeter in GeV."""
     inner = np.sqrt((0.05 * energy) ** 2 + 1.5**2 * energy)
     forward = np.sqrt((0.13 * energy) ** 2 + 2.7**2 * energy)
     return np.where(np.abs(eta) <= 3.0, inner, forward)
 
 
 def smear(value: Floats, error: Floats, random: np.random.Generator) -> Floats:
-    """Gaussian draws around the values, cut off at zero."""
+    """Return Gaussian draws around the values, bounded below by zero."""
     drawn: Floats = np.maximum(value + error * random.standard_normal(len(value)), 0.0)
     return drawn

@@ -1,7 +1,7 @@
-"""Pythia 8: a sample -> collisions, a batch of events at a time.
+"""Generate collisions of a sample with Pythia 8, a batch of events at a time.
 
-Needs the ``[generate]`` extra. The settings of the hidden valley are written out in full, as they were in Pythia 8.2:
-later versions changed three defaults, and each moves the multiplicity of a dark jet.
+The ``[generate]`` extra is required. The settings of the hidden valley are written out in full, as they were in Pythia
+8.2: later versions changed three defaults, and each changes the multiplicity of a dark jet.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ Floats = NDArray[np.float64]
 
 DARK_QUARKS = (4900101, 4900102)
 DARK_MESONS = (4900111, 4900211, 4900113, 4900213)
-SINGLET = 53  # what an invisible dark meson decays to
-OUTGOING = 23  # Pythia's status of what leaves the hard process
+SINGLET = 53  # decay product of an invisible dark meson
+OUTGOING = 23  # Pythia's status of outgoing particles of the hard process
 OPEN_CHARM, OPEN_BOTTOM = 3.74, 10.56  # 2 m(D), 2 m(B) in GeV
 
 
 class Variation(BaseModel):
-    """What a systematic study changes in the event generation; the default is the nominal sample.
+    """Parameters of the event generation that a systematic study varies; the defaults are nominal.
 
     Attributes:
-        interactions: further parton interactions in a collision (the underlying event), on or off.
+        interactions: whether there are multiple parton interactions in a collision (the underlying event).
         final_scale, initial_scale: factors on the renormalisation scale of the final-state and initial-state showers.
-        processes: of QCD: all of them, or only those that end in two light quarks, or in two gluons.
+        processes: hard processes of QCD: all, or only those with two light quarks or two gluons in the final state.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -47,10 +47,10 @@ NOMINAL = Variation()
 
 
 def outgoing_partons(number: Any, status: Any) -> Any:
-    """Which particles (PDG numbers, Pythia's status) jets are matched to: quarks, gluons and dark quarks.
+    """Return which particles (PDG numbers, Pythia's status) jets are matched to: quarks, gluons and dark quarks.
 
-    Leptons, photons and neutrinos leave the hard process too, and no jet is theirs: matched to them, an electron, or
-    whatever lies beside a neutrino, would count as a jet of the signal.
+    Leptons, photons and neutrinos of the hard process are excluded: matched to them, an electron, or any jet beside a
+    neutrino, would count as a jet of the signal.
 
     >>> outgoing_partons(np.array([21, -5, 4900101, 11, 14, 22, 2]), np.array([23, -23, 23, 23, 23, 23, 71])).tolist()
     [True, True, True, False, False, False, False]
@@ -68,7 +68,7 @@ _PROCESSES = {
 
 
 def pythia_settings(sample: AnySample, variation: Variation = NOMINAL) -> list[str]:
-    """Every setting of Pythia that is not left at its default, one line each."""
+    """Return all settings of Pythia that are not at their defaults, one line each."""
     common = [
         "Print:quiet = on",
         "Beams:eCM = 13000.",
@@ -126,7 +126,7 @@ def _dark_force(sample: DarkShower) -> list[str]:
 
 
 def _dark_decays(sample: DarkShower) -> list[str]:
-    # The channels that Pythia ships are off: without new ones a dark rho stays stable, and no error says so.
+    # Pythia's own channels are off: without new ones a dark rho is stable, without an error.
     if sample.decays == "neutral_rho":
         stable = [f"{meson}:mayDecay = off" for meson in DARK_MESONS if meson != 4900113]
         return [*stable, *_channels(4900113, sample.rho_mass, invisible=0.0)]
@@ -146,10 +146,10 @@ def _channels(meson: int, mass: float, invisible: float) -> list[str]:
 
 
 class Collisions:
-    """A stream of events of one sample: the same events for the same seed, however they are cut into batches.
+    """Stream of events of one sample, which are the same for the same seed and any batch size.
 
     Attributes:
-        seed: of Pythia, 1 to 900,000,000.
+        seed: seed of Pythia, 1 to 900,000,000.
     """
 
     def __init__(self, sample: AnySample, variation: Variation = NOMINAL, *, seed: int) -> None:
@@ -159,17 +159,17 @@ class Collisions:
     def of_hard_process(
         cls, path: Path, shower: DarkShower | None = None, *, seed: int, invisible: Collection[int] = ()
     ) -> Collisions:
-        """Events of a Les Houches file (hep-ph/0609017), which may be compressed with gzip, showered and hadronised.
+        """Return the events of a Les Houches file (hep-ph/0609017, plain or gzip), showered and hadronised.
 
         Args:
-            path: of the file; its events come in its order, and :meth:`batch` is empty when they are used up.
-            shower: whose dark sector showers and decays dark quarks of the file; none: the Standard Model alone.
-            invisible: PDG numbers of stable particles that the detector does not see; Pythia need not know them.
+            path: path of the file; events keep its order, and :meth:`batch` is empty after the last.
+            shower: sample whose dark sector showers and decays dark quarks of the file; None: the Standard Model only.
+            invisible: PDG numbers of stable invisible particles, which may be unknown to Pythia.
         """
         collisions = cls.__new__(cls)
         lines = ["Print:quiet = on", "SLHA:verbose = 0", "Beams:frameType = 4"]
         if shower is not None:
-            # masses and decays in the file's header would overrule the sample's
+            # masses and decays in the file's header would override the sample's
             lines += ["SLHA:readFrom = 0", *_dark_force(shower), *_dark_decays(shower)]
         collisions._start(lines, seed, f"the hard process of {path}", path, invisible)
         return collisions
@@ -202,21 +202,16 @@ class Collisions:
                 self._pythia.readString(f"{abs(number)}:mayDecay = off")
         self._particles = ParticleTable(table, invisible)
         if hard_process is not None:
-            self._pythia.settings.word("Beams:LHEF", str(hard_process))  # a line would end at a blank in the path
+            self._pythia.settings.word("Beams:LHEF", str(hard_process))  # a setting would end at a blank in the path
         if not self._pythia.init():
             raise ValueError(f"Pythia cannot start with {what}: see its messages above")
 
     def batch(self, events: int) -> Any:
-        """The next events, as an awkward record array of length ``events``.
-
-        Fields, each jagged, pt and energy in GeV: ``particles`` (visible final ones in |eta| < 5: pt, eta, phi,
-        energy, absolute id, charge), ``partons`` (see `outgoing_partons`: pt, eta, phi, energy) and ``mesons``
-        (primary dark mesons: pt, eta, phi, energy, invisible).
-        """
+        """Return the next events, as an awkward record array of length ``events``."""
         import awkward as ak
 
         record = self.record(events)
-        if not len(record):  # the file of the hard process is used up
+        if not len(record):  # there are no more events in the file of the hard process
             return record
         counts = ak.to_numpy(ak.num(record))
         entries = ak.flatten(record)
@@ -226,7 +221,7 @@ class Collisions:
         event = np.repeat(np.arange(len(counts)), counts)
 
         def chosen(entries: NDArray[np.intp], **more: NDArray[Any]) -> Any:
-            """Entries of the record, rising, event by event."""
+            """Return entries of the record, given in increasing order, grouped by event."""
             columns = _kinematics(**{axis: values[entries] for axis, values in p.items()}) | more
             return ak.unflatten(ak.zip(columns), np.bincount(event[entries], minlength=len(counts)))
 
@@ -245,7 +240,7 @@ class Collisions:
         return ak.zip({"particles": particles, "partons": partons, "mesons": mesons}, depth_limit=1)
 
     def record(self, events: int) -> Any:
-        """Pythia's own record of the next events, everything in it: jagged, (events, var)."""
+        """Return Pythia's complete record of the next events: jagged, (events, var)."""
         return self._pythia.nextBatch(events).prt
 
 

@@ -1,7 +1,7 @@
-"""Generation of whole sets of jets, spread over processes or a cluster: (sample, split, shard) -> one Parquet file.
+"""Generate whole sets of jets; each (sample, split, shard) is one Parquet file, which any process can make.
 
-What a shard holds depends on its sample, split and number, how many jets it is to have, the settings and the seed, and
-on nothing else: not on the number of workers or what was there before. The only file of ``jets`` that knows Ray.
+The content of a shard depends only on its sample, split and number, its number of jets, the settings and the seed, but
+not on the number of workers or on existing files. `darkclr_ray.runtime.generation` runs the shards on a cluster.
 """
 
 from __future__ import annotations
@@ -39,17 +39,19 @@ from darkclr_ray.randomness import stable_id
 
 JETS_A_SHARD = 2000
 FIRST_EVENTS, MOST_EVENTS = 250, 500
-"""Events that are looked at together, at first and at most: what is done to them takes as long for few as for some, and
-each 100 of them 35 MB."""
+"""Number of events that are processed together, at first and at most.
+
+The time per event is smaller for more events, but each 100 of them need 35 MB.
+"""
 FRUITLESS = 20_000
-"""Events without a single jet after which no more are looked at."""
+"""Number of events without a single jet after which the generation stops with an error."""
 
 
 class Generation(BaseModel):
-    """How jets are made, apart from the sample.
+    """Settings of the generation apart from the sample.
 
     Attributes:
-        seed: every shard draws its own generator's seed from it.
+        seed: seed from which the seed of every shard's generator is derived.
         variation, detector, selection: nominal unless a systematic study changes them.
     """
 
@@ -63,7 +65,7 @@ class Generation(BaseModel):
 
 @dataclass(frozen=True)
 class ShardTask:
-    """One file to make: ``jets`` jets of a sample; ``systematic`` names the variant of the background, if it is one."""
+    """One file to generate, with ``jets`` jets of a sample; ``systematic`` names its background variation, if any."""
 
     sample: AnySample
     split: str
@@ -74,7 +76,7 @@ class ShardTask:
 
     @property
     def name(self) -> str:
-        """The folder of the sample."""
+        """Return the name of the sample's folder."""
         return sample_name(self.sample) if self.systematic is None else variant_name(self.systematic)
 
     def path(self, out: Path) -> Path:
@@ -82,13 +84,16 @@ class ShardTask:
 
     @property
     def key(self) -> tuple[str | int, ...]:
-        """What the random numbers hang on; not the detector, so that a variation of it sees the same collisions."""
+        """Return the key of the random numbers.
+
+        It excludes the detector, so that variations of the detector use the same collisions.
+        """
         collisions = fingerprint(self.sample, self.generation.variation)
         return collisions, self.generation.seed, self.split, self.shard
 
 
 def plan(counts: Counts, generation: Generation) -> list[ShardTask]:
-    """Shards of at most ``JETS_A_SHARD`` jets: the small splits first, so that a set is soon usable.
+    """Return shards of at most ``JETS_A_SHARD`` jets, the small splits first, so that a set is soon usable.
 
     Raises:
         ValueError: an unknown split or sample, one sample under two names, or a negative count.
@@ -112,9 +117,9 @@ def plan(counts: Counts, generation: Generation) -> list[ShardTask]:
 
 
 def _made(name: str, generation: Generation) -> tuple[AnySample, Generation, str | None]:
-    """How a sample is made: its parameters, the settings, and which variant of the background it is."""
+    """Return the parameters of a sample, its generation settings, and the name of its background variation or None."""
     systematic = systematic_of(name)
-    if systematic is None and name.startswith(variant_name("")) and ":" not in name:  # else somebody's own module
+    if systematic is None and name.startswith(variant_name("")) and ":" not in name:  # otherwise the module of a plugin
         raise ValueError(f"unknown variant {name!r} of the background: {', '.join(map(variant_name, SYSTEMATICS))}")
     if systematic is None:
         sample = parse_sample(name)
@@ -132,19 +137,18 @@ def _made(name: str, generation: Generation) -> tuple[AnySample, Generation, str
 def generate(
     tasks: Sequence[ShardTask], out: Path, run: Callable[[Sequence[ShardTask], Path], Iterable[ShardTask]] | None = None
 ) -> list[Path]:
-    """Make every shard that is not there yet; returns the paths of those that were made.
+    """Generate every shard that does not exist yet, and return the paths of the new ones.
 
     Args:
-        tasks: from :func:`plan`.
-        out: folder; on a cluster it must be shared by all nodes.
+        tasks: tasks from :func:`plan`.
+        out: folder of the set; on a cluster it must be shared by all nodes.
         run: makes the shards of tasks in a folder and yields each task that is done, for example
             `darkclr_ray.runtime.generation.on_ray`; None makes them in this process, one after the other.
 
     Raises:
         ImportError: Pythia or FastJet is not installed.
         OSError: a shard cannot be written.
-        ValueError: ``out`` holds jets made with other settings, or an unreadable shard; events give no jets; workers
-            are lost.
+        ValueError: ``out`` has jets of other settings, or an unreadable shard; events give no jets; workers are lost.
     """
     _require_generator()
     missing = [task for task in tasks if not _is_there(task, out)]
@@ -167,7 +171,7 @@ def generate(
 
 
 def make_shard(task: ShardTask, out: Path) -> None:
-    """Generate one shard and write it, whole or not at all."""
+    """Generate one shard and write it atomically."""
     jets, counts = make_jets(task)
     metadata = {
         "name": task.name,
@@ -185,9 +189,9 @@ def make_shard(task: ShardTask, out: Path) -> None:
 
 
 def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
-    """The jets of a shard; counts of events, jets and dark mesons (in all events, and within R of selected jets).
+    """Return the jets of a shard, and counts of events, jets and dark mesons (all, and within R of selected jets).
 
-    Raises ValueError where events give no jets.
+    Raises ValueError if events give no jets.
     """
     generation, selection = task.generation, task.generation.selection
     collisions = collisions_of(task)
@@ -213,7 +217,7 @@ def make_jets(task: ShardTask) -> tuple[Jets, dict[str, int]]:
 
 
 def _events_needed(wanted: int, found: int, events: int) -> int:
-    """How many events to look at next, when so many have given so many of the jets that are wanted.
+    """Return the number of events to process next, if ``events`` gave ``found`` of the ``wanted`` jets.
 
     >>> _events_needed(100, 0, 0), _events_needed(100, 90, 250), _events_needed(2000, 50, 250)
     (250, 28, 500)
@@ -222,7 +226,7 @@ def _events_needed(wanted: int, found: int, events: int) -> int:
 
 
 def collisions_of(task: ShardTask) -> Collisions:
-    """The events that a shard is made of, from the first on."""
+    """Return the stream of events of a shard, from its first event."""
     return Collisions(task.sample, task.generation.variation, seed=1 + stable_id(*task.key, "pythia") % 900_000_000)
 
 

@@ -1,4 +1,4 @@
-"""How many jets a set has: by split and sample."""
+"""Define the number of jets in sets, by split and sample."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from darkclr_ray.jets.generation.samples import GRID_MASSES, GRID_R_INV, SIGNALS
 from darkclr_ray.jets.generation.systematics import SYSTEMATICS, variant_name
 
 Counts = Mapping[str, Mapping[str, int]]
-"""Jets by split and sample: {"test": {"qcd": 6000}}."""
+"""Number of jets by split and sample, such as {"test": {"qcd": 6000}}."""
 
 _GRID = [sample_name(grid_point(r_inv, mass)) for mass in GRID_MASSES for r_inv in GRID_R_INV]
 
 PRESETS: dict[str, Counts] = {
     "starter": {
-        "train": {"qcd": 10_000, "aachen": 4_000},  # the latter for the supervised reference alone
+        "train": {"qcd": 10_000, "aachen": 4_000},  # the latter only for the supervised reference
         "validation": {"qcd": 3_000} | dict.fromkeys(SIGNALS, 500),
         "test": {"qcd": 6_000} | dict.fromkeys(SIGNALS, 1_500),
     },
@@ -27,18 +27,20 @@ PRESETS: dict[str, Counts] = {
     "donors": {"train": {"donors": 10_000}, "validation": {"donors": 3_000}},
     "systematics": {"test": dict.fromkeys(map(variant_name, SYSTEMATICS), 6_000)},
 }
-"""Whole sets of jets, and three that go beside one of them: signals of the grid, variants of the background, and harder
-jets that views of anomalies are made of."""
+"""Sizes of whole sets of jets, and of three sets that complement them.
+
+These are signals of the grid, background variations, and harder jets from which pseudo-anomalies are made.
+"""
 
 
 def counts_for(preset: str, samples: Sequence[str] | None = None, jets: Mapping[str, int] | None = None) -> Counts:
-    """Sizes of a preset, restricted to ``samples`` (one that it does not list gets the size of its last).
+    """Return the sizes of a preset, restricted to ``samples``; one that it does not list has the size of its last.
 
     Args:
         preset: a key of :data:`PRESETS`.
-        samples: names or numbers, see :func:`~darkclr_ray.jets.generation.samples.parse_sample`, and variants of the
-            background, see :data:`~darkclr_ray.jets.generation.systematics.SYSTEMATICS`.
-        jets: jets of every sample by split, instead of the preset's.
+        samples: names or parameters, see :func:`~darkclr_ray.jets.generation.samples.parse_sample`, and background
+            variations, see :data:`~darkclr_ray.jets.generation.systematics.SYSTEMATICS`.
+        jets: number of jets of every sample by split, instead of the preset's.
 
     >>> counts_for("starter", ["aachen", "dark:rinv=0.3"])["test"]
     {'aachen': 1500, 'dark:rinv=0.3': 1500}

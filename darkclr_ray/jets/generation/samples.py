@@ -1,4 +1,4 @@
-"""Samples as values: the QCD background, a dark shower at any point of its parameter space, any process of Pythia's.
+"""Define samples: the QCD background, dark showers at any point of their parameter space, any process of Pythia.
 
 The named points are those of SciPost Phys. 18, 042 (2025), Sec. 2.
 """
@@ -15,11 +15,11 @@ from darkclr_ray import plugins
 
 
 class Qcd(BaseModel):
-    """Leading-order light QCD dijets.
+    """Leading-order dijet production of light QCD.
 
     Attributes:
         pt_hat_min: smallest transverse momentum of the hard process in GeV. 80 loses 1-2% of the jets between 150 and
-            300 GeV, 100 already 9-10%: radiation and other interactions of the collision lift a jet above its parton.
+            300 GeV, 100 loses 9-10%, since radiation and multiple interactions raise a jet's pT above its parton's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,13 +29,15 @@ class Qcd(BaseModel):
 
 
 class DarkShower(BaseModel):
-    """q qbar -> Z' -> dark quarks of a dark SU(3) with two flavours, showering into dark pions and rhos. Masses in GeV.
+    """Production q qbar -> Z' -> dark quarks, which shower into dark pions and rhos (Eq. 1). Masses are in GeV.
+
+    The dark force is SU(3) with two flavours.
 
     Attributes:
-        r_inv: share of the dark mesons that stay invisible, in [0, 1].
-        pion_mass, rho_mass: of the dark mesons.
+        r_inv: fraction of the dark mesons that are invisible, in [0, 1].
+        pion_mass, rho_mass: masses of the dark mesons.
         confinement_scale: Lambda of the dark force; its shower stops at 1.1 Lambda.
-        z_prime_mass: of the mediator; its width is 1% of it.
+        z_prime_mass: mass of the mediator; its width is 1% of it.
         dark_quark_mass: constituent mass, which also sets the dark fragmentation.
         decays: ``neutral_rho``: only the neutral rho decays, so that r_inv is 0.75 and no free parameter (the Aachen
             benchmark); ``all_mesons``: every meson is invisible with probability r_inv.
@@ -66,12 +68,12 @@ class DarkShower(BaseModel):
 
 
 class PythiaProcess(BaseModel):
-    """Any other hard process of Pythia 8, at 13 TeV, through the same detector, clustering and matching.
+    """Any other hard process of Pythia 8, at 13 TeV, with the same detector, clustering and matching.
 
     Attributes:
-        name: of the sample's folder.
-        settings: Pythia's lines for the process, such as ``Top:gg2ttbar = on``; jets are matched to the quarks,
-            gluons and dark quarks that go out, not to leptons.
+        name: name of the sample's folder.
+        settings: Pythia's settings for the process, such as ``Top:gg2ttbar = on``; jets are matched to outgoing quarks,
+            gluons and dark quarks, but not to leptons.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,16 +109,16 @@ LIGHTEST_SCALE = AACHEN.confinement_scale
 
 
 def grid_point(r_inv: float, mass: float) -> DarkShower:
-    """The rule of the grid over r_inv and the mass of the dark pion in GeV: one for all its points.
+    """Return a point of the grid over r_inv and the mass of the dark pion in GeV, with one rule for all points.
 
     Every dark meson, pion or rho, neutral or charged, is invisible with probability r_inv, and otherwise decays to a
-    pair of one of the quark flavours that its mass allows (see `DarkShower`: charm everywhere from 3.74 GeV on, bottom
-    from 10.56 GeV on). The rho's mass and Lambda are 5 GeV, and the pion's mass where that is larger; the shower stops
-    at 1.1 Lambda; mediator and fragmentation do not change.
+    pair of one of the quark flavours that its mass allows (see `DarkShower`: charm from 3.74 GeV on, bottom from 10.56
+    GeV on). The rho's mass and Lambda are 5 GeV, or the pion's mass if that is larger; the shower stops at 1.1 Lambda;
+    mediator and fragmentation do not change.
 
-    So the grid runs through the paper's r_inv points, at 4 GeV. At r_inv = 0.75 it has the masses and scales of Aachen
-    and of the paper's points of 10 and 20 GeV; but there the paper lets the neutral rho alone decay, always: as much is
-    visible on average (one of four mesons), with other fluctuations and from rhos only.
+    The grid thus contains the paper's r_inv points, at 4 GeV. At r_inv = 0.75 it has the masses and scales of Aachen
+    and of the paper's points of 10 and 20 GeV. There, however, only the neutral rho decays in the paper, and always:
+    the same fraction is visible on average (one of four mesons), with other fluctuations and from rhos only.
 
     >>> grid_point(0.5, 4) == NAMED["rinv_0.5"], grid_point(0.3, 12).confinement_scale
     (True, 12.0)
@@ -143,12 +145,15 @@ DONORS = PythiaProcess(
         "PhaseSpace:bias2SelectionRef = 250.",
     ),
 )
-"""Harder jets of the background's process, from 300 to 1,200 GeV and nearly flat in pT: collisions are drawn with a
-weight that grows with their hardness, which is not undone. Views of anomalies are made of them, by the loss of branches
-(`darkclr_ray.augmentations.donor_branches`); they are never a background, so they belong into a folder of their own."""
+"""Harder jets of the background's process, from 300 to 1,200 GeV and nearly flat in pT.
+
+Collisions are drawn with a weight that grows with their hardness, which is not compensated. Pseudo-anomalies are made
+of them by the loss of branches (`darkclr_ray.augmentations.donor_branches`). They must never be used as background, and
+are therefore stored in a separate folder.
+"""
 
 DONOR_WINDOW = (300.0, 1200.0)
-"""pT of donors in GeV."""
+"""Range of the pT of donors in GeV."""
 
 _WORDS = {
     "rinv": "r_inv",
@@ -162,9 +167,9 @@ _WORDS = {
 
 
 def parse_sample(text: str) -> AnySample:
-    """A sample from its name, or from its numbers; masses in GeV, what is left out as in the Aachen benchmark.
+    """Return a sample from its name, or from its parameters; masses in GeV, defaults as in the Aachen benchmark.
 
-    One of somebody's own is a value of these types, by module:name or by entry point (`darkclr_ray.plugins`).
+    A user's sample is an instance of these types, given by module:name or by entry point (`darkclr_ray.plugins`).
 
     >>> parse_sample("aachen").r_inv
     0.75
@@ -172,7 +177,7 @@ def parse_sample(text: str) -> AnySample:
     True
 
     Raises:
-        ValueError: unknown name or parameter, or an impossible value.
+        ValueError: the name or a parameter is unknown, or a value is invalid.
     """
     if text in NAMED:
         return NAMED[text]
@@ -212,12 +217,12 @@ def parse_sample(text: str) -> AnySample:
 
 
 def format_validation_error(error: ValidationError) -> str:
-    """What is wrong with some settings, in one line."""
+    """Return what is wrong with settings, in one line."""
     return "; ".join(": ".join([*filter(None, [".".join(map(str, one["loc"]))]), one["msg"]]) for one in error.errors())
 
 
 def sample_name(sample: AnySample) -> str:
-    """The folder of a sample: its name, or its numbers without characters that a file system or Hive partitions mind.
+    """Return the folder of a sample: its name, or its parameters without characters special to file systems or Hive.
 
     >>> sample_name(grid_point(0.3, 12))
     'rinv_0.3_mass_12'
@@ -238,7 +243,9 @@ def sample_name(sample: AnySample) -> str:
 
 
 def fingerprint(*values: BaseModel) -> str:
-    """128-bit hash (hex) of frozen settings: of what differs from the defaults, so that a new setting keeps old hashes.
+    """Return a 128-bit hash (hex) of the settings that differ from the defaults.
+
+    New settings therefore do not change existing hashes.
 
     >>> fingerprint(Qcd()) == fingerprint(Qcd(pt_hat_min=80)) != fingerprint(AACHEN)
     True

@@ -1,7 +1,7 @@
-"""Variants of the background by name: what the simulation does not know well, changed one thing at a time.
+"""Background variations by name, each of which changes one uncertain part of the simulation.
 
-A variant's jets lie in a folder ``qcd_<name>`` and say so in their metadata ("variation"). Variants of the detector
-see the same collisions as the nominal background of the same generator seed, so that a difference is the detector's.
+Jets of a variation are in a folder ``qcd_<name>`` with "variation" in their metadata. Variations of the detector use
+the same collisions as the nominal background of the same generator seed, so that differences are due to the detector.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from darkclr_ray.jets.generation.events import Variation
 
 
 class Systematic(BaseModel):
-    """One change.
+    """Background variation.
 
     Attributes:
-        words: what is changed, for a caption.
+        words: description of the change, for a caption.
         variation, detector: the settings that replace the nominal ones.
     """
 
@@ -50,13 +50,13 @@ SYSTEMATICS: dict[str, Systematic] = {
         words="significance asked of calorimeter deposits x 2", detector=DetectorResponse(significance=2.0)
     ),
 }
-"""Each relative to the nominal background; the renormalisation scales of both showers are changed together."""
+"""Variations relative to the nominal background; the renormalisation scales of both showers are changed together."""
 
 _PREFIX = "qcd_"
 
 
 def variant_name(systematic: str) -> str:
-    """The folder of a variant.
+    """Return the name of a variation's folder.
 
     >>> variant_name("quarks"), systematic_of("qcd_quarks"), systematic_of("qcd")
     ('qcd_quarks', 'quarks', None)
@@ -65,6 +65,6 @@ def variant_name(systematic: str) -> str:
 
 
 def systematic_of(sample: str) -> str | None:
-    """Which of `SYSTEMATICS` a sample's name means; None for any other sample."""
+    """Return which of `SYSTEMATICS` a sample's name refers to, or None for any other sample."""
     name = sample.removeprefix(_PREFIX)
     return name if sample.startswith(_PREFIX) and name in SYSTEMATICS else None

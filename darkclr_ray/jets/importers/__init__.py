@@ -1,4 +1,4 @@
-"""Other people's files -> jets, in the same checked shards as our own: ``import_jets(files, out, ImportOptions(...))``.
+"""Import jets from files of other programs into checked shards: ``import_jets(files, out, ImportOptions(...))``.
 
 One file a format: `hdf5_tables`, `hdf5_arrays` (NumPy's, too), `delphes`, `jetclass`, `columns` (Parquet, Arrow, ROOT),
 `hepmc`, `lhe`; `detect_format` tells them apart. Conventions are in `momenta`, how jets are selected in `select` and

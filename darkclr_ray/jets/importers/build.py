@@ -1,4 +1,4 @@
-"""Named quantities of constituents and jets -> raw jets: what the formats share that hold jets already."""
+"""Build jets from named quantities of constituents and jets, for all formats that contain jets."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def build_jets(
     options: ImportOptions,
     first_row: int,
 ) -> UnselectedJets:
-    """Raw jets from flat columns.
+    """Return jets from flat columns.
 
     Args:
-        constituents: (M,) each, by the names of :data:`CONSTITUENT`; where all are zero or all NaN, there is none.
+        constituents: (M,) each, by the names of :data:`CONSTITUENT`; rows of only zeros or only NaN are padding.
         offsets: (B + 1,).
         jets: (B,) each, by the names of :data:`JET`, ``label`` and ``event``.
-        first_row: where in the file the first of these jets stands.
+        first_row: position in the file of the first of these jets.
     """
     size = len(offsets) - 1
     unit = UNITS[options.unit or "GeV"]
@@ -61,7 +61,7 @@ def build_jets(
                 "or --angles absolute if all jets do point along phi = 0"
             )
         if options.angles == "relative":
-            # without the axis jets stay at eta = phi = 0: pT and mass do not change under the shift
+            # without the axis jets are at eta = phi = 0: pT and mass do not change under the shift
             for name in ("eta", "phi"):
                 axis = own.get(f"jet_{name}", np.zeros(size))
                 constituents[name] = constituents[name] + np.repeat(axis, np.diff(offsets))
@@ -80,7 +80,7 @@ def build_jets(
 
 
 def check_columns(path: Path, columns: Collection[str], unit: str | None) -> None:
-    """Raises CannotImport where the names are unknown, or do not fix the momenta of constituents."""
+    """Raise CannotImport if the names are unknown, or do not define the momenta of constituents."""
     unknown = sorted(set(columns) - {*CONSTITUENT, *JET, *OTHER})
     if unknown:
         raise CannotImport(
@@ -110,9 +110,9 @@ def _axes(own: Mapping[str, Floats], scale: float) -> Floats:
 
 
 def as_text(values: NDArray[Any]) -> NDArray[np.str_]:
-    """Return labels as text: each whole number without a point, truth values as 0 and 1, missing ones empty.
+    """Return labels as text: integers without a decimal point, truth values as 0 and 1, missing ones empty.
 
-    A label does not depend on its neighbours: a missing one (NaN, None) does not change how the others are written.
+    A label does not depend on other labels: a missing one (NaN, None) does not change how the others are written.
 
     >>> as_text(np.array([1.0, np.nan, 0.5])).tolist(), as_text(np.array(["top", None], dtype=object)).tolist()
     (['1', '', '0.5'], ['top', ''])
@@ -139,7 +139,7 @@ def as_text(values: NDArray[Any]) -> NDArray[np.str_]:
 
 
 def whole(path: Path, values: NDArray[Any]) -> Integers:
-    """Event numbers. Raises CannotImport where they are none."""
+    """Return event numbers as integers. Raises CannotImport if they are not integers."""
     values = np.asarray(values)
     if values.dtype.kind not in "iu" and not (values.dtype.kind == "f" and np.all(values == np.round(values))):
         raise CannotImport(f"{path}: the column named as event holds {values.dtype}, not whole numbers")

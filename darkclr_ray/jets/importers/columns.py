@@ -34,19 +34,19 @@ from darkclr_ray.jets.importers.unselected import (
 FORMAT = "columns"
 ROWS = 2_000
 ARROW_STREAM = b"\xff\xff\xff\xff"
-"""What an Arrow stream begins with; the file format has a name instead."""
+"""First bytes of an Arrow stream; the Arrow file format has a magic name instead."""
 
 Container = Literal["root", "parquet", "arrow"]
 
 
 @dataclass(frozen=True)
 class Store:
-    """A file of columns.
+    """File of columns that was opened.
 
     Attributes:
         rows: number of jets or events.
-        columns: name and type of what it holds.
-        batches: from names of top-level columns to awkward record arrays, a bounded stretch at a time.
+        columns: names and types of the columns.
+        batches: function from names of top-level columns to an iterator of awkward record arrays of bounded length.
     """
 
     rows: int
@@ -55,7 +55,7 @@ class Store:
 
 
 def open_store(path: Path, container: Container, tree: str | None = None, rows: int = ROWS) -> Store:
-    """Open a file of columns; ``tree`` names the tree of a ROOT file. Raises CannotImport where it is damaged."""
+    """Open a file of columns; ``tree`` names the tree of a ROOT file. Raises CannotImport if it is damaged."""
     if container == "root":
         return _open_root(path, tree, rows)
     require("awkward")
@@ -63,7 +63,7 @@ def open_store(path: Path, container: Container, tree: str | None = None, rows: 
 
 
 def open_source(path: Path, options: ImportOptions, container: Container, tree: str | None = None) -> Source:
-    """The jets of named columns. Raises CannotImport where some are not named or missing, with those that there are."""
+    """Return the jets in named columns. Raises CannotImport, with the existing columns, if some are missing."""
     store = open_store(path, container, tree)
     if wide.looks_like(store.columns, options):
         return _side_by_side(path, store, options)
@@ -92,7 +92,7 @@ def named_columns(
     name: str,
     label: tuple[list[str], Callable[[Any], NDArray[np.str_]]] | None = None,
 ) -> Source:
-    """The jets of a store by the names of its columns; ``label`` makes the label from several columns."""
+    """Return the jets of a store by the names of its columns; ``label`` computes the label from several columns."""
     check_columns(path, columns, options.unit)
     several, make_label = label or ([], None)
     wanted = list(dict.fromkeys([*columns.values(), *several]))
@@ -129,7 +129,7 @@ def _constituents(path: Path, batch: Any, columns: Mapping[str, str], first: int
             raise CannotImport(
                 f"{path}: --columns {role}={places[role]}: expected a list of numbers a jet, it is {values.type}{hint}"
             )
-    # a jet that lacks one of its lists lacks its constituents
+    # a jet with a missing list has no constituents
     missing = np.any([ak.to_numpy(ak.is_none(values)) for values in lists.values()], axis=0)
     lists = {role: ak.fill_none(ak.mask(values, ~missing), [], axis=0) for role, values in lists.items()}
     sizes = {role: ak.to_numpy(ak.num(values)) for role, values in lists.items()}
@@ -177,7 +177,7 @@ def _open_parquet(path: Path, rows: int) -> Store:
     import pyarrow.parquet as pq
 
     def opened() -> Any:
-        # not ahead: pyarrow would have all row groups in memory at once, and of a long one all that is on the disk
+        # without read-ahead, with which pyarrow would have all row groups in memory at once
         return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
 
     with reading(path), opened() as file:
@@ -229,7 +229,7 @@ def _as_awkward(path: Path, batch: Any) -> Any:
 
 
 def _simple(path: Path, name: str, kind: Any) -> Any:
-    """Return the type that awkward can read in place of an Arrow type: values instead of codes of a dictionary."""
+    """Return the type that awkward can read in place of an Arrow type, with values instead of dictionary codes."""
     import pyarrow as pa
 
     is_a = pa.types
@@ -270,12 +270,12 @@ def _columns_of(tree: Any) -> dict[str, str]:
 
     if isinstance(tree, HasFields):
         return {field.name: field.typename or "records" for field in tree.fields}
-    # branches of split objects are asked for by their own name, without that of the object
+    # branches of split objects are read by their own name, without that of the object
     return {branch.name: branch.typename for branch in tree.itervalues(recursive=True) if not len(branch)}
 
 
 def trees_in(path: Path) -> dict[str, set[str]]:
-    """Trees and RNTuples of a ROOT file, each with the names of its columns; of several cycles the newest."""
+    """Return trees and RNTuples of a ROOT file, each with the names of its columns; of several cycles the newest."""
     require("uproot", "awkward")
     import uproot
 

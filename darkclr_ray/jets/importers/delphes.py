@@ -1,6 +1,6 @@
 """Delphes trees: energy-flow tracks, photons and neutral hadrons, through our clustering, matching and selection.
 
-The tree's own ``Jet`` branch is not read: its constituents are references, and its radius and cuts are those of the
+The tree's ``Jet`` branch is not read: its constituents are references, and its radius and cuts are those of the
 card. Objects are massless, in GeV. Partons: quarks, gluons and dark quarks among ``Particle`` with status 23 (outgoing
 of the hard process).
 """
@@ -27,12 +27,12 @@ WEIGHT = "Event.Weight"
 
 
 def looks_like(branches: Collection[str]) -> bool:
-    """Whether a tree with these branches is one of Delphes."""
+    """Return whether a tree with these branches is one of Delphes."""
     return any(name.split(".")[0] in OBJECTS for name in branches)
 
 
 def open_source(path: Path, options: ImportOptions, tree: str) -> Source:
-    """The events of a Delphes tree. Raises CannotImport where a branch is missing or the file is damaged."""
+    """Return the events of a Delphes tree. Raises CannotImport if a branch is missing or the file is damaged."""
     require("fastjet", extra="generate")
     store = open_store(path, "root", tree, EVENTS)
     if options.unit not in (None, "GeV"):

@@ -1,4 +1,4 @@
-"""Which format a file is in, by its content; its name does not matter."""
+"""Detect the format of a file from its content, independently of its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMATS = {
     module.FORMAT: (module.__doc__ or "").split("\n")[0]
     for module in (hdf5_tables, hdf5_arrays, delphes, jetclass, columns, hepmc, lhe)
 }
-"""Name and description of every format that can be read."""
+"""Name and description of every supported format."""
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
@@ -32,7 +32,7 @@ def detect_format(path: Path, options: ImportOptions) -> Source:
     """Open a file in the format that its content shows, or that the options name.
 
     Raises:
-        CannotImport: no such file, an empty one, no known format, or a question that only the user can answer.
+        CannotImport: the file is missing, empty or of unknown format, or an option is needed to read it.
         ImportError: the format's library is not installed.
     """
     if not path.is_file():
@@ -50,12 +50,12 @@ def detect_format(path: Path, options: ImportOptions) -> Source:
 
 
 def expand(path: Path) -> list[Path]:
-    """Return the files that a path names: itself, or those below a folder of parts, sorted.
+    """Return the files that a path names: the file itself, or those below a folder of parts, sorted.
 
-    Names that begin with ``.`` or ``_``, and JSON files, are what other programs keep beside the parts.
+    Names that begin with ``.`` or ``_``, and JSON files, are skipped, since other programs write them beside the parts.
 
     Raises:
-        CannotImport: an empty folder, or one whose names hold values of a column.
+        CannotImport: the folder is empty, or the names in it contain values of a column.
     """
     if not path.is_dir():
         return [path]
@@ -115,7 +115,7 @@ def _root(path: Path, options: ImportOptions) -> Opening:
         elif jetclass.looks_like(branches):
             kind = jetclass.FORMAT
         by_format[kind].append(name)
-    # a file of jets or events may hold other trees beside it: those count only where nothing better is there
+    # a file may have other trees beside those of jets or events: they are used only if there is nothing better
     known = [*by_format[delphes.FORMAT], *by_format[jetclass.FORMAT]] or by_format[columns.FORMAT]
     tree = pick(path, "tree", list(trees) if options.dataset else known, options.dataset)
     kind = options.format or next(name for name, found in by_format.items() if tree in found)

@@ -1,4 +1,4 @@
-"""Events -> raw jets: our clustering and matching, shared by the formats that hold events."""
+"""Cluster and match events into jets, for all formats that contain events."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from darkclr_ray.jets.clustering import Selection, cluster, near
 from darkclr_ray.jets.importers.momenta import four_momenta
 from darkclr_ray.jets.importers.unselected import CannotImport, Floats, UnselectedJets
 
-MOST_JETS = 1000  # of one event: places in the file are event * MOST_JETS + jet
+MOST_JETS = 1000  # per event: positions in the file are event * MOST_JETS + jet
 
 
 def cluster_events(objects: Any, partons: Any | None, selection: Selection, first_event: int) -> UnselectedJets:
-    """Anti-kT jets above the window's lower end, each with whether a parton is near.
+    """Return anti-kT jets above the window's lower end, each with whether a parton is near.
 
     Args:
         objects: jagged awkward array (N, var) with pt [GeV], eta, phi.
-        partons: jagged awkward array (N, var) with eta, phi; none: do not match.
-        first_event: where in the file the first of these events stands.
+        partons: jagged awkward array (N, var) with eta, phi; None: no matching.
+        first_event: position in the file of the first of these events.
     """
     import awkward as ak
 
@@ -44,7 +44,7 @@ def cluster_events(objects: Any, partons: Any | None, selection: Selection, firs
 
 
 def check_weights(path: Path, weights: Floats, first: float | None) -> float | None:
-    """The common weight of all events so far. Raises CannotImport where they differ: a shard holds no weights."""
+    """Return the common weight of all events so far. Raises CannotImport if they differ: shards have no weights."""
     if not len(weights):
         return first
     first = float(weights[0]) if first is None else first
@@ -58,7 +58,7 @@ def check_weights(path: Path, weights: Floats, first: float | None) -> float | N
 
 
 def no_partons(path: Path) -> CannotImport:
-    """What to say where no event of the first stretch has a parton of the hard process."""
+    """Return the error for a file without a parton of the hard process in its first events."""
     return CannotImport(
         f"{path}: no outgoing partons of the hard process (quarks, gluons or dark quarks of status 23, as Pythia 8 "
         "writes it) to match jets to; say --match none to keep unmatched jets"

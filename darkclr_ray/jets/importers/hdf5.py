@@ -1,4 +1,4 @@
-"""Opening HDF5 files, with the filters that PyTables and h5py compress with, and NumPy's own files."""
+"""Open HDF5 files, with the filters that PyTables and h5py compress with, and NumPy's files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darkclr_ray.jets.importers.unselected import CannotImport, require
 
 
 def opened(path: Path) -> Any:
-    """The file, open for reading; a context manager. NumPy's files are dictionaries of arrays, and whole in memory."""
+    """Open a file for reading as a context manager; NumPy's files are dictionaries of arrays, and read completely."""
     if is_numpy(path):
         return _numpy(path)
     require("h5py", "hdf5plugin")

@@ -27,7 +27,7 @@ SKIPPED = "_"
 
 
 def arrays_in(file: Any) -> dict[str, tuple[int, ...]]:
-    """Datasets of an open file that hold numbers, or one text a jet, with their shapes."""
+    """Return the datasets of an open file with numbers, or one text per jet, and their shapes."""
     if isinstance(file, dict):
         return {name: array.shape for name, array in file.items() if _is_usable(array)}
     import h5py
@@ -47,7 +47,7 @@ def _is_usable(array: Any) -> bool:
 
 
 def open_source(path: Path, options: ImportOptions) -> Source:
-    """The jets of an array, or of one array a quantity. Raises CannotImport where it is open what the numbers are."""
+    """Return the jets of an array, or of one array per quantity. Raises CannotImport if the order is ambiguous."""
     with reading(path), opened(path) as file:
         shapes = arrays_in(file)
         separate = {role: name for role, name in options.columns.items() if role in CONSTITUENT}
@@ -79,7 +79,7 @@ def open_source(path: Path, options: ImportOptions) -> Source:
 
 
 def _stretch(file: Any, arrays: list[str]) -> int:
-    """How many jets are read at once: whole chunks, which are stored as one, unless these are very long."""
+    """Return how many jets are read at once: whole chunks of the file, unless these are very long."""
     chunks = max((getattr(file[name], "chunks", None) or (0,))[0] for name in arrays)
     return min(max(ROWS, chunks), 10 * ROWS)
 
@@ -128,7 +128,7 @@ class _Together:
 
 
 class _Apart:
-    """One array (B, N) for each quantity."""
+    """One array (B, N) per quantity."""
 
     def __init__(self, path: Path, names: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> None:
         self.names, self.arrays, self.roles = names, list(names.values()), list(names)

@@ -27,12 +27,12 @@ ROWS = 2_000
 
 
 class Table:
-    """The columns of one pandas table in an open HDF5 file, in its ``table`` or its ``fixed`` layout."""
+    """Columns of one pandas table in an open HDF5 file, in its ``table`` or its ``fixed`` layout."""
 
     def __init__(self, path: Path, group: Any) -> None:
         self._path = path
         self._places: dict[str, tuple[Any, str | None, int | None]] = {}  # dataset, field, position in it
-        self._categories: dict[str, NDArray[Any]] = {}  # of a field that holds codes
+        self._categories: dict[str, NDArray[Any]] = {}  # of a field of codes
         if "table" in group:
             data = group["table"]
             self.rows = len(data)
@@ -57,7 +57,7 @@ class Table:
         return list(self._places)
 
     def read(self, names: list[str], start: int, stop: int) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Some columns of the rows from ``start`` to ``stop``; each dataset is read once."""
+        """Yield columns of the rows from ``start`` to ``stop``; each dataset is read once."""
         held: dict[int, NDArray[Any]] = {}
         for name in names:
             data, field, position = self._places[name]
@@ -74,7 +74,7 @@ class Table:
 
 
 def tables_in(file: Any) -> list[str]:
-    """Names of the groups of an open HDF5 file that pandas wrote a table into."""
+    """Return the names of the groups of an open HDF5 file that contain a pandas table."""
     import h5py
 
     found: list[str] = []
@@ -88,7 +88,7 @@ def tables_in(file: Any) -> list[str]:
 
 
 def open_source(path: Path, options: ImportOptions) -> Source:
-    """The jets of a table. Raises CannotImport where its columns are not those of constituents."""
+    """Return the jets of a table. Raises CannotImport if its columns are not those of constituents."""
     with reading(path), opened(path) as file:
         name = pick(path, "table", tables_in(file), options.dataset)
         table = Table(path, file[name])
@@ -113,6 +113,6 @@ class _NoCode(pickle.Unpickler):
 
 
 def _plain_list(pickled: bytes) -> list[str]:
-    # PyTables pickles lists of column names; plain texts need no code to be read back, anything else is refused
+    # PyTables pickles lists of column names; only pickles of plain text, which need no code, are accepted
     names = _NoCode(io.BytesIO(bytes(pickled)), encoding="utf-8").load()
     return [str(name) for name in names]

@@ -39,13 +39,13 @@ FINAL = 1
 
 
 class Record(NamedTuple):
-    """Particles of a stretch of events, end to end.
+    """Concatenated particles of several events.
 
     Attributes:
         momenta: (K, 4): px, py, pz, E in GeV.
         pid, status: (K,).
         sizes: (N,): particles of each event.
-        weights: (N,): the first weight of each event; fewer where events have none.
+        weights: (N,): the first weight of each event; fewer if some events have none.
     """
 
     momenta: Floats
@@ -56,7 +56,7 @@ class Record(NamedTuple):
 
 
 def open_source(path: Path, options: ImportOptions) -> Source:
-    """The events of a record. Raises CannotImport where it is truncated."""
+    """Return the events of a record. Raises CannotImport if it is truncated."""
     require("pyhepmc")
     require("fastjet", "pythia8mc", extra="generate")
     total = sum(line.startswith(b"E ") for line in text.lines(path, END))

@@ -1,8 +1,8 @@
-"""The import itself: files -> jets -> checked shards, one bounded stretch at a time.
+"""Import files: read jets from them and write checked shards, a bounded number of jets at a time.
 
-Each file is read in a process of its own; this one writes the shards, into a hidden folder beside the splits, and moves
-them to their places when the last file is through. A killed import leaves only that hidden folder: the same command
-clears it and starts again (or finishes the moves, where all was written).
+Each file is read in a separate process; this process writes the shards into a hidden folder beside the splits, and
+moves them to their places after the last file. An import that is killed leaves only that hidden folder: the same
+command deletes it and starts again (or completes the moves, if everything was written).
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ def import_jets(
 
     They are <out>/<split>/<sample>/shard-00000.parquet, ...
 
-    What was read, kept and dropped is left in <out>/imports/<samples>-<splits>.json too. The result does not depend
-    on ``processes``, how many files are read at a time (none: one for each core).
+    A summary of what was read, kept and dropped is written to <out>/imports/<samples>-<splits>.json. The result does
+    not depend on ``processes``, the number of files that are read at a time (None: one per core).
 
     Raises:
-        CannotImport (a ValueError): a damaged or unknown file, an open question, a sample that is there already, no
-        jet kept. Nothing is left in ``out`` then. ImportError: a format's library is not installed.
+        CannotImport (a ValueError): a file is damaged or of unknown format, an option is missing, a sample exists
+            already, or no jet is kept. Nothing is written to ``out`` then.
+        ImportError: a format's library is not installed.
     """
     console = console or Console()
     files = [part for path in files for part in expand(Path(path))]
@@ -112,7 +113,7 @@ def _write(
 
 
 def _ask_for_sample(path: Path, source: Source, options: ImportOptions) -> None:
-    # before the file is read as a whole; labels are found in its first stretch
+    # before the whole file is read: labels are known after its first jets
     if not options.samples:
         if source.holds == "events":
             raise CannotImport(f"{path}: which sample are these events? Say --sample NAME")

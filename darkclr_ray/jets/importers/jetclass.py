@@ -25,12 +25,12 @@ PREFIX = "label_"
 
 
 def looks_like(columns: Collection[str]) -> bool:
-    """Whether these are the columns of JetClass."""
+    """Return whether these are the columns of JetClass."""
     return set(CONSTITUENTS.values()) <= set(columns)
 
 
 def open_source(path: Path, options: ImportOptions, container: Container, tree: str | None = None) -> Source:
-    """The jets of a file of JetClass. Raises CannotImport where a column is missing or the file is damaged."""
+    """Return the jets of a JetClass file. Raises CannotImport if a column is missing or the file is damaged."""
     store = open_store(path, container, tree)
     axis = AXIS if set(AXIS.values()) <= set(store.columns) else {}
     columns = CONSTITUENTS | axis | options.columns

@@ -30,23 +30,23 @@ HIDDEN_VALLEY = range(4_900_000, 5_000_000)
 _TAG = re.compile(rb"\s*<(init|event)(?:\s[^>]*)?>")
 _MERGING = re.compile(rb"\s*(\S+)\s*=\s*(?:ickkw|ktdurham|ptlund)\b")  # MadGraph's run card: MLM, FxFx; CKKW-L
 _PARTONS = re.compile(rb"\bnpN?LO\s*=\s*[\"']\s*\d")  # an event's number of partons, which merging needs
-WEIGHTED = 4  # |IDWTUP|: events come with weights, as they are
+WEIGHTED = 4  # |IDWTUP|: events have weights
 
 
 class HardProcess(NamedTuple):
-    """What a first look at the file tells: the number of events, and the absolute PDG numbers of their particles."""
+    """Number of events in a file, and the absolute PDG numbers of their particles."""
 
     events: int
     kinds: frozenset[int]
 
     @property
     def dark(self) -> bool:
-        """Whether dark quarks are among the particles."""
+        """Return whether dark quarks are among the particles."""
         return any(number in HIDDEN_VALLEY for number in self.kinds)
 
 
 def open_source(path: Path, options: ImportOptions) -> Source:
-    """The events of a file. Raises CannotImport where it is truncated, weighted, or needs a dark sector."""
+    """Return the events of a file. Raises CannotImport if it is truncated, weighted, or needs a dark sector."""
     require("awkward", "fastjet", "pythia8mc", extra="generate")
     if options.unit not in (None, "GeV"):
         raise CannotImport(f"{path}: --unit {options.unit}: Les Houches files hold GeV")
@@ -66,7 +66,7 @@ def open_source(path: Path, options: ImportOptions) -> Source:
 
 
 def survey(path: Path) -> HardProcess:
-    """Count events, and look at their weights and particles. Raises CannotImport for a damaged or a weighted file."""
+    """Return the number of events and their particles. Raises CannotImport for a damaged or a weighted file."""
     events, weight, meaning = 0, None, 0
     kinds: set[int] = set()
     rows = text.lines(path, END)

@@ -1,7 +1,7 @@
-"""Conventions of momenta: names to four-momenta, units, angles; and checks that a file keeps what it is said to.
+"""Convert named quantities to four-momenta (names, units, angles), and check that a file is consistent with them.
 
-eta = arcsinh(pz / pT), so that it has the sign of pz; phi = atan2(py, px), read in any period, written in [-pi, pi);
-a constituent without mass or energy is massless; energies and momenta in GeV inside, MeV or GeV outside.
+eta = arcsinh(pz / pT), so that it has the sign of pz; phi = atan2(py, px), read in any period, written in [-pi, pi); a
+constituent without mass or energy is massless; energies and momenta are in GeV inside, in MeV or GeV in files.
 """
 
 from __future__ import annotations
@@ -29,23 +29,22 @@ ORDERS = (
     ("pt", "eta", "phi", "E"),
     ("pt", "eta", "phi", "mass"),
 )
-"""Orders in which arrays without names are published."""
+"""Orders of quantities in published arrays without names."""
 
-_LOOSE = 0.02  # energies of float16 arrays lie below the momentum by as much
+_LOOSE = 0.02  # tolerance: energies of float16 arrays can be below the momentum by this fraction
 
 
 def four_momenta(values: Mapping[str, Floats], scale: float | Floats = 1.0) -> Floats:
-    """Four-momenta (N, 4), as px, py, pz, E in GeV, from px, py, pz or pt, eta, phi, and E, mass or neither (massless).
+    """Return four-momenta (N, 4), px, py, pz, E in GeV, from px, py, pz or pt, eta, phi, and E, mass or neither.
 
-    ``scale`` is the unit of the values in GeV, one for all or (N,).
-
-    A negative pT gives NaN: the direction would be turned around in silence.
+    Without E and mass, particles are massless. ``scale`` is the unit of the values in GeV, one for all or (N,). A
+    negative pT gives NaN, since it would silently reverse the direction.
 
     >>> four_momenta({name: np.array([value]) for name, value in {"px": 0, "py": 3, "pz": 4}.items()})
     array([[0., 3., 4., 5.]])
 
     Raises:
-        ValueError: too few quantities, or two sets of them.
+        ValueError: there are too few quantities, or two sets of them.
     """
     if not sufficient(values):
         raise ValueError(
@@ -66,22 +65,24 @@ def four_momenta(values: Mapping[str, Floats], scale: float | Floats = 1.0) -> F
 
 
 def sufficient(names: Collection[str]) -> bool:
-    """Whether these quantities fix a momentum, once."""
+    """Return whether these quantities define a momentum, without redundancy."""
     return ({"px", "py", "pz"} <= set(names)) != ({"pt", "eta", "phi"} <= set(names))
 
 
 def polar(momenta: Floats) -> Floats:
-    """pT [GeV], eta, phi in [-pi, pi) and mass [GeV] of four-momenta, each (N, 4); eta is 0 where pT is."""
+    """Return pT [GeV], eta, phi in [-pi, pi) and mass [GeV] of four-momenta, each (N, 4); eta is 0 if pT is 0."""
     px, py, pz, energy = momenta.T
     pt = np.hypot(px, py)
-    with np.errstate(over="ignore", invalid="ignore"):  # along the beam, and in files of nonsense
+    with np.errstate(over="ignore", invalid="ignore"):  # along the beam, and in invalid files
         eta = np.arcsinh(np.divide(pz, pt, out=np.zeros_like(pt), where=pt > 0))
         mass2 = energy**2 - pt**2 - pz**2
     return np.stack([pt, eta, wrap(np.arctan2(py, px)), np.sqrt(np.maximum(mass2, 0.0))], axis=1)
 
 
 def possible_orders(numbers: Floats) -> list[tuple[str, ...]]:
-    """Which of :data:`ORDERS` the numbers (N, 3 or 4) of constituents are consistent with; rows of zeros are padding.
+    """Return those of :data:`ORDERS` that are consistent with the numbers (N, 3 or 4) of constituents.
+
+    Rows of zeros are padding.
 
     >>> possible_orders(np.array([[50.0, 30.0, 0.0, 40.0], [130.0, -120.0, 0.0, 50.0]]))
     [('E', 'px', 'py', 'pz')]
@@ -94,7 +95,7 @@ def _consistent(numbers: Floats, order: tuple[str, ...]) -> bool:
     column = {name: numbers[:, i] for i, name in enumerate(order)}
     if "px" in order:
         momentum = np.sqrt(column["px"] ** 2 + column["py"] ** 2 + column["pz"] ** 2)
-        # a momentum points both ways, and some numbers are too large for an angle
+        # components of momenta have both signs, and some are too large for an angle
         cartesian = bool(np.any(column["px"] < 0)) and bool(np.any(np.abs(numbers) > 7, axis=0).sum() >= 2)
         return cartesian and _mostly(column.get("E", momentum) >= (1 - _LOOSE) * momentum)
     angles = np.all(np.abs(column["eta"]) < 7) and np.all(np.abs(column["phi"]) < 2 * np.pi + 1e-3)
@@ -110,11 +111,11 @@ def _consistent(numbers: Floats, order: tuple[str, ...]) -> bool:
 def _can_be_masses(values: Floats, momentum: Floats) -> bool:
     """Return whether numbers can be masses, which are negative by rounding only.
 
-    PDG ids, charges and masks are whole numbers, and EnergyFlow writes ids as tenths (pion 0.1, ..., muon 1.3). No
-    particle that a detector sees has such a mass [GeV or MeV].
+    PDG ids, charges and masks are integers, and EnergyFlow writes ids as tenths (pion 0.1, ..., muon 1.3). No particle
+    that a detector registers has such a mass [GeV or MeV].
     """
     nonzero = 10 * np.abs(values[values != 0])
-    tenths = (np.abs(nonzero - np.round(nonzero)) < 6e-3) & (nonzero > 0.5)  # as precise as float16 is
+    tenths = (np.abs(nonzero - np.round(nonzero)) < 6e-3) & (nonzero > 0.5)  # precision of float16
     return not (len(nonzero) and np.all(tenths)) and _mostly(values >= -_LOOSE * momentum)
 
 
@@ -123,7 +124,7 @@ def _mostly(condition: NDArray[np.bool_]) -> bool:
 
 
 def check_angles(path: Path, phi: Floats) -> None:
-    """Raises CannotImport where phi is in degrees, or something else altogether."""
+    """Raise CannotImport if phi is in degrees, or is not an angle."""
     finite = np.abs(phi[np.isfinite(phi)])
     if len(finite) and finite.max() > 2 * np.pi + 1e-3:
         raise CannotImport(
@@ -133,7 +134,7 @@ def check_angles(path: Path, phi: Floats) -> None:
 
 
 def check_masses(path: Path, masses: Floats, momenta: Floats) -> None:
-    """Raises CannotImport where numbers (N,) that are said to be masses cannot be, at momenta (N,) in the same unit."""
+    """Raise CannotImport if numbers (N,) cannot be masses at momenta (N,) in the same unit."""
     finite = np.isfinite(masses) & np.isfinite(momenta)
     if not _can_be_masses(masses[finite], momenta[finite]):
         some = ", ".join(f"{value:g}" for value in np.unique(masses[finite & (masses != 0)])[:5])
@@ -144,18 +145,18 @@ def check_masses(path: Path, masses: Floats, momenta: Floats) -> None:
 
 
 def look_relative(phi: Floats, jets: int) -> bool:
-    """Whether constituents of that many jets seem to be counted from the jet axis: no detector looks one way only."""
+    """Return whether constituents of that many jets seem to be relative to the jet axis, by the range of phi."""
     finite = phi[np.isfinite(phi)]
     return jets >= 20 and len(finite) > 0 and float(np.quantile(np.abs(wrap(finite)), 0.99)) < 1.2
 
 
 def check_jets(path: Path, sums: Floats, axes: Floats | None, unit: str) -> None:
-    """Checks the first jets of a file: a collider makes such pT, and given axes point where the constituents do.
+    """Check that the first jets of a file have a plausible pT, and that their axes agree with their constituents.
 
     Args:
         sums: (B, 4): polar coordinates of the constituents' sums.
-        axes: (B, 3 or 4): of the jets as given, or none.
-        unit: what momenta were taken for.
+        axes: (B, 3 or 4): polar coordinates of the jets in the file, or None.
+        unit: assumed unit of momenta.
 
     Raises:
         CannotImport: wrong unit, relative angles, or columns that do not belong together.
@@ -189,7 +190,7 @@ def check_jets(path: Path, sums: Floats, axes: Floats | None, unit: str) -> None
 
 
 def check_energies(path: Path, momenta: Floats) -> None:
-    """Raises CannotImport where energies lie below momenta: columns in another order than said."""
+    """Raise CannotImport if energies are below momenta, as for columns in another order."""
     p = np.sqrt(np.sum(momenta[:, :3] ** 2, axis=1))
     if not _mostly(momenta[:, 3][p > 0] >= (1 - _LOOSE) * p[p > 0]):
         raise CannotImport(

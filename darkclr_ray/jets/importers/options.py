@@ -1,4 +1,4 @@
-"""What a user says about files that are to be imported; what is not said is recognised or has a stated default."""
+"""Define the options of an import; omitted options are detected from the file or have a documented default."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from darkclr_ray.jets.shards import SPLITS
 SampleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 
 EVERYTHING_ELSE = "*"
-"""In place of a label's value: all values that are not named."""
+"""Name that stands for all values of a label that are not named."""
 
 
 class ImportOptions(BaseModel):
-    """How files become jets; unknown names are refused.
+    """Options of an import; unknown names are errors.
 
     Attributes:
         sample: the sample that all jets belong to. One of ``sample`` and ``labels`` is given.
         labels: the sample for each value of the files' label; jets with another value are dropped (and counted), or
             go to the sample of ``*``. Whole numbers are written without a point ("0"), truth values as 0 and 1.
-        splits: the share of events that goes to each of train, validation and test; shares add up to 1.
-        format: name of the format where it is not to be recognised.
-        unit: of energies and momenta in the file; none: what the file says, else GeV; ``jet_pt``: constituents in units
+        splits: fraction of events in each of train, validation and test; fractions add up to 1.
+        format: name of the format; None: it is detected.
+        unit: unit of energies and momenta; None: that stated in the file, else GeV; ``jet_pt``: constituents in units
             of their jet's pT, which ``columns`` names and is in GeV.
-        dataset: which table, dataset or tree of a file that has several.
-        columns: where to find each quantity: constituents' pt, eta, phi, mass, E, px, py, pz; the jet's own jet_pt,
+        dataset: name of the table, dataset or tree in a file that has several.
+        columns: name of the column of each quantity: constituents' pt, eta, phi, mass, E, px, py, pz; the jet's jet_pt,
             jet_eta, jet_phi, jet_mass, jet_E; the label; the event's number.
-        order: what the numbers of a constituent are in an array without names; ``_`` for one that is not needed.
-        angles: whether constituents' eta and phi are the detector's or counted from the jet axis.
-        match: keep jets near an outgoing parton of the hard process, or all (formats that hold events).
-        shower: sample whose dark sector showers and decays the dark quarks of an LHE file; none: the Standard Model.
-        invisible: PDG numbers of particles that no detector sees, besides those of the particle table (HepMC, LHE).
-        seed: of the detector's resolution and of the shower (HepMC, LHE).
-        selection: window, and the radii of clustering and matching (formats that hold events).
+        order: quantities of a constituent in an array without names; ``_`` for one that is not needed.
+        angles: whether constituents' eta and phi are the detector's or relative to the jet axis.
+        match: whether to keep only jets near an outgoing parton of the hard process (formats with events).
+        shower: sample whose dark sector showers and decays the dark quarks of an LHE file; None: the Standard Model.
+        invisible: PDG numbers of invisible particles, besides those of the particle table (HepMC, LHE).
+        seed: seed of the detector's resolution and of the shower (HepMC, LHE).
+        selection: window, and the radii of clustering and matching (formats with events).
         detector: response to particles (HepMC, LHE).
     """
 
@@ -80,5 +80,5 @@ class ImportOptions(BaseModel):
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """Names of the samples that the import may write."""
+        """Return the names of the samples that the import may write."""
         return (self.sample,) if self.sample else tuple(dict.fromkeys(self.labels.values()))

@@ -1,4 +1,4 @@
-"""Raw jets of a file -> portions: checked jets by split and sample, and what became of the others."""
+"""Convert jets of a file to portions: checked jets by split and sample, and counts of dropped jets."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MISSING = "a missing label"
 
 @dataclass(eq=False)
 class Portion:
-    """What came of one stretch of a file.
+    """Result of a part of a file.
 
     Attributes:
-        read: jets or events of the file in it.
-        jets: jets seen.
-        dropped: jets not kept, by reason.
+        read: number of jets or events of the file in it.
+        jets: number of jets before the selection.
+        dropped: numbers of jets that were not kept, by reason.
         notes: see :class:`UnselectedJets`.
         labels: values of the label, without the missing one.
         kept: jets to write, by split and sample.
@@ -42,7 +42,7 @@ class Portion:
 
 
 def portions(path: Path, source: Source, fingerprint: str, options: ImportOptions) -> Iterator[Portion]:
-    """Yield the portions of a file. Raises CannotImport where it is damaged, or not what the options say."""
+    """Yield the portions of a file. Raises CannotImport if it is damaged or inconsistent with the options."""
     looked = False
     for raw in source.stream(fingerprint):
         if not looked:
@@ -68,7 +68,7 @@ def _values(raw: UnselectedJets) -> list[str]:
 
 
 def _label_reasons(raw: UnselectedJets) -> NDArray[np.str_]:
-    """Return for each jet why its label excludes it, (B,): it is missing, or it was not asked for and is named."""
+    """Return for each jet why its label excludes it, (B,): it is missing, or it is not requested and is named."""
     if raw.labels is None:
         return np.full(len(raw), MISSING)
     values, inverse = np.unique(raw.labels, return_inverse=True)
@@ -77,7 +77,7 @@ def _label_reasons(raw: UnselectedJets) -> NDArray[np.str_]:
 
 
 def split_events(events: NDArray[np.int64], splits: dict[str, float]) -> NDArray[np.str_]:
-    """The split of each event, (B,): a function of the event's id alone, so that two jets of one event stay together.
+    """Return the split of each event, (B,), a function of the event's id only, so that its jets stay together.
 
     >>> split_events(np.array([1, 1, 1 << 62]), {"train": 0.5, "test": 0.5}).tolist()
     ['train', 'train', 'test']
@@ -88,9 +88,9 @@ def split_events(events: NDArray[np.int64], splits: dict[str, float]) -> NDArray
 
 
 def name_samples(path: Path, raw: UnselectedJets, options: ImportOptions) -> NDArray[np.str_]:
-    """Return the sample of each jet, (B,), by label or one for all; empty for a label that was not asked for.
+    """Return the sample of each jet, (B,), by label or one for all; empty for a label that is not requested.
 
-    A missing label is among "everything else" where the options name a sample for that.
+    A missing label is among "everything else" if the options name a sample for that.
 
     Raises:
         CannotImport: the options name no sample, or labels for a file without.
@@ -110,7 +110,7 @@ def name_samples(path: Path, raw: UnselectedJets, options: ImportOptions) -> NDA
 
 
 def check_one_label(path: Path, labels: Collection[str], options: ImportOptions) -> None:
-    """Raises CannotImport where one sample would mix jets of several labels without being asked to."""
+    """Raise CannotImport if one sample would mix jets of several labels although the options do not request it."""
     if options.sample is not None and len(labels) > 1:
         raise CannotImport(
             f"{path}: its label takes the values {', '.join(sorted(labels))}, and --sample "

@@ -1,4 +1,4 @@
-"""Runs one process for each file: files are read side by side, and a reader that crashes ends only its own process."""
+"""Run one process per file: files are read in parallel, and a reader that crashes ends only its own process."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from typing import Any, Generic, TypeVar
 from darkclr_ray.jets.importers.unselected import CannotImport
 
 AHEAD = 100
-"""Files, at most, whose processes were started and whose items were not all taken: each holds two descriptors."""
+"""Largest number of files whose processes were started and whose items are not all read; each uses two descriptors."""
 
 T = TypeVar("T")
-_FORK = multiprocessing.get_context("fork")  # what is open and understood here is so there, without a second look
+_FORK = multiprocessing.get_context("fork")  # a forked process inherits open files and detected formats
 
 
 class Readers(Generic[T]):
-    """Reads files in processes, at most ``processes`` at a time, and returns what they find in the files' order.
+    """Read files in processes, at most ``processes`` at a time, and return their items in the files' order.
 
-    A process writes each of its items into ``folder``, and sends the item's path. So a process is never held up by
-    those before it, and memory holds one item at a time.
+    A process writes each of its items into ``folder``, and sends the item's path. A process therefore never waits for
+    those before it, and memory contains one item at a time.
     """
 
     def __init__(
         self, paths: Sequence[Path], streams: Sequence[Callable[[], Iterator[T]]], folder: Path, processes: int
     ) -> None:
-        """Take for each of ``paths`` what reads it; nothing is started before :meth:`items` is called."""
+        """Take for each of ``paths`` the function that reads it; no process starts before :meth:`items` is called."""
         self._paths, self._streams, self._folder, self._most = paths, streams, folder, processes
-        self._started: dict[int, tuple[Any, Connection]] = {}  # until their items were taken
+        self._started: dict[int, tuple[Any, Connection]] = {}  # until their items were read
         self._next = 0
 
     def __enter__(self) -> Readers[T]:
@@ -54,7 +54,7 @@ class Readers(Generic[T]):
         """Yield the items of one file as they are read.
 
         Raises:
-            CannotImport: the process ended without a word; whatever else was raised in it.
+            CannotImport: the process ended without an error message. Other errors of the process are raised unchanged.
         """
         while message := self._next_message(number):
             if isinstance(message, BaseException):
@@ -76,14 +76,14 @@ class Readers(Generic[T]):
                     raise self._crash(number) from None
 
     def _start_more(self) -> list[Any]:
-        """Start processes for the next files while there is room, and return all that are running."""
+        """Start processes for the next files up to the limit, and return all that are running."""
         running = [process for process, _ in self._started.values() if process.is_alive()]
         while len(running) < self._most and len(self._started) < AHEAD and self._next < len(self._streams):
             receiver, sender = _FORK.Pipe(duplex=False)
             arguments = (self._streams[self._next], self._folder / f"{self._next}", sender, os.getpid())
             process = _FORK.Process(target=_serve, args=arguments, daemon=True)
             with warnings.catch_warnings():
-                # idle threads of libraries: none holds a lock that the process, which reads one file, would need
+                # idle threads of libraries hold no lock that the process, which reads one file, would need
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process.start()
             sender.close()
@@ -113,7 +113,7 @@ class Readers(Generic[T]):
 
 
 def _serve(stream: Callable[[], Iterator[Any]], stem: Path, sender: Connection, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, too, and ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives the signal, too, and ends this process
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         for number, item in enumerate(stream()):

@@ -1,4 +1,4 @@
-"""Raw jets -> checked jets: axis, window, relative and ordered constituents, ids; every dropped jet has its reason."""
+"""Select and check jets: axis, window, relative and ordered constituents, ids; every dropped jet has a reason."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from darkclr_ray.randomness import stable_id
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """Constituents and axes of raw jets after everything that makes a jet unusable was looked for.
+    """Constituents and axes of jets, with flags of jets that cannot be used.
 
     Attributes:
-        constituents: (K, 4): pT [GeV], eta, phi, mass of those that are no padding.
-        sizes: (B,): constituents of each jet.
+        constituents: (K, 4): pT [GeV], eta, phi, mass of those that are not padding.
+        sizes: (B,): number of constituents of each jet.
         sums: (B, 4): pT, eta, phi, mass of the constituents' sum.
-        axes: (B, 4): the jet's own, where the file gives it, else ``sums``.
-        usable: (B,): has constituents, and all numbers are finite and not negative.
-        broken: (B,): has a number that is not.
+        axes: (B, 4): those of the file if it has them, otherwise ``sums``.
+        usable: (B,): whether a jet has constituents, and all numbers are finite and not negative.
+        broken: (B,): whether a jet has a number that is not finite or is negative.
     """
 
     constituents: Floats
@@ -37,7 +37,7 @@ class Checked:
 
 
 def check(raw: UnselectedJets) -> Checked:
-    """Take padding out, sum constituents (E scheme), and find what cannot be a jet."""
+    """Remove padding, sum constituents (E scheme), and flag jets that cannot be used."""
     jet = np.repeat(np.arange(len(raw)), np.diff(raw.offsets))
     real = np.any(raw.momenta != 0, axis=1)
     jet, momenta = jet[real], raw.momenta[real]
@@ -57,7 +57,7 @@ def check(raw: UnselectedJets) -> Checked:
 
 
 def reasons(checked: Checked, raw: UnselectedJets, selection: Selection) -> NDArray[np.str_]:
-    """Why each jet is dropped, (B,); an empty text where it is kept. The first reason that holds counts."""
+    """Return why each jet is dropped, (B,), or an empty text if it is kept. The first reason that holds is returned."""
     pt, eta = checked.axes[:, 0], np.abs(checked.axes[:, 1])
     unmatched = ~raw.matched if raw.matched is not None else np.zeros(len(raw), dtype=bool)
     return np.select(
@@ -80,10 +80,10 @@ def reasons(checked: Checked, raw: UnselectedJets, selection: Selection) -> NDAr
 
 
 def to_jets(checked: Checked, raw: UnselectedJets, kept: Integers, fingerprint: str) -> Jets:
-    """The kept jets, their constituents relative to the axis and hardest first.
+    """Return the kept jets, with constituents relative to the axis and in descending pT.
 
-    Ids are hashes of the file's fingerprint and the jet's place in it; events of the fingerprint and the event's
-    number, or of the jet itself where the file numbers no events.
+    Ids are hashes of the file's fingerprint and the jet's position in it. Events are hashes of the fingerprint and the
+    event's number, or of the jet itself if the file has no event numbers.
     """
     starts = np.concatenate([[0], np.cumsum(checked.sizes)])[:-1]
     rows, offsets = ragged_arange(starts[kept], checked.sizes[kept])
@@ -108,6 +108,6 @@ def to_jets(checked: Checked, raw: UnselectedJets, kept: Integers, fingerprint: 
 
 
 def count(why: NDArray[np.str_]) -> Counter[str]:
-    """How many jets were dropped for each reason."""
+    """Return how many jets were dropped for each reason."""
     values, counts = np.unique(why[why != ""], return_counts=True)
     return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))

@@ -1,4 +1,4 @@
-"""Jets on their way into shards, by split and sample, at most a shard of each in memory."""
+"""Write jets into shards by split and sample, with at most one shard of each in memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Key = tuple[str, str]
 
 
 class ShardWriter:
-    """Collects jets and writes them into ``folder``, a shard at a time.
+    """Collect jets and write them into ``folder``, one shard at a time.
 
     Attributes:
-        origin: of the jets that are added now: file, its fingerprint, and how it is read.
+        origin: origin of the jets that are being added: file, its fingerprint, and how it is read.
     """
 
     def __init__(self, folder: Path, options: ImportOptions) -> None:
@@ -32,7 +32,7 @@ class ShardWriter:
         self._shards: dict[Key, int] = {}
 
     def add(self, split: str, sample: str, jets: Jets) -> None:
-        """Put jets of one sample away; writes every shard that is full."""
+        """Add jets of one sample, and write every shard that is full."""
         if not len(jets):
             return
         key = (split, sample)
@@ -49,7 +49,7 @@ class ShardWriter:
             self._origins[key] = [self.origin]
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining jets."""
         for key, waiting in self._waiting.items():
             jets = Jets.concatenate(waiting)
             if len(jets):

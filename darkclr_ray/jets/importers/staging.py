@@ -1,4 +1,4 @@
-"""Where shards wait until an import is complete, what a file is known by, and what must not be imported twice."""
+"""Keep shards in a hidden folder until an import is complete, and prevent that jets are imported twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MEGABYTE = 1 << 20
 
 
 class Staging:
-    """A hidden folder beside the splits; its shards are moved to their places when all are written.
+    """Hidden folder beside the splits; its shards are moved to their places when all are written.
 
     Attributes:
         folder: named after the files' content and the options, so that the same command finds it again.
@@ -37,24 +37,24 @@ class Staging:
 
     @property
     def complete(self) -> bool:
-        """Whether an import wrote everything and was stopped while it moved its shards."""
+        """Return whether an import wrote everything and was stopped while it moved its shards."""
         return (self.folder / _COMPLETE).exists()
 
     def clear(self) -> None:
-        """Remove what an import that was stopped has left, and the folder of the shards where it made that one."""
+        """Remove the files of an import that was stopped, and the folder of the shards if that import created it."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self._is_new:
             with contextlib.suppress(OSError):
                 self._out.rmdir()
 
     def finish(self, record: dict[str, Any]) -> None:
-        """Everything is written: from now on the import counts as done."""
+        """Write the record, which marks the import as complete."""
         partial = self.folder / f"{_COMPLETE}.part"
         partial.write_text(json.dumps(record, indent=1))
         os.replace(partial, self.folder / _COMPLETE)
 
     def publish(self) -> dict[str, Any]:
-        """Move each sample to its place, the record last; returns the record."""
+        """Move each sample to its place, the record last, and return the record."""
         record: dict[str, Any] = json.loads((self.folder / _COMPLETE).read_text())
         for folder in sorted(path for path in self.folder.glob("*/*") if path.is_dir()):
             place = self._out / folder.relative_to(self.folder)
@@ -73,7 +73,7 @@ class Staging:
 
 
 def fingerprints(files: list[Path], console: Console) -> list[str]:
-    """Hash (hex) of each file's whole content: ids of jets hang on it, not on the file's name."""
+    """Return a hash (hex) of each file's content, from which ids of jets are derived instead of from its name."""
     found: dict[str, Path] = {}
     size = sum(path.stat().st_size for path in files)
     with Progress(1 + size // _MEGABYTE, console=console, unit="MB", pause=10.0) as bar:
@@ -97,7 +97,7 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
 
 
 def check_free(files: list[Path], fingerprints: list[str], out: Path, options: ImportOptions) -> None:
-    """Raises CannotImport where a sample is there already, or jets of these files are."""
+    """Raise CannotImport if a sample exists already, or if jets of these files were imported before."""
     for sample in options.samples:
         for split in options.splits:
             if (out / split / sample).exists():
@@ -111,7 +111,7 @@ def check_free(files: list[Path], fingerprints: list[str], out: Path, options: I
         known = {file["fingerprint"] for file in before["files"]}
         taken = [path for path, fingerprint in zip(files, fingerprints, strict=True) if fingerprint in known]
         labels = set(before["options"]["labels"])
-        # two imports of one file are of different jets only where each asked for labels that the other did not
+        # two imports of one file have different jets only if each requested labels that the other did not
         disjoint = wanted and labels and not wanted & labels and EVERYTHING_ELSE not in wanted | labels
         if taken and not disjoint:
             raise CannotImport(

@@ -1,4 +1,4 @@
-"""What an import did: jets read, kept and dropped, and why; for the screen and for the record beside the shards."""
+"""Summarise an import: jets read, kept and dropped, with reasons, for the screen and for the record on disk."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _REMEDIES = {
     "a number that is not": "are the columns and their order right (--columns, --order)?",
     "no constituents": "are the columns right (--columns)?",
 }
-"""What to do about jets that were dropped, by how the reason begins."""
+"""Remedies for dropped jets, by the beginning of the reason."""
 
 
 def remedies(dropped: Counter[str]) -> str:
-    """Return what to do about dropped jets, that about the most common reason first."""
+    """Return remedies for dropped jets, that for the most common reason first."""
     found = (
         text for reason, _ in dropped.most_common() for start, text in _REMEDIES.items() if reason.startswith(start)
     )
@@ -35,18 +35,18 @@ def remedies(dropped: Counter[str]) -> str:
 
 @dataclass(eq=False)
 class FileSummary:
-    """One file.
+    """Summary of one file.
 
     Attributes:
         path: as it was given.
         format, understood: how it was read.
         fingerprint: hash of its content.
         holds: "jets" or "events", which ``read`` counts.
-        read: jets or events in the file.
-        jets: jets seen: those of the file, or those clustered from its events above the window's lower end.
-        kept: jets written.
-        dropped: jets not written, by reason.
-        notes: what the user should know besides, with how often it occurred.
+        read: number of jets or events in the file.
+        jets: number of jets in the file, or clustered from its events above the window's lower end.
+        kept: number of jets written.
+        dropped: numbers of jets not written, by reason.
+        notes: further notes for the user, with how often they apply.
     """
 
     path: str
@@ -61,7 +61,7 @@ class FileSummary:
     notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, portion: Portion) -> None:
-        """Count one portion of the file."""
+        """Add the counts of one portion of the file."""
         self.read += portion.read
         self.jets += portion.jets
         self.kept += sum(map(len, portion.kept.values()))
@@ -69,7 +69,7 @@ class FileSummary:
         self.notes += portion.notes
 
     def warning(self) -> str:
-        """Return what to say where most jets were dropped, apart from labels that were not asked for; or nothing."""
+        """Return a warning if most jets were dropped, apart from labels that were not requested, or an empty text."""
         dropped = Counter({reason: jets for reason, jets in self.dropped.items() if not reason.startswith("a label")})
         lost = sum(dropped.values())
         if lost <= self.kept:
@@ -78,35 +78,35 @@ class FileSummary:
         return f"MOST JETS WERE DROPPED: {lost:,} of {lost + self.kept:,} of {self.path} ({why}). {remedies(dropped)}"
 
     def record(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the summary as JSON values."""
         return {**self.__dict__, "dropped": dict(self.dropped), "notes": dict(self.notes)}
 
 
 @dataclass(eq=False)
 class Summary:
-    """A whole import: its files, and the jets written by split and sample."""
+    """Summary of a whole import: its files, and the jets written by split and sample."""
 
     files: list[FileSummary]
     written: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def kept(self) -> int:
-        """Jets written."""
+        """Return the number of jets written."""
         return sum(file.kept for file in self.files)
 
     @property
     def dropped(self) -> Counter[str]:
-        """Jets not written, by reason, over all files."""
+        """Return the numbers of jets not written, by reason, over all files."""
         return sum((file.dropped for file in self.files), Counter())
 
     def record(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the summary as JSON values."""
         written = {f"{split}/{sample}": jets for (split, sample), jets in sorted(self.written.items())}
         return {"files": [file.record() for file in self.files], "written": written}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Summary:
-        """The summary that :meth:`record` came from."""
+        """Return the summary that :meth:`record` returned."""
         files = [
             FileSummary(**{**file, **{name: Counter(file.get(name, {})) for name in ("dropped", "notes")}})
             for file in record["files"]
@@ -117,7 +117,7 @@ class Summary:
         return cls(files, Counter(written))
 
     def show(self, console: Console) -> None:
-        """Print what was read, kept and dropped, and where it went."""
+        """Print the numbers of jets read, kept and dropped, and the folder of the shards."""
         numbers = [Column(name, no_wrap=True) for name in ("read", "kept")]
         read = Table("file", *numbers, "dropped, and why", box=None, header_style="bold")
         for file in self.files:

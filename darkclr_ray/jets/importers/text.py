@@ -1,4 +1,4 @@
-"""Event records as text, plain or compressed with gzip: what HepMC and LHE share."""
+"""Read event records as text, plain or compressed with gzip, for HepMC and LHE."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ GZIP = b"\x1f\x8b"
 
 
 def opened(path: Path) -> Any:
-    """The file as uncompressed bytes."""
+    """Open a file as uncompressed bytes."""
     with path.open("rb") as file:
         compressed = file.read(2) == GZIP
     return gzip.open(path, "rb") if compressed else path.open("rb")
 
 
 def lines(path: Path, end: bytes) -> Iterator[bytes]:
-    """Every line. Raises CannotImport where ``end`` stands in none of the last ones: the file was cut off."""
+    """Yield every line. Raises CannotImport if ``end`` is in none of the last lines, since the file is truncated."""
     last: list[bytes] = []
     with reading(path), opened(path) as file:
         for line in file:

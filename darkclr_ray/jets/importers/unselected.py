@@ -1,4 +1,4 @@
-"""What every format is read into: stretches of jets as a file has them, before selection."""
+"""Define the common result of all formats: parts of a file's jets before the selection."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ T = TypeVar("T")
 
 
 class CannotImport(ValueError):
-    """A file that cannot be imported as asked: says which, why, and what to say or do."""
+    """Raised for a file that cannot be imported with the given options; the message has the reason and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class UnselectedJets:
-    """B jets with M constituents in all, in the file's order.
+    """B jets with M constituents in total, in the file's order, before the selection.
 
     Attributes:
         momenta: (M, 4): px, py, pz, E in GeV; rows of zeros are padding.
         offsets: (B + 1,): jet i owns ``momenta[offsets[i]:offsets[i + 1]]``.
-        rows: (B,): where in the file each jet stands; unique within the file.
-        read: jets or events of the file that this stretch took, for counting.
-        events: (B,): the file's own number of each jet's event, or none: every jet is an event of its own.
-        labels: (B,): the file's own label of each jet as text, or none.
+        rows: (B,): position of each jet in the file; unique within the file.
+        read: number of jets or events of the file in this part.
+        events: (B,): number in the file of each jet's event, or None: every jet is a separate event.
+        labels: (B,): label in the file of each jet as text, or None.
         axes: (B, 4): pT [GeV], eta, phi and mass [GeV] of each jet as the file gives it, or none: the sum of the
             constituents. Without a mass (B, 3), the mass is that of the sum.
-        matched: (B,): whether a parton is near, or none: not asked.
-        notes: what the user should know although no jet was dropped for it, with how often it occurred.
+        matched: (B,): whether a parton is near, or None without matching.
+        notes: notes for the user that do not exclude jets, with how often they apply.
     """
 
     momenta: Floats
@@ -56,13 +56,13 @@ class UnselectedJets:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A file that was opened and understood.
+    """File that was opened and whose format was detected.
 
     Attributes:
         format: name of the format.
-        holds: what it counts in.
-        total: how many of them.
-        stream: from the file's fingerprint (a seed for formats that need one) to its jets, a bounded stretch at a time.
+        holds: "jets" or "events".
+        total: their number.
+        stream: function from the file's fingerprint (a seed for formats that need one) to an iterator of its jets.
         understood: how it is read (columns, order, unit), for the summary and the shards.
     """
 
@@ -75,7 +75,7 @@ class Source:
 
 @contextlib.contextmanager
 def reading(path: Path, what: str = "it") -> Iterator[None]:
-    """Turn whatever a format's own library raises when it reads a file into one message that names the cause."""
+    """Convert all errors of a format's library while it reads a file into one message that names the cause."""
     try:
         yield
     except (CannotImport, ImportError, MemoryError):
@@ -98,7 +98,7 @@ def reading(path: Path, what: str = "it") -> Iterator[None]:
 
 @contextlib.contextmanager
 def converting(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever is raised by content that was read, but is of an unforeseen kind, into one message."""
+    """Convert all errors that are caused by content of an unexpected kind into one message."""
     try:
         yield
     except (CannotImport, ImportError, MemoryError):
@@ -115,7 +115,7 @@ def _words(error: Exception) -> str:
 
 
 def read_each(path: Path, items: Iterable[T], what: str = "it") -> Iterator[T]:
-    """The items of a library's iterator, with its errors as in :func:`reading`."""
+    """Yield the items of a library's iterator, with its errors converted as in :func:`reading`."""
     iterator = iter(items)
     while True:
         with reading(path, what):
@@ -127,14 +127,14 @@ def read_each(path: Path, items: Iterable[T], what: str = "it") -> Iterator[T]:
 
 
 def require(*modules: str, extra: str = "import") -> None:
-    """Raises ImportError with the command that mends it where a library is missing."""
+    """Raise ImportError, with the command that installs it, if a library is missing."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise ImportError(f"this format needs {', '.join(missing)}: pip install 'darkclr_ray[{extra}]'")
 
 
 def pick(path: Path, kind: str, choices: list[str], asked: str | None) -> str:
-    """The one choice, or the one asked for; where it is open, CannotImport lists the choices."""
+    """Return the only choice, or the requested one; raise CannotImport with the choices if it is ambiguous."""
     if asked is not None and asked in choices:
         return asked
     if asked is None and len(choices) == 1:

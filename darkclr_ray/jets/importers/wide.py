@@ -39,9 +39,9 @@ def open_source(
     """Return the jets of a table.
 
     Args:
-        name: of the file's format.
+        name: name of the file's format.
         columns, rows: names of all columns, number of jets.
-        stretches: from names of columns to arrays (B,) of these, for one stretch of rows after the other.
+        stretches: function from names of columns to an iterator of their arrays (B,), for successive parts of the rows.
 
     Raises:
         CannotImport: the columns are not those of constituents.

@@ -1,1 +1,1 @@
-"""Kernels of our own for a GPU, in Triton, and for a CPU, in C: both are compiled where they run, at first use."""
+"""Kernels in Triton for a GPU and in C for a CPU, compiled at first use on the machine they run on."""

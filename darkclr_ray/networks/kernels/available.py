@@ -1,4 +1,4 @@
-"""Whether kernels of our own can be had: they are built on the machine that they run on, by its C compiler."""
+"""Detect whether the compiled kernels are available, which need a C compiler on the machine they run on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 
 @cache
 def has_kernels() -> bool:
-    """Whether there is a GPU from Ampere on, Triton (it comes with torch for CUDA) and the C compiler that it needs."""
+    """Return whether there is a GPU from Ampere on, Triton (part of torch for CUDA) and the C compiler it needs."""
     if not torch.cuda.is_available() or find_spec("triton") is None or compiler() is None:
         return False
     return torch.cuda.get_device_capability() >= (8, 0)
 
 
 def compiler() -> str | None:
-    """The C compiler, if there is one."""
+    """Return the path of the C compiler, or None."""
     return os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")

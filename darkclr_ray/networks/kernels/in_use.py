@@ -1,4 +1,4 @@
-"""Which kernels networks take here, in words, for records and tables."""
+"""Describe, as text for records and tables, which kernels the networks use on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from darkclr_ray.networks.kernels.cpu import autoencoder, encoder
 
 
 def kernels_in_use(device: str, matmul_dtype: torch.dtype) -> str:
-    """For networks on a device, "cpu" or "cuda", whose products are of a type.
+    """Return which kernels are used for networks on a device, "cpu" or "cuda", with products of a dtype.
 
     >>> kernels_in_use("cpu", torch.float64)
     'none: no C compiler that knows OpenMP, or not for these products'

@@ -1,1 +1,4 @@
-"""In C, for machines with a C compiler. A vector holds one feature of 16 rows: no layer is too narrow to fill it."""
+"""CPU kernels in C, compiled at first use.
+
+A vector register holds one feature of 16 rows, so that layers of any width fill it.
+"""

@@ -1,4 +1,4 @@
-"""Energies of an autoencoder, their gradients and Langevin chains on a CPU; the work is done in autoencoder.c."""
+"""Energies, gradients and Langevin chains of an autoencoder on a CPU; the kernels are in autoencoder.c."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from darkclr_ray.networks.kernels.cpu.compiled import compiled_for
 from darkclr_ray.normal import normal_quantiles
 
 LANES = 16
-"""Rows in a vector of float32, at most."""
+"""Largest number of float32 rows in a vector register."""
 ACTIVATIONS = {"prelu", "relu"}
-"""Activations that the kernels know: with a slope for negative values, which is a parameter or 0."""
+"""Activations that the kernels support: those that are a slope, learned or 0, for negative values."""
 RELU, NO_ACTIVATION = torch.zeros(1), torch.ones(1)
-"""Slopes that are not learned."""
+"""Fixed slopes for negative values of ReLU and of no activation."""
 
 
 class _Job(ctypes.Structure):
@@ -47,12 +47,12 @@ class _ProductsOverRows(ctypes.Structure):
 
 
 def library(matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
-    """The compiled kernels for products of a type, if they can be had here."""
+    """Return the compiled kernels for products of a dtype, or None if they are not available."""
     return compiled_for(Path(__file__).with_name("autoencoder.c"), matmul_dtype)
 
 
 class LayeredAutoencoder(Protocol):
-    """What the kernels read of `darkclr_ray.networks.autoencoder.Autoencoder`."""
+    """Protocol with the attributes of `darkclr_ray.networks.autoencoder.Autoencoder` that the kernels use."""
 
     matmul_dtype: torch.dtype
     activation: Activation
@@ -63,7 +63,7 @@ class LayeredAutoencoder(Protocol):
 
 
 def compiled_autoencoder(autoencoder: LayeredAutoencoder) -> CompiledAutoencoder | None:
-    """The autoencoder as it is now, if it is one, and lies where, kernels can be had for."""
+    """Return the autoencoder with its current weights for CPU kernels, or None if they do not support it."""
     weight = next(autoencoder.layers())[0].weight
     fits = weight.device.type == "cpu" and weight.dtype == torch.float32 and autoencoder.activation.name in ACTIVATIONS
     kernels = library(autoencoder.matmul_dtype) if fits else None
@@ -71,7 +71,7 @@ def compiled_autoencoder(autoencoder: LayeredAutoencoder) -> CompiledAutoencoder
 
 
 class CompiledAutoencoder:
-    """The squared error ||z - z'(z)||^2 of an autoencoder with the weights that it has now."""
+    """Squared error ||z - z'(z)||^2 of an autoencoder with its current weights, computed by CPU kernels."""
 
     def __init__(self, autoencoder: LayeredAutoencoder, kernels: ctypes.CDLL) -> None:
         self.kernels = kernels
@@ -107,25 +107,25 @@ class CompiledAutoencoder:
         self.memory = torch.empty(self.threads * LANES * 2 * (4 * self.widest + 2 * self.all + count))
 
     def energies(self, z: Tensor) -> Tensor:
-        """Squared errors (B,) of z, float32 (B, d_z)."""
+        """Return the squared errors (B,) of z, float32 (B, d_z)."""
         values = torch.empty(len(z))
         self.run(z, values=values)
         return values
 
     def potential(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared errors (B,) and their gradients (B, d_z)."""
+        """Return the squared errors (B,) of z, float32 (B, d_z), and their gradients (B, d_z)."""
         values, gradient = torch.empty(len(z)), torch.empty(z.shape)
         self.run(z, values=values, gradient=gradient)
         return values, gradient
 
     def kept(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared errors (B,), and what `gradients` takes of these rows."""
+        """Return the squared errors (B,) of z, float32 (B, d_z), and the saved values that `gradients` takes."""
         values, kept = torch.empty(len(z)), torch.empty(self.tiled(len(z)) * (2 * self.inner + len(self.sizes) - 2))
         self.run(z, values=values, kept=kept)
         return values, kept
 
     def gradients(self, kept: Tensor, scale: Tensor) -> list[Tensor]:
-        """Gradients, by each of the parameters, of the sum of ``scale`` (B,) times the squared errors."""
+        """Return, for each parameter, the gradient of the sum of ``scale`` (B,) times the squared errors."""
         count = len(self.sizes) - 1
         sizes = [parameter.numel() for parameter in self.parameters]
         parts = torch.split(torch.empty(sum(sizes)), sizes)
@@ -148,13 +148,15 @@ class CompiledAutoencoder:
         ]
 
     def tiled(self, rows: int) -> int:
-        """Rows with those that fill the last tile."""
+        """Return the number of rows including the padding of the last tile."""
         tile: int = self.kernels.tile_rows()
         return -(-rows // tile) * tile
 
     def walk(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> Tensor:
-        """Take chains z, float32 (B, d_z), in place, ``steps`` Langevin steps down the squared error (Eq. 10); what
-        `langevin.LastStep` tells of the last, (4, B)."""
+        """Move chains z, float32 (B, d_z), in place by ``steps`` Langevin steps on the squared error (Eq. 10).
+
+        Returns the fields of `langevin.LastStep` of the last step, (4, B).
+        """
         seed = int(torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=generator)) % 2**64
         quantiles = normal_quantiles(z.dtype, z.device)
         assert z.is_contiguous()
@@ -175,7 +177,7 @@ class CompiledAutoencoder:
 
 
 def squared_errors(compiled: CompiledAutoencoder, z: Tensor) -> Tensor:
-    """Squared errors (B,) of z, float32 (B, d_z), differentiable by the autoencoder's parameters."""
+    """Return the squared errors (B,) of z, float32 (B, d_z), differentiable with respect to the parameters."""
     if not torch.is_grad_enabled():
         return compiled.energies(z)
     errors: Tensor = _SquaredErrors.apply(compiled, z, *compiled.parameters)  # type: ignore[no-untyped-call]
@@ -197,11 +199,11 @@ class _SquaredErrors(torch.autograd.Function):
 
 
 def addresses(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
-    """Pointers to the values of contiguous tensors."""
+    """Return pointers to the values of contiguous tensors."""
     assert all(tensor.is_contiguous() for tensor in tensors)
     return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
 
 
 def pointers(values: Mapping[str, Tensor | float]) -> dict[str, Any]:
-    """Fields of a structure in C: of tensors where their values lie."""
+    """Return the fields of a C structure, with pointers for tensors."""
     return {name: value.data_ptr() if isinstance(value, Tensor) else value for name, value in values.items()}

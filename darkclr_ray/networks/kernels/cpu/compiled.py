@@ -1,4 +1,4 @@
-"""C sources, compiled for the machine that they run on at first use and kept for the next."""
+"""Compile C sources at first use for the machine they run on, and cache the libraries."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fopenmp", "-
 
 
 def compiled_for(source: Path, matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
-    """Kernels for products of a type, by the processor's matrix unit if it has one and lets us; None where they cannot
-    be had."""
+    """Return kernels for products of a dtype, or None if they are not available.
+
+    They use the processor's matrix unit if it has one and the operating system permits it.
+    """
     if matmul_dtype == torch.float32:
         return compiled(source)
     if matmul_dtype != torch.bfloat16 or not torch.cpu._is_avx512_bf16_supported():
@@ -37,11 +39,12 @@ def compiled_for(source: Path, matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
 
 @cache
 def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
-    """The library that a C source makes with some macros defined; None where no compiler can make it.
+    """Return the library compiled from a C source with the given macros, or None if no compiler succeeds.
 
-    It lies in ``$XDG_CACHE_HOME/darkclr_ray`` (``~/.cache``), under the hash of all that it depends on, so that
-    machines of several kinds may share the folder; where that cannot be written, or no library loaded from it, every
-    process compiles it anew. A damaged one is never loaded, since that can kill the process: it is made again.
+    The library is cached in ``$XDG_CACHE_HOME/darkclr_ray`` (default ``~/.cache``) under the hash of all that it
+    depends on, so that different machines can share the folder. If the folder is not writable, or libraries in it
+    cannot be loaded, every process compiles its own. A damaged library is compiled again, since loading it can crash
+    the process.
     """
     headers = sorted(source.parent.glob("*.h"))
     command = [compiler() or "", *FLAGS, *(f"-D{macro}" for macro in macros), str(source)]
@@ -70,7 +73,7 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
 
 
 def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
-    """A library, made by a compiler's command if it is not there or its checksum is wrong.
+    """Load a library; compile it first if it does not exist or its checksum is wrong.
 
     Raises OSError, subprocess.SubprocessError.
     """
@@ -84,19 +87,19 @@ def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
 
 
 def cache_folder(otherwise: Path) -> Path:
-    """Where libraries are kept, made if need be; ``otherwise`` if it cannot be written, or others could write there."""
+    """Return the folder of the cached libraries; ``otherwise`` if it is not writable, or if others can write to it."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "darkclr_ray"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
-    except (OSError, RuntimeError):  # RuntimeError: a user without a home
+    except (OSError, RuntimeError):  # RuntimeError: the user has no home directory
         return otherwise
     own = status.st_uid == os.getuid() and not status.st_mode & 0o022
     return folder if own and os.access(folder, os.W_OK) else otherwise
 
 
 def processor_flags() -> bytes:
-    """What ``-march=native`` may depend on."""
+    """Return the processor's features, on which the code of ``-march=native`` depends."""
     info = Path("/proc/cpuinfo")
     lines = set(info.read_bytes().splitlines()) if info.exists() else set()
     names = (b"model name", b"flags", b"Features", b"CPU part")

@@ -1,4 +1,4 @@
-"""An encoder on a CPU, from the constituents to their sum; the work is done in encoder.c."""
+"""Encoder on a CPU, from the constituents to their sum; the kernels are in encoder.c."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from darkclr_ray.networks.block import Block
 
 SLACK = 64
-"""Bytes, or more, behind the last tile that may be read, though nothing is done with them."""
+"""Minimum number of bytes behind the last tile that the kernels may read without using them."""
 SPARE = 2
-"""Forward passes whose memory is kept for those to come."""
+"""Number of forward passes whose memory is kept for reuse."""
 
 
 class _Job(ctypes.Structure):
@@ -44,17 +44,17 @@ class _Job(ctypes.Structure):
 
 
 def library(matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
-    """The compiled kernels for products of a type, if they can be had here."""
+    """Return the compiled kernels for products of a dtype, or None if they are not available."""
     return compiled_for(Path(__file__).with_name("encoder.c"), matmul_dtype)
 
 
 def tile_rows(kernels: ctypes.CDLL) -> int:
-    """Rows that go through the layers together, by the vectors of the processor."""
+    """Return the number of rows in a tile, which depends on the processor's vector width."""
     return int(kernels.tile_rows())
 
 
 def fits(settings: EncoderSettings) -> bool:
-    """Whether the kernels know encoders of these sizes: multiples of 32 features, heads of a multiple of 8."""
+    """Return whether the kernels support an encoder: widths are multiples of 32, head widths multiples of 8."""
     return settings.d_r % 32 == 0 and settings.d_h % 32 == 0 and settings.d_r // settings.heads % 8 == 0
 
 
@@ -68,21 +68,21 @@ def pooled_on_cpu(
     masks: tuple[float, Tensor | None, int],
     weights: Weights | None = None,
 ) -> Tensor:
-    """Embedding, all blocks, one after the other, and the sum over each jet's constituents: float32 (B, d_r).
+    """Apply the embedding and all blocks, and return the sum over each jet's constituents, float32 (B, d_r).
 
     Args:
         kernels: see `library`.
-        embedding: of the three numbers of a constituent, which get no gradient themselves.
-        blocks: of sizes that `fits`.
-        constituents: float32 (M, 3), of all jets, one after the other.
+        embedding: linear layer on the three features of a constituent, which get no gradient themselves.
+        blocks: blocks of sizes that `fits` accepts.
+        constituents: float32 (M, 3), those of all jets concatenated.
         offsets: int64 (B + 1,), jet i owns rows offsets[i] to offsets[i + 1].
         matmul_dtype: float32 or bfloat16.
-        masks: by what surviving values are multiplied, and a mask of -1 and 0 (or none) for the values of all tiles of
-            `tile_rows`, ordered (tile, feature, row); that of dropout i begins at i times the third number.
-        weights: what `weights_of` made of the parameters, for passes without gradients.
+        masks: the factor of the remaining values, a mask of -1 and 0 (or None) for the values of all tiles of
+            `tile_rows`, ordered (tile, feature, row), and the stride: the mask of dropout i begins at i times it.
+        weights: the parameters as `weights_of` returns them, for passes without gradients.
 
     Raises:
-        ValueError: the constituents are not such numbers, or the offsets not theirs.
+        ValueError: constituents or offsets have the wrong shape, dtype or values.
     """
     if constituents.shape[1:] != (3,) or constituents.dtype != torch.float32 or constituents.device.type != "cpu":
         raise ValueError(
@@ -112,7 +112,7 @@ def pooled_on_cpu(
 def parameters(
     embedding: nn.Linear, blocks: Sequence[Block], matmul_dtype: torch.dtype
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Matrices and vectors of all layers in the order of the kernels."""
+    """Return matrices and vectors of all layers in the order of the kernels."""
     matrices: list[Tensor] = []
     vectors: list[Tensor] = []
     for block in blocks:
@@ -120,12 +120,12 @@ def parameters(
         matrices += [layer.weight for layer in linear]
         vectors += [layer.bias for layer in linear]
         vectors += [p for norm in (block.attention_norm, block.feed_norm) for p in (norm.weight, norm.bias)]
-    # the first layer's projection has no bias: one of the numbers that it takes is 1
+    # the first layer's projection has no bias, since one of its inputs is 1
     return [*first_layer(embedding, blocks[0], matmul_dtype), *matrices[2:]], vectors[1:]
 
 
 class Weights(NamedTuple):
-    """Parameters as the kernels take them, and the sizes that follow from them."""
+    """Parameters in the layout of the kernels, and the sizes derived from them."""
 
     matrices: Tensor
     vectors: Tensor
@@ -141,14 +141,16 @@ class Weights(NamedTuple):
 
 
 def weights_of(embedding: nn.Linear, blocks: Sequence[Block], matmul_dtype: torch.dtype) -> Weights:
-    """For any number of passes without gradients while the parameters stay what they are."""
+    """Return the parameters for any number of passes without gradients, during which they must not change."""
     with torch.no_grad():
         return Weights.of(*parameters(embedding, blocks, matmul_dtype), matmul_dtype)
 
 
 class _Memory:
-    """Memory for what a forward pass keeps, handed from step to step: new pages for all of it would take a tenth of a
-    step."""
+    """Memory for the saved values of a forward pass, reused from step to step.
+
+    Allocating new pages for all of it would take a tenth of a step.
+    """
 
     spare: ClassVar[list[Tensor]] = []
     lock: ClassVar[Lock] = Lock()
@@ -170,7 +172,7 @@ class _Memory:
 
 
 class Given(NamedTuple):
-    """What all layers have in common; see `pooled_on_cpu`."""
+    """Arguments that all layers share; see `pooled_on_cpu`."""
 
     kernels: ctypes.CDLL
     tile: int
@@ -184,7 +186,7 @@ class Given(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """A forward pass: its result, and what the way back takes of it."""
+    """Result of a forward pass, and the values saved for the backward pass."""
 
     result: Tensor
     tensors: dict[str, Tensor]
@@ -194,7 +196,7 @@ class Passed(NamedTuple):
 
 
 def forward(given: Given, constituents: Tensor, weights: Weights, *, kept: bool) -> Passed:
-    """All layers; whether what the way back takes is kept."""
+    """Compute all layers; with ``kept``, save the values for the backward pass."""
     constituents, d, hidden = constituents.contiguous(), weights.d, weights.hidden
     slots = -(-len(constituents) // given.tile) * given.tile
     scale, mask, shift = given.masks

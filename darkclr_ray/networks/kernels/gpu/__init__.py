@@ -1,1 +1,1 @@
-"""In Triton; whatever imports these modules asks `available.has_kernels` first."""
+"""GPU kernels in Triton; importers of these modules must check `available.has_kernels` first."""

@@ -1,6 +1,6 @@
-"""Adam on a GPU for networks of many small tensors: parameters and moments lie end to end, one kernel sees them all.
+"""Adam on a GPU for networks of many small tensors: one kernel updates all parameters, stored contiguously.
 
-The arithmetic is that of torch's fused Adam, whose state this one reads and leaves.
+The arithmetic is that of torch's fused Adam; the state of that optimiser is read and updated.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import triton.language as tl
 from torch import Tensor
 
 VALUES = 1024
-"""Parameters a program."""
+"""Number of parameters per program."""
 TINY = sys.float_info.min
-"""Stands for a beta of 0, which has no logarithm; all its powers are as good as 0."""
+"""Value used instead of a beta of 0, which has no logarithm; all its powers are negligible."""
 
 
 @triton.jit
@@ -39,11 +39,11 @@ def _adam(parameters, gradients, first, second, taken, diverged_flag, count, rat
 
 
 class FlatAdam:
-    """Takes the steps of an Adam that `fits`; its parameters and its state become views into flat tensors.
+    """Run the steps of an Adam that `fits`; its parameters and its state become views of flat tensors.
 
     Args:
-        optimizer: the Adam; what it knows already is kept.
-        stuck: float32 (), a step that finds it other than 0 changes nothing.
+        optimizer: the Adam optimiser; its state is kept.
+        stuck: float32 (); while it is not 0, a step changes nothing.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, diverged_flag: Tensor) -> None:
@@ -67,7 +67,7 @@ class FlatAdam:
 
     @staticmethod
     def fits(optimizer: torch.optim.Optimizer) -> bool:
-        """Whether it is a plain Adam over one group of float32 parameters on a GPU."""
+        """Return whether the optimiser is a plain Adam over one group of float32 parameters on a GPU."""
         groups = optimizer.param_groups
         return (
             type(optimizer) is torch.optim.Adam
@@ -78,7 +78,7 @@ class FlatAdam:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Follow the gradients of the parameters; one without a gradient stays where it is."""
+        """Update the parameters with their gradients; parameters without a gradient are unchanged."""
         gradients = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in self.own])
         self.taken.add_(self.diverged_flag == 0)
         beta1, beta2 = map(float, self.group["betas"])

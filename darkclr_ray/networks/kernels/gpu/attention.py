@@ -1,7 +1,7 @@
-"""Self-attention within packed jets on a GPU (Eq. 4): a program for each jet and head keeps its weights on the chip.
+"""Self-attention within packed jets on a GPU (Eq. 4), with one program per jet and head that keeps weights on chip.
 
-Attention made for long sequences computes tiles of 128 rows, of which a jet fills a fifth. Rows beyond the last jet get
-zeros and no gradient, so that a batch may be padded to a fixed number of rows.
+Attention for long sequences computes tiles of 128 rows, of which a jet fills a fifth. Rows beyond the last jet are zero
+and get no gradient, so that a batch may be padded to a fixed number of rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 LOGITS = 4096
-"""Logits at a time, at most."""
+"""Largest number of logits at a time."""
 
 
 @triton.jit
@@ -83,16 +83,16 @@ def _backward(qkv, offsets, mixed, logsum, gradient, result, heads, width, scale
 
 
 def packed_attention(projected: Tensor, heads: int, offsets: Tensor, longest: int) -> Tensor:
-    """Attention within each jet of packed rows.
+    """Return the self-attention within each jet of packed rows.
 
     Args:
         projected: (T, 3 d): queries, keys and values of each row, float32 or bfloat16.
         heads: number of heads; divides d.
-        offsets: integers (B + 1,), rising to T at most; jet i owns rows offsets[i] to offsets[i + 1], perhaps none.
-        longest: an upper bound of the jets' rows, 256 at most: all keys of a jet are on the chip together.
+        offsets: integers (B + 1,), non-decreasing up to at most T; jet i has rows offsets[i] to offsets[i + 1].
+        longest: upper bound of the jets' rows, at most 256, since all keys of a jet are on chip together.
 
     Returns:
-        (T, d); zero for rows that no jet owns.
+        (T, d); zero for rows that belong to no jet.
     """
     mixed: Tensor = _Attention.apply(projected, heads, offsets, longest)
     return mixed

@@ -1,7 +1,7 @@
-"""A transformer block on a GPU: matrix products, attention, and everything between them in one pass over memory each.
+"""Transformer block on a GPU: matrix products, attention, and fused kernels for all operations between them.
 
-The arithmetic is that of `darkclr_ray.networks.block`: float32 for sums of residuals and layer norms, the type of the
-weights for products; what survives a dropout is scaled where it is masked.
+The arithmetic is that of `darkclr_ray.networks.block`: float32 for sums of residuals and layer norms, the dtype of the
+weights for products. The values that remain after a dropout are scaled where the mask is applied.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from darkclr_ray.networks.layout import Layout
 from darkclr_ray.networks.matmul import cast_together, linear
 
 VALUES = 2048
-"""Values a program, about."""
+"""Approximate number of values per program."""
 SUMMED = 4096
-"""The same where a program leaves sums over its rows, to be added up."""
+"""Approximate number of values per program in kernels that also return partial sums over their rows."""
 
 
 def blocks_on_gpu(
     blocks: Sequence[Block], rows: Tensor, layout: Layout, masks: Sequence[Masks], matmul_dtype: torch.dtype
 ) -> Tensor:
-    """All blocks, one after the other: float32 (T, d_r) -> float32 (T, d_r)."""
+    """Apply all blocks in sequence: float32 (T, d_r) -> float32 (T, d_r)."""
     layers = [layer for b in blocks for layer in (b.attention_in, b.attention_out, b.feed_in, b.feed_out)]
     weights = iter(cast_together([p for layer in layers for p in (layer.weight, layer.bias)], matmul_dtype))
     low = rows.to(matmul_dtype)
@@ -46,16 +46,16 @@ def blocks_on_gpu(
 def add_and_norm(
     rows: Tensor, branch: Tensor, norm: nn.LayerNorm, mask: Tensor | None, scale: float
 ) -> tuple[Tensor, Tensor]:
-    """norm(rows + scale mask branch): float32 (T, d) and (T, d) -> (T, d) in float32 and in the branch's type.
+    """Return norm(rows + scale mask branch), (T, d), in float32 and in the branch's dtype, for (T, d) inputs.
 
-    ``mask`` is 0 where the branch is dropped; none: nowhere.
+    ``mask`` is 0 where the branch is dropped; None drops nothing.
     """
     result: tuple[Tensor, Tensor] = _AddAndNorm.apply(rows, branch, norm.weight, norm.bias, norm.eps, mask, scale)
     return result
 
 
 def relu(x: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    """scale mask max(x, 0), of any shape."""
+    """Return scale mask max(x, 0), for x of any shape."""
     result: Tensor = _ReLU.apply(x, mask, scale)
     return result
 

@@ -1,7 +1,7 @@
-"""Langevin chains of an autoencoder on a GPU: one program takes a few chains through all their steps.
+"""Langevin chains of an autoencoder on a GPU: one program runs all steps of a few chains.
 
-A step of a chain is some twenty small matrix products, one after the other; as kernels of their own they take ten times
-as long to start as to compute. Chains do not see each other, so a program needs nothing but its own rows and weights.
+A step of a chain is about twenty small matrix products in sequence; launching them as separate kernels takes ten times
+as long as computing them. Chains are independent, so that a program needs only its own rows and the weights.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch import Tensor
 from darkclr_ray.networks.autoencoder import Autoencoder
 
 ROWS = 16
-"""Chains a program: the fewest that matrix units take, so that all multiprocessors have some."""
+"""Number of chains per program: the smallest that matrix units support, so that all multiprocessors are used."""
 COLUMNS = 128
-"""Dimensions of z at a time."""
+"""Number of dimensions of z at a time."""
 WARPS, STAGES = 8, 3
-"""Warps a program, and loads of weights ahead of their products."""
+"""Number of warps per program, and of pipeline stages that load weights ahead of their products."""
 
 
 @triton.jit
 def _activated(x, slope, KIND: tl.constexpr):
-    """The activation after a layer; ``slope`` is that for negative values (PReLU, ReLU), 1 where no activation is."""
+    """Return the activation after a layer; ``slope`` applies to negative values and is 1 without an activation."""
     if KIND == "silu":
         return tl.where(slope == 1, x, x * tl.sigmoid(x))
     if KIND == "gelu":
@@ -35,7 +35,7 @@ def _activated(x, slope, KIND: tl.constexpr):
 
 @triton.jit
 def _derivative(x, slope, KIND: tl.constexpr):
-    """The derivative of `_activated`."""
+    """Return the derivative of `_activated`."""
     if KIND == "silu":
         s = tl.sigmoid(x)
         return tl.where(slope == 1, 1.0, s * (1 + x * (1 - s)))
@@ -84,7 +84,7 @@ def _walk(
             tl.store(residual + at, rest, mask=there)
             g = tl.dot(rest.to(matmul_dtype), w, g, input_precision="ieee")
         g *= _derivative(x, slope, KIND)
-        tl.debug_barrier()  # what this program's threads wrote, others of its threads read
+        tl.debug_barrier()  # threads of this program read what other threads of it wrote
         for back in range(LAYERS):
             layer = LAYERS - 1 - back
             w = tl.load(w_hidden + layer * WIDTH * WIDTH + inner)
@@ -106,7 +106,7 @@ def _walk(
 def walk(
     autoencoder: Autoencoder, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator
 ) -> None:
-    """Take chains z, float32 (B, d_z), in place, ``steps`` Langevin steps down ||z - z'(z)||^2 (Eq. 10)."""
+    """Move chains z, float32 (B, d_z), in place by ``steps`` Langevin steps on ||z - z'(z)||^2 (Eq. 10)."""
     chains, d_z = z.shape
     layers = list(autoencoder.layers())
     *hidden, (last, _) = layers
@@ -118,7 +118,7 @@ def walk(
     def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.zeros(shape, dtype=dtype, device=z.device)
 
-    # All layers at one width, zero where a layer is narrower: what leaves a unit that is not there is multiplied by 0.
+    # All layers have one width and are zero-padded: outputs of padding units are multiplied by 0.
     w_in, w_out = (zeros(columns, width, dtype=autoencoder.matmul_dtype) for _ in range(2))
     w_hidden = zeros(max(count - 1, 1), width, width, dtype=autoencoder.matmul_dtype)
     b_hidden, b_out, slopes = zeros(count, width), zeros(columns), zeros(count)

@@ -1,4 +1,4 @@
-"""Sums over the rows of a tall matrix on a GPU: gradients of biases, at the speed of its memory."""
+"""Sums over the rows of a tall matrix on a GPU, for gradients of biases, limited only by memory bandwidth."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import triton.language as tl
 from torch import Tensor
 
 ROWS, COLUMNS = 128, 64
-"""Of what a program sums: many small sums fill a GPU better than few long ones."""
+"""Rows and columns that a program sums; many small sums use a GPU better than few long ones."""
 FEW = 16
-"""Columns of a program that sums what those left."""
+"""Number of columns of a program that adds the partial sums."""
 
 
 @triton.jit
@@ -34,7 +34,7 @@ def _total(parts, result, count, width, ROWS: tl.constexpr, COLUMNS: tl.constexp
 
 
 def column_sums(x: Tensor) -> Tensor:
-    """(n, m) -> (m,) in the same type, summed in float32 and always in the same order."""
+    """Return the sums over rows, (n, m) -> (m,), in the same dtype, summed in float32 and in a fixed order."""
     count, width = x.shape
     programs = triton.cdiv(count, ROWS)
     parts = torch.empty(programs, width, device=x.device)
@@ -43,7 +43,7 @@ def column_sums(x: Tensor) -> Tensor:
 
 
 def added(parts: Tensor, dtype: torch.dtype) -> Tensor:
-    """The sum over few rows: float32 (n, m) -> (m,)."""
+    """Return the sum over a few rows: float32 (n, m) -> (m,)."""
     count, width = parts.shape
     result = torch.empty(width, dtype=dtype, device=parts.device)
     _total[(triton.cdiv(width, FEW),)](parts, result, count, width, ROWS=ROWS, COLUMNS=FEW)
