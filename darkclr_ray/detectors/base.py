@@ -59,7 +59,8 @@ class AnomalyDetector(ABC, Generic[Sample]):
                     return get_args(base)[0]  # type: ignore[no-any-return]
         raise ValueError(
             f"{cls.__name__} does not say what it is fitted on; "
-            f"derive it from Detector[TrainingSample], or from Detector[LabelledSample] if it needs labels"
+            f"derive it from AnomalyDetector[TrainingSample], or from "
+            f"AnomalyDetector[LabelledSample] if it needs labels"
         )
 
     @abstractmethod

@@ -68,7 +68,7 @@ def page(study: Comparison) -> Page:
         runs.section(study),
         *training_of_first(study),
         *augmentations.sections(study),
-        provenance.section(study, unit="run_spec", units=[provenance.Unit(one.key, one.seconds) for one in study.runs]),
+        provenance.section(study, unit="run", units=[provenance.Unit(one.key, one.seconds) for one in study.runs]),
     ]
     return Page(
         title=study.name,

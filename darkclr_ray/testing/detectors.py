@@ -100,8 +100,9 @@ def check_sample(detector: AnomalyDetector[Any], sample: TrainingSample | Labell
     """
     fitted_on = type(detector).sample_type()
     assert type(sample) is fitted_on, (
-        f"{named(detector)} is a Detector[{fitted_on.__name__}] and was to be fitted on a {type(sample).__name__}; "
-        f"one that uses labels derives from Detector[LabelledSample]"
+        f"{named(detector)} is an AnomalyDetector[{fitted_on.__name__}] and was to be fitted on a "
+        f"{type(sample).__name__}; "
+        f"one that uses labels derives from AnomalyDetector[LabelledSample]"
     )
 
 
@@ -114,8 +115,8 @@ def fit(detector: AnomalyDetector[Any], sample: TrainingSample | LabelledSample,
             raise
         raise AssertionError(
             f"{named(detector)}.fit asked for {error.name!r} of a {type(error.obj).__name__}, which has only "
-            f"{', '.join(error.obj.__dataclass_fields__)}: a Detector[TrainingSample] sees no label and no name of a "
-            f"sample; one that needs them derives from Detector[LabelledSample], and counts as supervised"
+            f"{', '.join(error.obj.__dataclass_fields__)}: an AnomalyDetector[TrainingSample] sees no label and "
+            f"no name of a sample; one that needs them derives from AnomalyDetector[LabelledSample], and counts as supervised"
         ) from error
 
 

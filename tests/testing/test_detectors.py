@@ -150,7 +150,7 @@ def test_a_detector_of_somebody_else_passes():
     ("broken", "words"),
     [
         (Nameless, "needs a class attribute name"),
-        (FromAnything, r"derive it from Detector\[TrainingSample\]"),
+        (FromAnything, r"derive it from AnomalyDetector\[TrainingSample\]"),
         (FromRawJets, "is fitted on Jets; only TrainingSample, which holds no label"),
         (NothingReturned, "end it with `return self`"),
         (SinglePrecision, r"gave ndarray of float32 and shape \(40,\)"),

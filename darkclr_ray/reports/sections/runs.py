@@ -32,7 +32,7 @@ def section(study: Comparison) -> Section:
     blocks: list[str | Table] = [text]
     if rows:
         columns = [
-            Column("run_spec", "run_spec"),
+            Column("run", "run"),
             Column("state", "state"),
             Column("detector", "detector"),
             Column("energy_data", "energy of data"),
@@ -56,7 +56,7 @@ def _chains(run_spec: Run) -> dict[str, dict[str, Cell]]:
 def _rows(run_spec: Run) -> list[dict[str, Cell]]:
     words = Markup("<br>").join(Counter([*([run_spec.reason] if run_spec.reason else []), *run_spec.warnings]))
     first: dict[str, Cell] = {
-        "run_spec": run_spec.key,
+        "run": run_spec.key,
         "state": {"FAIL": "failed"}.get(run_spec.state, run_spec.state.lower()),
         "words": words,
     }
@@ -65,7 +65,7 @@ def _rows(run_spec: Run) -> list[dict[str, Cell]]:
         return [first] if words else []
     rows: list[dict[str, Cell]] = []
     for at, (detector, facts) in enumerate(chains.items()):
-        row = first if at == 0 else {"run_spec": "", "state": "", "words": ""}
+        row = first if at == 0 else {"run": "", "state": "", "words": ""}
         numbers = {key: facts.get(key) for key in ("energy_data", "energy_chain", "displacement")}
         rows.append({**row, "detector": detector, **numbers})
         if facts.get("above_data"):
