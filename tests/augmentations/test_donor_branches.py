@@ -101,7 +101,7 @@ def test_donors_that_are_too_soft(background: Jets) -> None:
 
 
 def test_donors_are_generated(tmp_path: Path) -> None:
-    generate(plan({"train": {"donors": 40}}, Generation(seed=3)), tmp_path, workers=1)
+    generate(plan({"train": {"donors": 40}}, Generation(seed=3)), tmp_path)
     jets = open_jets(tmp_path).load("train", "donors")
     assert len(jets) == 40
     assert jets.pt.min() > 300.0

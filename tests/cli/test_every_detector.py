@@ -31,7 +31,7 @@ class Local(OutlierDetector):
         return LocalOutlierFactor(novelty=True)
 """
 WITHOUT_TRAINING = ("jet_mass", "jet_pt", "multiplicity")
-QUICK = (*WITHOUT_TRAINING, "isolation_forest", "s_CLR", "my_detectors:Local")
+QUICK = (*WITHOUT_TRAINING, "isolation_forest", "s_CLR", "local_detectors:Local")
 MORE = ("--supervised.epochs", "1", "--supervised.batch_size", "50", "--supervised.signal", "aachen")
 
 
@@ -73,12 +73,12 @@ def go_through(entry: str, jets: Path, here: Path) -> None:
     "entry",
     [
         pytest.param(entry, marks=() if entry in QUICK else pytest.mark.slow)
-        for entry in (*registry.names(), "my_detectors:Local")
+        for entry in (*registry.names(), "local_detectors:Local")
     ],
 )
 def test_a_detector_goes_from_training_to_scores(
     entry: str, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "my_detectors.py").write_text(PLUG_IN)
+    (tmp_path / "local_detectors.py").write_text(PLUG_IN)
     monkeypatch.syspath_prepend(tmp_path)
     go_through(entry, labelled, tmp_path)

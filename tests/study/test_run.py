@@ -39,13 +39,15 @@ def test_paths_are_shown_as_they_are(
     def stopped(*_: object) -> int:
         return INTERRUPTED
 
+    def page_of(folder: Path) -> Path:
+        return folder / "report" / "index.html"
+
     monkeypatch.setattr(kind, "open", lambda study: type("Jets", (), {"fingerprints": {}}))
     monkeypatch.setattr(run_module, "_compute", stopped)
-    assert run_module.run(study) == INTERRUPTED
+    assert run_module.run(study, page_of) == INTERRUPTED
     assert f"'{ODD}'" in capsys.readouterr().out
     monkeypatch.setattr(kind, "finished", lambda study: True)
-    monkeypatch.setattr("darkclr_ray.reports.build", lambda folder: folder / "report" / "index.html")
-    assert run_module.run(study) == 0
+    assert run_module.run(study, page_of) == 0
     assert capsys.readouterr().out == f"{study.folder.path}/report/index.html\n"
 
 

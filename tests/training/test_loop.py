@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from darkclr_ray.integrity import announcements
 from darkclr_ray.training.checkpoint import CHECKPOINT, HISTORY, read_history
 from darkclr_ray.training.loop import StopTraining, run_training
 
@@ -154,7 +155,7 @@ def flip(content):
 
 
 @pytest.mark.parametrize("damage", [halve, flip, lambda content: b"", lambda content: b"not a checkpoint"])
-def test_a_training_with_a_damaged_checkpoint_starts_again(toy, tmp_path, damage, caplog):
+def test_a_training_with_a_damaged_checkpoint_starts_again(toy, tmp_path, damage):
     """A checkpoint is a cache: without it the same weights come out, later."""
 
     def stop(progress):
@@ -166,9 +167,12 @@ def test_a_training_with_a_damaged_checkpoint_starts_again(toy, tmp_path, damage
     path = tmp_path / "a" / CHECKPOINT
     path.write_bytes(damage(path.read_bytes()))
     epochs = []
-    run_training(toy.energy_training(), folder=tmp_path / "a", report=lambda p: p.finished and epochs.append(p.epoch))
+    with announcements() as lines:
+        run_training(
+            toy.energy_training(), folder=tmp_path / "a", report=lambda p: p.finished and epochs.append(p.epoch)
+        )
     undisturbed = run_training(toy.energy_training(), folder=tmp_path / "b")
     assert epochs == list(range(undisturbed.epochs))
     assert len(read_history(tmp_path / "a")) == undisturbed.epochs
     assert_same(artifacts(tmp_path / "a"), artifacts(tmp_path / "b"), rtol=0, atol=0)
-    assert [str(path) in message and "starts again" in message for message in caplog.messages] == [True]
+    assert [str(path) in message and "starts again" in message for message in lines] == [True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,33 @@ class Portion:
     notes: Counter[str]
     labels: frozenset[str]
     kept: dict[tuple[str, str], Jets] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class PortionSummary:
+    """A portion whose jets are in a file: the portion without jets, and their keys in the order of the file."""
+
+    portion: Portion
+    keys: tuple[tuple[str, str], ...]
+
+
+ARRAYS = ("constituents", "offsets", "ids", "events", "kinematics")
+"""Arrays of `Jets` that a portion's file contains."""
+
+
+def save_portion(portion: Portion, path: Path) -> PortionSummary:
+    """Write the jets of a portion to a file, and return the rest of the portion."""
+    arrays = {f"{n}.{name}": getattr(jets, name) for n, jets in enumerate(portion.kept.values()) for name in ARRAYS}
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+    return PortionSummary(replace(portion, kept={}), tuple(portion.kept))
+
+
+def load_portion(summary: PortionSummary, path: Path) -> Portion:
+    """Return a portion with the jets that `save_portion` wrote to a file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        kept = {key: Jets(*(arrays[f"{n}.{name}"] for name in ARRAYS)) for n, key in enumerate(summary.keys)}
+    return replace(summary.portion, kept=kept)
 
 
 def portions(path: Path, source: Source, fingerprint: str, options: ImportOptions) -> Iterator[Portion]:

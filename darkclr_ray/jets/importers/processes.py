@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import traceback
 import warnings
@@ -12,33 +11,33 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
+from darkclr_ray.jets.importers.portions import Portion, load_portion, save_portion
 from darkclr_ray.jets.importers.unselected import CannotImport
 
 AHEAD = 100
 """Largest number of files whose processes were started and whose items are not all read; each uses two descriptors."""
 
-T = TypeVar("T")
 _FORK = multiprocessing.get_context("fork")  # a forked process inherits open files and detected formats
 
 
-class Readers(Generic[T]):
-    """Read files in processes, at most ``processes`` at a time, and return their items in the files' order.
+class Readers:
+    """Read files in processes, at most ``processes`` at a time, and return their portions in the files' order.
 
-    A process writes each of its items into ``folder``, and sends the item's path. A process therefore never waits for
-    those before it, and memory contains one item at a time.
+    A process writes the jets of each portion into ``folder``, and sends the rest with the file's path. A process
+    therefore never waits for those before it, and memory contains one portion at a time.
     """
 
     def __init__(
-        self, paths: Sequence[Path], streams: Sequence[Callable[[], Iterator[T]]], folder: Path, processes: int
+        self, paths: Sequence[Path], streams: Sequence[Callable[[], Iterator[Portion]]], folder: Path, processes: int
     ) -> None:
         """Take for each of ``paths`` the function that reads it; no process starts before :meth:`items` is called."""
         self._paths, self._streams, self._folder, self._most = paths, streams, folder, processes
         self._started: dict[int, tuple[Any, Connection]] = {}  # until their items were read
         self._next = 0
 
-    def __enter__(self) -> Readers[T]:
+    def __enter__(self) -> Readers:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -50,7 +49,7 @@ class Readers(Generic[T]):
         for number in list(self._started):
             self._close(number)
 
-    def items(self, number: int) -> Iterator[T]:
+    def items(self, number: int) -> Iterator[Portion]:
         """Yield the items of one file as they are read.
 
         Raises:
@@ -59,10 +58,10 @@ class Readers(Generic[T]):
         while message := self._next_message(number):
             if isinstance(message, BaseException):
                 raise message
-            with message.open("rb") as file:
-                item: T = pickle.load(file)
-            message.unlink()
-            yield item
+            summary, path = message
+            portion = load_portion(summary, path)
+            path.unlink()
+            yield portion
         self._close(number)
 
     def _next_message(self, number: int) -> Any:
@@ -112,17 +111,15 @@ class Readers(Generic[T]):
         return CannotImport(f"{path}: the process that read it crashed ({how}){why}. Nothing was imported")
 
 
-def _serve(stream: Callable[[], Iterator[Any]], stem: Path, sender: Connection, parent: int) -> None:
+def _serve(stream: Callable[[], Iterator[Portion]], stem: Path, sender: Connection, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives the signal, too, and ends this process
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         for number, item in enumerate(stream()):
             if os.getppid() != parent:
                 return
-            path = stem.with_name(f"{stem.name}-{number}.pickle")
-            with path.open("wb") as file:
-                pickle.dump(item, file, protocol=pickle.HIGHEST_PROTOCOL)
-            sender.send(path)
+            path = stem.with_name(f"{stem.name}-{number}.npz")
+            sender.send((save_portion(item, path), path))
         sender.send(None)
     except Exception as error:
         error.add_note(traceback.format_exc())

@@ -180,10 +180,10 @@ def test_a_reader_without_memory(arrays: Callable, tmp_path: Path, quiet: Consol
     kill = (
         "import os, signal, sys; from pathlib import Path; from darkclr_ray.jets.importers import ImportOptions\n"
         "from darkclr_ray.jets.importers import hdf5_arrays, import_jets, CannotImport\n"
-        "read = hdf5_arrays.assemble\n"
+        "read = hdf5_arrays.build_jets\n"
         "def assemble(path, *rest):\n"
         "    return read(path, *rest) if path.name == 'a.h5' else os.kill(os.getpid(), signal.SIGKILL)\n"
-        "hdf5_arrays.assemble = assemble\n"
+        "hdf5_arrays.build_jets = assemble\n"
         "try: import_jets([Path(sys.argv[1]), Path(sys.argv[2])], Path(sys.argv[3]), ImportOptions(sample='mine'))\n"
         "except CannotImport as error: print(error)\n"
     )
