@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from darkclr_ray.jets.packed import Jets, vector_pt
 from darkclr_ray.jets.shards import write_shard
 from darkclr_ray.runtime.cluster import Cluster
 from darkclr_ray.settings import PRESETS, StudySettings
-from darkclr_ray.store.files import read_json
 from darkclr_ray.study.run import Study, compute
 from darkclr_ray.study.scan import EmbeddingScan
 
@@ -115,5 +115,5 @@ def seal(stages: Path) -> None:
 
 def trainer(stages: Path, kind: str, name: str) -> str:
     """The job that computed a stage last: nobody takes the lock of a stage that is there."""
-    owner: str = read_json(stages / ".locks" / kind / name)["owner"]
+    owner: str = json.loads((stages / ".locks" / kind / name).read_text())["owner"]
     return owner

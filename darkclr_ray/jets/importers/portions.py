@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,35 @@ class Portion:
     notes: Counter[str]
     labels: frozenset[str]
     kept: dict[tuple[str, str], Jets] = field(default_factory=dict)
+
+
+ARRAYS = tuple(array.name for array in fields(Jets))
+
+
+def write_portion(path: Path, portion: Portion) -> None:
+    """Write a portion to a file of arrays and text, for `read_portion`."""
+    counts = {"dropped": portion.dropped, "notes": portion.notes}
+    about = {
+        "read": int(portion.read),
+        "jets": int(portion.jets),
+        **{name: {reason: int(number) for reason, number in counter.items()} for name, counter in counts.items()},
+        "labels": sorted(portion.labels),
+        "kept": list(portion.kept),
+    }
+    arrays = {f"{name} {i}": getattr(jets, name) for i, jets in enumerate(portion.kept.values()) for name in ARRAYS}
+    np.savez(path, about=np.array(json.dumps(about)), **arrays)
+
+
+def read_portion(path: Path) -> Portion:
+    """Read what `write_portion` has written; no code in the file is run."""
+    with np.load(path, allow_pickle=False) as content:
+        about = json.loads(str(content["about"]))
+        kept = {
+            (split, sample): Jets(**{name: content[f"{name} {i}"] for name in ARRAYS})
+            for i, (split, sample) in enumerate(about["kept"])
+        }
+    counters = (Counter(about["dropped"]), Counter(about["notes"]))
+    return Portion(about["read"], about["jets"], *counters, frozenset(about["labels"]), kept)
 
 
 def portions(path: Path, source: Source, fingerprint: str, options: ImportOptions) -> Iterator[Portion]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import traceback
 import warnings
@@ -12,33 +11,33 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
+from darkclr_ray.jets.importers.portions import Portion, read_portion, write_portion
 from darkclr_ray.jets.importers.unselected import CannotImport
 
 AHEAD = 100
-"""Files, at most, whose processes were started and whose items were not all taken: each holds two descriptors."""
+"""Files, at most, whose processes were started and whose portions were not all taken: each holds two descriptors."""
 
-T = TypeVar("T")
 _FORK = multiprocessing.get_context("fork")  # what is open and understood here is so there, without a second look
 
 
-class Readers(Generic[T]):
+class Readers:
     """Reads files in processes, at most ``processes`` at a time, and returns what they find in the files' order.
 
-    A process writes each of its items into ``folder``, and sends the item's path. So a process is never held up by
-    those before it, and memory holds one item at a time.
+    A process writes each portion of its file into ``folder``, and sends the path. So a process is never held up by
+    those before it, and memory holds one portion at a time.
     """
 
     def __init__(
-        self, paths: Sequence[Path], streams: Sequence[Callable[[], Iterator[T]]], folder: Path, processes: int
+        self, paths: Sequence[Path], streams: Sequence[Callable[[], Iterator[Portion]]], folder: Path, processes: int
     ) -> None:
         """Take for each of ``paths`` what reads it; nothing is started before :meth:`items` is called."""
         self._paths, self._streams, self._folder, self._most = paths, streams, folder, processes
         self._started: dict[int, tuple[Any, Connection]] = {}  # until their items were taken
         self._next = 0
 
-    def __enter__(self) -> Readers[T]:
+    def __enter__(self) -> Readers:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -50,8 +49,8 @@ class Readers(Generic[T]):
         for number in list(self._started):
             self._close(number)
 
-    def items(self, number: int) -> Iterator[T]:
-        """Yield the items of one file as they are read.
+    def items(self, number: int) -> Iterator[Portion]:
+        """Yield the portions of one file as they are read.
 
         Raises:
             CannotImport: the process ended without a word; whatever else was raised in it.
@@ -59,10 +58,9 @@ class Readers(Generic[T]):
         while message := self._next_message(number):
             if isinstance(message, BaseException):
                 raise message
-            with message.open("rb") as file:
-                item: T = pickle.load(file)
+            portion = read_portion(message)
             message.unlink()
-            yield item
+            yield portion
         self._close(number)
 
     def _next_message(self, number: int) -> Any:
@@ -112,16 +110,15 @@ class Readers(Generic[T]):
         return CannotImport(f"{path}: the process that read it crashed ({how}){why}. Nothing was imported")
 
 
-def _serve(stream: Callable[[], Iterator[Any]], stem: Path, sender: Connection, parent: int) -> None:
+def _serve(stream: Callable[[], Iterator[Portion]], stem: Path, sender: Connection, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, too, and ends this process
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        for number, item in enumerate(stream()):
+        for number, portion in enumerate(stream()):
             if os.getppid() != parent:
                 return
-            path = stem.with_name(f"{stem.name}-{number}.pickle")
-            with path.open("wb") as file:
-                pickle.dump(item, file, protocol=pickle.HIGHEST_PROTOCOL)
+            path = stem.with_name(f"{stem.name}-{number}.npz")
+            write_portion(path, portion)
             sender.send(path)
         sender.send(None)
     except Exception as error:
