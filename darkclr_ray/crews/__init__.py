@@ -1,0 +1,1 @@
+"""The Ray cluster that a study runs on, and how its resources are shared among trials."""
