@@ -20,7 +20,7 @@ LAYERS = (
         "ray_private",
         "settings",
     ),
-    ("field_types",),
+    ("field_types", "presets"),
     ("yaml_files",),
     ("jets",),
     ("store",),
