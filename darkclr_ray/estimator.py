@@ -20,7 +20,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.settings import merged, preset
+from darkclr_ray.presets import preset
+from darkclr_ray.settings import merged
 from darkclr_ray.training.trainer import Trainer
 
 

@@ -19,7 +19,7 @@ LAYERS = (
         "randomness",
         "settings",
     ),
-    ("field_types",),
+    ("field_types", "presets"),
     ("yaml_files",),
     ("jets",),
     ("store",),

@@ -21,7 +21,8 @@ from darkclr_ray.cli.darkclr import main as darkclr
 from darkclr_ray.detectors import registry as detectors
 from darkclr_ray.detectors.models import pretrained
 from darkclr_ray.jets.folder import starter_jets
-from darkclr_ray.settings import StudySettings, preset
+from darkclr_ray.presets import preset
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.testing import check_augmentation, check_detector
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,8 @@ from darkclr_ray.benchmarks.result import OURS, PLAIN, Result
 from darkclr_ray.benchmarks.timing import Action, alternate
 from darkclr_ray.jets.cambridge_aachen import cluster_tree
 from darkclr_ray.networks.padded import pad
-from darkclr_ray.settings import StudySettings, preset
+from darkclr_ray.presets import preset
+from darkclr_ray.settings import StudySettings
 
 BATCHES = 16
 """Number of batches that one measurement makes."""

@@ -17,9 +17,9 @@ from pathlib import Path
 from darkclr_ray.benchmarks.result import Result
 from darkclr_ray.jets.generation.generate import Generation, ShardTask, generate
 from darkclr_ray.jets.generation.samples import parse_sample
+from darkclr_ray.presets import preset
 from darkclr_ray.runtime.cluster import RAY_ENV
 from darkclr_ray.runtime.generation import on_ray
-from darkclr_ray.settings import preset
 
 NODES = (1, 2)
 LOGICAL = 2

@@ -13,8 +13,9 @@ from statistics import median
 from typing import Any
 
 from darkclr_ray.benchmarks.result import Result
+from darkclr_ray.presets import preset
 from darkclr_ray.runtime.cluster import running_ray
-from darkclr_ray.settings import ComputeSettings, StudySettings, preset
+from darkclr_ray.settings import ComputeSettings, StudySettings
 
 SHORT = {
     "contrastive": {"epochs": 1},

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from darkclr_ray.cli.options import CommandLine
-from darkclr_ray.settings import PRESETS, StudySettings, merged
+from darkclr_ray.presets import PRESETS
+from darkclr_ray.settings import StudySettings, merged
 
 AGAIN = " Leaves a report whose path is printed last. The same command again continues a study."
 

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Sequence
 
 from darkclr_ray.cli.options import CommandLine
-from darkclr_ray.settings import PRESETS, StudySettings
+from darkclr_ray.presets import PRESETS
+from darkclr_ray.settings import StudySettings
 
 COMMAND_LINE = CommandLine(
     StudySettings,

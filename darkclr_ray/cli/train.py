@@ -17,7 +17,8 @@ from rich.console import Console
 from darkclr_ray.cli.inspect import show_reached
 from darkclr_ray.cli.options import CommandLine
 from darkclr_ray.fs_checks import check_writable
-from darkclr_ray.settings import PRESETS, StudySettings
+from darkclr_ray.presets import PRESETS
+from darkclr_ray.settings import StudySettings
 
 if TYPE_CHECKING:
     from darkclr_ray.detectors.base import AnomalyDetector

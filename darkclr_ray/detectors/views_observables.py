@@ -110,7 +110,7 @@ class ViewsObservables(ObservablesClassifier[TrainingSample]):
     """
 
     name = "views_observables"
-    title = "observables, taught with views"
+    title = "logistic regression on observables, trained on views"
     family = "views_observables"
     groups = ("views_observables", "seed")
 
@@ -131,7 +131,7 @@ class SupervisedObservables(ObservablesClassifier[LabelledSample]):
     """
 
     name = "supervised_observables"
-    title = "observables, taught with labels"
+    title = "logistic regression on observables, trained with labels"
     family = "supervised_observables"
     groups = ("views_observables", "supervised")
     seeds = frozenset()

@@ -30,7 +30,7 @@ class ViewsTrees(ViewsObservables):
     """
 
     name = "views_trees"
-    title = "shallow trees on observables, taught with views"
+    title = "shallow trees on observables, trained on views"
     family = "views_trees"
 
     trees: Trees | None = None

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkclr_ray.settings import preset
+from darkclr_ray.presets import preset
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.artifacts import evaluation_of
 from darkclr_ray.study.folder import DERIVED, StudyFolder

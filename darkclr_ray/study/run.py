@@ -15,8 +15,9 @@ from rich.console import Console
 from darkclr_ray.augmentations import registry
 from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.integrity import Damaged
+from darkclr_ray.presets import PRESETS, preset
 from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
-from darkclr_ray.settings import PRESETS, StudySettings, preset
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import write_examples, write_jets
 from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, unequal
 from darkclr_ray.study.jets import StudyJets, open_study_jets

@@ -23,8 +23,9 @@ from darkclr_ray.detectors import registry
 from darkclr_ray.evaluation.rejection import evaluate
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
 from darkclr_ray.jets.packed import TrainingSample, vector_pt
+from darkclr_ray.presets import preset
 from darkclr_ray.randomness import KeyedRNG
-from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings, preset
+from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.testing import check_augmentation
 from darkclr_ray.training.trainer import Trainer
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.shards import write_shard
-from darkclr_ray.settings import preset
+from darkclr_ray.presets import preset
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import open_study_jets

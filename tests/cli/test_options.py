@@ -10,7 +10,8 @@ from darkclr_ray.cli.options import CommandLine
 from darkclr_ray.cli.program import cli_errors
 from darkclr_ray.field_types import leaves
 from darkclr_ray.messages import suggestion
-from darkclr_ray.settings import PRESETS, StudySettings
+from darkclr_ray.presets import PRESETS
+from darkclr_ray.settings import StudySettings
 
 LINE = CommandLine(StudySettings, PRESETS, "laptop", "A study.", {"trials": "search.trials"})
 

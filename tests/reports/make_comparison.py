@@ -19,7 +19,7 @@ from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.sculpting import sculpting
 from darkclr_ray.evaluation.variance import variance_components
 from darkclr_ray.jets.generation.samples import NAMED
-from darkclr_ray.settings import preset
+from darkclr_ray.presets import preset
 
 from .make_study import SHIFTS, judged, make_examples, make_jets, seal_study, stage_folder, write_histories, write_json
 

@@ -19,7 +19,7 @@ import yaml
 from darkclr_ray.evaluation.rejection import evaluate
 from darkclr_ray.integrity import file_digest, folder_digests
 from darkclr_ray.jets.generation.samples import NAMED
-from darkclr_ray.settings import preset
+from darkclr_ray.presets import preset
 from darkclr_ray.store import files
 from darkclr_ray.store.files import CHECKSUM, SEAL, write_sealed_text
 from darkclr_ray.study.folder import DERIVED

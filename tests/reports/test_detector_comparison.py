@@ -192,12 +192,12 @@ def test_an_oracle_over_the_other_choice_is_marked_as_a_bound(comparison_folder,
 
 def test_who_was_taught_the_views_that_judge_is_said(comparison_folder, text):
     """The laptop preset's numbers; nothing where no constituents are dropped in training."""
-    said = "(pdrop = 0.3, 0.5, 0.7). DarkCLR’s encoder (0.7) and the views’ classifier (0.3 to 0.7) were taught"
+    said = "(pdrop = 0.3, 0.5, 0.7). DarkCLR’s encoder (0.7) and the views’ classifier (0.3 to 0.7) were trained"
     assert said in str(text)
     study = read(comparison_folder)
     views = {**study.settings["views"], "anomalous": ["translation"]}
     study = replace(study, settings={**study.settings, "views": views})
-    assert "were taught" not in choices.sections(study, 0.2)[0].blocks[0].caption
+    assert "were trained" not in choices.sections(study, 0.2)[0].blocks[0].caption
 
 
 def test_a_detector_with_labels_is_never_the_selected_detector(comparison_folder):

@@ -176,10 +176,11 @@ def test_ctrl_c_while_ray_starts() -> None:
         folder = Path(temporary)
         (folder / "logs").mkdir()
         program = f"""
-import tempfile
+import signal, tempfile
 from pathlib import Path
 from darkclr_ray.runtime.cluster import running_ray
 from darkclr_ray.settings import ComputeSettings
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 tempfile.tempdir = {temporary!r}
 with running_ray(ComputeSettings(), Path({temporary!r}) / "logs" / "ray", 10**8):
     print("started")

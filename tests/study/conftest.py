@@ -14,8 +14,9 @@ from rich.console import Console
 from darkclr_ray.cli.options import CommandLine
 from darkclr_ray.jets.packed import Jets, vector_pt
 from darkclr_ray.jets.shards import write_shard
+from darkclr_ray.presets import PRESETS
 from darkclr_ray.runtime.cluster import Cluster
-from darkclr_ray.settings import PRESETS, StudySettings
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.run import Study, compute
 from darkclr_ray.study.scan import EmbeddingScan
 

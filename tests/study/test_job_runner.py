@@ -17,11 +17,12 @@ from darkclr_ray.augmentations.views import MemoryViews
 from darkclr_ray.cli.options import CommandLine
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm, PlainEnergy, contrastive_training
 from darkclr_ray.evaluation.linear_classifier import constituent_features, linear_classifier_test
+from darkclr_ray.presets import PRESETS
 from darkclr_ray.runtime.mailbox import News
 from darkclr_ray.runtime.outcome import Outcome
 from darkclr_ray.runtime.resources import Node, allocate
 from darkclr_ray.runtime.worker_group import GroupPlan, WorkerGroup
-from darkclr_ray.settings import PRESETS, StudySettings
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.streams import materialise
 from darkclr_ray.study.detector_spec import MULTIPLICITY

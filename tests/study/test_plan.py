@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from darkclr_ray.presets import preset
 from darkclr_ray.runtime.resources import Node, allocate
-from darkclr_ray.settings import ComputeSettings, preset
+from darkclr_ray.settings import ComputeSettings
 from darkclr_ray.study.plan import OVERHEAD, Plan
 
 COST = {"encoder_epoch": 2.0, "reconstruction_epoch": 0.1, "divergence_epoch": 0.5, "jet": 1e-4}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from darkclr_ray.detectors import registry
-from darkclr_ray.settings import StudySettings, preset
+from darkclr_ray.presets import preset
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.comparison import chosen_epochs
 from darkclr_ray.study.jobs import DetectorJob
 from darkclr_ray.study.linear_test import LinearClassifierStudy

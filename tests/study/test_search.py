@@ -17,8 +17,9 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from darkclr_ray.presets import preset
 from darkclr_ray.randomness import digest
-from darkclr_ray.settings import SearchSettings, StudySettings, preset
+from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.search import (
     REDUCTION,

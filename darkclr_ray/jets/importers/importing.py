@@ -86,7 +86,7 @@ def _write(
     console: Console,
 ) -> Summary:
     summary = Summary([])
-    shelves = ShardWriter(folder, options)
+    writer = ShardWriter(folder, options)
     streams = [partial(portions, *each, options) for each in zip(files, sources, known, strict=True)]
     labels: set[str] = set()
     with Readers(files, streams, folder / ".portions", processes) as readers:
@@ -94,13 +94,13 @@ def _write(
             file = FileSummary(str(path), source.format, fingerprint, source.holds, source.understood)
             summary.files.append(file)
             origin = {"file": path.name, "fingerprint": fingerprint, "format": source.format}
-            shelves.origin = origin | source.understood
+            writer.origin = origin | source.understood
             with Progress(source.total, console=console, unit=source.holds, pause=10.0) as bar:
                 for portion in readers.items(number):
                     labels |= portion.labels
                     check_one_label(path, labels, options)
                     for (split, sample), jets in portion.kept.items():
-                        shelves.add(split, sample, jets)
+                        writer.add(split, sample, jets)
                         summary.written[split, sample] += len(jets)
                     file.add(portion)
                     if portion.read:
@@ -108,7 +108,7 @@ def _write(
             if file.read < source.total:
                 file.dropped[f"{source.holds} that Pythia could not shower"] += source.total - file.read
     shutil.rmtree(folder / ".portions")
-    shelves.close()
+    writer.close()
     return summary
 
 

@@ -39,12 +39,13 @@ def sections(study: Comparison, eps_s: float) -> list[Section]:
 
 def _blind(study: Comparison, judged: list[Ensemble], eps_s: float) -> Table:
     caption = Markup(
-        "What somebody sees who knows no signal: {}-matched rejection of background against its own anomalous views on "
+        "Signal-blind selection: {}-matched rejection of background against its own anomalous views on "
         "validation jets, cut so that {:.0%} of the views pass (geometric mean over networks; interval: {:.0%} of a "
         "bootstrap over events; “&gt;” is a lower bound (95%), ranked as if one jet survived), and beside it the "
-        "geometric mean over the {} signals of the {}-matched test rejection at {} = {:g}, which chose nothing. The "
-        "marked detector is the one that this choice takes among networks without labels; cuts stand aside, as views "
-        "that lack constituents are no test of them.{}{} {}"
+        "geometric mean over the {} signals of the {}-matched test rejection at {} = {:g}, which is not used for the "
+        "selection. The "
+        "marked detector is the selected one among networks trained without labels. Cuts are excluded, since views "
+        "that lack constituents do not test them.{}{} {}"
     ).format(
         P_T,
         study.blind_eps_s,
@@ -68,8 +69,8 @@ def _taught(study: Comparison) -> Markup:
     if "dropping" not in views["anomalous"] or "dropping" in views["anchor"]:
         return Markup("")
     return Markup(
-        " The views drop constituents ({} = {}). DarkCLR’s encoder ({}) and the views’ classifier ({}) were taught "
-        "with such views: they are judged here by anomalies of a kind that they know."
+        " The views drop constituents ({} = {}). DarkCLR’s encoder ({}) and the views’ classifier ({}) were trained "
+        "with such views, so that they are evaluated here on anomalies of a kind that they know."
     ).format(
         P_DROP,
         ", ".join(f"{one:g}" for one in study.settings["search"]["blind_p_drop"]),

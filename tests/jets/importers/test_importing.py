@@ -18,8 +18,7 @@ import pytest
 from rich.console import Console
 
 from darkclr_ray.jets.folder import open_jets
-from darkclr_ray.jets.importers import CannotImport, ImportOptions, Summary, import_jets, processes
-from darkclr_ray.jets.importers import shard_writer as shelves
+from darkclr_ray.jets.importers import CannotImport, ImportOptions, Summary, import_jets, processes, shard_writer
 from darkclr_ray.jets.importers.portions import split_events
 
 
@@ -142,7 +141,7 @@ def test_most_jets_dropped_is_said_loudly(truth, tmp_path: Path) -> None:
 def test_the_jets_do_not_depend_on_the_number_of_processes(
     arrays: Callable, tmp_path: Path, quiet: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelves, "JETS_A_SHARD", 7)
+    monkeypatch.setattr(shard_writer, "JETS_A_SHARD", 7)
     files = [arrays(f"{start}.h5", slice(start, start + 8)) for start in range(0, 40, 8)]
     content = []
     for count in (1, 2, 5):
@@ -197,7 +196,7 @@ def test_a_reader_without_memory(arrays: Callable, tmp_path: Path, quiet: Consol
 def test_several_files_of_one_sample(
     arrays: Callable, tmp_path: Path, quiet: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelves, "JETS_A_SHARD", 15)
+    monkeypatch.setattr(shard_writer, "JETS_A_SHARD", 15)
     first, second = arrays("a.h5", slice(0, 25)), arrays("b.h5", slice(25, 40))
     summary = import_jets([first, second], tmp_path / "out", options(splits={"test": 1.0}), console=quiet)
     folder = open_jets(tmp_path / "out")
@@ -254,7 +253,7 @@ def test_summary_on_screen_and_on_disk(arrays: Callable, tmp_path: Path) -> None
 KILLED = """
 import os, signal, sys, types
 from pathlib import Path
-from darkclr_ray.jets.importers import ImportOptions, import_jets, shard_writer as shelves, staging
+from darkclr_ray.jets.importers import ImportOptions, import_jets, shard_writer, staging
 left = int(sys.argv[3])
 def until(function):
     def counted(*given):
@@ -264,9 +263,9 @@ def until(function):
         left -= 1
         return function(*given)
     return counted
-shelves.JETS_A_SHARD = 10
+shard_writer.JETS_A_SHARD = 10
 if sys.argv[4] == "write":
-    shelves.write_shard = until(shelves.write_shard)
+    shard_writer.write_shard = until(shard_writer.write_shard)
 else:
     staging.os = types.SimpleNamespace(replace=until(os.replace))
 import_jets([Path(sys.argv[1])], Path(sys.argv[2]), ImportOptions(sample="mine"))
@@ -277,7 +276,7 @@ import_jets([Path(sys.argv[1])], Path(sys.argv[2]), ImportOptions(sample="mine")
 def test_a_killed_import_leaves_no_half_and_the_next_one_is_whole(
     what: str, after: int, arrays: Callable, tmp_path: Path, quiet: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelves, "JETS_A_SHARD", 10)
+    monkeypatch.setattr(shard_writer, "JETS_A_SHARD", 10)
     path, out = arrays(), tmp_path / "out"
     # moves: the note that all is written, three splits, the record
     command = [sys.executable, "-c", KILLED, str(path), str(out), str(after), what]
