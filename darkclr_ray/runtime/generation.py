@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from darkclr_ray.jets.generation.generate import ShardTask, make_shard
-from darkclr_ray.runtime.cluster import PREFIX, RAY_ENV, check_shared, join, place_of_sockets, start
+from darkclr_ray.runtime.cluster import PREFIX, RAY_ENV, check_shared, join, socket_folder, start
 
 
 def on_ray(
@@ -28,7 +28,7 @@ def on_ray(
 
     Raises:
         OSError: a shard cannot be written.
-        ValueError: Ray does not start or cannot be joined, a node does not see ``out``, events give no jets, or a
+        ValueError: Ray does not start or cannot be joined, a node cannot access ``out``, events give no jets, or a
             worker is lost again and again.
     """
     if not tasks:
@@ -71,7 +71,7 @@ def _ray(workers: int | None, address: str | None) -> Iterator[None]:
     if address:
         join(address, **options)
     else:
-        temporary = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place_of_sockets()))
+        temporary = Path(tempfile.mkdtemp(prefix=PREFIX, dir=socket_folder()))
         start(temporary, num_cpus=workers, include_dashboard=False, **options)
     try:
         yield

@@ -13,7 +13,7 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def followed(starts: Sequence[Start], start: Start) -> list[Start]:
+def with_start(starts: Sequence[Start], start: Start) -> list[Start]:
     """Return the starts with one more, if it differs from the last one in anything but the time.
 
     A start without a precision does not differ from one with a precision.
@@ -29,7 +29,7 @@ def followed(starts: Sequence[Start], start: Start) -> list[Start]:
     return [*starts, start]
 
 
-def computed_in(starts: Sequence[Start], precision: str) -> list[Start]:
+def with_precision(starts: Sequence[Start], precision: str) -> list[Start]:
     """Return the starts after a job of the last one has reported its precision.
 
     If it differs from the precision of an earlier job, a new start begins.
@@ -40,4 +40,4 @@ def computed_in(starts: Sequence[Start], precision: str) -> list[Start]:
     *before, last = starts
     if last.precision is None:
         return [*before, last.model_copy(update={"precision": precision})]
-    return followed(starts, last.model_copy(update={"precision": precision, "time": now()}))
+    return with_start(starts, last.model_copy(update={"precision": precision, "time": now()}))

@@ -54,7 +54,7 @@ def restarted(folder: StudyFolder, machine: dict[str, float] = MACHINE, precisio
     """As a later process starts it."""
     again = StudyFolder(folder.path)
     again.describe(SETTINGS, "laptop", ["python", "x"], machine, {"jets": {"path": "here", "fingerprints": JETS}})
-    again.note_precision(precision)
+    again.record_precision(precision)
 
 
 def test_starts_are_kept_where_they_differ(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +264,7 @@ def test_a_first_start_that_was_killed_is_no_stranger(tmp_path: Path) -> None:
         (folder.path / name).mkdir(parents=True)
     for name in (".lock", ".shared-0123", ".shared-0123-42", ".study.json.partial", "logs/ray_folder"):
         (folder.path / name).write_text("")
-    folder.check_place(SETTINGS)
+    folder.check_location(SETTINGS)
     folder.claim()
     folder.release()
     assert list((tmp_path / "results").iterdir()) == []
