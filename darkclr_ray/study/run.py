@@ -194,7 +194,8 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     folder.note_derived()
     console.print(f"study      {folder.path}", soft_wrap=True)
     if cluster.dashboard:
-        console.print(f"dashboard  http://{cluster.dashboard}", soft_wrap=True)
+        asks = f" (its token: cat {shlex.quote(str(cluster.token))})" if cluster.token else ""
+        console.print(f"dashboard  http://{cluster.dashboard}{asks}", soft_wrap=True)
     with (
         Display(console) as display,
         Session(settings, folder, jets, allocation, display, Status(study.total, what=study.what)) as session,
