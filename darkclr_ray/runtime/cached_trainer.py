@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from darkclr_ray.augmentations.views import ViewSource, need_trees
 from darkclr_ray.integrity import Damaged, announce, check_sealed, write_sealed
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.networks.kernels.in_use import kernels_in_use
+from darkclr_ray.kernels.registry import Kernels, implementations_of
 from darkclr_ray.networks.precision import Precision
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.settings import InputSettings, ViewSettings
@@ -41,7 +41,7 @@ class CachedTrainer(Trainer):
         worker: context of this worker.
         source: training jets of the study for Ray Data; None for a detector with another sample.
         sample: the same jets.
-        precision: see `Trainer`.
+        precision, kernels: see `Trainer`.
         data_cpus: CPUs of the data workers of this worker.
         rungs: epochs of an encoder's training after which ``proxy_objective`` is reported.
         proxy_objective: returns the intermediate objective of an encoder in training.
@@ -55,15 +55,24 @@ class CachedTrainer(Trainer):
         source: JetSource | None,
         sample: TrainingSample,
         precision: Precision,
+        kernels: Kernels = "auto",
         data_cpus: float,
         rungs: Collection[int] = (),
         proxy_objective: Callable[[JetEncoder], float] | None = None,
     ) -> None:
-        super().__init__(device=worker.device, precision=precision, rank=worker.rank, world_size=worker.world_size)
+        super().__init__(
+            device=worker.device,
+            precision=precision,
+            kernels=kernels,
+            rank=worker.rank,
+            world_size=worker.world_size,
+        )
         self.store, self.worker, self.source, self.sample = store, worker, source, sample
         self.data_cpus, self.rungs, self.proxy_objective = data_cpus, rungs, proxy_objective
         self.stages: dict[str, str] = {}
         """Hashes of the stages that were used, by kind; a study empties it before each detector."""
+        self.kernels_used: dict[str, str] = {}
+        """Implementation of each kind of network in them, wherever they were trained."""
         self.seconds: dict[str, float] = {}
         """Seconds spent on the stages."""
         self._hashes: WeakKeyDictionary[Jets, str] = WeakKeyDictionary()
@@ -80,7 +89,9 @@ class CachedTrainer(Trainer):
 
     def train(self, training: AnyTraining) -> AnyTraining:
         finished = super().train(training)
-        self.stages[training.kind] = self.stage(finished).hash
+        stage = self.stage(finished)
+        self.stages[training.kind] = stage.hash
+        self.kernels_used |= stage.notes()["kernels"]
         return finished
 
     def run(self, training: Training) -> None:
@@ -104,7 +115,7 @@ class CachedTrainer(Trainer):
                 run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
                 if self.rank == 0:
                     seconds = round(time.monotonic() - started - waited, 3)
-                    stage.commit({"seconds": seconds, **environment(self)}, but={CHECKPOINT})
+                    stage.commit({"seconds": seconds, **environment(self, training)}, but={CHECKPOINT})
                 self.worker.broadcast(True)  # no rank reads the stage before it is complete
         self.seconds[training.kind] = self.seconds.get(training.kind, 0.0) + time.monotonic() - started - waited
 
@@ -178,13 +189,13 @@ def awaited_array(path: Path, limit: float = 60.0) -> NDArray[np.float32]:
     raise FileNotFoundError(errno.ENOENT, "this node cannot access a file of another node", str(path))
 
 
-def environment(runner: Trainer) -> dict[str, Any]:
+def environment(runner: Trainer, training: Training) -> dict[str, Any]:
     """Return device, kernels and versions for the metadata of a stage."""
     device = torch.cuda.get_device_name(runner.device) if runner.device.type == "cuda" else platform.machine()
     return {
         "device": f"{runner.device.type}, {device}",
         "workers": runner.world_size,
         "threads": torch.get_num_threads(),
-        "kernels": kernels_in_use(runner.device.type, getattr(torch, runner.precision)),
+        "kernels": implementations_of(torch.nn.ModuleDict(training.modules)),
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
     }

@@ -128,7 +128,7 @@ class StabilityJob:
             {"scores": scores.hash, "limit": self.limit, "seed": job_runner.seed},
             lambda: self.evaluate(job_runner),
             "darkclr_ray.evaluation.stability",
-            "darkclr_ray.evaluation.perturbations",
+            "darkclr_ray.augmentations.perturbations",
         )
         return {"stages": {"stability": stage}}
 
@@ -136,7 +136,7 @@ class StabilityJob:
         """Return the stability by detector and perturbation; see `darkclr_ray.evaluation.stability`."""
         import numpy as np
 
-        from darkclr_ray.evaluation.perturbations import PERTURBATIONS, perturbed
+        from darkclr_ray.augmentations.perturbations import PERTURBATIONS, perturbed
         from darkclr_ray.evaluation.stability import ScorePair, stability
 
         background = job_runner.context.jets.background

@@ -20,7 +20,7 @@ class StudyJets:
     """All jets of a study, validated.
 
     Attributes:
-        folder: where they come from.
+        folder: folder of the jets.
         training: background jets.
         evaluation: jets by split (validation, test) and sample, background first.
         fingerprints: fingerprints of all samples.

@@ -71,6 +71,7 @@ class JobRunner:
             "objectives": content.objectives,
             "seconds": self.all_seconds,
             "precision": self.runner.precision,
+            "kernels": scores.notes()["kernels"],
         }
 
     @cached_property
@@ -81,6 +82,7 @@ class JobRunner:
             source=None if self.job.fraction else self.context.jets.source,
             sample=self.sample,
             precision=self.job.settings.compute.precision,
+            kernels=self.job.settings.compute.kernels,
             data_cpus=self.context.data_cpus,
             rungs=self.job.rungs,
             proxy_objective=self.proxy_objective,
@@ -183,7 +185,7 @@ class JobRunner:
             write_json(folder / "weights.json", {detector.name: detector.weights() for detector in fitted})
 
         if self.worker.rank == 0:
-            stage.get_or_compute(write, {"stages": stages})
+            stage.get_or_compute(write, {"stages": stages, "kernels": self.runner.kernels_used})
         self.worker.broadcast(True)
         self.seconds["scores"] = time.monotonic() - started
         return stage
