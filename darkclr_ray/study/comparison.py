@@ -120,7 +120,7 @@ class Comparison(Study):
         by_key = {run_spec.key: run_spec for run_spec in left}
 
         def on_end(key: str, outcome: Outcome) -> None:
-            self.folder.note_precision(outcome.result.get("precision"))
+            self.folder.note_computed(outcome.result)
             record = self.record(by_key[key], outcome, session.jets)
             write_json(self.folder.path / RUNS / f"{key}.json", record)
             ended[key] = record["state"]
@@ -214,6 +214,7 @@ class Comparison(Study):
             "trained_on": {**used, "words": trained_words(used)},
             "selected_on": self.selected_on(run_spec),
             "stages": stages,
+            "kernels": outcome.result.get("kernels", {}),
             "seconds": outcome.result.get("seconds", {}),
             "validation": judged.get("validation", {}),
             "test": judged.get("test", {}),
@@ -287,7 +288,7 @@ def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], resc
         cost: measured seconds, see `darkclr_ray.study.calibration.calibrate`.
         rescored: keys of runs whose test jets are scored again after small changes of them.
     """
-    from darkclr_ray.evaluation.perturbations import PERTURBATIONS
+    from darkclr_ray.augmentations.perturbations import PERTURBATIONS
 
     settings, jets = session.settings, session.jets
     nae, counts = settings.nae, jets.counts["train"]

@@ -62,7 +62,7 @@ class StudyFolder:
         self.optuna = path / "optuna.log"
         self.store = Store(path / "stages")
         self._lock = Lock(path / ".lock", "a study")
-        self._precise = False
+        self._computed: list[dict[str, Any]] = []
         self._endings: dict[str, dict[str, Any]] = {}
 
     def claim(self) -> None:
@@ -226,14 +226,15 @@ class StudyFolder:
         stages = record.get("stages", {})
         return all((self.store.folder / kind / name).is_dir() for kind, name in stages.items())
 
-    def note_precision(self, precision: str | None) -> None:
-        """Add to the last start what its first job to end multiplied in, where that tells (others: on machines alike).
+    def note_computed(self, result: Mapping[str, Any]) -> None:
+        """Add the precision and the networks' implementations of a job's result, if it has them, to the last start.
 
-        A worker finds it out: "auto" depends on its processor.
+        A worker finds them out: "auto" depends on its processor.
         """
-        if precision is not None and not self._precise:
-            self.note(starts=computed_in(starts_of(self.about()), precision))
-            self._precise = True
+        computed = {name: result[name] for name in ("precision", "kernels") if name in result}
+        if len(computed) == 2 and computed not in self._computed:
+            self.note(starts=computed_in(starts_of(self.about()), **computed))
+            self._computed.append(computed)
 
     def endings(self) -> list[dict[str, Any]]:
         """Return what the files of the trials that have ended contain, by number; each file is read once.

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Start = Mapping[str, Any]
-"""time (ISO 8601), versions by library, machine (cpus, gpus, nodes), and precision once a job has told it."""
+"""time (ISO 8601), versions by library, machine (cpus, gpus, nodes), and once jobs have told them, precision and the
+implementation of each network ("kernels")."""
 
 
 def now() -> str:
@@ -42,14 +43,16 @@ def followed(starts: Sequence[Start], start: Start) -> list[Start]:
     return [*starts, start]
 
 
-def computed_in(starts: Sequence[Start], precision: str) -> list[Start]:
-    """The starts where a job of the last one has told its precision: another one than the last job's begins anew.
+def computed_in(starts: Sequence[Start], precision: str, kernels: Mapping[str, str]) -> list[Start]:
+    """Return the starts with a job's precision and its networks' implementations added to the last one.
 
-    >>> computed_in([{"time": "2026-01-01"}], "float32")
-    [{'time': '2026-01-01', 'precision': 'float32'}]
+    If they contradict what an earlier job has told, a new start is added.
+
+    >>> computed_in([{"time": "2026-01-01"}], "float32", {"encoder": "C"})
+    [{'time': '2026-01-01', 'precision': 'float32', 'kernels': {'encoder': 'C'}}]
     """
     *before, last = starts
-    told = {**last, "precision": precision}
-    if "precision" not in last:
-        return [*before, told]
-    return followed(starts, {**told, "time": now()})
+    known = last.get("kernels", {})
+    if last.get("precision", precision) == precision and all(known.get(name, of) == of for name, of in kernels.items()):
+        return [*before, {**last, "precision": precision, "kernels": {**known, **kernels}}]
+    return followed(starts, {**last, "precision": precision, "kernels": dict(kernels), "time": now()})

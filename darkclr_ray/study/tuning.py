@@ -202,7 +202,7 @@ class Tuning:
         if "known" in outcome:
             return {key: outcome["known"].get(key) for key in ATTRIBUTES}
         name = job_name(ending.number)
-        self.folder.note_precision(outcome.get("precision"))
+        self.folder.note_computed(outcome)
         self._say_recomputed(outcome)
         seconds = dict(outcome.get("seconds", {}))
         if "seconds" in self.session.jobs.get(name, {}):
@@ -231,6 +231,7 @@ class Tuning:
             "objective": ending.objective,
             "objectives": judged.get("objectives", {}),
             "stages": stages,
+            "kernels": ending.outcome.get("kernels", {}),
             "seconds": dict(seconds),
             "validation": judged.get("validation", {}),
             "test": judged.get("test", {}),

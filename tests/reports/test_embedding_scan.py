@@ -303,7 +303,7 @@ def test_what_a_study_was_continued_with_is_said(study_folder):
     starts = [
         start("2026-10-01T09:00:00+0000", "2.9.0", 2, {"precision": "float32"}),
         start("2026-10-02T09:00:00+0000", "2.9.0", 4, {}),
-        start("2026-11-01T09:00:00+0000", "<b>", 4, {"precision": "bfloat16"}),
+        start("2026-11-01T09:00:00+0000", "<b>", 4, {"precision": "bfloat16", "kernels": {"encoder": "C"}}),
     ]
     (caption, table) = captioned(provenance.facts(replace(old, about={**old.about, "starts": starts}), {}))
     assert "torch 2.9.0 until 2026-11-01, &lt;b&gt; since" in caption
@@ -311,6 +311,7 @@ def test_what_a_study_was_continued_with_is_said(study_folder):
     assert "precision float32 until 2026-11-01, bfloat16 since" in caption
     assert "gpus" not in caption
     assert (table["machine", "cpus"], table["versions", "torch"], table["precision", ""]) == ("4", "<b>", "bfloat16")
+    assert table["implementation", "encoder"] == "C"
 
 
 def captioned(table):

@@ -90,6 +90,7 @@ def facts(study: Study, more: Mapping[str, Mapping[str, Any]]) -> Table:
         **more,
         "machine": last.get("machine") or {"": None},
         "precision": {"": last.get("precision")},
+        "implementation": last.get("kernels") or {"": None},
         "versions": last.get("versions") or {"": None},
         "jets": about.get("jets") or {"": None},
     }
