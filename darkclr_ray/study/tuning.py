@@ -204,7 +204,7 @@ class Tuning:
         if "known" in outcome:
             return {key: getattr(outcome["known"], key) for key in ATTRIBUTES}
         name = job_name(ending.number)
-        self.folder.record_precision(outcome.get("precision"))
+        self.folder.note_computed(outcome)
         self._print_recomputed(outcome)
         seconds = dict(outcome.get("seconds", {}))
         if "seconds" in self.session.jobs.get(name, {}):
@@ -233,6 +233,7 @@ class Tuning:
             objective=ending.objective,
             objectives=evaluation.objectives,
             stages=stages,
+            kernels=ending.outcome.get("kernels", {}),
             seconds=dict(seconds),
             validation=evaluation.validation,
             test=evaluation.test,
