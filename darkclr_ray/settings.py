@@ -319,6 +319,11 @@ class SearchSettings(Settings):
     """Drop probabilities in the anomalous views of the signal-blind objective. They are the same for every trial, so
     they may include those that a trial was trained with.
     """
+    delay: int = Field(8, ge=1, le=4096)
+    """Distance in number from which on trials count: the point of a trial, and whether it is stopped early, depend on
+    the results of trials that are at least this many numbers before it. So they are the same however many trials run
+    at a time, which are at most this many.
+    """
     prune: bool = True
     """Whether unpromising trials are stopped early (asynchronous successive halving on a trial's own epochs)."""
 

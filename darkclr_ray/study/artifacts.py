@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +17,9 @@ from darkclr_ray.integrity import replacing
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
-from darkclr_ray.store.files import read_json, replace_folder, write_json, write_text
+from darkclr_ray.store.files import replace_folder, write_json, write_text
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.records import EvaluationRecord, StudyRecord, TrialRecord
 
 EXAMPLES = {
     "rotation": ("rotation", 0.5),
@@ -70,7 +70,7 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
         np.savez(file, **views)  # type: ignore[arg-type]
 
 
-def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySettings) -> None:
+def write_best(folder: StudyFolder, best: TrialRecord, settings: StudySettings) -> None:
     """The best trial's weights, settings and metrics in a folder of their own: a model (`detectors.models`)."""
     from darkclr_ray.detectors.models import write_description  # torch, which a refusal does not wait for
 
@@ -78,16 +78,23 @@ def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySett
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for kind in ("representation", "energy"):
-        for path in folder.store.find(kind, best["stages"][kind]).folder.glob("*.safetensors"):
+        for path in folder.store.find(kind, best.stages[kind]).folder.glob("*.safetensors"):
             shutil.copy(path, partial)
     write_text(partial / "settings.yaml", yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False))
-    fitted_on = read_json(folder.path / "study.json")["jets"]["fingerprints"]["train"]
-    metrics = ("number", "parameters", "objective", "objectives", "validation", "test")
-    write_json(partial / "metrics.json", {name: best[name] for name in metrics})
-    write_description(partial, ("s_NAE", "s_CLR", "s_AE"), {f"train/{name}": hash for name, hash in fitted_on.items()})
+    jets = StudyRecord.read(folder.path / "study.json").jets
+    assert jets is not None
+    metrics = {"number", "parameters", "objective", "objectives", "validation", "test"}
+    write_json(partial / "metrics.json", best.model_dump(mode="json", include=metrics))
+    write_description(
+        partial,
+        ("s_NAE", "s_CLR", "s_AE"),
+        {f"train/{name}": hash for name, hash in jets.fingerprints["train"].items()},
+    )
     replace_folder(partial, folder.path / "best")
 
 
-def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> dict[str, Any]:
-    """What was judged of a job: "validation", "test", "signal_blind", "objectives"."""
-    return read_json(folder.store.find("evaluation", stages["evaluation"]).folder / "evaluation.json")
+def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> EvaluationRecord:
+    """Return the evaluation of a job with these stages; an empty one if it ended before its evaluation."""
+    if "evaluation" not in stages:
+        return EvaluationRecord()
+    return EvaluationRecord.read(folder.store.find("evaluation", stages["evaluation"]).folder / "evaluation.json")

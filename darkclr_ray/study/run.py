@@ -52,17 +52,18 @@ class Study(ABC):
     @cached_property
     def preset(self) -> str:
         """The preset that the settings came from: a file of settings, by which a study goes on, does not name it."""
-        known = self.folder.about().get("preset")
+        about = self.folder.about()
+        known = about.preset if about is not None else None
         return known if known in PRESETS else preset_of(self.settings, self._preset)
 
     def check(self) -> None:
         """Raise ValueError for names in the settings that mean nothing, before any jet is read."""
         registry.check(self.settings.views)
         self.folder.check_place(self.settings)
-        kind = self.folder.kind()
-        if kind not in (None, self.kind):
+        about = self.folder.about()
+        if about is not None and about.kind != self.kind:
             raise ValueError(
-                f"{self.folder.path}: holds a study of another kind ({kind}); choose another --name or --out"
+                f"{self.folder.path}: holds a study of another kind ({about.kind}); choose another --name or --out"
             )
 
     def open(self) -> StudyJets:
@@ -73,6 +74,11 @@ class Study(ABC):
     @abstractmethod
     def total(self) -> int:
         """How many jobs there are, by and by."""
+
+    @property
+    def most_at_once(self) -> int:
+        """Largest number of jobs that can run at a time."""
+        return self.total
 
     @property
     @abstractmethod
@@ -183,7 +189,7 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
 
     settings, folder = study.settings, study.folder
     nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]
-    allocation = allocate(settings.compute, study.total, nodes)
+    allocation = allocate(settings.compute, study.most_at_once, nodes)
     check_shared(folder.path)
     machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}
     facts = {"kind": study.kind, **jets.facts(settings.background)}
@@ -194,7 +200,8 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     folder.note_derived()
     console.print(f"study      {folder.path}", soft_wrap=True)
     if cluster.dashboard:
-        console.print(f"dashboard  http://{cluster.dashboard}", soft_wrap=True)
+        asks = f" (its token: cat {shlex.quote(str(cluster.token))})" if cluster.token else ""
+        console.print(f"dashboard  http://{cluster.dashboard}{asks}", soft_wrap=True)
     with (
         Display(console) as display,
         Session(settings, folder, jets, allocation, display, Status(study.total, what=study.what)) as session,
