@@ -7,13 +7,13 @@ counts.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from darkclr_ray.benchmarks import timing
 from darkclr_ray.benchmarks.result import AUTOCAST, OURS, PLAIN, TORCH, Result
 from darkclr_ray.benchmarks.timing import Action, Rates
 from darkclr_ray.kernels.registry import use_kernels
@@ -45,14 +45,14 @@ def well_written(start: Callable[[], AnyTraining], action: Callable[[AnyTraining
         use_kernels(nn.ModuleDict(training.modules), "off")
     ways = {EAGER: action(eager)}
     compile_networks(nn.ModuleDict(compiled.modules))
-    started = time.perf_counter()
+    started = timing.clock()
     try:
         ways[COMPILED] = action(compiled)
         ways[COMPILED]()
     except RuntimeError as error:  # without a C++ compiler, for example
         del ways[COMPILED]
         return WellWritten(ways, 0.0, f"torch.compile fails: {str(error).splitlines()[0]}")
-    return WellWritten(ways, time.perf_counter() - started, "")
+    return WellWritten(ways, timing.clock() - started, "")
 
 
 def with_fastest(rates: Rates) -> Rates:
