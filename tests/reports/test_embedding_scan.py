@@ -274,7 +274,7 @@ def test_words_of_a_study_stay_words(tmp_path, report):
     path = folder / "study.json"
     path.write_text(json.dumps(evil(json.loads(path.read_text()))))
     settings = folder / "settings.yaml"
-    settings.write_text(settings.read_text().replace("signal: aachen", "signal: <script>alert(1)</script>"))
+    settings.write_text(settings.read_text().replace("jets: starter", "jets: <script>alert(1)</script>"))
     html = build(seal_study(folder)).read_text(encoding="utf-8")
     assert html.count("<script") == report.read_text(encoding="utf-8").count("<script")
     assert "<img" not in Text(html).rawdata
@@ -351,7 +351,7 @@ def test_nothing_is_reported_before_a_complete_trial(tmp_path, ended):
     folder = tmp_path / "toy"
     (folder / "trials").mkdir(parents=True)
     (folder / "study.json").write_text('{"name": "toy"}')
-    (folder / "settings.yaml").write_text("seed: 1")
+    (folder / "settings.yaml").write_text("seed: 1\n")
     (folder / "trials/0000.json").write_text(json.dumps({"number": 0, "state": ended}))
     with pytest.raises(ValueError, match=f"before the first complete trial .trial 0: {ended}"):
         build(seal_study(folder))
