@@ -45,6 +45,7 @@ class CachedTrainer(Trainer):
         data_cpus: for the data workers that feed this worker.
         rungs: epochs of an encoder's training after which ``judge`` is asked.
         judge: intermediate result of an encoder in training.
+        validation: see `Trainer`.
     """
 
     def __init__(
@@ -58,8 +59,15 @@ class CachedTrainer(Trainer):
         data_cpus: float,
         rungs: Collection[int] = (),
         judge: Callable[[JetEncoder], float] | None = None,
+        validation: TrainingSample | None = None,
     ) -> None:
-        super().__init__(device=place.device, precision=precision, rank=place.rank, world_size=place.world_size)
+        super().__init__(
+            device=place.device,
+            precision=precision,
+            rank=place.rank,
+            world_size=place.world_size,
+            validation=validation,
+        )
         self.store, self.place, self.source, self.sample = store, place, source, sample
         self.data_cpus, self.rungs, self.judge = data_cpus, rungs, judge
         self.stages: dict[str, str] = {}

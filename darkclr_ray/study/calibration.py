@@ -34,6 +34,7 @@ def calibrate(settings: StudySettings, work: JobContext, place: WorkerContext) -
     encoder = ContrastiveTraining(
         few,
         source,
+        few,
         encoder=settings.encoder,
         contrastive=contrastive,
         views=settings.views,

@@ -21,7 +21,7 @@ def training_health(store: Store, stages: Mapping[str, Mapping[str, str]]) -> di
     from darkclr_ray.training.checkpoint import read_history  # it needs torch, and pages need `kept_epoch` only
 
     kept = {
-        name: {kind: kept_epoch(kind, read_history(store.find(kind, stage).folder)) for kind, stage in used.items()}
+        name: {kind: kept_epoch(read_history(store.find(kind, stage).folder)) for kind, stage in used.items()}
         for name, used in stages.items()
     }
     chains = {name: chain_health(records["energy"]) for name, records in kept.items() if "energy" in records}
@@ -32,16 +32,16 @@ def training_health(store: Store, stages: Mapping[str, Mapping[str, str]]) -> di
     }
 
 
-SELECTED_BY = {"representation": "loss", "energy": "energy_difference", "supervised": "validation_loss"}
-"""Whose smallest value chooses the epoch that a training keeps, in size."""
+def kept_epoch(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the record of the epoch whose weights a finished training kept: that with the smallest "selection".
 
+    Without any such value it is the last record, and empty if there is no record.
 
-def kept_epoch(kind: str, history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The record of the epoch whose weights a finished training left; where none tells, the last one."""
-    name = SELECTED_BY.get(kind, "")
-    told = [record for record in history if record.get(name) is not None]
-    size = abs if kind == "energy" else float
-    return min(told, key=lambda record: size(record[name])) if told else history[-1] if history else {}
+    >>> kept_epoch([{"epoch": 0, "selection": 0.2}, {"epoch": 1, "selection": 0.1}, {"epoch": 2, "selection": None}])
+    {'epoch': 1, 'selection': 0.1}
+    """
+    selectable = [record for record in history if record.get("selection") is not None]
+    return min(selectable, key=lambda record: record["selection"]) if selectable else history[-1] if history else {}
 
 
 def chain_health(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from darkclr_ray.study.job_context import JobContext
 from darkclr_ray.study.objectives import ObjectiveInput
 from darkclr_ray.study.proxy_scores import LinearAutoencoder, Norm
 from darkclr_ray.training.inference import JetEncoder, represent
+from darkclr_ray.training.nae import fitted_bottleneck
 
 IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute"}
 """Settings that no detector is made of; jets count by their content."""
@@ -82,6 +83,7 @@ class JobRunner:
             data_cpus=self.work.data_cpus,
             rungs=self.job.rungs,
             judge=self.proxy_scores,
+            validation=TrainingSample(self.jets["validation"][self.work.jets.background]),
         )
 
     @cached_property
@@ -315,7 +317,7 @@ class JobRunner:
         else:
             training = self.sample.jets.take(np.arange(min(len(self.sample), RUNG_JETS)))
             fitted = represent(encoder.encoder, encoder.inputs, training)
-            judge = LinearAutoencoder(fitted, self.job.settings.nae.bottleneck)
+            judge = LinearAutoencoder(fitted, fitted_bottleneck(fitted, self.job.settings.nae))
         evaluations = self.compare(samples, {name: judge(values) for name, values in z.items()}, replicas=2)
         full = represent(encoder.encoder, encoder.inputs, self.jets["validation"][background])
         blind = self.evaluate_signal_blind({background: judge(full)}, judge(z_views), replicas=2)

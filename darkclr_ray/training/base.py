@@ -32,6 +32,10 @@ class TrainingDiverged(RuntimeError):
     """Raised if the loss, the gradient or the Langevin chains of a training are not finite; the message names which."""
 
 
+class EncoderCollapsed(TrainingDiverged):
+    """Raised if an encoder gives the same representation to a large share of the jets."""
+
+
 class Training(ABC):
     """Base class of trainings; `run_training` runs them on one process or on every rank of a data-parallel group.
 
@@ -177,10 +181,20 @@ class Training(ABC):
                     f"({self.describe()})"
                 )
 
+    def check_history(self) -> None:
+        """Raise TrainingDiverged if the record of the last finished epoch shows that training on is useless.
+
+        The default never does.
+        """
+        return
+
     def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
-        """Return the record of the finished epoch from its mean scalars, and keep the weights of the best epoch."""
+        """Return the record of the finished epoch from its mean scalars, and keep the weights of the best epoch.
+
+        The record has the value of `selection` as "selection", so that readers know which epoch was kept.
+        """
         record = self.record(means)
-        value = self.selection(record)
+        value = record["selection"] = self.selection(record)
         if value is not None and (self.best is None or value < self.best["value"]):
             self.best = {"epoch": self.epoch, "value": value, "modules": copy.deepcopy(self.module_states())}
         return record

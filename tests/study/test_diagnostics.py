@@ -8,19 +8,13 @@ from darkclr_ray.study.diagnostics import kept_epoch
 
 
 @pytest.mark.parametrize(
-    ("kind", "records", "kept"),
-    [
-        ("representation", [{"loss": -3.0}, {"loss": -9.0}, {"loss": 0.0, "warning": "collapsed"}], 1),
-        ("supervised", [{"loss": 0.1, "validation_loss": 0.3}, {"loss": 0.05, "validation_loss": 0.4}], 0),
-        ("energy", [{"loss": 0.1}, {"energy_difference": -0.2}, {"energy_difference": 0.1}], 2),
-        ("energy", [{"energy_difference": None}, {"energy_difference": 0.1}, {"loss": 0.1}], 1),
-        ("energy", [{"loss": 0.1}, {"loss": 0.2}], 1),
-        ("of somebody's own", [{"loss": 0.1}, {"loss": 0.2}], 1),
-    ],
+    ("selection", "kept"), [([-3.0, -9.0, 0.0], 1), ([None, 0.4, 0.3, None], 2), ([None, None], 1), ([0.1, 0.1], 0)]
 )
-def test_the_epoch_that_was_kept(kind: str, records: list[dict[str, float]], kept: int) -> None:
-    assert kept_epoch(kind, records) == records[kept]
+def test_the_epoch_that_was_kept(selection: list[float | None], kept: int) -> None:
+    records = [{"epoch": epoch, "selection": value} for epoch, value in enumerate(selection)]
+    assert kept_epoch(records) == records[kept]
 
 
-def test_no_epoch_at_all() -> None:
-    assert kept_epoch("representation", []) == {}
+def test_a_history_without_selection_or_without_epochs() -> None:
+    assert kept_epoch([{"loss": 0.1}, {"loss": 0.2}]) == {"loss": 0.2}
+    assert kept_epoch([]) == {}

@@ -26,7 +26,7 @@ def section(study: Study, stages: Mapping[str, str], whose: str, ending: Markup)
         ending: end of the captions.
     """
     encoder, energy = study.history(stages, "representation"), study.history(stages, "energy")
-    last = kept_epoch("energy", energy)
+    last = kept_epoch(energy)
     kept = None if last.get("energy_difference") is None else last
     blocks: list[str | Figure | Table] = [health(encoder, energy, kept)]
     if encoder:
