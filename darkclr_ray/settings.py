@@ -204,6 +204,11 @@ class NAESettings(Settings):
     """Number of epochs of contrastive divergence, Eq. 12 (Sec. 4); 0 leaves a plain autoencoder."""
     divergence_learning_rate: float = Field(1e-5, gt=0.0, le=1.0)
     """Adam's learning rate in contrastive divergence (same group's jet-image NAE)."""
+    divergence_selection: Literal["energy_difference", "views"] = "energy_difference"
+    """Criterion that selects the epoch of contrastive divergence: the energy difference closest to zero (Sec. 4), or
+    the largest area under the ROC curve of the background's views at `views_p_drop` against background. Without views
+    it is the energy difference.
+    """
     steps: int = Field(40, ge=1, le=10000)
     """Number of Langevin steps of a chain, t of Eq. 11 (same group's low-dimensional set-up)."""
     step_size: float = Field(0.05, gt=0.0, le=1e6)

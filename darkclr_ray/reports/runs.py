@@ -33,6 +33,7 @@ class Run:
         test: mapping from detector and signal to an evaluation as JSON.
         signal_blind: mapping from detector to an evaluation of background against its anomalous views, as JSON.
         warnings: warnings as sentences.
+        encoders, chains: mapping from detector to measures of its encoder's collapse, and of its Langevin chains.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Run:
     signal_blind: Mapping[str, Any]
     warnings: tuple[str, ...]
     chains: Mapping[str, Any]
+    encoders: Mapping[str, Any]
     seconds: Mapping[str, float]
 
 
@@ -258,6 +260,7 @@ def _of_facts(facts: Mapping[str, Any]) -> Run:
                 "test",
                 "signal_blind",
                 "chains",
+                "encoders",
                 "seconds",
             )
         },

@@ -230,10 +230,10 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
         else f"divided by {settings['inputs']['pt_scale']:g} GeV",
     )
     chosen = Markup(
-        "<strong>What chose what.</strong> Within a training, the encoder’s epoch is that of the lowest training "
-        "loss, and the autoencoder’s {}. The search chose {}, {} and the Langevin step size: it maximised {}, judged "
-        "by {}, on <em>validation</em> jets ({}). {} All numbers below come from <em>test</em> jets ({}), which chose "
-        "nothing{}."
+        "<strong>What chose what.</strong> Within a training, the encoder’s epoch is that of the lowest loss on "
+        "validation background, and the autoencoder’s {}. The search chose {}, {} and the Langevin step size: it "
+        "maximised {}, judged by {}, on <em>validation</em> jets ({}). {} All numbers below come from <em>test</em> "
+        "jets ({}), which chose nothing{}."
     ).format(
         autoencoder_epoch(settings["nae"]),
         D_Z,
@@ -263,9 +263,11 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
 
 def autoencoder_epoch(nae: Mapping[str, Any]) -> str:
     """Return the criteria that select the epoch of an autoencoder: in pre-training, then in contrastive divergence."""
-    by_views = nae["reconstruction_epochs"] and nae.get("views_p_drop")
-    chosen = ["that whose energy best tells training jets from their own anomalous views"] if by_views else []
-    chosen += ["that with the energy difference closest to zero"] if nae["divergence_epochs"] else []
+    views, best = nae.get("views_p_drop"), "that whose energy best tells training jets from their own anomalous views"
+    by_views = views and nae.get("divergence_selection") == "views"
+    chosen = [best] if nae["reconstruction_epochs"] and views else []
+    if nae["divergence_epochs"]:
+        chosen.append(f"{best} (by area)" if by_views else "that with the energy difference closest to zero")
     return ", and after it ".join(chosen) or "the last"
 
 

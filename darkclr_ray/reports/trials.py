@@ -14,7 +14,10 @@ from darkclr_ray.reports.reader import ScoredJets, Study, json_file, reading, se
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial, as read from its JSON file; ``test`` is {score: {signal: evaluation}}."""
+    """One trial, as read from its JSON file.
+
+    ``test`` is {score: {signal: evaluation}}, ``encoders`` {score: measures of the collapse of its encoder}.
+    """
 
     number: int
     state: str
@@ -24,6 +27,7 @@ class Trial:
     test: Mapping[str, Mapping[str, Any]]
     objectives: Mapping[str, float]
     seconds: Mapping[str, float]
+    encoders: Mapping[str, Mapping[str, float]]
 
     def objective(self, name: str) -> float:
         """Return the value of an objective on validation jets; minus infinity if it could not be computed."""
@@ -108,4 +112,5 @@ def _of_facts(facts: Mapping[str, Any]) -> Trial:
         test=facts.get("test") or {},
         objectives=facts.get("objectives") or {},
         seconds=facts.get("seconds") or {},
+        encoders=facts.get("encoders") or {},
     )

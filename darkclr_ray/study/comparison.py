@@ -27,6 +27,10 @@ CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier"
 """Settings that make a detector better or worse, and that somebody chose on some jets."""
 
 
+KEPT = ("signal_blind", "objectives", "encoders", "chains", "fold_aucs")
+"""Parts of an evaluation that a run's file holds if they exist."""
+
+
 class Comparison(Study):
     """A study whose jobs are runs that are known beforehand."""
 
@@ -200,7 +204,7 @@ class Comparison(Study):
             "seconds": outcome.result.get("seconds", {}),
             "validation": judged.get("validation", {}),
             "test": judged.get("test", {}),
-            **{name: judged[name] for name in ("signal_blind", "objectives", "chains", "fold_aucs") if name in judged},
+            **{name: judged[name] for name in KEPT if name in judged},
             "warnings": judged.get("warnings", []),
         }
 
@@ -242,12 +246,14 @@ def chosen_epochs(run_spec: RunSpec) -> list[str]:
     for entry in filter(None, (facts["entry"] for facts in run_spec.detectors.values())):
         settings = settings.updated(getattr(registry.find(entry), "overrides", {}))
     if "representation" in run_spec.trains:
-        words.append("of an encoder that of lowest training loss")
+        words.append("of an encoder that of lowest loss on validation background")
     if "energy" in run_spec.trains:
         by_views = "that whose energy best tells training jets from their own anomalous views"
         words.append(f"of an autoencoder's pre-training {by_views if settings.nae.views_p_drop else 'the last'}")
         if settings.nae.divergence_epochs:
-            words.append("of its contrastive divergence that with the energy difference closest to zero")
+            by_area = settings.nae.divergence_selection == "views" and settings.nae.views_p_drop
+            criterion = "of largest area for these views" if by_area else "with the energy difference closest to zero"
+            words.append(f"of its contrastive divergence that {criterion}")
     if "supervised" in run_spec.trains:
         held_out = f"{settings.supervised.validation:.0%} of its jets, held out"
         words.append(f"of a supervised network that of lowest loss on {held_out}")

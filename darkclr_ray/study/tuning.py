@@ -210,6 +210,7 @@ class Tuning:
             "parameters": ending.parameters,
             "objective": ending.objective,
             "objectives": judged.get("objectives", {}),
+            "encoders": judged.get("encoders", {}),
             "stages": stages,
             "seconds": dict(seconds),
             "validation": judged.get("validation", {}),

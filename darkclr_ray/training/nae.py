@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from darkclr_ray.evaluation.collapse import effective_rank
-from darkclr_ray.evaluation.roc import rejection_at
+from darkclr_ray.evaluation.roc import auc, rejection_at
 from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
@@ -37,7 +37,7 @@ DEAD_DIMENSION = 0.01
 """Fraction of the root mean square standard deviation that is the smallest scale of a dimension."""
 
 RECONSTRUCTION, CONTRASTIVE_DIVERGENCE = "reconstruction", "contrastive_divergence"
-VIEWS_REJECTION = "views_rejection"
+VIEWS_REJECTION, VIEWS_AREA = "views_rejection", "views_area"
 
 
 class EnergyModel(nn.Module):
@@ -124,7 +124,8 @@ def energies(model: EnergyModel, z: NDArray[np.float32]) -> NDArray[np.float64]:
 class NAETraining(Training):
     """Train an autoencoder on background representations, then normalise it by contrastive divergence (Eq. 12).
 
-    The epoch of contrastive divergence whose energy difference E+ - E- is closest to zero is kept (Sec. 4). The plain
+    The epoch of contrastive divergence whose energy difference E+ - E- is closest to zero is kept (Sec. 4) or, by
+    ``divergence_selection``, the one whose energy best separates background from its anomalous views. The plain
     autoencoder that it started from is kept as well: it is the last epoch of pre-training or, with ``views``, the one
     whose energy best separates background from its own anomalous views, because a long training reconstructs the views,
     too.
@@ -239,9 +240,7 @@ class NAETraining(Training):
     def noise_of_temperature(self) -> float:
         """Return sigma = sqrt(2 lambda T) for the temperature T in units of the plain autoencoder's mean energy."""
         assert self.settings.temperature is not None
-        energy = float(energies(self.plain, self.z).mean())
-        if self.world_size > 1:
-            energy = of_first_rank(energy, self.rank, self.device)
+        energy = self.shared(float(energies(self.plain, self.z).mean()))
         return math.sqrt(2 * self.settings.step_size * self.settings.temperature * energy)
 
     def prepare(self, batch: Tensor) -> tuple[Tensor, str]:
@@ -295,9 +294,11 @@ class NAETraining(Training):
     def record(self, means: dict[str, float]) -> dict[str, Any]:
         record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
         if self.phase(self.epoch) == RECONSTRUCTION:
-            judged = {} if self.views is None else {VIEWS_REJECTION: self.views_rejection(self.views)}
-            return {**record, "energy_data": means["loss"], **judged}
+            selected_by = {} if self.views is None else {VIEWS_REJECTION: self.views_rejection(self.views)}
+            return {**record, "energy_data": means["loss"], **selected_by}
         record["energy_difference"] = means["energy_data"] - means["energy_chain"]
+        if self.views is not None and self.settings.divergence_selection == "views":
+            record[VIEWS_AREA] = self.views_area(self.views)
         record["nonfinite"] = round(means["nonfinite"] * self.batch_size * self.steps_per_epoch)
         assert self.noise is not None
         record["temperature"] = self.noise**2 / (2 * self.settings.step_size)
@@ -328,9 +329,16 @@ class NAETraining(Training):
 
     def views_rejection(self, views: NDArray[np.float32]) -> float:
         """Return the background rejection at an efficiency of 0.2 for anomalous views; at most the number of jets."""
-        background, anomalous = energies(self.model, self.z[: len(views)]), energies(self.model, views)
-        rejection = min(rejection_at(background, anomalous), float(len(views)))
-        return rejection if self.world_size == 1 else of_first_rank(rejection, self.rank, self.device)
+        rejection = rejection_at(energies(self.model, self.z[: len(views)]), energies(self.model, views))
+        return self.shared(min(rejection, float(len(views))))
+
+    def views_area(self, views: NDArray[np.float32]) -> float:
+        """Return the area under the ROC curve of anomalous views against the background jets that they are made of."""
+        return self.shared(auc(energies(self.model, self.z[: len(views)]), energies(self.model, views)))
+
+    def shared(self, value: float) -> float:
+        """Return the first rank's value on all ranks."""
+        return value if self.world_size == 1 else of_first_rank(value, self.rank, self.device)
 
     def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
         record = super().end_epoch(means)
@@ -346,7 +354,9 @@ class NAETraining(Training):
             self.model.load_state_dict(self.plain.state_dict())
 
     def selection(self, record: Mapping[str, Any]) -> float | None:
-        return abs(record["energy_difference"]) if record["phase"] == CONTRASTIVE_DIVERGENCE else None
+        if record["phase"] != CONTRASTIVE_DIVERGENCE:
+            return None
+        return float(-record[VIEWS_AREA] if VIEWS_AREA in record else abs(record["energy_difference"]))
 
     def describe(self) -> str:
         settings = self.settings

@@ -281,7 +281,7 @@ def test_more_surviving_background_chooses_where_every_run_kept_it(comparison_fo
 
 
 def test_failures_warnings_and_rising_chains_are_said(text, comparison):
-    assert "In 1 of them the Langevin chains end at higher energies than the data" in str(text)
+    assert "In 1 of them the Langevin chains end at energies far above or below the data’s" in str(text)
     table = {row["run"]: row for row in rows(comparison, "runs")}
     assert table["DarkCLR-e9"]["words"] == "Langevin chains ran away <in epoch 3>"
     assert "chains above the data" in table["DarkCLR-e2"]["words"]

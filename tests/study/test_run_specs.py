@@ -59,13 +59,15 @@ def test_words_on_what_chose_an_epoch_follow_what_was_trained() -> None:
         return "; ".join(chosen_epochs(run_spec))
 
     assert words(SETTINGS, "multiplicity") == words(SETTINGS, "untrained s_CLR") == ""
-    assert words(SETTINGS, "s_CLR") == "of an encoder that of lowest training loss"
+    assert words(SETTINGS, "s_CLR") == "of an encoder that of lowest loss on validation background"
     assert "anomalous views" in words(held_out, "untrained s_NAE")
     assert "pre-training the last" in words(SETTINGS, "s_NAE")
     assert "anomalous views" in words(held_out, "raw_nae")
     assert "pre-training the last" in words(held_out, "JetCLR s_NAE")  # whose recipe has no anomalous views
     assert "closest to zero" in words(SETTINGS, "s_NAE")
     assert "closest to zero" not in words(SETTINGS.updated({"nae": {"divergence_epochs": 0}}), "s_NAE")
+    assert "of largest area" in words(held_out.updated({"nae": {"divergence_selection": "views"}}), "s_NAE")
+    assert "closest to zero" in words(SETTINGS.updated({"nae": {"divergence_selection": "views"}}), "JetCLR s_NAE")
     assert "20% of its jets" in words(held_out, "supervised")
 
 

@@ -18,11 +18,15 @@ Panels = Mapping[str, Mapping[str, tuple[str, theme.Style]]]
 """Mapping from the title of a panel and a key in the history to the name and the style of the curve."""
 
 _ENCODER: Panels = {
-    "loss": {"loss": ("loss", theme.Style(theme.BLACK))},
+    "loss": {
+        "loss": ("training", theme.Style(theme.BLACK)),
+        "validation_loss": ("validation", theme.Style(theme.GREY, "dash")),
+    },
     "cosine similarity to the anchor": {
         "similarity_positive": ("positive view", theme.Style(theme.BLUE)),
         "similarity_anomalous": ("anomalous view", theme.Style(theme.VERMILLION, "dash")),
     },
+    "effective rank of z": {"effective_rank": ("effective rank", theme.Style(theme.PURPLE, "longdash"))},
     "mean norm of the background": {"norm_background": ("norm", theme.Style(theme.GREEN, "dashdot"))},
 }
 

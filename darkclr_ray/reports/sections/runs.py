@@ -1,8 +1,9 @@
-"""Section on failed runs, warnings, and Langevin chains that end at higher energies than the data."""
+"""Section on failed runs, warnings, and Langevin chains that end at other energies than the data."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from markupsafe import Markup
 
@@ -14,7 +15,7 @@ from darkclr_ray.reports.tables import Cell, Column, Table
 def section(study: Comparison) -> Section:
     """Return the section with the counts in a sentence, and a table of runs with warnings, failures or chains."""
     failed = [one for one in study.runs if one.state != "COMPLETE"]
-    above = [one for one in study.complete if any(facts.get("above_data") for facts in _chains(one).values())]
+    off = [one for one in study.complete if any(_mismatched(facts) for facts in _chains(one).values())]
     warned = [one for one in study.complete if one.warnings]
     text = Markup("{} of {} runs ran to their end; {} gave a warning. ").format(
         len(study.complete), len(study.runs), len(warned)
@@ -22,11 +23,11 @@ def section(study: Comparison) -> Section:
     if any(_chains(one) for one in study.complete):
         text += (
             Markup(
-                '<strong class="alert">In {} the Langevin chains end at higher energies than the data: noise dominates '
-                "there, and the energy is not normalised.</strong>"
-            ).format("1 of them" if len(above) == 1 else f"{len(above)} of them")
-            if above
-            else Markup("No Langevin chains ended at higher energies than the data.")
+                '<strong class="alert">In {} the Langevin chains end at energies far above or below the data’s: their '
+                "temperature does not fit, and the energy is not normalised.</strong>"
+            ).format("1 of them" if len(off) == 1 else f"{len(off)} of them")
+            if off
+            else Markup("All Langevin chains ended at about the data’s energy.")
         )
     rows = [row for one in [*failed, *study.complete] for row in _rows(one)]
     blocks: list[str | Table] = [text]
@@ -53,6 +54,11 @@ def _chains(run_spec: Run) -> dict[str, dict[str, Cell]]:
     return {name: facts for name, facts in run_spec.chains.items() if isinstance(facts, dict)}
 
 
+def _mismatched(facts: Mapping[str, Cell]) -> str:
+    """Return "above" or "below" if chains end there relative to the data, otherwise an empty string."""
+    return next((side for side in ("above", "below") if facts.get(f"{side}_data")), "")
+
+
 def _rows(run_spec: Run) -> list[dict[str, Cell]]:
     words = Markup("<br>").join(Counter([*([run_spec.reason] if run_spec.reason else []), *run_spec.warnings]))
     first: dict[str, Cell] = {
@@ -68,6 +74,8 @@ def _rows(run_spec: Run) -> list[dict[str, Cell]]:
         row = first if at == 0 else {"run": "", "state": "", "words": ""}
         numbers = {key: facts.get(key) for key in ("energy_data", "energy_chain", "displacement")}
         rows.append({**row, "detector": detector, **numbers})
-        if facts.get("above_data"):
-            rows[-1]["words"] = Markup('<span class="alert">chains above the data</span> {}').format(row["words"])
+        side = _mismatched(facts)
+        if side:
+            alert = Markup('<span class="alert">chains {} the data</span> {}')
+            rows[-1]["words"] = alert.format(side, row["words"])
     return rows

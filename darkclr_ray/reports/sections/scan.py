@@ -60,6 +60,7 @@ def trials(study: Scan, eps_s: float) -> Table:
             "trial": str(trial.number),
             "state": {"FAIL": "failed"}.get(trial.state, trial.state.lower()),
             **{key: f"{value:.4g}" for key, value in trial.parameters.items()},
+            "effective_rank": trial.encoders.get(study.score, {}).get("effective_rank"),
             "objective": trial.objectives.get(study.objective),
             "reason": trial.reason or "",
             "best": int(trial.number == study.best.number),
@@ -75,6 +76,7 @@ def trials(study: Scan, eps_s: float) -> Table:
         Column("trial", "trial"),
         Column("state", "state"),
         *(Column(p.key, heading) for p, heading in zip(PARAMETERS, (D_Z, P_DROP, "step size"), strict=True)),
+        Column("effective_rank", "effective<br>rank of z"),
         Column("objective", Markup("objective,<br>validation")),
         *(
             Column(f"{key}_{weighting}", heading, Markup("{}, test, {}").format(study.label(study.lead), label))
@@ -83,7 +85,9 @@ def trials(study: Scan, eps_s: float) -> Table:
         ),
         *([Column("reason", "why it ended early")] if any(row["reason"] for row in rows) else []),
     ]
-    caption = Markup("All trials; the best is marked. Objective: {}, of {}.").format(
-        words.objective(study), detector_label(study.score)
-    )
+    caption = Markup(
+        "All trials; the best is marked. Objective: {}, of {}. Effective rank: number of dimensions in which "
+        "representations z of validation background vary (exponential of the entropy of the eigenvalues of their "
+        "covariance)."
+    ).format(words.objective(study), detector_label(study.score))
     return Table("trials", caption, columns, rows)

@@ -54,13 +54,13 @@ def health(encoder: History, energy: History, kept: Mapping[str, Any] | None) ->
     else:
         text = Markup(
             "Kept: epoch {} with an energy difference of {:.2g} at an energy of {:.3g}. Its chains moved by {:.2g} of "
-            "the data’s spread; σ²/(2λ) is {:.2g}; {:,} chains of all epochs were not finite."
+            "the data’s spread; their temperature σ²/(2λ) is {:.2g}; {:,} chains of all epochs were not finite."
         ).format(
             kept["epoch"],
             kept["energy_difference"],
             kept["energy_data"],
             kept["displacement"],
-            kept["sigma2_over_2lambda"],
+            kept["temperature"],
             sum(line.get("nonfinite") or 0 for line in energy),
         )
     warnings = [str(line["warning"]) for line in (*encoder, *energy) if line.get("warning")]
