@@ -26,6 +26,7 @@ from darkclr_ray.reports.sections import (
     runs,
     sculpting,
     summary,
+    terms,
     training,
 )
 from darkclr_ray.reports.sections import parameter_maps as plane
@@ -60,6 +61,7 @@ def page(study: Comparison) -> Page:
         *observables.section(study),
         *method_curves.section(study, EPS),
         *dimensions.sections(study, EPS, but=key.name),
+        *terms.section(study, EPS),
         *plane.section(study, EPS),
         *choices.sections(study, EPS),
         *contamination.section(study, EPS),

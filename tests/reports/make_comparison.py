@@ -134,6 +134,18 @@ class Maker:
                     where = {"sections": ["dimensions"], "parameters": {"d_z": d_z}}
                     self.run_spec(f"{label}-{d_z}-{seed}", label, {detector: power}, **where)
 
+    def terms(self) -> None:
+        for term, rank in (("variance", 4.5), ("uniformity", 3.0)):
+            for seed in (1, 2):
+                self.run_spec(
+                    f"term-{term}-{seed}",
+                    "DarkCLR",
+                    {"s_NAE": 0.8, "s_AE": 0.5},
+                    sections=["terms"],
+                    parameters={"d_z": 64, "term": term},
+                    encoders={name: {"effective_rank": rank + seed / 10} for name in ("s_NAE", "s_AE")},
+                )
+
     def linear(self) -> None:
         for encoder in ("DarkCLR", "untrained"):
             for d_z in (16, 64):
@@ -242,6 +254,7 @@ def make_comparison(
         return seal_study(folder)
     maker.methods()
     maker.dimensions()
+    maker.terms()
     maker.contamination()
     maker.linear()
     maker.sections()
