@@ -29,8 +29,12 @@ from darkclr_ray.training.parallel import of_first_rank
 
 STANDING_STILL = 0.01
 """Displacement of chains, in units of the data's standard deviation, below which they count as not moving."""
-MISMATCH = 1.5
-"""Factor between the energies at the chains' ends and of the data beyond which the chains do not sample the model."""
+MISMATCH = 2.0
+"""Factor between the energies at the chains' ends and of the data beyond which the chains' temperature does not fit.
+
+At a temperature of 2 E(data) the factor starts at 1 and rises to 1.7 in the course of contrastive divergence, which
+raises the energy at the ends; beyond 2 the temperature is the reason, since the energy there is proportional to it.
+"""
 RUNAWAY = 1000.0
 """Displacement of chains, in units of the data's standard deviation, above which the training has diverged."""
 DEAD_DIMENSION = 0.01

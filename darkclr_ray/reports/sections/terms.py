@@ -58,8 +58,8 @@ def section(study: Comparison, eps_s: float) -> list[Section]:
 
 def effective_ranks(runs: Sequence[Run]) -> list[float]:
     """Return the effective rank of z of each run that has one."""
-    measures = [next(iter(run.encoders.values()), {}) for run in runs]
-    return [float(facts["effective_rank"]) for facts in measures if "effective_rank" in facts]
+    measures = [next(iter(run.encoders.values()), None) for run in runs]
+    return [float(facts["effective_rank"]) for facts in measures if facts]
 
 
 def _mean_rejection(study: Comparison, ensemble: Ensemble, eps_s: float) -> Measurement:
