@@ -306,6 +306,20 @@ def test_halving_stops_what_is_behind_the_best_third_and_remembers(tmp_path: Pat
     assert decision("b", 1, 0.2) == "CONTINUE"  # it was third of three then, though it is behind by now
 
 
+@pytest.mark.parametrize(("state", "decision"), [("failed", "CONTINUE"), ("finished", "STOP")])
+def test_values_of_a_trial_that_failed_later_stop_no_other(tmp_path: Path, state: str, decision: str) -> None:
+    """An encoder that collapses in its second epoch has reported a value after its first."""
+    scan = Scan(tmp_path)
+    for name in "abcd":
+        scan.searcher.suggest(name)
+    for name, value in (("a", 0.3), ("b", 0.2), ("c", 0.9)):
+        scan.searcher.on_trial_result(name, result(1, value))
+    outcome = {"state": state, "reason": "the encoder collapsed", "objective": 0.9 if state == "finished" else None}
+    scan.searcher.on_trial_complete("c", {"outcome": json.dumps(outcome)})
+    scheduler = PruningScheduler(scan.searcher)
+    assert scheduler.on_trial_result(None, SimpleNamespace(trial_id="d"), result(1, 0.1)) == decision
+
+
 class AsynchronousHalving:
     """The rule as Ray Tune 2.60 has it in `ASHAScheduler`, on what trials report while one process lives."""
 
