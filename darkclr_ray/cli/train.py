@@ -66,6 +66,7 @@ def main(arguments: Sequence[str], program: str) -> int:
     runner = Trainer(
         device=device,
         precision=settings.compute.precision,
+        kernels=settings.compute.kernels,
         threads=settings.threads or None,
         report=tell_epochs(),
         validation=validation_sample(jets, settings.background),

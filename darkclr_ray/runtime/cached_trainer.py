@@ -1,4 +1,4 @@
-"""A runner inside a training worker: stages come from the store, batches from Ray Data, reports go to the job queue."""
+"""A runner inside a training worker: stages come from the store, batches from Ray Data, reports go to the mailbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from darkclr_ray.augmentations.views import ViewSource, need_trees
 from darkclr_ray.integrity import Damaged, announce, check_sealed, write_sealed
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.networks.kernels.in_use import kernels_in_use
+from darkclr_ray.kernels.registry import Kernels, implementations_of
 from darkclr_ray.networks.precision import Precision
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.settings import InputSettings, ViewSettings
@@ -41,7 +41,7 @@ class CachedTrainer(Trainer):
         place: of this worker.
         source: the study's training jets, as Ray Data gets at them; None for a sample of the detector's own.
         sample: the same jets.
-        precision: see `Trainer`.
+        precision, kernels: see `Trainer`.
         data_cpus: for the data workers that feed this worker.
         rungs: epochs of an encoder's training after which ``judge`` is asked.
         judge: intermediate result of an encoder in training.
@@ -56,6 +56,7 @@ class CachedTrainer(Trainer):
         source: JetSource | None,
         sample: TrainingSample,
         precision: Precision,
+        kernels: Kernels = "auto",
         data_cpus: float,
         rungs: Collection[int] = (),
         judge: Callable[[JetEncoder], float] | None = None,
@@ -64,6 +65,7 @@ class CachedTrainer(Trainer):
         super().__init__(
             device=place.device,
             precision=precision,
+            kernels=kernels,
             rank=place.rank,
             world_size=place.world_size,
             validation=validation,
@@ -72,6 +74,8 @@ class CachedTrainer(Trainer):
         self.data_cpus, self.rungs, self.judge = data_cpus, rungs, judge
         self.stages: dict[str, str] = {}
         """Hashes of the stages that were used, by kind, since somebody emptied it: one detector's, for a study."""
+        self.kernels_used: dict[str, str] = {}
+        """Implementation of each kind of network in them, wherever they were trained."""
         self.seconds: dict[str, float] = {}
         """Time spent on them here."""
         self._hashes: WeakKeyDictionary[Jets, str] = WeakKeyDictionary()
@@ -88,7 +92,9 @@ class CachedTrainer(Trainer):
 
     def train(self, training: AnyTraining) -> AnyTraining:
         finished = super().train(training)
-        self.stages[training.kind] = self.stage(finished).hash
+        stage = self.stage(finished)
+        self.stages[training.kind] = stage.hash
+        self.kernels_used |= stage.notes()["kernels"]
         return finished
 
     def run(self, training: Training) -> None:
@@ -96,24 +102,24 @@ class CachedTrainer(Trainer):
         started = time.monotonic()
         waited = 0.0
         with stage.lock:
-            while not self.place.agreed(self.rank == 0 and (stage.usable() or stage.lock.acquire())):
-                self.place.go_on(
+            while not self.place.broadcast(self.rank == 0 and (stage.usable() or stage.lock.acquire())):
+                self.place.check_stop(
                     {"stage": training.kind, "waits": f"for {stage.lock.holder()} to finish the same stage"}
                 )
                 time.sleep(POLL_SECONDS)
                 waited = time.monotonic() - started
-            if self.place.agreed(stage.finished):
+            if self.place.broadcast(stage.finished):
                 training.load_artifacts(stage.folder)
                 training.history = read_history(stage.folder)
                 training.finish()
             else:
-                self.place.tell({"stage": training.kind, "waits": None})
+                self.place.report({"stage": training.kind, "waits": None})
                 report = partial(self.on_progress, training)
                 run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
                 if self.rank == 0:
                     seconds = round(time.monotonic() - started - waited, 3)
-                    stage.commit({"seconds": seconds, **environment(self)}, but={CHECKPOINT})
-                self.place.agreed(True)  # nobody reads before it is there
+                    stage.commit({"seconds": seconds, **environment(self, training)}, but={CHECKPOINT})
+                self.place.broadcast(True)  # nobody reads before it is there
         self.seconds[training.kind] = self.seconds.get(training.kind, 0.0) + time.monotonic() - started - waited
 
     def stage(self, training: Training) -> Stage:
@@ -128,20 +134,20 @@ class CachedTrainer(Trainer):
         return self.stage(encoder).hash if isinstance(encoder, Training) else super().identity(encoder)
 
     def on_progress(self, training: Training, progress: Progress) -> None:
-        """Tell the job queue; between epochs, ask whether to go on."""
+        """Report progress; between epochs, check whether to stop."""
         record = progress.record
         told = {name: record[name] for name in ("loss", "jets_per_second", "energy_difference") if name in record}
         told |= {"stage": progress.kind, "epoch": progress.epoch, "epochs": progress.epochs, "waits": None}
         told |= {"part": progress.step / progress.steps}
         if not progress.finished:
-            self.place.tell(told)
+            self.place.report(told)
             return
         epoch = progress.epoch + 1
         if self.judge is not None and training.kind == "representation" and epoch in self.rungs:
             assert hasattr(training, "encoder")
             if self.rank == 0:
-                self.place.rung({"epoch": epoch, "objective": self.judge(training)})  # type: ignore[arg-type]
-        self.place.go_on(told)
+                self.place.report_metric({"epoch": epoch, "objective": self.judge(training)})  # type: ignore[arg-type]
+        self.place.check_stop(told)
 
     def represent(self, encoder: JetEncoder, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
         """Representations of jets, kept beside the encoder's weights as long as the study keeps the trial."""
@@ -151,7 +157,7 @@ class CachedTrainer(Trainer):
             self._hashes[jets] = TrainingSample(jets).fingerprint
         path = self.stage(encoder).folder / f"{layer}-{self._hashes[jets]}.npy"
         kept = read_array(path) if self.rank == 0 else None
-        if self.place.agreed(kept is not None):
+        if self.place.broadcast(kept is not None):
             return kept if kept is not None else awaited_array(path)
         if self.rank == 0 and path.exists():
             announce(f"{path}: this representation is damaged; it is computed again")
@@ -181,13 +187,13 @@ def awaited_array(path: Path, limit: float = 60.0) -> NDArray[np.float32]:
     raise FileNotFoundError(errno.ENOENT, "this node does not see what another has found", str(path))
 
 
-def environment(runner: Trainer) -> dict[str, Any]:
+def environment(runner: Trainer, training: Training) -> dict[str, Any]:
     """Where and with what a stage was computed; noted beside it."""
     device = torch.cuda.get_device_name(runner.device) if runner.device.type == "cuda" else platform.machine()
     return {
         "device": f"{runner.device.type}, {device}",
         "workers": runner.world_size,
         "threads": torch.get_num_threads(),
-        "kernels": kernels_in_use(runner.device.type, getattr(torch, runner.precision)),
+        "kernels": implementations_of(torch.nn.ModuleDict(training.modules)),
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
     }

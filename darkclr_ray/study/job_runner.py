@@ -1,4 +1,4 @@
-"""Run a job on a worker group: fit detectors, score jets, evaluate the scores; each step is a stage of the store."""
+"""What training workers do for a trial: fit detectors, score jets, judge scores. Each step is a stage of the store."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ class JobRunner:
             "objectives": content["objectives"],
             "seconds": self.all_seconds,
             "precision": self.runner.precision,
+            "kernels": scores.notes()["kernels"],
         }
 
     @cached_property
@@ -80,6 +81,7 @@ class JobRunner:
             source=None if self.job.fraction else self.work.jets.source,
             sample=self.sample,
             precision=self.job.settings.compute.precision,
+            kernels=self.job.settings.compute.kernels,
             data_cpus=self.work.data_cpus,
             rungs=self.job.rungs,
             judge=self.proxy_scores,
@@ -165,11 +167,11 @@ class JobRunner:
             "precision": self.runner.precision,
         }
         stage = self.runner.store.stage("scores", description, owner=self.place.job)
-        if self.place.agreed(self.place.rank == 0 and self.complete(stage)):
+        if self.place.broadcast(self.place.rank == 0 and self.complete(stage)):
             return stage
         fitted, stages = self.fit()
         started = time.monotonic()
-        self.place.go_on({"stage": "scores", "epoch": 0, "epochs": 1, "part": 0.0})
+        self.place.check_stop({"stage": "scores", "epoch": 0, "epochs": 1, "part": 0.0})
         tables = []
         for split, samples in self.jets.items():
             for name, jets in samples.items():
@@ -183,8 +185,8 @@ class JobRunner:
             write_json(folder / "weights.json", {detector.name: detector.weights() for detector in fitted})
 
         if self.place.rank == 0:
-            stage.get_or_compute(write, {"stages": stages})
-        self.place.agreed(True)
+            stage.get_or_compute(write, {"stages": stages, "kernels": self.runner.kernels_used})
+        self.place.broadcast(True)
         self.seconds["scores"] = time.monotonic() - started
         return stage
 
@@ -226,14 +228,14 @@ class JobRunner:
         """
         described = {**description, "code": code_fingerprint(*modules)}
         stage = self.runner.store.stage(kind, described, owner=self.place.job)
-        if not self.place.agreed(self.place.rank == 0 and stage.usable()):
+        if not self.place.broadcast(self.place.rank == 0 and stage.usable()):
             started = time.monotonic()
-            self.place.tell({"stage": kind, "epoch": 0, "epochs": 1, "part": 0.0})
+            self.place.report({"stage": kind, "epoch": 0, "epochs": 1, "part": 0.0})
             computed = content()
             if self.place.rank == 0:
                 stage.get_or_compute(lambda folder: write_json(folder / f"{kind}.json", computed))
             self.seconds[kind] = time.monotonic() - started
-            self.place.agreed(True)
+            self.place.broadcast(True)
         return stage.hash
 
     @property

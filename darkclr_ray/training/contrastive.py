@@ -17,6 +17,8 @@ from darkclr_ray.augmentations.views import ViewBatch, ViewSource, make_views
 from darkclr_ray.evaluation.collapse import SAME, measure_collapse
 from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.kernels.available import LONGEST_PACKED
+from darkclr_ray.kernels.frozen import frozen_weights
 from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
 from darkclr_ray.losses.background_denominator import background_denominator
 from darkclr_ray.losses.covariance import squared_covariance
@@ -27,7 +29,6 @@ from darkclr_ray.losses.similarity import similarities
 from darkclr_ray.losses.uniformity import uniformity
 from darkclr_ray.losses.variance import variance_hinge
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import ContrastiveSettings, EncoderSettings, InputSettings, ViewSettings
 from darkclr_ray.training.base import EncoderCollapsed, Training, adam, packed_inputs
@@ -155,7 +156,7 @@ class ContrastiveTraining(Training):
     def validate(self) -> dict[str, Any]:
         """Return the loss of fixed views of the validation jets, and the collapse of the anchors' representations."""
         self.encoder.eval()
-        with self.encoder.frozen_weights():
+        with frozen_weights(self.encoder):
             parts = [self.representations(batch) for batch in self.validation_batches]
         z = torch.cat(parts, dim=1)
         loss = LOSSES[self.settings.loss](z, similarities(z), self.settings, None)
