@@ -209,6 +209,7 @@ def test_bottleneck_is_not_wider_than_the_effective_rank(toy, deviations, bottle
     settings = toy.SETTINGS.updated({"nae": {"bottleneck": 3, "narrow_bottleneck": True}}).nae
     training = NAETraining(z, settings, seed=1)
     assert training.bottleneck == bottleneck
+    assert run_training(training).history[-1]["bottleneck"] == bottleneck
     assert training.model.autoencoder.decoder[0].in_features == bottleneck
     wide = NAETraining(z, settings.model_copy(update={"narrow_bottleneck": False}), seed=1)
     assert wide.model.autoencoder.decoder[0].in_features == 3

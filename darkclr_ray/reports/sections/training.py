@@ -63,6 +63,8 @@ def health(encoder: History, energy: History, kept: Mapping[str, Any] | None) ->
             kept["temperature"],
             sum(line.get("nonfinite") or 0 for line in energy),
         )
+        if "bottleneck" in kept:
+            text += Markup(" The dimension of the bottleneck is {}.").format(kept["bottleneck"])
     warnings = [str(line["warning"]) for line in (*encoder, *energy) if line.get("warning")]
     if not warnings:
         return text + Markup(" No epoch gave a warning.")
