@@ -206,8 +206,8 @@ class NAESettings(Settings):
     """Adam's learning rate in contrastive divergence (same group's jet-image NAE)."""
     divergence_selection: Literal["energy_difference", "views"] = "energy_difference"
     """Criterion that selects the epoch of contrastive divergence: the energy difference closest to zero (Sec. 4), or
-    the largest area under the ROC curve of the background's views at `views_p_drop` against background. Without views
-    it is the energy difference.
+    the largest area under the ROC curve of the background's views at `views_p_drop` against background, among epochs
+    whose chains gave no warning. Without views it is the energy difference.
     """
     steps: int = Field(40, ge=1, le=10000)
     """Number of Langevin steps of a chain, t of Eq. 11 (same group's low-dimensional set-up)."""

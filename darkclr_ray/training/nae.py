@@ -136,7 +136,8 @@ class NAETraining(Training):
     """Train an autoencoder on background representations, then normalise it by contrastive divergence (Eq. 12).
 
     The epoch of contrastive divergence whose energy difference E+ - E- is closest to zero is kept (Sec. 4) or, by
-    ``divergence_selection``, the one whose energy best separates background from its anomalous views. The plain
+    ``divergence_selection``, the one whose energy best separates background from its anomalous views, among those with
+    healthy chains; the last epoch is kept if there is none. The plain
     autoencoder that it started from is kept as well: it is the last epoch of pre-training or, with ``views``, the one
     whose energy best separates background from its own anomalous views, because a long training reconstructs the views,
     too.
@@ -368,7 +369,9 @@ class NAETraining(Training):
     def selection(self, record: Mapping[str, Any]) -> float | None:
         if record["phase"] != CONTRASTIVE_DIVERGENCE:
             return None
-        return float(-record[VIEWS_AREA] if VIEWS_AREA in record else abs(record["energy_difference"]))
+        if VIEWS_AREA not in record:
+            return float(abs(record["energy_difference"]))
+        return None if record.get("warning") else -float(record[VIEWS_AREA])  # the area sees no chains
 
     def describe(self) -> str:
         settings = self.settings
