@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.views import ViewBatch, ViewSource, make_views
 from darkclr_ray.evaluation.collapse import SAME, measure_collapse
-from darkclr_ray.jets.batching import rank_slice
+from darkclr_ray.jets.batching import batch_slice
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.kernels.available import LONGEST_PACKED
 from darkclr_ray.kernels.frozen import frozen_weights
@@ -138,7 +138,7 @@ class ContrastiveTraining(Training):
     def share(self) -> Share:
         if self.world_size == 1:
             return None
-        return rank_slice(self.batch_size, self.rank, self.world_size).start, self.batch_size
+        return batch_slice(self.batch_size, self.rank, self.world_size).start, self.batch_size
 
     def graph_capturable(self, inputs: Sequence[Any]) -> bool:
         return bool(inputs[2] <= LONGEST_PACKED)
@@ -186,9 +186,6 @@ class ContrastiveTraining(Training):
             f"norm (median distance {last['median_distance']:.1e}, effective rank {last['effective_rank']:.2f}); take "
             f"encoder.head_slope = 0.1, lower the learning rate ({self.settings.learning_rate:g}), or change the seed"
         )
-
-    def selection(self, record: Mapping[str, Any]) -> float | None:
-        return None if record["collapsed"] else float(record["validation_loss"])
 
     def describe(self) -> str:
         return f"learning rate {self.settings.learning_rate:g}, temperature {self.settings.temperature:g}"

@@ -105,7 +105,6 @@ def test_views_choose_the_epoch_of_contrastive_divergence_by_area(toy):
     pairs = np.mean([[a > b for b in background] for a in anomalous])
     assert max(areas) == pytest.approx(pairs)
     assert len(set(areas)) > 1
-    assert training.selection({**training.history[-1], "warning": "chains end higher"}) is None
     without = NAETraining(z, toy.SETTINGS.updated({"nae": changes}).nae, seed=1)
     run_training(without)
     kept = min(without.history[2:], key=lambda record: abs(record["energy_difference"]))
@@ -247,7 +246,7 @@ def test_a_step_size_that_blows_up_ends_the_training(toy):
     def remember(progress):
         weights.append({name: value.clone() for name, value in training.model.state_dict().items()})
 
-    with pytest.raises(TrainingDiverged, match=r"chains ran away in epoch 2, step 0: .* step size 30"):
+    with pytest.raises(TrainingDiverged, match=r"chains ran away .* in epoch 2, step 0 .* step size 30"):
         run_training(training, report=remember)
     for name, value in training.model.state_dict().items():
         assert torch.equal(value, weights[-1][name])
