@@ -92,7 +92,7 @@ def test_scores_are_those_of_a_notebook(
 ) -> None:
     assert outcome.state == "finished", outcome.reason
     scores = score_columns(folder, outcome)
-    runner = Trainer(threads=1, validation=TrainingSample(jets.judged["validation"]["qcd"]))
+    runner = Trainer(threads=1, validation=TrainingSample(jets.evaluation["validation"]["qcd"]))
     for detector in (EncoderNorm(settings), EncoderEnergy(settings), PlainEnergy(settings)):
         detector.fit(jets.training, runner)
         for split, samples in jets.evaluation.items():
@@ -197,7 +197,7 @@ def test_linear_classifiers_are_those_of_a_notebook(
     if features == "constituents":
         seen = [constituent_features(some, 10) for some in (qcd, aachen)]
     else:
-        runner = Trainer(threads=1, validation=TrainingSample(jets.judged["validation"]["qcd"]))
+        runner = Trainer(threads=1, validation=TrainingSample(jets.evaluation["validation"]["qcd"]))
         encoder = runner.train(contrastive_training(settings, jets.training, runner))
         seen = [runner.represent(encoder, some, features) for some in (qcd, aachen)]
     expected = linear_classifier_test(*seen, qcd.events, aachen.events, seed=3)
