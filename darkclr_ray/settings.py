@@ -112,6 +112,11 @@ class EncoderSettings(Settings):
     """Number of transformer blocks (N)."""
     head_layers: int = Field(2, ge=1, le=8)
     """Number of linear layers of the head network."""
+    head_slope: float = Field(0.0, ge=0.0, lt=1.0)
+    """Slope of the head's activation for negative values: 0 is the paper's ReLU. In a short training all units of a
+    ReLU can become inactive for all jets, so that the encoder collapses; a slope of 0.1 prevents it (Maas et al.,
+    Proc. ICML 30 (2013) 3).
+    """
     dropout: float = Field(0.1, ge=0.0, le=0.99)
     """Dropout rate in the blocks during training."""
 
@@ -134,6 +139,18 @@ class ContrastiveSettings(Settings):
     """Temperature tau that divides the cosine similarities (authors' code; Eq. 3 has none)."""
     norm_penalty: float = Field(1e-3, ge=0.0, le=10.0)
     """Weight of the mean L2 norm of the anchors' representations in the loss (Sec. 4; value of the authors' code)."""
+    variance_weight: float = Field(0.0, ge=0.0, le=1000.0)
+    """Weight of a penalty on dimensions of the anchors' directions, times sqrt(d_z), whose standard deviation is below
+    1 (VICReg, arXiv:2105.04906). Eq. 3 alone has its optimum at one direction for all background jets.
+    """
+    covariance_weight: float = Field(0.0, ge=0.0, le=1000.0)
+    """Weight of the squared covariances of these dimensions (VICReg)."""
+    uniformity_weight: float = Field(0.0, ge=0.0, le=1000.0)
+    """Weight of the anchors' uniformity on the unit sphere (Wang & Isola, arXiv:2005.10242)."""
+    denominator_weight: float = Field(0.0, ge=0.0, le=1000.0)
+    """Weight of the denominator over background jets; with 1 the loss is the full one of AnomalyCLR
+    (arXiv:2301.04660).
+    """
     learning_rate: float = Field(5e-5, gt=0.0, le=1.0)
     """Adam's learning rate (Table 1)."""
     adam_beta1: Probability = 0.9
@@ -163,7 +180,11 @@ class NAESettings(Settings):
     hidden: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = (128, 64, 32, 16, 8)
     """Widths of the encoder's hidden layers; the decoder mirrors them (Sec. 4)."""
     bottleneck: int = Field(3, ge=1, le=1024)
-    """Dimension of the bottleneck (Sec. 4)."""
+    """Dimension of the bottleneck (Sec. 4); with `narrow_bottleneck` the largest one."""
+    narrow_bottleneck: bool = False
+    """Whether the bottleneck is not wider than the effective rank of the background's representations, rounded down,
+    and at least 1. A wider one reconstructs all directions in which z varies, so that its error says less of a jet.
+    """
     activation: Literal["prelu", "relu", "gelu", "silu"] = "prelu"
     """Activation between layers (PReLU in the same group's jet-image NAE; not specified in the paper)."""
     batch_size: int = Field(2048, ge=2, le=1000000)
@@ -183,6 +204,11 @@ class NAESettings(Settings):
     """Number of epochs of contrastive divergence, Eq. 12 (Sec. 4); 0 leaves a plain autoencoder."""
     divergence_learning_rate: float = Field(1e-5, gt=0.0, le=1.0)
     """Adam's learning rate in contrastive divergence (same group's jet-image NAE)."""
+    divergence_selection: Literal["energy_difference", "views"] = "energy_difference"
+    """Criterion that selects the epoch of contrastive divergence: the energy difference closest to zero (Sec. 4), or
+    the largest area under the ROC curve of the background's views at `views_p_drop` against background, among epochs
+    whose chains gave no warning. Without views it is the energy difference.
+    """
     steps: int = Field(40, ge=1, le=10000)
     """Number of Langevin steps of a chain, t of Eq. 11 (same group's low-dimensional set-up)."""
     step_size: float = Field(0.05, gt=0.0, le=1e6)
@@ -190,9 +216,15 @@ class NAESettings(Settings):
     it has the same meaning for every d_z; from 1 on the descent overshoots. The same group's 50 in images of 1,600
     pixels corresponds to 0.03.
     """
-    noise: float = Field(0.005, ge=0.0, le=100.0)
+    temperature: float | None = Field(None, gt=0.0, le=1e6)
+    """Temperature T of the chains in units of the data's mean energy after pre-training; it defines the noise by
+    sigma^2 = 2 lambda T. At 2 the ends of chains have the energy of the data, by equipartition: in a quadratic
+    potential each dimension holds T / 2. None: `noise` is given.
+    """
+    noise: float | None = Field(0.005, ge=0.0, le=100.0)
     """Langevin noise sigma of Eq. 10, in units of the scaled representation. With the step size it gives about the
-    temperature sigma^2 / (2 lambda) of the same group's low-dimensional set-up (lambda 1, sigma 0.02).
+    temperature sigma^2 / (2 lambda) of the same group's low-dimensional set-up (lambda 1, sigma 0.02). None:
+    `temperature` is given.
     """
     energy_penalty: float = Field(1.0, ge=0.0, le=1000.0)
     """Weight gamma of the squared energies in the loss (same group's jet-image NAE)."""
@@ -200,6 +232,15 @@ class NAESettings(Settings):
     """Largest norm of a chain's gradient in one step; none: no limit (the same group clips at 0.01 in images)."""
     seed: int | None = Field(None, ge=0, lt=2**31)
     """Seed of the autoencoder, so that several can be trained on one encoder; none: the study's seed."""
+
+    @model_validator(mode="after")
+    def _one_of_noise_and_temperature(self) -> NAESettings:
+        if (self.noise is None) == (self.temperature is None):
+            raise ValueError(
+                f"nae.noise = {self.noise} and nae.temperature = {self.temperature}: give exactly one of the two "
+                f"and set the other to none"
+            )
+        return self
 
 
 class ViewsClassifierSettings(Settings):

@@ -21,7 +21,7 @@ from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import load_weights, place, save_weights
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.inference import JetEncoder, Layer
-from darkclr_ray.training.nae import EnergyModel, NAETraining, energies
+from darkclr_ray.training.nae import EnergyModel, NAETraining, energies, stored_model
 from darkclr_ray.training.trainer import Trainer
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -139,8 +139,9 @@ class EncoderEnergy(RepresentationDetector):
     @classmethod
     def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = super().load(folder, runner)
-        model = EnergyModel(detector.settings.encoder.d_z, detector.settings.nae)
-        detector.model = loaded(model, folder / f"{cls.product}.safetensors", detector.fitted[1])
+        path = folder / f"{cls.product}.safetensors"
+        model = stored_model(path, detector.settings.encoder.d_z, detector.settings.nae)
+        detector.model = loaded(model, path, detector.fitted[1])
         return detector
 
 
@@ -159,6 +160,7 @@ def contrastive_training(settings: StudySettings, sample: TrainingSample, runner
     return ContrastiveTraining(
         sample,
         source,
+        runner.validation or sample,
         encoder=settings.encoder,
         contrastive=settings.contrastive,
         views=settings.views,

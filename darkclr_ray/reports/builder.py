@@ -10,6 +10,7 @@ from darkclr_ray.reports.sections import (
     dimensions,
     head,
     leave_one_out,
+    normalisation,
     observables,
     parameter_maps,
     provenance,
@@ -21,6 +22,7 @@ from darkclr_ray.reports.sections import (
     selection,
     stability,
     systematics,
+    terms,
     training,
 )
 from darkclr_ray.reports.sections import study as summary
@@ -34,6 +36,7 @@ SECTIONS = (
     roc.section,
     dimensions.section,
     dimensions.linear_section,
+    terms.section,
     parameter_maps.section,
     selection.section,
     leave_one_out.section,
@@ -42,6 +45,7 @@ SECTIONS = (
     stability.section,
     systematics.section,
     seed_variance.section,
+    normalisation.section,
     runs.section,
     training.section,
     augmentations.section,

@@ -38,6 +38,7 @@ from darkclr_ray.study.objectives import ObjectiveInput
 from darkclr_ray.study.proxy_scores import LinearAutoencoder, Norm
 from darkclr_ray.study.records import EvaluationRecord
 from darkclr_ray.training.inference import JetEncoder, represent
+from darkclr_ray.training.nae import fitted_bottleneck
 
 IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute"}
 """Settings that do not affect a detector; jets are identified by their content."""
@@ -86,6 +87,7 @@ class JobRunner:
             data_cpus=self.context.data_cpus,
             rungs=self.job.rungs,
             proxy_objective=self.proxy_objective,
+            validation=TrainingSample(self.jets["validation"][self.context.jets.background]),
         )
 
     @cached_property
@@ -330,7 +332,7 @@ class JobRunner:
         else:
             training = self.sample.jets.take(np.arange(min(len(self.sample), RUNG_JETS)))
             fitted = represent(encoder.encoder, encoder.inputs, training)
-            score_of = LinearAutoencoder(fitted, self.job.settings.nae.bottleneck)
+            score_of = LinearAutoencoder(fitted, fitted_bottleneck(fitted, self.job.settings.nae))
         evaluations = self.compare(samples, {name: score_of(values) for name, values in z.items()}, replicas=2)
         full = represent(encoder.encoder, encoder.inputs, self.jets["validation"][background])
         blind = self.evaluate_signal_blind({background: score_of(full)}, score_of(z_views), replicas=2)

@@ -232,6 +232,7 @@ class Tuning:
             parameters=ending.parameters,
             objective=ending.objective,
             objectives=evaluation.objectives,
+            encoders=evaluation.encoders,
             stages=stages,
             kernels=ending.outcome.get("kernels", {}),
             seconds=dict(seconds),

@@ -42,6 +42,7 @@ WORDS = [
     Case("embedding_scan --views.anomalous droping", ("views.anomalous = droping", "did you mean 'dropping'")),
     Case("embedding_scan --search.p_drop 0.1,0.2", ("search.p_drop = [0.1, 0.2]", "more numbers")),
     Case("embedding_scan --search.p_drop 0.7,0.1,0.05", ("low <= high",)),
+    Case("embedding_scan --nae.noise 0.1", ("nae.noise = 0.1 and nae.temperature = 2.0", "exactly one")),
     Case("embedding_scan --search.step_size 0,1", ("two positive numbers",)),
     Case("embedding_scan --search.step_size 1,1e300", ("search.step_size", "1e+06")),
     Case("embedding_scan --search.d_z [16", ("--search.d_z [16", "LIST")),

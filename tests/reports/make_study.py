@@ -158,7 +158,7 @@ def write_histories(folder: Path, key: str) -> None:
             "energy_difference": 0.005 - 0.0002 * epoch,
             "displacement": 0.005 if epoch == 30 else 0.2 + epoch / 100,
             "acceptance": 0.8,
-            "sigma2_over_2lambda": 0.004,
+            "temperature": 0.004,
             "nonfinite": 0,
             **({"warning": "Langevin chains stand still"} if epoch == 30 else {}),
         }

@@ -163,7 +163,11 @@ def test_page_says_what_chose_what_and_where_thresholds_come_from(page):
     ("nae", "words"),
     [
         ({"views_p_drop": []}, "the autoencoder’s that with the energy difference closest to zero."),
-        ({"views_p_drop": [0.5]}, "anomalous views, and after it that with the energy difference closest to zero."),
+        (
+            {"views_p_drop": [0.5], "divergence_selection": "energy_difference"},
+            "anomalous views, and after it that with the energy difference closest to zero.",
+        ),
+        ({"views_p_drop": [0.5], "divergence_selection": "views"}, "from their own anomalous views (by area). The"),
         ({"views_p_drop": [0.5], "divergence_epochs": 0}, "from their own anomalous views. The search"),
         ({"views_p_drop": [], "divergence_epochs": 0}, "the autoencoder’s the last. The search"),
     ],
