@@ -9,10 +9,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
+
+
+def _pairs(value: Any) -> Any:
+    return tuple(value.items()) if isinstance(value, dict) else value
+
+
+def _named_once(value: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    names = [name for name, _ in value]
+    if len(set(names)) < len(names):
+        raise ValueError("a transformation is there twice; name each once, with its whole weight")
+    return value
+
+
+Weights = Annotated[
+    tuple[tuple[str, Positive], ...], BeforeValidator(_pairs), AfterValidator(_named_once), Field(min_length=1)
+]
+"""Transformations with weights, such as {dropping: 1, branch_dropping: 3}."""
 
 
 class Settings(BaseModel):
@@ -65,24 +82,16 @@ class ViewSettings(Settings):
     """Largest absolute shift of ln Delta R by `angular_shift`: 0.5 changes angles by a factor of up to 1.65."""
     pt_powers: tuple[Positive, Positive] = (0.8, 1.5)
     """Range of the power of the constituents' pT in `pt_power`; one is drawn for each jet."""
-    mixture: tuple[tuple[str, Positive], ...] = Field((("dropping", 1.0), ("branch_dropping", 1.0)), min_length=1)
+    mixture: Weights = (("dropping", 1.0), ("branch_dropping", 1.0))
     """Transformations with weights, such as {dropping: 1, branch_dropping: 3}, of the transformation `mixture`; one of
     them is drawn for each jet.
     """
 
-    @field_validator("mixture", mode="before")
-    @classmethod
-    def _weights_by_name(cls, value: Any) -> Any:
-        return tuple(value.items()) if isinstance(value, dict) else value
-
     @field_validator("mixture")
     @classmethod
     def _not_of_mixtures(cls, value: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
-        names = [name for name, _ in value]
-        if "mixture" in names:
+        if "mixture" in dict(value):
             raise ValueError("a mixture cannot contain itself; name the transformations that it is of")
-        if len(set(names)) < len(names):
-            raise ValueError("a transformation is there twice; name each once, with its whole weight")
         return value
 
     translation: float = Field(1.0, ge=0.0, le=5.0)
@@ -230,6 +239,12 @@ class ViewsObservablesSettings(Settings):
 
     The views were fixed before any signal was used: branches have the size of the decay of a dark meson of a few GeV in
     these jets (2 m / pT), and the range of drop probabilities is as wide as is possible without removing most of a jet.
+
+    Observables, families and draws were selected without any signal, on background validation jets of the starter set
+    against views of other families than those of the training (`studies/views_transfer.py`): constituents dropped
+    independently, by softness, in Cambridge/Aachen branches, in cells around random constituents, and branches of
+    harder jets. The finer observables raise the rejection of every family that was not trained on. One to four draws
+    are equal there.
     """
 
     observables: tuple[str, ...] = Field(
@@ -246,12 +261,21 @@ class ViewsObservablesSettings(Settings):
             "leading_fraction_10",
             "smallest_fraction",
             "soft_constituents",
+            "correlator_0.2",
             "correlator_0.5",
             "correlator_1",
             "correlator_2",
+            "subjets_0.05",
             "subjets_0.1",
             "subjets_0.2",
             "subjets_0.4",
+            "hard_subjets_0.1_0.01",
+            "hard_subjets_0.1_0.03",
+            "hard_subjets_0.1_0.1",
+            "hard_subjets_0.2_0.01",
+            "hard_subjets_0.2_0.03",
+            "hard_subjets_0.2_0.1",
+            "lund_emissions_0.002",
             "lund_emissions_0.005",
             "lund_emissions_0.02",
             "hard_splittings",
@@ -261,12 +285,20 @@ class ViewsObservablesSettings(Settings):
     """Observables that the classifiers use; see `darkclr_ray.jets.observables`. They are computed from all
     constituents, independently of `inputs.constituents`.
     """
+    families: Weights = (("branch_dropping", 1.0),)
+    """Transformations with weights, such as {branch_dropping: 3, donor_branches: 1}. A regression is trained on views
+    of each; the score is their weighted mean. `donor_branches` are views of the harder jets in `donors`.
+    """
     views: ViewSettings = ViewSettings(
         anchor=(), positive=(), anomalous=("branch_dropping",), p_drop=(0.1, 0.7), conserved_pt="floor"
     )
-    """Views that are separated from background, by the transformations of the anomalous view that the anchor lacks."""
+    """Parameters of the transformations."""
     draws: int = Field(4, ge=1, le=1000)
-    """Number of views of each background jet; more views reduce the variance of the weights."""
+    """Number of views of each background jet and family; more views reduce the variance of the weights."""
+    donors: str | None = None
+    """Folder of jets that are harder than the background (sample `donors` in its split `train`), or "starter" for those
+    in the package, which belong to QCD jets of 150 to 300 GeV; only used by the family `donor_branches`.
+    """
 
 
 class SupervisedSettings(Settings):

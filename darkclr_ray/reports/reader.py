@@ -184,6 +184,16 @@ class Study:
                 raise ValueError(f"{path}: {name!r} has shape {view.shape}; expected (n, 3) with n > 0: pT, eta, phi")
         return views
 
+    def means(self) -> Mapping[str, Any]:
+        """Return means of observables of background, views and signals; empty if none were kept."""
+        path = self.folder / "means.json"
+        if not path.exists():
+            return {}
+        content = json_file(self.derived(path.name))
+        with reading(path):
+            content["jets"], content["background"], content["views"], content["signals"]
+        return content
+
 
 def detector_name(reference: str, score: str) -> str:
     """Return the name of a reference's score in a comparison with the scores of the best trial.

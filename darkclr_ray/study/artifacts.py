@@ -1,4 +1,5 @@
-"""What a study leaves for its readers beside its trials: the jets that were judged, examples, and the best trial."""
+"""What a study leaves for its readers beside its trials: the jets that were judged, examples of views, means of
+observables, and the best trial."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from darkclr_ray.augmentations import registry
+from darkclr_ray.augmentations.families import DONORS, FAMILIES, family_jets
 from darkclr_ray.integrity import replacing
+from darkclr_ray.jets.observables import centred, observable_table
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
@@ -22,14 +25,32 @@ from darkclr_ray.store.files import read_json, replace_folder, write_json, write
 from darkclr_ray.study.folder import StudyFolder
 
 EXAMPLES = {
-    "rotation": ("rotation", 0.5),
-    "translation": ("translation", 0.5),
-    "dropping_0.3": ("dropping", 0.3),
-    "dropping_0.5": ("dropping", 0.5),
-    "smearing": ("smearing", 0.5),
-    "splitting": ("splitting", 0.5),
+    "rotation": ViewSettings(anomalous=("rotation",)),
+    "translation": ViewSettings(anomalous=("translation",)),
+    "dropping_0.3": ViewSettings(anomalous=("dropping",), p_drop=0.3),
+    "dropping_0.5": ViewSettings(anomalous=("dropping",), p_drop=0.5),
+    "smearing": ViewSettings(anomalous=("smearing",)),
+    "splitting": ViewSettings(anomalous=("splitting",)),
+    **{name: views for name, views in FAMILIES.items() if name not in ("dropping", DONORS)},
 }
-"""Example views: name, transformation, p_drop."""
+"""Settings of the example views, whose anomalous view is the one that is shown."""
+
+OBSERVED = (
+    "multiplicity",
+    "soft_constituents",
+    "smallest_fraction",
+    "leading_fraction_5",
+    "pt_dispersion",
+    "width",
+    "les_houches_angularity",
+    "correlator_1",
+    "subjets_0.2",
+    "lund_emissions_0.02",
+)
+"""Observables whose means are compared between background, views of each family and signals."""
+
+OBSERVED_JETS = 1000
+"""Largest number of jets of a sample over which the means are taken."""
 
 EXAMPLE_SIZE = 40
 """Constituents of the example jet, about."""
@@ -62,12 +83,38 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
     hardest = background.hardest(inputs.constituents)
     jet = hardest.take(np.argsort(abs(hardest.multiplicity - EXAMPLE_SIZE), kind="stable")[:1])
     views = {"original": jet.constituents}
-    for name, (transformation, p_drop) in EXAMPLES.items():
-        augmentation = registry.find(transformation).from_settings(ViewSettings(p_drop=p_drop), inputs)
+    for name, settings in EXAMPLES.items():
+        (transformation,) = settings.anomalous
+        augmentation = registry.find(transformation).from_settings(settings, inputs)
         draws = KeyedRNG.keyed(jet.ids, seed=seed, epoch=0, transformation=transformation, draw=0)
         views[name] = np.ascontiguousarray(augmentation(np.asfortranarray(jet.constituents), jet.offsets, draws)[0])
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, **views)  # type: ignore[arg-type]
+
+
+def write_means(path: Path, samples: Mapping[str, Jets], background: str, seed: int) -> None:
+    """Write the means of `OBSERVED` for background, views of it of each family, and signals, as JSON.
+
+    The content is {"jets": their largest number, "background": means by observable, "views": {family: means},
+    "signals": {sample: means}}; all constituents of the jets are used.
+    """
+    first = {name: jets.take(np.arange(min(len(jets), OBSERVED_JETS))) for name, jets in samples.items()}
+    own = first.pop(background)
+    views = {
+        name: family_jets(name, own, seed=seed, purpose="means of observables") for name in FAMILIES if name != DONORS
+    }
+    content = {
+        "jets": OBSERVED_JETS,
+        "background": means(own),
+        "views": {name: means(jets) for name, jets in views.items()},
+        "signals": {name: means(jets) for name, jets in first.items()},
+    }
+    write_json(path, content)
+
+
+def means(jets: Jets) -> dict[str, float]:
+    """Return the mean of each observable of `OBSERVED`, relative to the pT-weighted centres of the jets."""
+    return dict(zip(OBSERVED, observable_table(centred(jets), OBSERVED).mean(0).tolist(), strict=True))
 
 
 def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySettings) -> None:

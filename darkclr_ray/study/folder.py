@@ -36,7 +36,7 @@ MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
 STATES = ("COMPLETE", "PRUNED", "FAIL")
 """How a trial ends."""
 
-DERIVED = ("jets.parquet", "examples.npz")
+DERIVED = ("jets.parquet", "examples.npz", "means.json")
 """Files for a study's readers that are written at each start, with checksums in study.json."""
 
 LEFTOVERS = (".lock", f"{TOKEN}*", ".study.json.partial")

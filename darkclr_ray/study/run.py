@@ -18,7 +18,7 @@ from darkclr_ray.integrity import Damaged
 from darkclr_ray.presets import PRESETS, preset
 from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.artifacts import write_examples, write_jets
+from darkclr_ray.study.artifacts import write_examples, write_jets, write_means
 from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, unequal
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.progress import Display, Status
@@ -189,8 +189,10 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     facts = {"kind": study.kind, **jets.facts(settings.background)}
     folder.describe(settings, study.preset, study.command, machine, facts)
     write_jets(folder.path / "jets.parquet", jets.judged)
-    background = jets.judged["validation"][settings.background]
+    validation = jets.judged["validation"]
+    background = validation[settings.background]
     write_examples(folder.path / "examples.npz", background, settings.inputs, settings.seed)
+    write_means(folder.path / "means.json", validation, settings.background, settings.seed)
     folder.note_derived()
     console.print(f"study      {folder.path}", soft_wrap=True)
     if cluster.dashboard:

@@ -28,7 +28,7 @@ from .make_study import SHIFTS, make_study, seal_study
 from .pages import Text, rows
 
 TABLES = {"areas", "provenance", "ratios", "rejections", "rejections_tight", "samples", "settings", "significance"}
-TABLES |= {"timings", "trials"}
+TABLES |= {"means", "timings", "trials"}
 
 
 @pytest.fixture(scope="session")
@@ -331,10 +331,22 @@ def test_stage_names_cannot_leave_the_folder(tmp_path):
         build(seal_study(folder))
 
 
+def test_means_of_observables_are_those_of_background_views_and_signals(study_folder, report, text):
+    """Ten observables of every kind of jets, and what the window of translations is."""
+    content = json.loads((study_folder / "means.json").read_text())
+    found = rows(report, "means")
+    assert [row["jets"] for row in found[:3]] == ["QCD", "views: branch dropping", "views: pt power"]
+    assert len(found) == 3 + len(SHIFTS)
+    assert len(found[0]) == 11
+    for row, expected in zip(found, [content["background"], *content["views"].values()], strict=False):
+        assert {name: float(row[name]) for name in expected} == expected
+    assert "1.66 times as wide as the paper’s text says" in str(text)
+
+
 def test_study_without_extras_is_reported_too(tmp_path):
     """An unfinished study: no references, no examples, no histories, hardly any facts."""
     folder = make_study(tmp_path / "toy", background=600, signal=100, replicas=6)
-    for name in ("references.json", "examples.npz"):
+    for name in ("references.json", "examples.npz", "means.json"):
         (folder / name).unlink()
     for path in folder.glob("stages/*/*/history.jsonl"):
         path.unlink()

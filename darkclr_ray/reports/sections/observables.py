@@ -28,10 +28,10 @@ def section(study: Comparison) -> list[Section]:
     ]
     columns = [Column("observable", "observable"), *(Column(name, study.methods[name].label) for name in found)]
     caption = Markup(
-        "Weights of logistic regressions on observables, each scaled by its spread in background: what one standard "
-        "deviation more of it adds to the logit. Positive: stranger. Strongly correlated observables, such as the "
-        "angularities and correlators, share theirs. Several networks: mean, with their standard deviation as the "
-        "interval. {}"
+        "Weights of logistic regressions on observables: what one standard deviation more of an observable adds to the "
+        "score, in standard deviations of the score in background. Positive: more anomalous. Strongly correlated "
+        "observables, such as the angularities and correlators, share theirs. Several networks: mean, with their "
+        "standard deviation as the interval. {}"
     ).format(ending(study, [study.methods[name] for name in found]))
     return [Section("observables", "What observables weigh", [Table("weights", caption, columns, rows)])]
 
