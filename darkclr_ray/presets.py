@@ -25,6 +25,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "step_size": 0.2,
             "noise": 0.1,
         },
+        "views_network": {"learning_rate": 1e-3, "epochs": 7},
         "supervised": {"learning_rate": 1e-3, "epochs": 12},
         "search": {
             "trials": 8,

@@ -40,7 +40,14 @@ FAMILIES: dict[str, ViewSettings] = {
 
 
 def family_jets(
-    name: str, jets: Jets, *, seed: int, purpose: str, donors: Jets | None = None, inputs: InputSettings = ALL
+    name: str,
+    jets: Jets,
+    *,
+    seed: int,
+    purpose: str,
+    p_drop: float | None = None,
+    donors: Jets | None = None,
+    inputs: InputSettings = ALL,
 ) -> Jets:
     """Return views of a family: one of each jet, or one of most donors for the family `DONORS`.
 
@@ -48,6 +55,7 @@ def family_jets(
         name: a key of `FAMILIES`.
         jets: background jets.
         seed: seed of the draws, which also depend on ``purpose``.
+        p_drop: probability to drop a part of a jet; None: the range of the family.
         donors: harder jets, which only the family `DONORS` needs.
         inputs: settings of the inputs; jets are cut to their hardest constituents.
 
@@ -56,6 +64,8 @@ def family_jets(
     if name not in FAMILIES:
         raise ValueError(f"unknown family of views {name!r}; there are: {', '.join(FAMILIES)}")
     views, purpose = FAMILIES[name], f"{purpose} {name}"
+    if p_drop is not None:
+        views = views.model_copy(update={"p_drop": p_drop})
     if name != DONORS:
         return anomalous_jets(jets, views, inputs, seed=seed, purpose=purpose)
     if donors is None:

@@ -89,7 +89,7 @@ def names() -> tuple[str, ...]:
 
     >>> names()
     ('angular_shift', 'branch_dropping', 'cell_dropping', 'dropping', 'hardness_dropping', 'mixture', 'pt_power',
-     'rotation', 'smearing', 'splitting', 'translation')
+     'recentring', 'rotation', 'smearing', 'splitting', 'translation')
     """
     _import_files()
     return tuple(sorted({*_REGISTERED, *plugins.names("augmentations")}))

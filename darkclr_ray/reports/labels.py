@@ -23,6 +23,7 @@ _SCORES = {
     "views_ranks": Markup("observables and network, views"),
     "views_trees": Markup("trees on observables, views"),
     "views_classifier": Markup("views’ classifier"),
+    "views_network": Markup("network, views"),
     "s_NAE": Markup("DarkCLR, s<sub>NAE</sub>"),
     "s_CLR": Markup("DarkCLR, s<sub>CLR</sub>"),
     "s_AE": Markup("DarkCLR, s<sub>AE</sub>"),
