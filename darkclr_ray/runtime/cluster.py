@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -15,13 +16,16 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from joblib import cpu_count
 
+from darkclr_ray.plugins import WORKING_FOLDER, enter_working_folder
 from darkclr_ray.settings import ComputeSettings
+from darkclr_ray.store.locks import Lock
 
 RAY_ENV = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # the controller's poll; its 2 s would be added to every start
@@ -39,6 +43,8 @@ RAY_ENV = {
 PREFIX = "darkclr_ray-"
 LONGEST_SOCKET = 107
 """Bytes of a socket's path on Linux, at most (unix(7))."""
+LOCK = ".lock"
+"""File that a process holds locked while it uses the folder of its own Ray."""
 TOKEN = ".shared-"
 """How files begin by which nodes find out whether they see the same folder."""
 
@@ -50,10 +56,12 @@ class Cluster:
     Attributes:
         dashboard: its address, if there is one.
         own: whether it was started for this study, on this machine.
+        token: file with the token that the dashboard of one's own Ray asks for; None if it asks for none.
     """
 
     dashboard: str | None
     own: bool
+    token: Path | None = None
 
 
 @contextlib.contextmanager
@@ -74,40 +82,64 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     import ray
 
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    temporary: Path | None = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if address:
-            context = join(address, **common)
-        else:
-            temporary = temporary_folder(logs.with_name("ray_folder"))
-            context = start(
-                temporary,
-                num_cpus=max(2, cpu_count()),  # this process's: a container may allow fewer than there are
-                object_store_memory=object_store,
-                include_dashboard=True,
-                dashboard_host="127.0.0.1",
-                **common,
-            )
-    try:
+    with contextlib.ExitStack() as stack:
+        token: Path | None = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if address:
+                context = join(address, **common)
+            else:
+                temporary = stack.enter_context(private_folder(logs.with_name("ray_folder")))
+                token = stack.enter_context(own_token(temporary))
+                context = start(
+                    temporary / "ray",
+                    num_cpus=max(2, cpu_count()),  # this process's: a container may allow fewer than there are
+                    object_store_memory=object_store,
+                    include_dashboard=True,
+                    dashboard_host="127.0.0.1",
+                    **common,
+                )
+                stack.callback(keep_logs, temporary / "ray", logs)
         with quiet(logs.parent / "study.log"):
             try:
-                yield Cluster(getattr(context, "dashboard_url", None) or None, own=temporary is not None)
+                yield Cluster(getattr(context, "dashboard_url", None) or None, own=not address, token=token)
             finally:
                 ray.shutdown()  # here, since Ray prints at its end what it held back
+
+
+@contextlib.contextmanager
+def own_token(folder: Path) -> Iterator[Path | None]:
+    """Set a random token for a Ray that starts within this context; yield a file that contains it.
+
+    Without a token in its environment, Ray would write one to the home folder, which may not be writable. The file is
+    for people, and only its owner may read it. None is yielded where the environment names a token or turns tokens
+    off.
+    """
+    named = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    if named or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        yield None
+        return
+    path = folder / "token"
+    path.touch(mode=0o600)
+    path.write_text(token_of_process(), encoding="utf-8")
+    os.environ["RAY_AUTH_TOKEN"] = token_of_process()
+    try:
+        yield path
     finally:
-        if temporary is not None:
-            keep_logs(temporary, logs)
-            shutil.rmtree(temporary, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                logs.with_name("ray_folder").unlink(missing_ok=True)
+        del os.environ["RAY_AUTH_TOKEN"]
+
+
+@cache
+def token_of_process() -> str:
+    """Return a random token, always the same one in a process, since Ray reads the token of a process only once."""
+    return secrets.token_hex(32)
 
 
 def start(temporary: Path, **options: Any) -> Any:
     """Start Ray on this machine, and return the context of `ray.init`.
 
     Args:
-        temporary: folder for Ray's sockets and logs; deleted where Ray does not start.
+        temporary: folder for Ray's sockets and logs, in a `private_folder`: Ray makes it writable for everybody.
         options: of `ray.init`.
 
     Raises:
@@ -116,19 +148,29 @@ def start(temporary: Path, **options: Any) -> Any:
     import ray
 
     try:
-        with defer_signal(signal.SIGINT):
-            return ray.init(address="local", _temp_dir=str(temporary), **options)
+        with defer_signal(signal.SIGINT), working_folder_last() as environment:
+            return ray.init(address="local", _temp_dir=str(temporary), runtime_env=environment, **options)
     except BaseException as error:
-        try:
-            ray.shutdown()
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        ray.shutdown()
         if not isinstance(error, Exception):
             raise  # Ctrl-C
         raise ValueError(
             f"Ray does not start on this machine: {' '.join(str(error).split())} Where the machine is only "
             f"very busy, the same command works later"
         ) from error
+
+
+@contextlib.contextmanager
+def working_folder_last() -> Iterator[dict[str, Any]]:
+    """Yield the ``runtime_env`` with which workers have the working folder, and import from it after all other places.
+
+    Ray puts the folder that is the working folder while it starts before all other places of its workers, and its own
+    processes begin there: a file ``random.py`` in it would take the place of Python's module.
+    """
+    hook = f"{enter_working_folder.__module__}.{enter_working_folder.__name__}"
+    environment = {"worker_process_setup_hook": hook, "env_vars": {WORKING_FOLDER: os.getcwd()}}
+    with contextlib.chdir("/"):
+        yield environment
 
 
 @contextlib.contextmanager
@@ -157,7 +199,8 @@ def join(address: str, **options: Any) -> Any:
     check_reachable(address)
     with capture_stderr() as muttered:
         try:
-            return ray.init(address=address, **options)
+            with working_folder_last() as environment:
+                return ray.init(address=address, runtime_env=environment, **options)
         except Exception as error:
             raise ValueError(f"--address {address}: {reason(str(error), muttered())}") from error
 
@@ -218,26 +261,47 @@ def reason(error: str, muttered: str) -> str:
     return text if "ersion mismatch" in text else f"{text or 'no answer'}; is the head running and can it be reached?"
 
 
-def temporary_folder(note: Path) -> Path:
-    """A short-lived folder for Ray, noted down; the one that a killed process noted before goes."""
+@contextlib.contextmanager
+def private_folder(note: Path | None = None) -> Iterator[Path]:
+    """Make a folder that only its owner may enter, for one's own Ray; delete it at the end of the context.
+
+    Args:
+        note: file that records the folder. The folder that a killed process recorded there is deleted first, unless a
+            process uses it: a study may be copied, together with its note, while it runs.
+    """
     place = place_of_sockets()
-    if note.exists():
-        left = Path(note.read_text(encoding="utf-8"))
-        if left.name.startswith(PREFIX) and left.parent == place:
-            shutil.rmtree(left, ignore_errors=True)
+    if note is not None and note.exists():
+        delete_unused(Path(note.read_text(encoding="utf-8")), place)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
-        note.write_text(str(folder), encoding="utf-8")
-    except OSError:
-        folder.rmdir()
-        raise
-    return folder
+        with Lock(folder / LOCK) as lock:
+            lock.acquire()
+            if note is not None:
+                note.write_text(str(folder), encoding="utf-8")
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if note is not None:
+            with contextlib.suppress(OSError):
+                note.unlink(missing_ok=True)
+
+
+def delete_unused(folder: Path, place: Path) -> None:
+    """Delete a folder for Ray in ``place`` whose process has ended; leave any other folder as it is."""
+    if not folder.name.startswith(PREFIX) or folder.parent != place or folder.is_symlink() or not folder.is_dir():
+        return
+    if folder.stat().st_uid != os.getuid():
+        return
+    with Lock(folder / LOCK) as lock, contextlib.suppress(OSError):
+        if lock.acquire():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def place_of_sockets() -> Path:
     """Where Ray's folder lies: in RAY_TMPDIR or else TMPDIR; in /tmp where that is too long for Ray's sockets."""
     place = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
-    longest = place / f"{PREFIX}12345678" / "session_2026-01-01_00-00-00_123456_1234567" / "sockets" / "plasma_store"
+    session = place / f"{PREFIX}12345678" / "ray" / "session_2026-01-01_00-00-00_123456_1234567"
+    longest = session / "sockets" / "plasma_store"
     return place if len(os.fsencode(longest)) <= LONGEST_SOCKET else Path("/tmp")
 
 
@@ -278,11 +342,22 @@ def quiet(path: Path) -> Iterator[None]:
 
 
 def keep_logs(temporary: Path, logs: Path) -> None:
-    """Take over what Ray wrote, in place of what an earlier run left."""
+    """Copy what Ray wrote, in place of what an earlier run left; symbolic links are left out."""
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        return {name for name in names if name == "old" or not is_own(Path(folder) / name)}
+
     for session in temporary.glob("session_2*"):
+        if session.is_symlink() or (session / "logs").is_symlink():
+            continue
         with contextlib.suppress(OSError):
             shutil.rmtree(logs, ignore_errors=True)
-            shutil.copytree(session / "logs", logs, ignore=shutil.ignore_patterns("*.sock", "old"))
+            shutil.copytree(session / "logs", logs, ignore=left_out)
+
+
+def is_own(path: Path) -> bool:
+    """Return whether a path is a regular file or a folder itself: no symbolic link, socket or pipe."""
+    return not path.is_symlink() and (path.is_file() or path.is_dir())
 
 
 def check_shared(folder: Path) -> None:

@@ -68,6 +68,11 @@ def allocate(compute: ComputeSettings, trials: int, nodes: Sequence[Node]) -> Re
     as many trials at a time as there are GPUs, and gives each of them its share; without GPUs, as many trials of one
     worker as there are CPUs for.
 
+    Args:
+        compute: settings.
+        trials: largest number of trials that can run at a time.
+        nodes: of the cluster.
+
     Raises:
         ValueError: the cluster is too small for what was asked for; the message has the numbers.
 
@@ -81,12 +86,12 @@ def allocate(compute: ComputeSettings, trials: int, nodes: Sequence[Node]) -> Re
     most_gpus = sum(math.floor(node.gpus) for node in nodes)
     workers = compute.workers
     if most_gpus:
-        worker_groups = compute.concurrent_trials or min(trials, max(1, most_gpus // max(1, workers)))
+        worker_groups = min(trials, compute.concurrent_trials or max(1, most_gpus // max(1, workers)))
         workers = workers or max(1, most_gpus // worker_groups)
     else:
         workers = workers or 1
         fitting = max((n for n in range(1, trials + 1) if _fits(nodes, n * workers, held, 0.0, feeding)), default=1)
-        worker_groups = compute.concurrent_trials or fitting
+        worker_groups = min(compute.concurrent_trials, trials) or fitting
     streams = worker_groups * workers
     gpu_each = 1.0 if most_gpus else 0.0
     if not _fits(nodes, streams, held, gpu_each, feeding):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,54 @@ class CheckedJournal(JournalFileBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         super().append_logs([{**log, CHECKSUM: line_digest(log)} for log in logs])
+
+
+class DelayedJournal(JournalStorage):
+    """Optuna's storage of a study in which a trial may be shown the results of much earlier trials only.
+
+    Which trials have ended, and in which order, depends on how many run at a time and on how fast. What samplers and
+    pruners make of a trial does not, where results of trials shortly before it are hidden from them, whether they are
+    there or not.
+    """
+
+    _reader: tuple[int, int] | None = None
+
+    @contextlib.contextmanager
+    def shown_to(self, number: int, delay: int) -> Iterator[None]:
+        """Within this context, show only what a trial may know.
+
+        The results of trials up to ``number - delay`` are shown. Trials after them, up to ``number``, are shown with
+        their points, as if they were still running. Later trials are not shown.
+        """
+        self._reader = number, delay
+        try:
+            yield
+        finally:
+            self._reader = None
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return the trials of a study in the given states (all by default); see `shown_to`."""
+        if self._reader is None:
+            return super().get_all_trials(study_id, deepcopy, states)
+        number, delay = self._reader
+        trials = super().get_all_trials(study_id, deepcopy)
+        shown = [
+            trial if trial.number <= number - delay or trial.number == number else without_results(trial)
+            for trial in trials
+            if trial.number <= number
+        ]
+        return [trial for trial in shown if states is None or trial.state in states]
+
+
+def without_results(trial: FrozenTrial) -> FrozenTrial:
+    """Return a copy of a trial as it was when it started."""
+    started = copy.copy(trial)
+    if trial.state.is_finished():
+        started.state, started.values, started.datetime_complete = TrialState.RUNNING, None, None
+    started.intermediate_values, started.user_attrs = {}, {}
+    return started
 
 
 def line_digest(log: Mapping[str, Any]) -> str:

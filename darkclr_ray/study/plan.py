@@ -98,8 +98,8 @@ class Plan:
 
     def trial(self, number: int) -> dict[str, float]:
         """Seconds of a trial's stages; the first of the trials that share an encoder trains it."""
-        block = self.allocation.worker_groups * self.settings.search.step_sizes_per_encoder
-        first = number % block < self.allocation.worker_groups
+        search = self.settings.search
+        first = number % (search.delay * search.step_sizes_per_encoder) < search.delay
         encoder = {"representation": self.encoder_seconds} if first else {}
         return {**encoder, "energy": self.energy_seconds, "scores": self.scores_seconds}
 

@@ -75,6 +75,11 @@ class Study(ABC):
         """How many jobs there are, by and by."""
 
     @property
+    def most_at_once(self) -> int:
+        """Largest number of jobs that can run at a time."""
+        return self.total
+
+    @property
     @abstractmethod
     def ended(self) -> int:
         """How many of them have ended, in this process or before."""
@@ -183,7 +188,7 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
 
     settings, folder = study.settings, study.folder
     nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]
-    allocation = allocate(settings.compute, study.total, nodes)
+    allocation = allocate(settings.compute, study.most_at_once, nodes)
     check_shared(folder.path)
     machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}
     facts = {"kind": study.kind, **jets.facts(settings.background)}
@@ -196,7 +201,8 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     folder.note_derived()
     console.print(f"study      {folder.path}", soft_wrap=True)
     if cluster.dashboard:
-        console.print(f"dashboard  http://{cluster.dashboard}", soft_wrap=True)
+        asks = f" (its token: cat {shlex.quote(str(cluster.token))})" if cluster.token else ""
+        console.print(f"dashboard  http://{cluster.dashboard}{asks}", soft_wrap=True)
     with (
         Display(console) as display,
         Session(settings, folder, jets, allocation, display, Status(study.total, what=study.what)) as session,

@@ -45,6 +45,10 @@ class EmbeddingScan(Study):
         return self.settings.search.trials
 
     @property
+    def most_at_once(self) -> int:
+        return min(self.total, self.settings.search.delay)
+
+    @property
     def ended(self) -> int:
         return len(self.folder.endings())
 

@@ -17,7 +17,6 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.storages import JournalStorage
 from optuna.study import Study
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
 from ray.tune.schedulers import FIFOScheduler
@@ -26,7 +25,7 @@ from ray.tune.search import Searcher
 from darkclr_ray.randomness import digest
 from darkclr_ray.runtime.outcome import EPOCH, METRIC
 from darkclr_ray.settings import SearchSettings, StudySettings
-from darkclr_ray.study.journal import CheckedJournal
+from darkclr_ray.study.journal import CheckedJournal, DelayedJournal
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ def first_point(settings: StudySettings) -> dict[str, Any]:
     }
 
 
-def open_storage(path: Path) -> JournalStorage:
+def open_storage(path: Path) -> DelayedJournal:
     """The study's Optuna storage; the caller holds the study's lock, so what a killed process left is set right."""
     for leftover in path.parent.glob(path.name + ".lock*"):
         leftover.unlink()  # the journal's own lock
@@ -104,14 +103,14 @@ def open_storage(path: Path) -> JournalStorage:
             with open(path, "r+b") as file:
                 file.truncate(content.rfind(b"\n") + 1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return JournalStorage(CheckedJournal(path))
+    return DelayedJournal(CheckedJournal(path))
 
 
 class SharedEncoderSampler(BaseSampler):
     """Optuna's TPE, seeded anew for each trial; several trials take the encoder of one and vary what comes after it.
 
-    What a trial draws is a function of the seed, its number and the trials before it, so a study that was killed and
-    continued asks for the same points as one that was not.
+    What a trial draws is a function of the seed, its number and the trials before it that it is shown, so a study that
+    was killed and continued asks for the same points as one that was not.
 
     A trial takes the encoder of the first complete trial that fewer than ``shared`` trials have used; if there is none,
     it chooses its own. So trials at the same time do not wait for one another, and nobody follows a trial that was
@@ -169,6 +168,9 @@ class SharedEncoderSampler(BaseSampler):
 class StudySearch(Searcher):
     """Ray Tune's searcher for a study whose driver may be killed at any time.
 
+    - A trial's point, and whether it is pruned, depend on the results of trials that are `search.delay` or more
+      numbers before it. It is suggested only when these have ended, so that both are the same however many trials run
+      at a time, and in whichever order they end.
     - A trial that a killed driver left unfinished is suggested again, with its number and its parameters.
     - A trial that is stopped by the pruner ends as PRUNED, one without a finite objective as FAIL. A trial that was
       interrupted stays RUNNING, and is suggested again by the next driver.
@@ -186,7 +188,7 @@ class StudySearch(Searcher):
     def __init__(
         self,
         settings: StudySettings,
-        storage: JournalStorage,
+        storage: DelayedJournal,
         sampler: BaseSampler,
         on_ending: Callable[[TrialResult], Mapping[str, Any]],
     ) -> None:
@@ -215,9 +217,25 @@ class StudySearch(Searcher):
         if self.paused:
             return Searcher.FINISHED
         if trial_id not in self.points:
-            trial = self._again(self.interrupted.pop(0).number) if self.interrupted else self.study.ask()
-            self.trials[trial_id], self.points[trial_id] = trial, draw(trial, self.search)
+            number = self._next_number()
+            if not self._may_start(number):
+                return None
+            with self.storage.shown_to(number, self.search.delay):
+                again = bool(self.interrupted) and number == self.interrupted[0].number
+                trial = self._again(self.interrupted.pop(0).number) if again else self.study.ask()
+                self.trials[trial_id], self.points[trial_id] = trial, draw(trial, self.search)
         return {"number": self.trials[trial_id].number, "parameters": self.points[trial_id]}
+
+    def _next_number(self) -> int:
+        """Return the number of the trial that is to be suggested next."""
+        trials = self.study.get_trials(deepcopy=False)
+        left = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+        return min([len(trials), *left, *(trial.number for trial in self.interrupted)])
+
+    def _may_start(self, number: int) -> bool:
+        """Return whether all trials have ended whose results count for a trial."""
+        trials = self.study.get_trials(deepcopy=False)
+        return all(trial.state.is_finished() for trial in trials if trial.number <= number - self.search.delay)
 
     def prunes(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Return whether a trial shall be stopped after an intermediate result.
@@ -250,8 +268,9 @@ class StudySearch(Searcher):
             return False
         if STOPPED_AT not in stored.user_attrs:
             stored.intermediate_values = {**stored.intermediate_values, epoch: value}
-            if not self.study.pruner.prune(self.study, stored):
-                return False
+            with self.storage.shown_to(stored.number, self.search.delay):
+                if not self.study.pruner.prune(self.study, stored):
+                    return False
             self.trials[trial_id].set_user_attr(STOPPED_AT, [epoch, value])
         return True
 
@@ -314,10 +333,12 @@ class StudySearch(Searcher):
     def _again(self, number: int) -> Trial:
         """Return the trial of this number, which another process has asked for.
 
-        Optuna has no function for it, but the class and the storage's look-ups are public.
+        Optuna has no function for it, but the class and the storage's look-ups are public. A study object remembers
+        the trials that it showed to the last trial that was asked for, so this one has an object of its own.
         """
-        study = self.storage.get_study_id_from_name(self.study.study_name)
-        return Trial(self.study, self.storage.get_trial_id_from_study_id_trial_number(study, number))
+        study = optuna.load_study(study_name=self.study.study_name, storage=self.storage, sampler=self.study.sampler)
+        known = self.storage.get_study_id_from_name(study.study_name)
+        return Trial(study, self.storage.get_trial_id_from_study_id_trial_number(known, number))
 
 
 def intermediate(result: Mapping[str, Any]) -> tuple[int, float] | None:
@@ -345,7 +366,7 @@ class SuccessiveHalving(BasePruner):
     """Asynchronous successive halving (Li et al., arXiv:1810.05934) on the encoder's epochs, by Ray Tune's rule.
 
     A trial is compared once at each rung, with its first report there. It is pruned where it is worse than the best
-    `1 / REDUCTION` of the trials that reported there before, if these are at least `REDUCTION`.
+    `1 / REDUCTION` of the trials whose reports there it is shown, if these are at least `REDUCTION`.
 
     Optuna's own `SuccessiveHalvingPruner` has rungs at powers of the reduction factor only, and prunes also where fewer
     trials were at a rung.

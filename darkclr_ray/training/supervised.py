@@ -16,9 +16,9 @@ from darkclr_ray.evaluation.matching import pt_weights
 from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.preprocessing import network_inputs
+from darkclr_ray.kernels.available import LONGEST_PACKED
 from darkclr_ray.networks.classifier import Classifier
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.randomness import digest, keyed_generator
 from darkclr_ray.settings import EncoderSettings, InputSettings, SupervisedSettings
 from darkclr_ray.training.base import CPU, Training, adam, packed_inputs, to_tensor

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +23,13 @@ from darkclr_ray.runtime.cluster import (
     PREFIX,
     capture_stderr,
     check_reachable,
+    keep_logs,
+    own_token,
     place_of_sockets,
+    private_folder,
     quiet,
     reason,
     sees,
-    temporary_folder,
 )
 
 
@@ -56,20 +61,75 @@ def test_a_log_on_a_full_disk_is_no_fault(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_goes(tmp_path: Path, short_place: Path) -> None:
     note = tmp_path / "ray_folder"
-    first = temporary_folder(note)
-    (first / "session").mkdir()
-    second = temporary_folder(note)
-    assert not first.exists()
-    assert second.name.startswith(PREFIX)
-    precious = tmp_path / "precious"
+    left = short_place / f"{PREFIX}left"
+    (left / "session").mkdir(parents=True)
+    note.write_text(str(left))
+    with private_folder(note) as folder:
+        assert not left.exists()
+        assert folder.name.startswith(PREFIX)
+        assert Path(note.read_text()) == folder
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
+    assert not note.exists()
+
+
+def test_only_folders_of_ended_processes_go(tmp_path: Path, short_place: Path) -> None:
+    """Not what else a note may say, nor the folder of a running study whose own folder was copied with its note."""
+    note, copied, precious = tmp_path / "ray_folder", tmp_path / "copied", short_place / "precious"
     precious.mkdir()
-    note.write_text(str(precious))  # whatever the note says, only such folders go
-    third = temporary_folder(note)
-    assert precious.exists()
-    for folder in (second, third):
-        folder.rmdir()
+    link = short_place / f"{PREFIX}link"
+    link.symlink_to(precious)
+    with private_folder(note) as used:
+        shutil.copy(note, copied)
+        for named in (copied.read_text(), str(precious), str(link), str(precious / f"{PREFIX}elsewhere")):
+            copied.write_text(named)
+            with private_folder(copied):
+                assert used.exists()
+                assert precious.exists()
+                assert link.is_symlink()
+
+
+def test_links_are_not_followed_into_the_logs(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of somebody")
+    session = tmp_path / "ray" / "session_2026" / "logs"
+    (session / "events").mkdir(parents=True)
+    (session / "gcs_server.out").write_text("logged")
+    (session / "events" / "event.log").write_text("logged")
+    (session / "worker.out").symlink_to(secret)
+    (session / "events" / "more").symlink_to(tmp_path)
+    os.mkfifo(session / "pipe")
+    (tmp_path / "ray" / "session_20").symlink_to(tmp_path)
+    keep_logs(tmp_path / "ray", tmp_path / "kept")
+    kept = {str(path.relative_to(tmp_path / "kept")) for path in (tmp_path / "kept").rglob("*")}
+    assert kept == {"gcs_server.out", "events", "events/event.log"}
+
+
+def test_the_token_is_random_and_in_a_file_of_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    with own_token(tmp_path) as path:
+        assert path is not None
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert re.fullmatch("[0-9a-f]{64}", path.read_text())
+        assert os.environ["RAY_AUTH_TOKEN"] == path.read_text()
+    assert "RAY_AUTH_TOKEN" not in os.environ
+    for name, value in (("RAY_AUTH_TOKEN", "mine"), ("RAY_AUTH_MODE", "disabled")):
+        monkeypatch.setenv(name, value)
+        with own_token(tmp_path) as path:
+            assert path is None
+            assert os.environ[name] == value
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def short_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files whose path is short enough for Ray's sockets."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)
 
 
 def test_a_folder_too_long_for_sockets_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +141,7 @@ def test_a_folder_too_long_for_sockets_is_not_taken(tmp_path: Path, monkeypatch:
     assert place_of_sockets() == Path("/tmp")
     # the longest that is taken: as Ray makes a path of it, a socket can be bound
     longest = next(n for n in range(40, 0, -1) if str(taken(monkeypatch, "/tmp/" + "x" * n)) != "/tmp")
-    made = Path("/tmp/" + "x" * longest) / "darkclr_ray-12345678" / ("s" * 42) / "sockets" / "plasma_store"
+    made = Path("/tmp/" + "x" * longest) / "darkclr_ray-12345678" / "ray" / ("s" * 42) / "sockets" / "plasma_store"
     assert len(str(made)) == 107
 
 
@@ -92,8 +152,8 @@ def taken(monkeypatch: pytest.MonkeyPatch, folder: str) -> Path:
 
 def test_a_folder_that_cannot_be_noted_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(FileNotFoundError):
-        temporary_folder(tmp_path / "nowhere" / "ray_folder")
+    with pytest.raises(FileNotFoundError), private_folder(tmp_path / "nowhere" / "ray_folder"):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,7 +246,7 @@ with running_ray(ComputeSettings(), Path({temporary!r}) / "logs" / "ray", 10**8)
     print("started")
 """
         study = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        while not any(folder.glob(f"{PREFIX}*/session_2*")):
+        while not any(folder.glob(f"{PREFIX}*/ray/session_2*")):
             assert study.poll() is None
             time.sleep(0.02)
         study.send_signal(signal.SIGINT)
