@@ -372,15 +372,19 @@ class SearchSettings(Settings):
     objective: ObjectiveName = "matched"
     """Objective that is maximised on validation jets: "matched" (mean log of the pT-matched rejection at eps_S = 0.2
     over the signals), "raw" (the same unmatched, as in the paper), "worst" (worst signal), "leave_out:SIGNAL" (all
-    but one), "signal_blind" (background against its own anomalous views), or module:name of a user's function.
+    but one), "signal_blind" (area under the ROC curve of background against its own anomalous views), or module:name
+    of a user's function.
     """
     score: str = "s_NAE"
     """Score of a trial that the objective evaluates: "s_NAE" (the energy), "s_AE" (that before contrastive divergence)
     or "s_CLR" (the norm).
     """
-    blind_p_drop: tuple[Probability, ...] = Field((0.3, 0.5, 0.7), min_length=1)
-    """Drop probabilities in the anomalous views of the signal-blind objective. They are the same for every trial, so
-    they may include those that a trial was trained with.
+    blind_families: tuple[str, ...] = Field(("dropping_floor", "branch_dropping", "cell_dropping"), min_length=1)
+    """Families of views of the signal-blind objective (`darkclr_ray.augmentations.families`), the same for every trial.
+    Trials are trained on independent dropping, and nothing is trained on the last two by default.
+    """
+    blind_p_drop: tuple[Probability, ...] = Field((0.15, 0.3, 0.45), min_length=1)
+    """Drop probabilities in these views. With larger ones nearly every view is found, so that trials cannot be ranked.
     """
     delay: int = Field(8, ge=1, le=4096)
     """Distance in number from which on trials count: the point of a trial, and whether it is stopped early, depend on

@@ -1,6 +1,7 @@
 """Measure what classifiers of views learn that transfers: train on some families of views, evaluate on all.
 
-No signal is used. The settings of `views_observables` rest on the table that this script prints:
+No signal is used. The column "not trained on" leaves out each detector's own families. The settings of
+`views_observables` rest on the table that this script prints:
 
     python studies/views_transfer.py
     python studies/views_transfer.py --detector views_trees --families branch_dropping dropping

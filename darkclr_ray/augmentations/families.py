@@ -8,6 +8,11 @@ most of a jet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+
 from darkclr_ray.augmentations.anomalous import anomalous_jets
 from darkclr_ray.augmentations.donor_branches import donor_jets
 from darkclr_ray.jets.packed import Jets
@@ -71,3 +76,22 @@ def family_jets(
     if donors is None:
         raise ValueError(f"views of the family {DONORS} are made from harder jets; give them as donors")
     return donor_jets(donors, jets, views, seed=seed, purpose=purpose).hardest(inputs.constituents)
+
+
+def blind_views(jets: Jets, inputs: InputSettings, families: Sequence[str], p_drop: Sequence[float], seed: int) -> Jets:
+    """Return one view of each jet for signal-blind selection, with all combinations of family and probability in turn.
+
+    The views are the same for all trials of a study; otherwise a trial with anomalies that are easy to find would be
+    selected. Raises ValueError for an unknown family, and for `DONORS`, whose views are not made from ``jets``.
+    """
+    if DONORS in families:
+        raise ValueError(f"views of {DONORS} are made from other jets than the background; name other families")
+    combinations = list(product(families, p_drop))
+    parts = []
+    for first, (family, probability) in enumerate(combinations):
+        some = jets.take(np.arange(first, len(jets), len(combinations)))
+        if len(some):
+            parts.append(
+                family_jets(family, some, seed=seed, purpose="signal-blind", p_drop=probability, inputs=inputs)
+            )
+    return Jets.concatenate(parts)

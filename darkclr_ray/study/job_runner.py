@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray import plugins
 from darkclr_ray.augmentations import registry as augmentations
-from darkclr_ray.augmentations.anomalous import blind_jets
+from darkclr_ray.augmentations.families import blind_views
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.evaluation.rejection import Evaluation, evaluate
@@ -141,7 +141,8 @@ class JobRunner:
     def blind(self) -> Jets:
         settings = self.job.settings
         background = self.jets["validation"][self.work.jets.background]
-        return blind_jets(background, settings.inputs, settings.search.blind_p_drop, self.seed)
+        search = settings.search
+        return blind_views(background, settings.inputs, search.blind_families, search.blind_p_drop, self.seed)
 
     def detectors(self) -> list[AnomalyDetector[Any]]:
         """The detectors, not fitted yet."""

@@ -15,9 +15,9 @@ from darkclr_ray.augmentations.anomalous import anomalous_jets
 from darkclr_ray.augmentations.views import ViewBatch, ViewSource
 from darkclr_ray.evaluation.roc import auc
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.kernels.available import LONGEST_PACKED
 from darkclr_ray.networks.classifier import Classifier
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import EncoderSettings, InputSettings, ViewSettings, ViewsNetworkSettings
 from darkclr_ray.training.base import Training, adam, packed_inputs, to_tensor

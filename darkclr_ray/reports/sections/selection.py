@@ -64,19 +64,19 @@ def _blind(study: Comparison, judged: list[Ensemble], eps_s: float) -> Table:
 
 
 def _taught(study: Comparison) -> Markup:
-    """Return a caveat on detectors that were trained with such views; empty if training drops no constituents."""
-    views, classifier = study.settings["views"], study.settings["views_classifier"]
-    if "dropping" not in views["anomalous"] or "dropping" in views["anchor"]:
-        return Markup("")
-    return Markup(
-        " The views drop constituents ({} = {}). DarkCLR’s encoder ({}) and the views’ classifier ({}) were trained "
-        "with such views, so that they are evaluated here on anomalies of a kind that they know."
-    ).format(
+    """Return a sentence on the families of the views, and on detectors that were trained with one of them."""
+    views, search = study.settings["views"], study.settings["search"]
+    text = Markup(" The views are of the families {} ({} = {}).").format(
+        ", ".join(name.replace("_", " ") for name in search["blind_families"]),
         P_DROP,
-        ", ".join(f"{one:g}" for one in study.settings["search"]["blind_p_drop"]),
-        _range(views["p_drop"]),
-        _range(classifier["p_drop"]),
+        ", ".join(f"{one:g}" for one in search["blind_p_drop"]),
     )
+    if "dropping" not in views["anomalous"] or "dropping" in views["anchor"]:
+        return text
+    return text + Markup(
+        " DarkCLR’s encoder ({}) and the views’ classifier ({}) were trained with constituents dropped independently, "
+        "views_observables with branches, and nothing by default with cells."
+    ).format(_range(views["p_drop"]), _range(study.settings["views_classifier"]["p_drop"]))
 
 
 def _range(p_drop: float | Sequence[float]) -> str:
