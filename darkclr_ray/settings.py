@@ -376,8 +376,9 @@ class SearchSettings(Settings):
     of a user's function.
     """
     score: str = "s_NAE"
-    """Score of a trial that the objective evaluates: "s_NAE" (the energy), "s_AE" (that before contrastive divergence)
-    or "s_CLR" (the norm).
+    """Score of a trial that the objective evaluates: "s_NAE" (the energy), "s_AE" (that before contrastive divergence),
+    "s_CLR" (the norm), or the name of another label-free detector of the package, such as "views_classifier", which
+    each trial then fits as well. Trials are stopped early only for the first three.
     """
     blind_families: tuple[str, ...] = Field(("dropping_floor", "branch_dropping", "cell_dropping"), min_length=1)
     """Families of views of the signal-blind objective (`darkclr_ray.augmentations.families`), the same for every trial.

@@ -22,6 +22,7 @@ from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.store.files import read_json, replace_folder, write_json, write_text
+from darkclr_ray.study.detector_spec import SCORES
 from darkclr_ray.study.folder import StudyFolder
 
 EXAMPLES = {
@@ -124,14 +125,15 @@ def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySett
     partial = folder.path / "best.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    for kind in ("representation", "energy"):
+    for kind in ("scores", "representation", "energy"):  # the scores hold the weights of a further detector
         for path in folder.store.find(kind, best["stages"][kind]).folder.glob("*.safetensors"):
             shutil.copy(path, partial)
     write_text(partial / "settings.yaml", yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False))
     fitted_on = read_json(folder.path / "study.json")["jets"]["fingerprints"]["train"]
     metrics = ("number", "parameters", "objective", "objectives", "validation", "test")
     write_json(partial / "metrics.json", {name: best[name] for name in metrics})
-    write_description(partial, ("s_NAE", "s_CLR", "s_AE"), {f"train/{name}": hash for name, hash in fitted_on.items()})
+    names = [*SCORES, *({settings.search.score} - {*SCORES})]
+    write_description(partial, names, {f"train/{name}": hash for name, hash in fitted_on.items()})
     replace_folder(partial, folder.path / "best")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from darkclr_ray.store.fingerprints import code_fingerprint
 from darkclr_ray.store.scores import read_scores, score_table, write_scores
 from darkclr_ray.store.stages import Stage, Store
 from darkclr_ray.study import objectives
-from darkclr_ray.study.detector_spec import DetectorSpec
+from darkclr_ray.study.detector_spec import SCORES, DetectorSpec
 from darkclr_ray.study.diagnostics import training_health
 from darkclr_ray.study.job_context import JobContext
 from darkclr_ray.study.objectives import ObjectiveInput
@@ -182,6 +183,9 @@ class JobRunner:
             write_scores(folder / "scores.parquet", tables)
             np.savez(folder / "views.npz", **views)  # type: ignore[arg-type]
             write_json(folder / "weights.json", {detector.name: detector.weights() for detector in fitted})
+            for detector in fitted:
+                if detector.name == settings.search.score and detector.name not in SCORES:
+                    save_parts(detector, folder)
 
         if self.place.rank == 0:
             stage.get_or_compute(write, {"stages": stages, "kernels": self.runner.kernels_used})
@@ -324,6 +328,14 @@ class JobRunner:
         blind = self.evaluate_signal_blind({background: judge(full)}, judge(z_views), replicas=2)
         objective = objectives.find(self.job.settings.search.objective, self.signals)
         return objective(ObjectiveInput(evaluations, blind))
+
+
+def save_parts(detector: AnomalyDetector[Any], folder: Path) -> None:
+    """Write the weights of a detector, without its settings, to ``folder``; those of DarkCLR are stages themselves."""
+    with tempfile.TemporaryDirectory(prefix=".parts.", dir=folder) as place:
+        detector.save(Path(place))
+        for path in Path(place).glob("*.safetensors"):
+            path.replace(folder / path.name)
 
 
 def number(value: float) -> float | None:
