@@ -45,7 +45,7 @@ def main(words: Sequence[str], program: str) -> int:
     line.add_argument("--seed", type=int, default=1, help="seed of the views (%(default)s)")
     args = line.read(words)
 
-    jets, donors = open_jets(starter_jets()), open_jets(starter_donors()).load("validation", "donors")
+    jets, donors = open_jets(starter_jets()), open_jets(starter_donors()).load("train", "donors")
     training = TrainingSample(jets.load("train", "qcd").take(slice(0, args.jets)))
     background = jets.load("validation", "qcd")
     own = {"draws": args.draws, "donors": "starter"}
