@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import LoadedEncoder, loaded
+from darkclr_ray.detectors.display import VERMILLION, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, load_settings, save_arrays, save_settings
 from darkclr_ray.jets.labelled import split_by_event
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -36,6 +37,7 @@ class ViewsNetwork(AnomalyDetector[TrainingSample]):
 
     name = "views_network"
     title = "network trained end to end on views"
+    display = Display("network, views", Style(VERMILLION, "dash", "diamond-tall"), order=14)
     family = "views_network"
 
     def __init__(self, settings: StudySettings) -> None:

@@ -16,6 +16,7 @@ from darkclr_ray.augmentations.anomalous import anomalous_jets
 from darkclr_ray.augmentations.donor_branches import donor_jets
 from darkclr_ray.augmentations.families import ALL, DONORS
 from darkclr_ray.detectors.base import AnomalyDetector, Sample
+from darkclr_ray.detectors.display import BROWN, WINE, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, load_settings, save_arrays, save_settings
 from darkclr_ray.jets.folder import open_jets, starter_donors
 from darkclr_ray.jets.labelled import LabelledSample
@@ -138,6 +139,13 @@ class ViewsObservables(ObservablesClassifier[TrainingSample]):
 
     name = "views_observables"
     title = "logistic regression on observables, trained on views"
+    display = Display(
+        "observables, views",
+        Style(BROWN, "solid", "star-diamond"),
+        order=10,
+        prominent=True,
+        phrase="logistic regression on observables of views",
+    )
     family = "views_observables"
     groups = ("views_observables", "seed")
 
@@ -186,6 +194,12 @@ class SupervisedObservables(ObservablesClassifier[LabelledSample]):
 
     name = "supervised_observables"
     title = "logistic regression on observables, trained with labels"
+    display = Display(
+        "observables (supervised)",
+        Style(WINE, "dash", "star-diamond-open"),
+        order=72,
+        phrase="supervised logistic regression on observables",
+    )
     family = "supervised_observables"
     groups = ("views_observables", "supervised")
     seeds = frozenset()

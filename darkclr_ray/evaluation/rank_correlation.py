@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from darkclr_ray.evaluation.leave_one_out import Trial
-from darkclr_ray.evaluation.rejection import Evaluation
 from darkclr_ray.randomness import keyed_generator
 
 FEWEST = 5
@@ -47,29 +46,25 @@ def rank_correlations(
     """Return the correlations of "signal_blind" and of "leave_out:SIGNAL" with the matched test rejection of SIGNAL.
 
     Args:
-        trials: trials of a search as in their files; only complete ones with all numbers are used.
+        trials: trials of a search; only complete ones with all numbers are used.
         score: name of the detector.
         eps_s: signal efficiency of the rejections.
         replicas, seed: number of replicas and seed of the bootstrap over trials.
 
     The result is empty for fewer than `FEWEST` trials.
     """
-    complete = [trial for trial in trials if trial["state"] == "COMPLETE" and trial["test"].get(score)]
+    complete = [trial for trial in trials if trial.state == "COMPLETE" and trial.test.get(score)]
     found = []
-    for signal in complete[0]["test"][score] if complete else ():
+    for signal in complete[0].test[score] if complete else ():
         for criterion in ("signal_blind", f"leave_out:{signal}"):
             pairs = [
-                (trial["objectives"][criterion], _merit(trial["test"][score][signal], eps_s))
+                (trial.objectives[criterion], trial.test[score][signal].log_rejection("matched", eps_s))
                 for trial in complete
-                if trial["objectives"].get(criterion) is not None
+                if trial.objectives.get(criterion) is not None
             ]
             if len(pairs) >= FEWEST:
                 found.append(_correlation(criterion, signal, np.array(pairs), replicas, seed))
     return tuple(found)
-
-
-def _merit(evaluation: Mapping[str, Any], eps_s: float) -> float:
-    return Evaluation.from_json(evaluation).log_rejection("matched", eps_s)
 
 
 def _correlation(criterion: str, signal: str, pairs: Any, replicas: int, seed: int) -> RankCorrelation:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from darkclr_ray.evaluation.leave_one_out import leave_one_out
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.sculpting import sculpting as sculpted
-from darkclr_ray.evaluation.systematics import Scored, systematic
+from darkclr_ray.evaluation.systematics import Scored, Systematic, systematic
 from darkclr_ray.evaluation.variance import rejection_variance
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.runtime.outcome import Outcome
@@ -22,6 +22,7 @@ from darkclr_ray.store.files import read_json
 from darkclr_ray.store.scores import read_scores
 from darkclr_ray.study.extra_jobs import StabilityJob
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.records import ANALYSES, Analysis, PairRecord, RunRecord
 from darkclr_ray.study.run_specs import RunSpec
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class AnalysisInput:
     runs: Sequence[RunSpec]
     scan: Path | None
     session: Session
-    records: Sequence[dict[str, Any]]
+    records: Sequence[RunRecord]
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     tables: dict[str, dict[str, dict[str, Scores]]] = field(default_factory=dict)
 
@@ -91,33 +92,33 @@ class AnalysisInput:
         return [name for name in names if name != self.settings.background]
 
     @property
-    def methods(self) -> list[dict[str, Any]]:
+    def methods(self) -> list[RunRecord]:
         """The networks of the ensembles at the study's own settings that were completed."""
-        return [record for record in self.records if "methods" in record["sections"] and record["state"] == "COMPLETE"]
+        return [record for record in self.records if "methods" in record.sections and record.state == "COMPLETE"]
 
     @property
-    def first(self) -> dict[str, dict[str, Any]]:
+    def first(self) -> dict[str, RunRecord]:
         """The first network of each detector."""
-        found: dict[str, dict[str, Any]] = {}
-        by_seed = sorted(self.methods, key=lambda r: (r["seeds"]["encoder"] or 0, r["seeds"]["autoencoder"] or 0))
+        found: dict[str, RunRecord] = {}
+        by_seed = sorted(self.methods, key=lambda r: (r.seeds.encoder or 0, r.seeds.autoencoder or 0))
         for record in by_seed:
-            for name in record["detectors"]:
+            for name in record.detectors:
                 found.setdefault(name, record)
         return found
 
-    def scores(self, record: dict[str, Any], detector: str) -> Scores:
+    def scores(self, record: RunRecord, detector: str) -> Scores:
         """A network's scores of all test jets, by sample, in the order of the jets."""
-        stage = record["stages"]["scores"]
+        stage = record.stages["scores"]
         if stage not in self.tables:
             self.tables[stage] = read_scores(self.folder.store.find("scores", stage).folder / "scores.parquet")
         return self.tables[stage]["test"][detector]
 
     def keys(self) -> dict[str, str]:
         """By detector, whose scores a section is about where it looks at one network."""
-        return {name: record["key"] for name, record in self.first.items()}
+        return {name: record.key for name, record in self.first.items()}
 
 
-def pairs(done: AnalysisInput) -> dict[str, Any] | None:
+def pairs(done: AnalysisInput) -> Analysis[Any] | None:
     """Ratios of rejections on the same jets, with a confidence."""
     first, found, background = done.first, [], done.background
     name = done.settings.background
@@ -137,24 +138,24 @@ def pairs(done: AnalysisInput) -> dict[str, Any] | None:
                 jets.events,
                 seed=done.seed,
             )
-            keys = {"a_key": first[a]["key"], "b_key": first[b]["key"]}
-            found.append({"a": a, "b": b, **keys, "signal": signal, **ratio.to_json()})
+            keys = {"a_key": first[a].key, "b_key": first[b].key}
+            found.append(PairRecord(a=a, b=b, **keys, signal=signal, **vars(ratio)))
     words = "first network of each, same test jets, bootstrap over events with cuts derived anew"
-    return {"of": done.keys(), "result": found, "words": words} if found else None
+    return analysis("pairs", done.keys(), found, words) if found else None
 
 
-def sculpting(done: AnalysisInput) -> dict[str, Any] | None:
+def sculpting(done: AnalysisInput) -> Analysis[Any] | None:
     """Mass and pT of the background before and after cuts."""
     name = done.settings.background
     observables = {"mass": done.background.mass, "pt": done.background.pt}
     result = {
         detector: {
-            observable: [cut.to_json() for cut in sculpted(done.scores(record, detector)[name], values, seed=done.seed)]
+            observable: list(sculpted(done.scores(record, detector)[name], values, seed=done.seed))
             for observable, values in observables.items()
         }
         for detector, record in done.first.items()
     }
-    return {"of": done.keys(), "result": result, "words": f"test {name} jets, first network of each detector"}
+    return analysis("sculpting", done.keys(), result, f"test {name} jets, first network of each detector")
 
 
 def stability_jobs(done: AnalysisInput) -> dict[str, StabilityJob]:
@@ -165,7 +166,7 @@ def stability_jobs(done: AnalysisInput) -> dict[str, StabilityJob]:
     return {f"stability-{key}": StabilityJob(e.job, limit) for key, e in runs.items()}  # type: ignore[arg-type]
 
 
-def stability(done: AnalysisInput) -> dict[str, Any] | None:
+def stability(done: AnalysisInput) -> Analysis[Any] | None:
     """Scores after small changes of a jet."""
     limit = done.settings.comparison.stability_jets
     result = {}
@@ -175,10 +176,11 @@ def stability(done: AnalysisInput) -> dict[str, Any] | None:
             content = read_json(stage.folder / "stability.json")
             result.update({name: changes for name, changes in content.items() if name in done.first})
     words = f"up to {limit:,} test jets of each sample, first network of each detector"
-    return {"of": {name: key for name, key in done.keys().items() if name in result}, "result": result, "words": words}
+    keys = {name: key for name, key in done.keys().items() if name in result}
+    return analysis("stability", keys, result, words)
 
 
-def systematics(done: AnalysisInput) -> dict[str, Any] | None:
+def systematics(done: AnalysisInput) -> Analysis[Any] | None:
     """The cut that the nominal background was judged at, on backgrounds of other simulations."""
     variants = done.session.jets.variants
     if not variants:
@@ -188,7 +190,7 @@ def systematics(done: AnalysisInput) -> dict[str, Any] | None:
     def scored(scores: Scores, sample: str) -> Scored:
         return Scored(scores[sample], done.test[sample].pt, done.test[sample].events)
 
-    result: dict[str, dict[str, Any]] = {}
+    result: dict[str, dict[str, Systematic]] = {}
     samples = done.session.jets.facts(name)["samples"]
     for detector, record in done.first.items():
         scores = done.scores(record, detector)
@@ -196,22 +198,22 @@ def systematics(done: AnalysisInput) -> dict[str, Any] | None:
         result[detector] = {
             samples[variant]["variation"]: systematic(
                 scored(scores, name), scored(scores, variant), signals, seed=done.seed
-            ).to_json()
+            )
             for variant in variants
         }
     words = "first network of each detector; cuts from the test signal, as on the nominal background"
-    return {"of": done.keys(), "result": result, "words": words}
+    return analysis("systematics", done.keys(), result, words)
 
 
-def variance(done: AnalysisInput) -> dict[str, Any] | None:
+def variance(done: AnalysisInput) -> Analysis[Any] | None:
     """What an encoder's seed, an autoencoder's seed and the test sample contribute to the spread of a rejection."""
     name = done.settings.background
     result: dict[str, dict[str, Any]] = {}
     for detector in done.first:
-        networks: dict[int, list[dict[str, Any]]] = {}
+        networks: dict[int, list[RunRecord]] = {}
         for record in done.methods:
-            if detector in record["detectors"] and record["seeds"]["encoder"] is not None:
-                networks.setdefault(record["seeds"]["encoder"], []).append(record)
+            if detector in record.detectors and record.seeds.encoder is not None:
+                networks.setdefault(record.seeds.encoder, []).append(record)
         sizes = {len(members) for members in networks.values()}
         if len(networks) < 2 or len(sizes) > 1 or min(sizes) < 2:
             continue
@@ -228,33 +230,41 @@ def variance(done: AnalysisInput) -> dict[str, Any] | None:
                 jets.events,
                 seed=done.seed,
             )
-            result[detector][signal] = {side: part.to_json() for side, part in components.items()}
+            result[detector][signal] = components
     words = "ln of the rejection at eps_S = 0.2; autoencoders nested in encoders, four parts of the test sample"
-    return {"of": dict.fromkeys(result, "all networks"), "result": result, "words": words} if result else None
+    return analysis("variance", dict.fromkeys(result, "all networks"), result, words) if result else None
 
 
-def leave_out(done: AnalysisInput) -> dict[str, Any] | None:
+def leave_out(done: AnalysisInput) -> Analysis[Any] | None:
     """What the choice among a scan's trials loses on a signal that it is made without; a scan on other jets only where
     it was asked for. The trials are those of the scan's own search, which may have seen the signal."""
     scan = done.scan
     if scan is None:
         return None
     folder = StudyFolder(scan)
-    score = folder.about().get("score", "s_NAE")
+    about = folder.about()
+    if about is None:
+        return None
     same = folder.made_on(done.session.jets.fingerprints)
     if not same and done.settings.comparison.scan is None:
         return None
-    trials = [read_json(path) for path in sorted((scan / "trials").glob("*.json"))]
-    result = [left.to_json() for left in leave_one_out(trials, score=score)]
+    trials = folder.trial_records()
+    result = list(leave_one_out(trials, score=about.score))
     words = f"{len(trials)} trials of the embedding scan {scan.name}{'' if same else ', on other jets than these'}"
-    led_by = folder.about().get("objective")
-    if led_by != "signal_blind":
-        words += f"; its search was led by {led_by!r}: only the choice among its trials was made without the signal"
+    if about.objective != "signal_blind":
+        words += (
+            f"; its search was led by {about.objective!r}: only the choice among its trials was made without the signal"
+        )
     words += "."
-    return {"of": {score: str(scan)}, "result": result, "words": words}
+    return analysis("leave_one_out", {about.score: str(scan)}, result, words)
 
 
-SECTIONS: dict[str, Callable[[AnalysisInput], dict[str, Any] | None]] = {
+def analysis(name: str, of: Mapping[str, str], result: Any, words: str) -> Analysis[Any]:
+    """Return the record of an analysis."""
+    return ANALYSES[name](name=name, of=dict(of), result=result, words=words)
+
+
+SECTIONS: dict[str, Callable[[AnalysisInput], Analysis[Any] | None]] = {
     "pairs": pairs,
     "sculpting": sculpting,
     "stability": stability,

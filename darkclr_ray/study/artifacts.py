@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +20,10 @@ from darkclr_ray.jets.observables import centred, observable_table
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
-from darkclr_ray.store.files import read_json, replace_folder, write_json, write_text
+from darkclr_ray.store.files import replace_folder, write_json, write_text
 from darkclr_ray.study.detector_spec import SCORES
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.records import EvaluationRecord, MeansRecord, StudyRecord, TrialRecord
 
 EXAMPLES = {
     "rotation": ViewSettings(anomalous=("rotation",)),
@@ -94,23 +94,21 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
 
 
 def write_means(path: Path, samples: Mapping[str, Jets], background: str, seed: int) -> None:
-    """Write the means of `OBSERVED` for background, views of it of each family, and signals, as JSON.
+    """Write a `MeansRecord` with the means of `OBSERVED` for background, views of it of each family, and signals.
 
-    The content is {"jets": their largest number, "background": means by observable, "views": {family: means},
-    "signals": {sample: means}}; all constituents of the jets are used.
+    All constituents of the jets are used, and views are not cut to those of the networks' inputs.
     """
     first = {name: jets.take(np.arange(min(len(jets), OBSERVED_JETS))) for name, jets in samples.items()}
     own = first.pop(background)
     views = {
         name: family_jets(name, own, seed=seed, purpose="means of observables") for name in FAMILIES if name != DONORS
     }
-    content = {
-        "jets": OBSERVED_JETS,
-        "background": means(own),
-        "views": {name: means(jets) for name, jets in views.items()},
-        "signals": {name: means(jets) for name, jets in first.items()},
-    }
-    write_json(path, content)
+    MeansRecord(
+        jets=OBSERVED_JETS,
+        background=means(own),
+        views={name: means(jets) for name, jets in views.items()},
+        signals={name: means(jets) for name, jets in first.items()},
+    ).write(path)
 
 
 def means(jets: Jets) -> dict[str, float]:
@@ -118,7 +116,7 @@ def means(jets: Jets) -> dict[str, float]:
     return dict(zip(OBSERVED, observable_table(centred(jets), OBSERVED).mean(0).tolist(), strict=True))
 
 
-def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySettings) -> None:
+def write_best(folder: StudyFolder, best: TrialRecord, settings: StudySettings) -> None:
     """The best trial's weights, settings and metrics in a folder of their own: a model (`detectors.models`)."""
     from darkclr_ray.detectors.models import write_description  # torch, which a refusal does not wait for
 
@@ -126,17 +124,23 @@ def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySett
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for kind in ("scores", "representation", "energy"):  # the scores hold the weights of a further detector
-        for path in folder.store.find(kind, best["stages"][kind]).folder.glob("*.safetensors"):
+        for path in folder.store.find(kind, best.stages[kind]).folder.glob("*.safetensors"):
             shutil.copy(path, partial)
     write_text(partial / "settings.yaml", yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False))
-    fitted_on = read_json(folder.path / "study.json")["jets"]["fingerprints"]["train"]
-    metrics = ("number", "parameters", "objective", "objectives", "validation", "test")
-    write_json(partial / "metrics.json", {name: best[name] for name in metrics})
-    names = [*SCORES, *({settings.search.score} - {*SCORES})]
-    write_description(partial, names, {f"train/{name}": hash for name, hash in fitted_on.items()})
+    jets = StudyRecord.read(folder.path / "study.json").jets
+    assert jets is not None
+    metrics = {"number", "parameters", "objective", "objectives", "validation", "test"}
+    write_json(partial / "metrics.json", best.model_dump(mode="json", include=metrics))
+    write_description(
+        partial,
+        (*SCORES, *({settings.search.score} - {*SCORES})),
+        {f"train/{name}": hash for name, hash in jets.fingerprints["train"].items()},
+    )
     replace_folder(partial, folder.path / "best")
 
 
-def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> dict[str, Any]:
-    """What was judged of a job: "validation", "test", "signal_blind", "objectives"."""
-    return read_json(folder.store.find("evaluation", stages["evaluation"]).folder / "evaluation.json")
+def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> EvaluationRecord:
+    """Return the evaluation of a job with these stages; an empty one if it ended before its evaluation."""
+    if "evaluation" not in stages:
+        return EvaluationRecord()
+    return EvaluationRecord.read(folder.store.find("evaluation", stages["evaluation"]).folder / "evaluation.json")

@@ -6,14 +6,14 @@ from abc import abstractmethod
 from collections.abc import Generator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from darkclr_ray.presets import preset
-from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.artifacts import evaluation_of
 from darkclr_ray.study.folder import DERIVED, StudyFolder
 from darkclr_ray.study.jets import StudyJets, open_study_jets, with_labelled
 from darkclr_ray.study.plan import OVERHEAD, Estimate, duration
+from darkclr_ray.study.records import DetectorRecord, RunRecord, Seeds, SelectedOn, TrainedOn
 from darkclr_ray.study.run import Study
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Comparison(Study):
         if scan is not None and not has_trials(Path(scan)):
             raise ValueError(f"comparison.scan = {scan}: no embedding scan with trials in this folder")
         if scan is not None:
-            StudyFolder(Path(scan)).endings()
+            StudyFolder(Path(scan)).trial_records()
         if not self.settings.comparison.detectors:
             return  # torch, which a refusal of jets does not wait for
         from darkclr_ray.detectors import registry
@@ -87,18 +87,19 @@ class Comparison(Study):
 
     def states(self) -> dict[str, str]:
         """How those ended that have."""
-        return {record["key"]: record["state"] for record in self.records()}
+        return {record.key: record.state for record in self.records()}
 
-    def records(self) -> list[dict[str, Any]]:
-        """Return the content of the files of the runs that have ended, by the files' names."""
-        return [read_json(path) for path in sorted((self.folder.path / RUNS).glob("*.json"))]
+    def records(self) -> list[RunRecord]:
+        """Return the records of the runs that have ended, by their files' names."""
+        return [RunRecord.read(path) for path in sorted((self.folder.path / RUNS).glob("*.json"))]
 
     def finished(self) -> bool:
         about = self.folder.about()
-        sections = (f"{SECTIONS}/{name}.json" for name in about.get(SECTIONS, ()))
-        if not about.get("finished") or not self.folder.has(*DERIVED, *sections):
+        if about is None or not about.finished:
             return False
-        there = {record["key"] for record in self.records() if self.folder.has_stages(record)}
+        if not self.folder.has(*DERIVED, *(f"{SECTIONS}/{name}.json" for name in about.sections)):
+            return False
+        there = {record.key for record in self.records() if self.folder.has_stages(record.stages)}
         return there >= {run_spec.key for run_spec in self.runs}
 
     def work(self, session: Session) -> int:
@@ -109,7 +110,9 @@ class Comparison(Study):
         from darkclr_ray.runtime.trials import JobList
 
         cost = yield from session.calibrate()
-        ended = {record["key"]: record["state"] for record in self.records() if self.folder.has_stages(record)}
+        ended: dict[str, str] = {
+            record.key: record.state for record in self.records() if self.folder.has_stages(record.stages)
+        }
         for key in sorted(self.states().keys() - ended.keys()):
             session.display.say(f"{key}: results are missing in {self.folder.store.folder}; they are computed again")
         left = [run_spec for run_spec in self.runs if run_spec.key not in ended]
@@ -122,8 +125,8 @@ class Comparison(Study):
         def on_end(key: str, outcome: Outcome) -> None:
             self.folder.note_precision(outcome.result.get("precision"))
             record = self.record(by_key[key], outcome, session.jets)
-            write_json(self.folder.path / RUNS / f"{key}.json", record)
-            ended[key] = record["state"]
+            record.write(self.folder.path / RUNS / f"{key}.json")
+            ended[key] = record.state
             session.count(ended)
             for line in outcome.result.get("recomputed", ()):
                 session.display.say(line)
@@ -157,7 +160,7 @@ class Comparison(Study):
         """Free the disk of representations that none of those who are left will ask for."""
         wanted = {run_spec.trains.get("representation") for run_spec in left}
         names = {e.key: e.trains.get("representation") for e in self.runs}
-        finished = [r["stages"] for r in self.records() if names.get(r["key"]) not in wanted]
+        finished = [record.stages for record in self.records() if names.get(record.key) not in wanted]
         idle = {stages["representation"] for stages in finished if "representation" in stages}
         self.folder.store.drop_arrays(of=idle)
 
@@ -181,47 +184,47 @@ class Comparison(Study):
                 session.display.say(f"section {name} is left out: {error}")
                 continue
             if content is not None:
-                write_json(path, {"name": name, **content})
+                content.write(path)
 
-    def record(self, run_spec: RunSpec, outcome: Outcome, jets: StudyJets) -> dict[str, Any]:
-        """What is kept of a run."""
+    def record(self, run_spec: RunSpec, outcome: Outcome, jets: StudyJets) -> RunRecord:
+        """Return the record of a run that has ended."""
         stages = outcome.result.get("stages", {})
-        judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
+        evaluation = evaluation_of(self.folder, stages)
         trained = outcome.result.get("detectors", {})
-        detectors = {name: {**facts, "stages": trained.get(name, {})} for name, facts in run_spec.detectors.items()}
+        detectors = {
+            name: DetectorRecord(**facts, stages=trained.get(name, {})) for name, facts in run_spec.detectors.items()
+        }
         counts = jets.counts["train"]
         background, signal = self.settings.background, self.settings.supervised.signal
         mixed = round(run_spec.fraction * counts[background])
-        used = {
-            "background": background,
-            "jets": counts[background],
-            "signal": signal if run_spec.labels or mixed else None,
-            "signal_jets": counts[signal] if run_spec.labels else mixed,
-            "labels": run_spec.labels,
-            "fraction": run_spec.fraction,
-        }
-        parameters = dict(run_spec.parameters) | {name: judged[name] for name in ("dimension",) if name in judged}
-        return {
-            "key": run_spec.key,
-            "kind": "linear_classifier" if "fold_aucs" in judged else "detectors",
-            "label": run_spec.label,
-            "sections": list(run_spec.sections),
-            "state": "COMPLETE" if outcome.state == "finished" else "FAIL",
-            "reason": outcome.reason,
-            "seeds": {"encoder": run_spec.encoder_seed, "autoencoder": run_spec.autoencoder_seed},
-            "parameters": parameters,
-            "detectors": detectors,
-            "trained_on": {**used, "words": trained_words(used)},
-            "selected_on": self.selected_on(run_spec),
-            "stages": stages,
-            "seconds": outcome.result.get("seconds", {}),
-            "validation": judged.get("validation", {}),
-            "test": judged.get("test", {}),
-            **{name: judged[name] for name in ("signal_blind", "objectives", "chains", "fold_aucs") if name in judged},
-            "warnings": judged.get("warnings", []),
-        }
+        used = TrainedOn(
+            background=background,
+            jets=counts[background],
+            signal=signal if run_spec.labels or mixed else None,
+            signal_jets=counts[signal] if run_spec.labels else mixed,
+            labels=run_spec.labels,
+            fraction=run_spec.fraction,
+        )
+        names = {"signal_blind", "objectives", "chains", "fold_aucs"} & evaluation.model_fields_set
+        measured = {} if evaluation.dimension is None else {"dimension": evaluation.dimension}
+        return RunRecord(
+            key=run_spec.key,
+            kind="linear_classifier" if evaluation.fold_aucs else "detectors",
+            label=run_spec.label,
+            sections=list(run_spec.sections),
+            state="COMPLETE" if outcome.state == "finished" else "FAIL",
+            reason=outcome.reason,
+            seeds=Seeds(encoder=run_spec.encoder_seed, autoencoder=run_spec.autoencoder_seed),
+            parameters=dict(run_spec.parameters) | measured,
+            detectors=detectors,
+            trained_on=used.model_copy(update={"words": trained_words(used)}),
+            selected_on=self.selected_on(run_spec),
+            stages=stages,
+            seconds=outcome.result.get("seconds", {}),
+            **{name: getattr(evaluation, name) for name in names | {"validation", "test", "warnings"}},
+        )
 
-    def selected_on(self, run_spec: RunSpec) -> dict[str, str]:
+    def selected_on(self, run_spec: RunSpec) -> SelectedOn:
         """Which jets chose what, in words."""
         epoch = "; ".join(chosen_epochs(run_spec))
         known = preset(self.preset)
@@ -233,7 +236,7 @@ class Comparison(Study):
         )
         if any(getattr(self.settings, group) != getattr(known, group) for group in CHOSEN):
             seen += "; changes to them were given with the command, chosen on jets that it does not tell"
-        return {"epoch": epoch, "settings": seen, "words": f"{epoch or 'no epoch'}; settings: {seen}"}
+        return SelectedOn(epoch=epoch, settings=seen, words=f"{epoch or 'no epoch'}; settings: {seen}")
 
     def plan(self, estimate: Estimate, session: Session) -> str:
         """What is about to happen, in a few lines."""
@@ -314,26 +317,26 @@ def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], resc
     return Estimate(plan, session.allocation.worker_groups)
 
 
-def trained_words(used: dict[str, Any]) -> str:
-    """What something was trained on, for a caption.
+def trained_words(used: TrainedOn) -> str:
+    """Return the training jets of a run as text for a caption.
 
-    >>> trained_words({"background": "qcd", "jets": 12000, "signal": None, "signal_jets": 0, "labels": False})
+    >>> trained_words(TrainedOn(background="qcd", jets=12000))
     '12,000 qcd jets, without labels'
     """
-    background = f"{used['jets']:,} {used['background']} jets"
-    if used["labels"]:
-        return f"{background} and {used['signal_jets']:,} {used['signal']} jets, with labels"
-    if used["signal_jets"]:
-        return f"{background}, {used['signal_jets']:,} of them replaced by {used['signal']} jets, without labels"
+    background = f"{used.jets:,} {used.background} jets"
+    if used.labels:
+        return f"{background} and {used.signal_jets:,} {used.signal} jets, with labels"
+    if used.signal_jets:
+        return f"{background}, {used.signal_jets:,} of them replaced by {used.signal} jets, without labels"
     return f"{background}, without labels"
 
 
-def summary(record: dict[str, Any]) -> str:
-    """One line on a run that has ended."""
-    if record["state"] != "COMPLETE":
-        return f"failed: {record['reason']}"
+def summary(record: RunRecord) -> str:
+    """Return one line on a run that has ended."""
+    if record.state != "COMPLETE":
+        return f"failed: {record.reason}"
     parts = []
-    for name, signals in record["test"].items():
+    for name, signals in record.test.items():
         signal, evaluation = next(iter(signals.items()))
-        parts.append(f"{name} {evaluation['matched']['rejection']['0.2']['value']:.1f}")
+        parts.append(f"{name} {evaluation.matched.at(0.2).value:.1f}")
     return f"matched rejection on {signal}: {', '.join(parts)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.jobs import DetectorJob
+from darkclr_ray.study.records import EvaluationRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +77,7 @@ class LinearJob:
         stage = fitting.cached_json(
             "evaluation",
             description,
-            lambda: self.judged(fitting, features),
+            lambda: self.judged(fitting, features).content(),
             "darkclr_ray.evaluation.linear_classifier",
             "darkclr_ray.evaluation.rejection",
             "darkclr_ray.training.inference",
@@ -84,7 +85,7 @@ class LinearJob:
         stages = {**runner.stages, "evaluation": stage}
         return {"stages": stages, "detectors": {self.name: dict(runner.stages)}, "seconds": fitting.all_seconds}
 
-    def judged(self, fitting: JobRunner, features: Callable[[Jets], NDArray[np.floating]]) -> dict[str, Any]:
+    def judged(self, fitting: JobRunner, features: Callable[[Jets], NDArray[np.floating]]) -> EvaluationRecord:
         """Evaluations of the scores that each test jet got from a classifier that had not seen it."""
         from darkclr_ray.evaluation.linear_classifier import linear_classifier_test
 
@@ -97,16 +98,11 @@ class LinearJob:
             test = linear_classifier_test(seen[name], seen[signal], *events, seed=self.seed)
             samples = {name: jets[name], signal: jets[signal]}
             compared = fitting.compare(samples, {name: test.background, signal: test.signal})
-            evaluations[signal] = compared[signal].to_json()
+            evaluations[signal] = compared[signal]
             folds[signal] = test.fold_aucs.tolist()
-        return {
-            "validation": {},
-            "test": {self.name: evaluations},
-            "signal_blind": {},
-            "objectives": {},
-            "dimension": seen[name].shape[1],
-            "fold_aucs": {self.name: folds},
-        }
+        return EvaluationRecord(
+            test={self.name: evaluations}, dimension=seen[name].shape[1], fold_aucs={self.name: folds}
+        )
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.messages import shown
 from darkclr_ray.runtime.cluster import TOKEN
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.store.files import check_sealed_text, read_json, write_json, write_sealed_text
+from darkclr_ray.store.files import check_sealed_text, read_json, write_sealed_text
 from darkclr_ray.store.locks import Lock
 from darkclr_ray.store.stages import Store
-from darkclr_ray.study.provenance import computed_in, followed, now, starts_of
+from darkclr_ray.study.provenance import computed_in, followed, now
+from darkclr_ray.study.records import Machine, Start, StudyRecord, TrialRecord, best_trial
 from darkclr_ray.yaml_files import read_yaml
 
 FORMAT = 2
@@ -32,9 +33,6 @@ FORMAT = 2
 
 MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
 """Settings that a study can be continued with: where it is, how long it gets and where it runs. Jets go by content."""
-
-STATES = ("COMPLETE", "PRUNED", "FAIL")
-"""How a trial ends."""
 
 DERIVED = ("jets.parquet", "examples.npz", "means.json")
 """Files for a study's readers that are written at each start, with checksums in study.json."""
@@ -63,7 +61,7 @@ class StudyFolder:
         self.store = Store(path / "stages")
         self._lock = Lock(path / ".lock", "a study")
         self._precise = False
-        self._endings: dict[str, dict[str, Any]] = {}
+        self._trials: dict[str, TrialRecord] = {}
 
     def claim(self) -> None:
         """Make the folder, and keep other processes away until this one ends.
@@ -109,24 +107,23 @@ class StudyFolder:
         self.check_place(settings)
         if not (self.path / "study.json").exists():
             return
-        known = read_json(self.path / "study.json")
-        if known.get("format") != FORMAT:
+        content = read_json(self.path / "study.json")
+        if content.get("format") != FORMAT:
             raise ValueError(
-                f"{self.path}: a study of format {known.get('format')}, made by darkclr_ray {made_by(known)}; this "
+                f"{self.path}: a study of format {content.get('format')}, made by darkclr_ray {made_by(content)}; this "
                 f"version reads format {FORMAT}; continue it with that version, or start a new one with --name"
             )
-        try:
-            parts = differing(known["jets"]["fingerprints"], fingerprints)
-            own = known["jets"]["path"]
-        except (KeyError, TypeError, AttributeError):
+        jets = StudyRecord.read(self.path / "study.json").jets
+        if jets is None:
             raise ValueError(
                 f"{self.path / 'study.json'}: damaged, it does not say which jets the study has; restore it, or start "
                 f"a new study with --name"
-            ) from None
+            )
+        parts = differing(jets.fingerprints, fingerprints)
         if parts:
             raise ValueError(
                 f"{self.path}: this study was made with other jets ({', '.join(parts)} differ from those in "
-                f"{settings.jets}); give it its own jets ({own}), or start a new one with --name"
+                f"{settings.jets}); give it its own jets ({jets.path}), or start a new one with --name"
             )
         path = self.path / "settings.yaml"
         if not path.exists() and not self.store.folder.exists():
@@ -160,18 +157,15 @@ class StudyFolder:
         if (self.path / "study.json").exists():
             check_writable(self.path, "--out")
 
-    def about(self) -> dict[str, Any]:
-        """Content of study.json; nothing where there is none."""
+    def about(self) -> StudyRecord | None:
+        """Return the content of study.json; None if there is no such file."""
         path = self.path / "study.json"
-        return read_json(path) if path.exists() else {}
-
-    def kind(self) -> str | None:
-        """Which question the study in the folder is about; None where there is none, or it does not say."""
-        return self.about().get("kind")
+        return StudyRecord.read(path) if path.exists() else None
 
     def made_on(self, fingerprints: Mapping[str, Mapping[str, str]]) -> bool:
-        """Whether all jets that the study was made on are among these: hashes by split and sample."""
-        known = self.about().get("jets", {}).get("fingerprints", {})
+        """Return whether all jets of the study are among these: hashes by split and sample."""
+        about = self.about()
+        known = about.jets.fingerprints if about is not None and about.jets is not None else {}
         there = [samples.items() <= fingerprints[split].items() for split, samples in known.items()]
         return bool(there) and all(there)
 
@@ -189,78 +183,70 @@ class StudyFolder:
         """
         known = self.about()
         versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
-        starts = followed(starts_of(known), {"time": now(), "versions": versions, "machine": machine})
-        begun = {"preset": preset, "command": list(command), "created": now()}
-        write_json(
-            self.path / "study.json",
-            {
-                "format": FORMAT,
-                "name": settings.name,
-                **begun,
-                **{name: value for name, value in known.items() if name not in ("versions", "machine")},
-                "starts": starts,
-                "objective": settings.search.objective,
-                "score": settings.search.score,
-                "background": settings.background,
-                **facts,
-            },
+        start = Start(time=now(), versions=versions, machine=Machine(**machine))
+        begun = known or StudyRecord(
+            format=FORMAT, name=settings.name, preset=preset, command=list(command), created=start.time
+        )
+        self._write(
+            begun,
+            starts=followed(begun.starts, start),
+            objective=settings.search.objective,
+            score=settings.search.score,
+            background=settings.background,
+            **facts,
         )
         text = yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False)
         write_sealed_text(self.path / "settings.yaml", text)
         self.store.folder.mkdir(exist_ok=True)
 
     def note(self, **facts: Any) -> None:
-        """Add facts to study.json."""
-        write_json(self.path / "study.json", read_json(self.path / "study.json") | facts)
+        """Set fields of study.json."""
+        self._write(StudyRecord.read(self.path / "study.json"), **facts)
+
+    def _write(self, record: StudyRecord, **facts: Any) -> None:
+        StudyRecord(**{**record.model_dump(exclude_unset=True), **facts}).write(self.path / "study.json")
 
     def note_derived(self) -> None:
-        """Add the checksums of the files `DERIVED` to study.json."""
+        """Set the checksums of the files `DERIVED` in study.json."""
         self.note(files={name: file_digest(self.path / name) for name in DERIVED})
 
     def has(self, *names: str) -> bool:
         """Return whether the folder holds all of these files and folders."""
         return all((self.path / name).exists() for name in names)
 
-    def has_stages(self, record: Mapping[str, Any]) -> bool:
-        """Return whether the stages that a trial's or a run's file names are there, as far as it names any."""
-        stages = record.get("stages", {})
+    def has_stages(self, stages: Mapping[str, str]) -> bool:
+        """Return whether the store has these stages, given as hashes by kind."""
         return all((self.store.folder / kind / name).is_dir() for kind, name in stages.items())
 
     def note_precision(self, precision: str | None) -> None:
-        """Add to the last start what its first job to end multiplied in, where that tells (others: on machines alike).
+        """Set the precision of the last start, which the first finished job reports; later ones are ignored.
 
-        A worker finds it out: "auto" depends on its processor.
+        Only a worker knows it: the setting "auto" depends on its processor.
         """
         if precision is not None and not self._precise:
-            self.note(starts=computed_in(starts_of(self.about()), precision))
+            self.note(starts=computed_in(StudyRecord.read(self.path / "study.json").starts, precision))
             self._precise = True
 
-    def endings(self) -> list[dict[str, Any]]:
-        """Return what the files of the trials that have ended contain, by number; each file is read once.
+    def trial_records(self) -> list[TrialRecord]:
+        """Return the records of the trials that have ended, by number; each file is read once.
 
-        Raises ValueError where one is damaged.
+        Raises Damaged if a file is damaged.
         """
         paths = sorted(self.trials.glob("*.json"))
         for path in paths:
-            if path.name not in self._endings:
-                ending = read_json(path)
-                if ending.get("state") not in STATES:
-                    raise ValueError(
-                        f"{path}: says nothing of how a trial ended; restore it, or start anew with --name"
-                    )
-                self._endings[path.name] = ending
-        return [self._endings[path.name] for path in paths]
+            if path.name not in self._trials:
+                self._trials[path.name] = TrialRecord.read(path)
+        return [self._trials[path.name] for path in paths]
 
-    def write_ending(self, number: int, content: Mapping[str, Any]) -> None:
-        """Write the file of a trial that has ended."""
-        path = self.trials / f"{number:04d}.json"
-        write_json(path, content)
-        self._endings.pop(path.name, None)
+    def write_trial(self, record: TrialRecord) -> None:
+        """Write the record of a trial that has ended."""
+        path = self.trials / f"{record.number:04d}.json"
+        record.write(path)
+        self._trials.pop(path.name, None)
 
-    def best(self) -> dict[str, Any] | None:
-        """The completed trial with the highest objective."""
-        complete = [trial for trial in self.endings() if trial["state"] == "COMPLETE"]
-        return max(complete, key=lambda trial: (trial["objective"], -trial["number"]), default=None)
+    def best(self) -> TrialRecord | None:
+        """Return the best trial so far, see `best_trial`."""
+        return best_trial(self.trial_records())
 
     def _refuse_strangers(self) -> None:
         if self.path.exists() and not self.path.is_dir():
@@ -280,10 +266,10 @@ def left_over(path: Path) -> bool:
     return path.name == "logs" or any(path.match(pattern) for pattern in LEFTOVERS)
 
 
-def made_by(about: Mapping[str, Any]) -> str:
-    """The version of this package that a study was last computed with."""
-    starts = starts_of(about)
-    return str(starts[-1].get("versions", {}).get("darkclr_ray", "?")) if starts else "?"
+def made_by(content: Mapping[str, Any]) -> str:
+    """Return the version of this package that last worked on a study, from a study.json of any format."""
+    starts = content.get("starts") or [content]
+    return str(starts[-1].get("versions", {}).get("darkclr_ray", "?"))
 
 
 def at(values: Any, name: str) -> Any:

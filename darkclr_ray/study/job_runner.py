@@ -20,22 +20,24 @@ from darkclr_ray.augmentations import registry as augmentations
 from darkclr_ray.augmentations.families import blind_views
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.darkclr import PlainEnergy
 from darkclr_ray.evaluation.rejection import Evaluation, evaluate
 from darkclr_ray.jets.contamination import contaminated
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.runtime.cached_trainer import CachedTrainer
 from darkclr_ray.runtime.worker_loop import WorkerContext
-from darkclr_ray.store.files import read_json, write_json
+from darkclr_ray.store.files import write_json
 from darkclr_ray.store.fingerprints import code_fingerprint
 from darkclr_ray.store.scores import read_scores, score_table, write_scores
 from darkclr_ray.store.stages import Stage, Store
 from darkclr_ray.study import objectives
 from darkclr_ray.study.detector_spec import SCORES, DetectorSpec
-from darkclr_ray.study.diagnostics import training_health
+from darkclr_ray.study.diagnostics import training_diagnostics
 from darkclr_ray.study.job_context import JobContext
 from darkclr_ray.study.objectives import ObjectiveInput
 from darkclr_ray.study.proxy_scores import LinearAutoencoder, Norm
+from darkclr_ray.study.records import EvaluationRecord
 from darkclr_ray.training.inference import JetEncoder, represent
 
 IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute"}
@@ -61,13 +63,13 @@ class JobRunner:
         scores = self.scores()
         evaluation = self.evaluation(scores)
         trained = scores.notes()["stages"]
-        content = read_json(self.runner.store.find("evaluation", evaluation).folder / "evaluation.json")
+        content = EvaluationRecord.read(self.runner.store.find("evaluation", evaluation).folder / "evaluation.json")
         # what the judged detector is made of, and of the others what it has none of
         stages = {kind: name for used in (*trained.values(), trained[self.judged_name]) for kind, name in used.items()}
         return {
             "stages": {**stages, "scores": scores.hash, "evaluation": evaluation},
             "detectors": trained,
-            "objectives": content["objectives"],
+            "objectives": content.objectives,
             "seconds": self.all_seconds,
             "precision": self.runner.precision,
             "kernels": scores.notes()["kernels"],
@@ -216,10 +218,10 @@ class JobRunner:
             "seed": self.seed,
         }
         modules = ("darkclr_ray.evaluation.rejection", "darkclr_ray.study.objectives", *own)
-        return self.cached_json("evaluation", description, lambda: self.judged(scores, names), *modules)
+        return self.cached_json("evaluation", description, lambda: self.judged(scores, names).content(), *modules)
 
     def cached_json(
-        self, kind: str, description: Mapping[str, Any], content: Callable[[], dict[str, Any]], *modules: str
+        self, kind: str, description: Mapping[str, Any], content: Callable[[], Mapping[str, Any]], *modules: str
     ) -> str:
         """Hash of the stage with a JSON file of the same name, computed by all ranks unless it is there.
 
@@ -250,7 +252,8 @@ class JobRunner:
     def signals(self) -> list[str]:
         return [name for name in self.jets["validation"] if name != self.work.jets.background]
 
-    def judged(self, scores: Stage, names: tuple[str, ...]) -> dict[str, Any]:
+    def judged(self, scores: Stage, names: tuple[str, ...]) -> EvaluationRecord:
+        """Return the evaluations of all scores, the objectives, and the diagnostics of the trainings."""
         table = read_scores(scores.folder / "scores.parquet")
         found: dict[str, dict[str, dict[str, Evaluation]]] = {}
         for split, samples in self.jets.items():
@@ -261,14 +264,19 @@ class JobRunner:
         with np.load(scores.folder / "views.npz") as views:
             blind = {name: self.evaluate_signal_blind(table["validation"][name], views[name]) for name in views.files}
         objective_input = ObjectiveInput(found["validation"][self.judged_name], blind[self.judged_name])
+        return EvaluationRecord(
+            **found,
+            signal_blind=blind,
+            objectives={name: number(objectives.find(name, self.signals)(objective_input)) for name in names},
+            **training_diagnostics(self.runner.store, self.diagnosed(scores)),
+        )
+
+    def diagnosed(self, scores: Stage) -> dict[str, dict[str, str]]:
+        """Return the trainings of each detector; a plain autoencoder is not diagnosed, since no chain trained it."""
+        plain = {cls.name for cls in map(registry.find, self.job.detectors) if issubclass(cls, PlainEnergy)}
         return {
-            **{
-                split: {d: {s: e.to_json() for s, e in signals.items()} for d, signals in detectors.items()}
-                for split, detectors in found.items()
-            },
-            "signal_blind": {name: evaluation.to_json() for name, evaluation in blind.items()},
-            "objectives": {name: number(objectives.find(name, self.signals)(objective_input)) for name in names},
-            **training_health(self.runner.store, scores.notes()["stages"]),
+            name: {kind: hash for kind, hash in used.items() if kind != "energy" or name not in plain}
+            for name, used in scores.notes()["stages"].items()
         }
 
     def compare(

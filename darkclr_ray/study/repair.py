@@ -31,7 +31,8 @@ def delete_damaged(folder: StudyFolder, say: Callable[[str], object]) -> None:
     for path in damaged:
         say(f"{path}: damaged; it is computed again")
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    if damaged and folder.about().get("finished"):
+    about = folder.about()
+    if damaged and about is not None and about.finished:
         folder.note(finished=False)
 
 
@@ -46,7 +47,8 @@ def passes(check: Callable[[], object]) -> bool:
 
 def checks(folder: StudyFolder) -> Iterator[tuple[Path, Callable[[], object]]]:
     """Yield what a study can compute again, and for each the function that raises ValueError where it is damaged."""
-    known = folder.about().get("files", {})
+    about = folder.about()
+    known = about.files if about is not None else {}
     for name in DERIVED:
         if (path := folder.path / name).exists():
             yield path, lambda path=path, name=name: check_file(path, known.get(name))  # type: ignore[misc]

@@ -52,17 +52,18 @@ class Study(ABC):
     @cached_property
     def preset(self) -> str:
         """The preset that the settings came from: a file of settings, by which a study goes on, does not name it."""
-        known = self.folder.about().get("preset")
+        about = self.folder.about()
+        known = about.preset if about is not None else None
         return known if known in PRESETS else preset_of(self.settings, self._preset)
 
     def check(self) -> None:
         """Raise ValueError for names in the settings that mean nothing, before any jet is read."""
         registry.check(self.settings.views)
         self.folder.check_place(self.settings)
-        kind = self.folder.kind()
-        if kind not in (None, self.kind):
+        about = self.folder.about()
+        if about is not None and about.kind != self.kind:
             raise ValueError(
-                f"{self.folder.path}: holds a study of another kind ({kind}); choose another --name or --out"
+                f"{self.folder.path}: holds a study of another kind ({about.kind}); choose another --name or --out"
             )
 
     def open(self) -> StudyJets:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from darkclr_ray.messages import nearest
-from darkclr_ray.store.files import read_json
 from darkclr_ray.study import objectives
 from darkclr_ray.study.detector_spec import SCORES
 from darkclr_ray.study.folder import DERIVED
 from darkclr_ray.study.jets import StudyJets
+from darkclr_ray.study.records import References
 from darkclr_ray.study.run import Study
 
 if TYPE_CHECKING:
@@ -60,17 +60,19 @@ class EmbeddingScan(Study):
 
     @property
     def ended(self) -> int:
-        return len(self.folder.endings())
+        return len(self.folder.trial_records())
 
     def finished(self) -> bool:
         """Whether all trials have ended, and the last conclusions are about the best of them: more may have come."""
         if not self.folder.has("study.json", "references.json", "best", *DERIVED) or self.ended < self.total:
             return False
-        records = [*self.folder.endings(), *read_json(self.folder.path / "references.json").values()]
-        if not all(self.folder.has_stages(record) for record in records):
+        references = References.read(self.folder.path / "references.json").root
+        stages = [record.stages for record in self.folder.trial_records()]
+        stages += [reference.stages for reference in references.values()]
+        if not all(map(self.folder.has_stages, stages)):
             return False
-        best = self.folder.best()
-        return best is not None and self.folder.about().get("best") == best["number"]
+        best, about = self.folder.best(), self.folder.about()
+        return best is not None and about is not None and about.best == best.number
 
     def work(self, session: Session) -> int:
         from darkclr_ray.study.tuning import Tuning

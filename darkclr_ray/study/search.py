@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -26,6 +26,7 @@ from darkclr_ray.randomness import digest
 from darkclr_ray.runtime.outcome import EPOCH, METRIC
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.journal import CheckedJournal, DelayedJournal
+from darkclr_ray.study.records import State
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class TrialResult:
     """How a trial ended: what goes into its file and into Optuna."""
 
     number: int
-    state: str
+    state: State
     reason: str | None
     parameters: dict[str, Any]
     objective: float | None
@@ -308,7 +309,9 @@ class StudySearch(Searcher):
             state, reason = TrialState.FAIL, "its objective is not a finite number"
         else:
             state, reason = TrialState.COMPLETE, None
-        self.finalize(TrialResult(trial.number, state.name, reason, self.points[trial_id], objective, outcome), trial)
+        self.finalize(
+            TrialResult(trial.number, cast(State, state.name), reason, self.points[trial_id], objective, outcome), trial
+        )
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Save nothing: Optuna's storage has all that a searcher needs."""

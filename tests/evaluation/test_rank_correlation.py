@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from darkclr_ray.evaluation.rank_correlation import FEWEST, rank_correlations
-from darkclr_ray.evaluation.rejection import evaluate
+from darkclr_ray.evaluation.rejection import Evaluation, evaluate
 
 
-def judged(shift: float) -> dict:
+def judged(shift: float) -> Evaluation:
     background = np.linspace(-2, 2, 400)
     pt, events = np.full(400, 200.0), np.arange(400)
-    facts = evaluate(background, background + shift, pt, pt, events, events + 400, seed=1, replicas=2)
-    return facts.to_json()
+    return evaluate(background, background + shift, pt, pt, events, events + 400, seed=1, replicas=2)
 
 
-SHIFTS = [0.05 * number for number in range(12)]
-EVALUATIONS = [judged(shift) for shift in SHIFTS]
+@dataclass
+class ToyTrial:
+    number: int
+    objectives: dict[str, float]
+    state: str = "COMPLETE"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    validation: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def test(self) -> dict[str, dict[str, Evaluation]]:
+        return {"s_NAE": {"a": EVALUATIONS[self.number]}}
+
+
+EVALUATIONS = [judged(0.05 * number) for number in range(12)]
 
 
 def trials(blind, left_out):
-    return [
-        {
-            "number": number,
-            "state": "COMPLETE",
-            "objectives": {"signal_blind": float(one), "leave_out:a": float(other)},
-            "test": {"s_NAE": {"a": EVALUATIONS[number]}},
-        }
-        for number, (one, other) in enumerate(zip(blind, left_out, strict=True))
-    ]
+    pairs = enumerate(zip(blind, left_out, strict=True))
+    return [ToyTrial(n, {"signal_blind": float(one), "leave_out:a": float(other)}) for n, (one, other) in pairs]
 
 
 def test_agreement_and_contradiction():
@@ -51,7 +58,7 @@ def test_an_independent_criterion_is_within_its_interval():
 def test_few_trials_and_equal_ones_say_nothing():
     few = trials(range(12), range(12))[: FEWEST - 1]
     assert rank_correlations(few, score="s_NAE") == ()
-    assert rank_correlations([{**few[0], "state": "FAIL"}], score="s_NAE") == ()
+    assert rank_correlations([replace(few[0], state="FAIL")], score="s_NAE") == ()
     blind, left_out = rank_correlations(trials([1.0] * 12, range(12)), score="s_NAE")
     assert np.isnan(blind.value)
     assert left_out.value == pytest.approx(1.0)

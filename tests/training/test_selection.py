@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from darkclr_ray.study.diagnostics import kept_epoch
+from darkclr_ray.training.selection import selected_epoch
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from darkclr_ray.study.diagnostics import kept_epoch
     ],
 )
 def test_the_epoch_that_was_kept(kind: str, records: list[dict[str, float]], kept: int) -> None:
-    assert kept_epoch(kind, records) == records[kept]
+    assert selected_epoch(kind, records) == records[kept]
 
 
 def test_no_epoch_at_all() -> None:
-    assert kept_epoch("representation", []) == {}
+    assert selected_epoch("representation", []) == {}
