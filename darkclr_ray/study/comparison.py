@@ -123,7 +123,7 @@ class Comparison(Study):
         by_key = {run_spec.key: run_spec for run_spec in left}
 
         def on_end(key: str, outcome: Outcome) -> None:
-            self.folder.note_precision(outcome.result.get("precision"))
+            self.folder.note_computed(outcome.result)
             record = self.record(by_key[key], outcome, session.jets)
             record.write(self.folder.path / RUNS / f"{key}.json")
             ended[key] = record.state
@@ -220,6 +220,7 @@ class Comparison(Study):
             trained_on=used.model_copy(update={"words": trained_words(used)}),
             selected_on=self.selected_on(run_spec),
             stages=stages,
+            kernels=outcome.result.get("kernels", {}),
             seconds=outcome.result.get("seconds", {}),
             **{name: getattr(evaluation, name) for name in names | {"validation", "test", "warnings"}},
         )

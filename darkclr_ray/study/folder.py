@@ -60,7 +60,7 @@ class StudyFolder:
         self.optuna = path / "optuna.log"
         self.store = Store(path / "stages")
         self._lock = Lock(path / ".lock", "a study")
-        self._precise = False
+        self._computed: list[dict[str, Any]] = []
         self._trials: dict[str, TrialRecord] = {}
 
     def claim(self) -> None:
@@ -218,14 +218,15 @@ class StudyFolder:
         """Return whether the store has these stages, given as hashes by kind."""
         return all((self.store.folder / kind / name).is_dir() for kind, name in stages.items())
 
-    def note_precision(self, precision: str | None) -> None:
-        """Set the precision of the last start, which the first finished job reports; later ones are ignored.
+    def note_computed(self, result: Mapping[str, Any]) -> None:
+        """Add the precision and the networks' implementations of a job's result, if it has them, to the last start.
 
-        Only a worker knows it: the setting "auto" depends on its processor.
+        Only a worker knows them: "auto" depends on its processor.
         """
-        if precision is not None and not self._precise:
-            self.note(starts=computed_in(StudyRecord.read(self.path / "study.json").starts, precision))
-            self._precise = True
+        computed = {name: result[name] for name in ("precision", "kernels") if name in result}
+        if len(computed) == 2 and computed not in self._computed:
+            self.note(starts=computed_in(StudyRecord.read(self.path / "study.json").starts, **computed))
+            self._computed.append(computed)
 
     def trial_records(self) -> list[TrialRecord]:
         """Return the records of the trials that have ended, by number; each file is read once.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from darkclr_ray.study.records import Start
 
@@ -29,15 +29,18 @@ def followed(starts: Sequence[Start], start: Start) -> list[Start]:
     return [*starts, start]
 
 
-def computed_in(starts: Sequence[Start], precision: str) -> list[Start]:
-    """Return the starts after a job of the last one has reported its precision.
+def computed_in(starts: Sequence[Start], precision: str, kernels: Mapping[str, str]) -> list[Start]:
+    """Return the starts with a job's precision and its networks' implementations added to the last one.
 
-    If it differs from the precision of an earlier job, a new start begins.
+    If they differ from those of an earlier job, a new start is added.
 
-    >>> computed_in([Start(time="2026-01-01")], "float32")[-1].precision
-    'float32'
+    >>> computed_in([Start(time="2026-01-01")], "float32", {"encoder": "C"})[-1].kernels
+    {'encoder': 'C'}
     """
     *before, last = starts
-    if last.precision is None:
-        return [*before, last.model_copy(update={"precision": precision})]
-    return followed(starts, last.model_copy(update={"precision": precision, "time": now()}))
+    same = all(last.kernels.get(name, kernel) == kernel for name, kernel in kernels.items())
+    if last.precision in (None, precision) and same:
+        computed = {"precision": precision, "kernels": {**last.kernels, **kernels}}
+        return [*before, last.model_copy(update=computed)]
+    new = {"precision": precision, "kernels": dict(kernels), "time": now()}
+    return followed(starts, last.model_copy(update=new))

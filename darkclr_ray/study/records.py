@@ -95,12 +95,14 @@ class Start(Record):
         time: ISO 8601.
         versions: version of each library.
         precision: dtype of matrix products, known after the first job; "auto" in the settings depends on the processor.
+        kernels: implementation of each network, known after the jobs that use it.
     """
 
     time: str
     versions: dict[str, str] = {}
     machine: Machine = Machine()
     precision: str | None = None
+    kernels: dict[str, str] = {}
 
 
 class JetsRecord(Record):
@@ -224,6 +226,7 @@ class TrialRecord(Record):
         parameters: its point in the search space.
         objective, objectives: value of the objective that the search maximises, and of all objectives.
         stages: hash of each stage in the store.
+        kernels: implementation of each network.
         seconds: time of each stage, of the overhead, and in total.
         validation, test: evaluations by detector and signal.
     """
@@ -235,6 +238,7 @@ class TrialRecord(Record):
     objective: float | None = None
     objectives: dict[str, float | None] = {}
     stages: dict[str, str] = {}
+    kernels: dict[str, str] = {}
     seconds: dict[str, float] = {}
     validation: Evaluations = {}
     test: Evaluations = {}
@@ -314,6 +318,7 @@ class RunRecord(Record):
     trained_on: TrainedOn = TrainedOn()
     selected_on: SelectedOn = SelectedOn()
     stages: dict[str, str] = {}
+    kernels: dict[str, str] = {}
     seconds: dict[str, float] = {}
     validation: Evaluations = {}
     test: Evaluations = {}

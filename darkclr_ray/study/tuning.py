@@ -230,6 +230,7 @@ class Tuning:
             objective=ending.objective,
             objectives=evaluation.objectives,
             stages=stages,
+            kernels=ending.outcome.get("kernels", {}),
             seconds=dict(seconds),
             validation=evaluation.validation,
             test=evaluation.test,

@@ -293,7 +293,7 @@ def test_what_a_study_was_continued_with_is_said(study_folder):
     starts = [
         start("2026-10-01T09:00:00+0000", "2.9.0", 2, precision="float32"),
         start("2026-10-02T09:00:00+0000", "2.9.0", 4),
-        start("2026-11-01T09:00:00+0000", "<b>", 4, precision="bfloat16"),
+        start("2026-11-01T09:00:00+0000", "<b>", 4, precision="bfloat16", kernels={"encoder": "C"}),
     ]
     study = replace(old, about=old.about.model_copy(update={"starts": starts}))
     caption, table = said(study, provenance.section), by_group(provenance.facts(study))
@@ -302,6 +302,7 @@ def test_what_a_study_was_continued_with_is_said(study_folder):
     assert "precision float32 until 2026-11-01, bfloat16 since" in caption
     assert "gpus 0 until" not in caption
     assert (table["machine", "cpus"], table["versions", "torch"], table["precision", ""]) == ("4", "<b>", "bfloat16")
+    assert table["implementation", "encoder"] == "C"
 
 
 def by_group(table):

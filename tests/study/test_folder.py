@@ -50,11 +50,18 @@ def test_the_same_study_goes_on(folder: StudyFolder) -> None:
     assert "trials: 50" in (folder.path / "settings.yaml").read_text()
 
 
-def restarted(folder: StudyFolder, machine: dict[str, float] = MACHINE, precision: str | None = None) -> None:
+def restarted(
+    folder: StudyFolder,
+    machine: dict[str, float] = MACHINE,
+    precision: str | None = None,
+    **kernels: str,
+) -> None:
     """As a later process starts it."""
     again = StudyFolder(folder.path)
     again.describe(SETTINGS, "laptop", ["python", "x"], machine, {"jets": {"path": "here", "fingerprints": JETS}})
-    again.note_precision(precision)
+    if precision is not None:
+        for network, implementation in kernels.items() or [("encoder", "C")]:
+            again.note_computed({"precision": precision, "kernels": {network: implementation}})
 
 
 def test_starts_are_kept_where_they_differ(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +87,9 @@ def test_starts_are_kept_where_they_differ(folder: StudyFolder, monkeypatch: pyt
     assert told("machine", "precision")[2:] == [(bigger, "bfloat16"), (bigger, "float32")]
     assert [start.versions["torch"] == "99.0" for start in starts()] == [False, False, True, True]
     assert all(start.time for start in starts())
+    restarted(folder, bigger, "float32", encoder="C", autoencoder="C")
+    restarted(folder, bigger, "float32", encoder="PyTorch")
+    assert told("kernels")[3:] == [({"encoder": "C", "autoencoder": "C"},), ({"encoder": "PyTorch"},)]
 
 
 def test_a_longer_scan_is_not_finished_by_what_a_shorter_one_concluded(folder: StudyFolder, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def facts(study: StudyResults) -> Table:
         **({"best trial": chosen} if chosen else {}),
         "machine": last.machine.content() if last else {"": None},
         "precision": {"": last.precision if last else None},
+        "implementation": (last.kernels if last else None) or {"": None},
         "versions": last.versions if last else {"": None},
         "jets": about.jets.content() if about.jets else {"": None},
     }

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from darkclr_ray.networks.block import Block
 from torch import Tensor
+
+from darkclr_ray.networks.encoder import Block
 
 
 def offsets_of(sizes: Sequence[int]) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from darkclr_ray.networks import matmul as products
+from darkclr_ray.kernels.cpu import matmul as products
 
 
 @pytest.fixture(params=[True, False])

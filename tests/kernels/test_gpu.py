@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from darkclr_ray.networks.potential import ReconstructionPotential
 
+from darkclr_ray.kernels.registry import use_kernels
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
@@ -27,6 +27,7 @@ def test_encoder_and_gradients_as_on_the_cpu(matmul_dtype: torch.dtype, toleranc
     found = []
     for device, arithmetic in (("cpu", torch.float32), ("cuda", matmul_dtype)):
         encoder = Encoder(SETTINGS, matmul_dtype=arithmetic).to(device)
+        use_kernels(encoder, "off" if device == "cpu" else "auto")
         head = encoder(constituents.to(device), offsets.to(device)).head
         head.square().mean().backward()
         found.append((head.detach().cpu(), torch.cat([p.grad.flatten().cpu() for p in encoder.parameters()])))
@@ -37,6 +38,7 @@ def test_encoder_and_gradients_as_on_the_cpu(matmul_dtype: torch.dtype, toleranc
 def test_dropout_is_keyed_there_too() -> None:
     constituents, offsets = (tensor.cuda() for tensor in jets())
     encoder = Encoder(SETTINGS, matmul_dtype=torch.bfloat16).cuda()
+    use_kernels(encoder)
 
     def run(seed: int) -> torch.Tensor:
         generator = torch.Generator("cuda").manual_seed(seed)
@@ -52,11 +54,17 @@ def test_chain_waits_for_nothing() -> None:
     autoencoder = Autoencoder(64, NAESettings(), matmul_dtype=torch.bfloat16).cuda()
     start = torch.randn(500, 64, device="cuda")
     generator = torch.Generator("cuda").manual_seed(1)
-    potential = ReconstructionPotential(autoencoder)
+    use_kernels(autoencoder)
     torch.cuda.set_sync_debug_mode("error")
     try:
         chain = langevin_chain(
-            potential, start, step_size=0.05, noise=0.02, steps=40, generator=generator, walk=potential.walk()
+            autoencoder.potential,
+            start,
+            step_size=0.05,
+            noise=0.02,
+            steps=40,
+            generator=generator,
+            walk=autoencoder.walk,
         )
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -73,6 +81,7 @@ def test_rows_of_no_jet_change_nothing(matmul_dtype: torch.dtype, longest: int) 
     found = []
     for rows in (constituents, torch.cat([constituents, torch.randn(77, 3, device="cuda")])):
         encoder = Encoder(SETTINGS, matmul_dtype=matmul_dtype).cuda()
+        use_kernels(encoder)
         head = encoder(rows, offsets, longest=longest).head
         head.square().mean().backward()
         found.append((head.detach(), torch.cat([p.grad.flatten() for p in encoder.parameters()])))
@@ -85,9 +94,8 @@ def test_rows_of_no_jet_change_nothing(matmul_dtype: torch.dtype, longest: int) 
 def test_chains_on_the_chip(activation: str, d_z: int) -> None:
     """The same ends, without noise, as step by step; with it the same moments."""
     autoencoder = Autoencoder(d_z, NAESettings(activation=activation), matmul_dtype=torch.bfloat16).cuda()
-    potential = ReconstructionPotential(autoencoder)
-    walk = potential.walk()
-    assert walk is not None
+    use_kernels(autoencoder)
+    potential, walk = autoencoder.potential, autoencoder.walk
     start = torch.randn(1001, d_z, device="cuda")
     generator = torch.Generator("cuda").manual_seed(1)
     slow = langevin_chain(potential, start, step_size=0.05, noise=0.0, steps=12, generator=generator)
