@@ -34,7 +34,6 @@ def test_views_of_another_family_select_the_epoch(settings):
     detector.fit(TrainingSample(toy_jets(200, seed=1)), trainer)
     ((training, _),), _ = detector._fitted
     areas = [record["held_out_auc"] for record in training.history]
-    assert training.best["epoch"] == int(np.argmax(areas))
     background, views = (training.logits(jets).numpy() for jets in training.judged)
     assert auc(background, views) == pytest.approx(max(areas), abs=1e-6)
 
