@@ -323,7 +323,7 @@ def test_stage_names_cannot_leave_the_folder(tmp_path):
         build(seal_study(folder))
 
 
-def test_means_of_observables_are_those_of_background_views_and_signals(study_folder, report, text):
+def test_means_of_observables_are_those_of_background_views_and_signals(study_folder, report, page):
     """Ten observables of every kind of jets, and what the window of translations is."""
     content = json.loads((study_folder / "means.json").read_text())
     found = rows(report, "means")
@@ -332,7 +332,7 @@ def test_means_of_observables_are_those_of_background_views_and_signals(study_fo
     assert len(found[0]) == 11
     for row, expected in zip(found, [content["background"], *content["views"].values()], strict=False):
         assert {name: float(row[name]) for name in expected} == expected
-    assert "1.66 times as wide as the paper’s text says" in str(text)
+    assert "1.66 times as wide as the paper’s text says" in str(page)
 
 
 def test_study_without_extras_is_reported_too(tmp_path):

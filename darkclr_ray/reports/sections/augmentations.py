@@ -9,7 +9,7 @@ from darkclr_ray.reports.labels import signal_label
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.study.records import MeansRecord
-from darkclr_ray.study.results import StudyResults
+from darkclr_ray.study.results import StudyResults, background_label
 
 
 def section(study: StudyResults) -> Section | None:
@@ -23,7 +23,7 @@ def section(study: StudyResults) -> Section | None:
 
 def _means(study: StudyResults, content: MeansRecord) -> Table:
     """Return the table of means of observables of background, views and signals."""
-    rows: list[dict[str, Cell]] = [{"jets": study.background, "best": 1, **content.background}]
+    rows: list[dict[str, Cell]] = [{"jets": background_label(study.background), "best": 1, **content.background}]
     rows += [{"jets": Markup("views: {}").format(view_title(name)), **of} for name, of in content.views.items()]
     rows += [{"jets": signal_label(name, study.samples.get(name)), **of} for name, of in content.signals.items()]
     columns = [Column("jets", "jets"), *(Column(name, name.replace("_", " ")) for name in content.background)]
