@@ -33,7 +33,7 @@ LAYERS = (
     ("estimator", "streams", "testing"),
     ("runtime",),
     ("study",),
-    ("reports",),
+    ("reports", "results"),
     ("benchmarks", "cli"),
 )
 """Packages and modules of darkclr_ray; each imports only from its own and from earlier layers."""

@@ -1,5 +1,4 @@
-"""What a study leaves for its readers beside its trials: the jets that were judged, examples of views, means of
-observables, and the best trial."""
+"""Write the files that a study provides besides its records: jets, example views, means, and the best model."""
 
 from __future__ import annotations
 
@@ -54,11 +53,11 @@ OBSERVED_JETS = 1000
 """Largest number of jets of a sample over which the means are taken."""
 
 EXAMPLE_SIZE = 40
-"""Constituents of the example jet, about."""
+"""Approximate number of constituents of the example jet."""
 
 
 def write_jets(path: Path, jets: Mapping[str, Mapping[str, Jets]]) -> None:
-    """One row a jet that is judged, so that a report needs no shards."""
+    """Write one row per evaluated jet, so that a report needs no shards."""
     parts = [
         pa.table(
             {
@@ -80,7 +79,7 @@ def write_jets(path: Path, jets: Mapping[str, Mapping[str, Jets]]) -> None:
 
 
 def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: int) -> None:
-    """One background jet, and what each transformation makes of it; float32 (n, 3): pT in GeV, eta, phi."""
+    """Write one background jet before and after each transformation; float32 (n, 3): pT in GeV, eta, phi."""
     hardest = background.hardest(inputs.constituents)
     jet = hardest.take(np.argsort(abs(hardest.multiplicity - EXAMPLE_SIZE), kind="stable")[:1])
     views = {"original": jet.constituents}
@@ -117,8 +116,10 @@ def means(jets: Jets) -> dict[str, float]:
 
 
 def write_best(folder: StudyFolder, best: TrialRecord, settings: StudySettings) -> None:
-    """The best trial's weights, settings and metrics in a folder of their own: a model (`detectors.models`)."""
-    from darkclr_ray.detectors.models import write_description  # torch, which a refusal does not wait for
+    """Write the best trial's weights, settings and metrics to ``best/``, as a model (`detectors.models`)."""
+    from darkclr_ray.detectors.models import (
+        write_description,  # it imports torch, which an error message does not wait for
+    )
 
     partial = folder.path / "best.partial"
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Studies that compare detectors: runs are trained and judged, then what belongs to the study as a whole."""
+"""Studies that compare detectors: runs are trained and evaluated, then the whole comparison is analysed."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 RUNS, SECTIONS = "runs", "sections"
 
 CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "supervised")
-"""Settings that make a detector better or worse, and that somebody chose on some jets."""
+"""Groups of settings that affect a detector's performance and were selected on some jets."""
 
 
 class Comparison(Study):
-    """A study whose jobs are runs that are known beforehand."""
+    """Base class of studies whose jobs are runs that are known beforehand."""
 
     what = "runs"
     sections: tuple[str, ...] = ()
-    """What is computed when all runs have ended: functions of `darkclr_ray.study.analyses`."""
+    """Names of the analyses that follow when all runs have ended, see `darkclr_ray.study.analyses`."""
 
     @abstractmethod
     def expand_runs(self) -> list[RunSpec]:
-        """Everybody who takes part."""
+        """Return the runs of the study; a run may occur more than once."""
 
     @cached_property
     def runs(self) -> list[RunSpec]:
-        """Everybody once, those first whose encoder others wait for."""
-        from darkclr_ray.study.run_specs import merged
+        """Runs of the study, each once; runs whose encoders others share come first."""
+        from darkclr_ray.study.run_specs import deduplicate
 
-        return merged(self.expand_runs())
+        return deduplicate(self.expand_runs())
 
     def check(self) -> None:
-        """Raises ValueError also for a detector or an embedding scan that there is not."""
+        """Raise ValueError for unknown names in the settings, detectors, or a missing embedding scan."""
         super().check()
         scan = self.settings.comparison.scan
         if scan is not None and not has_trials(Path(scan)):
@@ -67,7 +67,7 @@ class Comparison(Study):
 
     @property
     def scan(self) -> Path | None:
-        """The embedding scan whose choices are looked at."""
+        """Folder of the embedding scan whose selection is analysed; None if there is none."""
         named = self.settings.comparison.scan
         beside = self.folder.path.parent / "embedding_scan"
         return Path(named) if named else beside if has_trials(beside) else None
@@ -86,7 +86,7 @@ class Comparison(Study):
         return len(self.states())
 
     def states(self) -> dict[str, str]:
-        """How those ended that have."""
+        """Return the final state of each run that has ended, by key."""
         return {record.key: record.state for record in self.records()}
 
     def records(self) -> list[RunRecord]:
@@ -106,7 +106,7 @@ class Comparison(Study):
         return session.run(self.program(session))
 
     def program(self, session: Session) -> Program:
-        """Train and judge the runs that are left, then compute the sections; see `Program`."""
+        """Train and evaluate the runs that are left, then compute the analyses; see `Program`."""
         from darkclr_ray.runtime.trials import JobList
 
         cost = yield from session.calibrate()
@@ -114,12 +114,14 @@ class Comparison(Study):
             record.key: record.state for record in self.records() if self.folder.has_stages(record.stages)
         }
         for key in sorted(self.states().keys() - ended.keys()):
-            session.display.say(f"{key}: results are missing in {self.folder.store.folder}; they are computed again")
+            session.display.print_line(
+                f"{key}: results are missing in {self.folder.store.folder}; they are computed again"
+            )
         left = [run_spec for run_spec in self.runs if run_spec.key not in ended]
         session.count(ended)
         estimate = expected(left, session, cost, rescored=self.rescored())
-        session.expect(estimate)
-        session.display.say(self.plan(estimate, session))
+        session.set_estimate(estimate)
+        session.display.print_line(self.plan(estimate, session))
         by_key = {run_spec.key: run_spec for run_spec in left}
 
         def on_end(key: str, outcome: Outcome) -> None:
@@ -129,15 +131,15 @@ class Comparison(Study):
             ended[key] = record.state
             session.count(ended)
             for line in outcome.result.get("recomputed", ()):
-                session.display.say(line)
-            session.display.say(f"{key}: {summary(record)}")
+                session.display.print_line(line)
+            session.display.print_line(f"{key}: {summary(record)}")
             self.drop_arrays([run_spec for run_spec in left if run_spec.key not in ended])
 
         yield JobList({run_spec.key: run_spec.job for run_spec in left}, on_end)
         if "COMPLETE" not in ended.values():
-            session.display.say(
-                f"no run was completed; {self.folder.path / RUNS} says why, and {self.folder.logs} has the "
-                f"details. The same command changes nothing: mend the cause, and start a new study with another --name"
+            session.display.print_line(
+                f"no run was completed; {self.folder.path / RUNS} has the reasons, and {self.folder.logs} the details. "
+                f"The same command changes nothing: correct the cause, and start a new study with another --name"
             )
             return 1
         yield from self.finalize(session)
@@ -147,7 +149,7 @@ class Comparison(Study):
         return 0
 
     def rescored(self) -> list[str]:
-        """Keys of the runs whose jets are scored again after all have ended: the first network of each detector."""
+        """Return the keys of the runs whose jets are scored again at the end: the first network of each detector."""
         if "stability" not in self.sections or (self.folder.path / SECTIONS / "stability.json").exists():
             return []
         first: dict[str, str] = {}
@@ -157,7 +159,7 @@ class Comparison(Study):
         return list(dict.fromkeys(first.values()))
 
     def drop_arrays(self, left: list[RunSpec]) -> None:
-        """Free the disk of representations that none of those who are left will ask for."""
+        """Delete representations that no remaining run needs."""
         wanted = {run_spec.trains.get("representation") for run_spec in left}
         names = {e.key: e.trains.get("representation") for e in self.runs}
         finished = [record.stages for record in self.records() if names.get(record.key) not in wanted]
@@ -165,7 +167,7 @@ class Comparison(Study):
         self.folder.store.drop_arrays(of=idle)
 
     def finalize(self, session: Session) -> Generator[JobList, dict[str, Outcome], None]:
-        """Compute the sections: what belongs to the study as a whole."""
+        """Part of a program: compute the analyses of the whole comparison."""
         from darkclr_ray.runtime.trials import JobList
         from darkclr_ray.study import analyses as sections
 
@@ -174,14 +176,14 @@ class Comparison(Study):
             path = self.folder.path / SECTIONS / f"{name}.json"
             if path.exists():
                 continue
-            session.display.say(f"section {name}")
+            session.display.print_line(f"analysis {name}")
             done = sections.AnalysisInput(self.settings, self.folder, self.runs, self.scan, session, records)
             jobs = sections.JOBS[name](done) if name in sections.JOBS else {}
             done.outcomes = yield JobList(jobs)  # also where there are none: an interrupted study ends here
             try:
                 content = sections.SECTIONS[name](done)
-            except ValueError as error:  # too few jets for it, for example: the rest of the study is none the worse
-                session.display.say(f"section {name} is left out: {error}")
+            except ValueError as error:  # too few jets for it, for example; the other analyses are not affected
+                session.display.print_line(f"analysis {name} is left out: {error}")
                 continue
             if content is not None:
                 content.write(path)
@@ -226,7 +228,7 @@ class Comparison(Study):
         )
 
     def selected_on(self, run_spec: RunSpec) -> SelectedOn:
-        """Which jets chose what, in words."""
+        """Return the criteria and jets that selected epochs and settings, as text."""
         epoch = "; ".join(chosen_epochs(run_spec))
         known = preset(self.preset)
         seen = (
@@ -240,15 +242,15 @@ class Comparison(Study):
         return SelectedOn(epoch=epoch, settings=seen, words=f"{epoch or 'no epoch'}; settings: {seen}")
 
     def plan(self, estimate: Estimate, session: Session) -> str:
-        """What is about to happen, in a few lines."""
+        """Return the runs, jets, resources and estimated time, as lines for the screen."""
         counts = session.jets.counts
-        judged = sum(sum(samples.values()) for split, samples in counts.items() if split != "train")
+        evaluated = sum(sum(samples.values()) for split, samples in counts.items() if split != "train")
         trained = ", ".join(f"{number} {name}" for name, number in counts["train"].items())
         before = f" ({self.ended} finished before)" if self.ended else ""
         return "\n".join(
             [
-                f"runs   {self.total}{before}, then {', '.join(self.sections) or 'nothing'}",
-                f"jets       {trained} to train on, {judged} to judge",
+                f"runs       {self.total}{before}, then {', '.join(self.sections) or 'nothing'}",
+                f"jets       {trained} for training, {evaluated} to evaluate",
                 f"resources  {session.allocation}",
                 f"time       about {duration(estimate.seconds)}",
             ]
@@ -256,7 +258,7 @@ class Comparison(Study):
 
 
 def chosen_epochs(run_spec: RunSpec) -> list[str]:
-    """What chose the epoch of each of a run's trainings."""
+    """Return the criterion that selects the epoch of each training of a run, as text."""
     from darkclr_ray.detectors import registry
 
     settings, words = run_spec.job.settings, []
@@ -278,12 +280,12 @@ def chosen_epochs(run_spec: RunSpec) -> list[str]:
 
 
 def has_trials(scan: Path) -> bool:
-    """Whether a folder is that of an embedding scan with trials."""
+    """Return whether a folder is that of an embedding scan with trials."""
     return any((scan / "trials").glob("*.json"))
 
 
 def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], rescored: Sequence[str] = ()) -> Estimate:
-    """Estimate the seconds of what is left. What runs share, the first of them trains.
+    """Estimate the seconds that are left. The first of several runs with a common training trains it.
 
     Args:
         runs: those that are left.
@@ -303,8 +305,8 @@ def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], resc
         "energy": nae.reconstruction_epochs * cost["reconstruction_epoch"]
         + nae.divergence_epochs * cost["divergence_epoch"],
     }
-    judged = sum(sum(samples.values()) for samples in jets.counts.values())
-    scores = cost["jet"] * judged / session.allocation.workers + OVERHEAD
+    evaluated = sum(sum(samples.values()) for samples in jets.counts.values())
+    scores = cost["jet"] * evaluated / session.allocation.workers + OVERHEAD
     begun: set[tuple[str, str]] = set()
     plan = {}
     for run_spec in runs:

@@ -1,4 +1,4 @@
-"""Optuna's journal of a study with a checksum in every line, and how it is made again from the trials' files."""
+"""Optuna's journal with a checksum in every line; it can be restored from the records of the trials."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def restore_trials(
 ) -> bool:
     """Fill a new journal with the trials that have ended, so that the search goes on as if it had been kept.
 
-    A number without a file belongs to a trial that was at work: it is asked for first.
+    A number without a record belongs to a trial that was running: it is suggested first.
 
     Args:
         storage: of the study.

@@ -13,15 +13,15 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def followed(starts: Sequence[Start], start: Start) -> list[Start]:
+def with_start(starts: Sequence[Start], start: Start) -> list[Start]:
     """Return the starts with one more, if it differs from the last one in anything but the time.
 
     A start without a precision does not differ from one with a precision.
 
     >>> first = Start(time="2026-01-01", versions={"torch": "2.9.0"}, precision="float32")
-    >>> followed([first], Start(time="2026-01-02", versions={"torch": "2.9.0"})) == [first]
+    >>> with_start([first], Start(time="2026-01-02", versions={"torch": "2.9.0"})) == [first]
     True
-    >>> len(followed([first], Start(time="2026-01-02", versions={"torch": "2.13.0"})))
+    >>> len(with_start([first], Start(time="2026-01-02", versions={"torch": "2.13.0"})))
     2
     """
     if starts and all(getattr(starts[-1], name) == getattr(start, name) for name in start.model_fields_set - {"time"}):
@@ -43,4 +43,4 @@ def computed_in(starts: Sequence[Start], precision: str, kernels: Mapping[str, s
         computed = {"precision": precision, "kernels": {**last.kernels, **kernels}}
         return [*before, last.model_copy(update=computed)]
     new = {"precision": precision, "kernels": dict(kernels), "time": now()}
-    return followed(starts, last.model_copy(update=new))
+    return with_start(starts, last.model_copy(update=new))

@@ -1,4 +1,4 @@
-"""What is damaged in a study's folder is deleted before the study goes on, and so computed again.
+"""Delete damaged files of a study before it is continued, so that they are computed again.
 
 Every file is compared with the checksum that was written with it. study.json and settings.yaml say which study this is
 and cannot be computed again: `StudyFolder.check` refuses a folder where they are damaged.
@@ -16,11 +16,11 @@ from darkclr_ray.store.stages import check_stage
 from darkclr_ray.study.folder import DERIVED, StudyFolder
 
 RECORDS = ("trials/*.json", "runs/*.json", "sections/*.json", "references.json")
-"""Files of results: each is made again from the stages that it is about."""
+"""Files of results, which are computed again from their stages."""
 
 
-def delete_damaged(folder: StudyFolder, say: Callable[[str], object]) -> None:
-    """Delete every damaged file of a study that can be computed again, and say so in one line for each.
+def delete_damaged(folder: StudyFolder, print_line: Callable[[str], object]) -> None:
+    """Delete every damaged file of a study that can be computed again, and print one line for each.
 
     The caller holds the study's lock. A study that had ended is noted as unfinished where something was deleted.
 
@@ -29,7 +29,7 @@ def delete_damaged(folder: StudyFolder, say: Callable[[str], object]) -> None:
     """
     damaged = [path for path, check in checks(folder) if not passes(check)]
     for path in damaged:
-        say(f"{path}: damaged; it is computed again")
+        print_line(f"{path}: damaged; it is computed again")
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     about = folder.about()
     if damaged and about is not None and about.finished:

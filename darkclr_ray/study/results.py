@@ -499,7 +499,7 @@ def read_results(folder: Path) -> StudyResults:
     """
     if not (folder / "study.json").is_file():
         raise ValueError(f"{folder}: no study.json, so this is not a study's folder")
-    about, settings = StudyRecord.read(folder / "study.json", REMEDY), _settings(folder / "settings.yaml")
+    about, settings = StudyRecord.read(folder / "study.json", REMEDY), read_settings(folder / "settings.yaml")
     if about.kind == "embedding_scan":
         return _read_scan(folder, about, settings)
     paths = sorted((folder / "runs").glob("*.json"), key=lambda path: natural(path.name))
@@ -588,7 +588,8 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _settings(path: Path) -> StudySettings:
+def read_settings(path: Path) -> StudySettings:
+    """Return the settings of a study; raise ValueError if the file is missing, damaged or of another version."""
     with reading(path):
         check_sealed_text(path)
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What an embedding scan computes: the search, with Ray Tune and Optuna, and the reference points beside it."""
+"""Search of an embedding scan with Ray Tune and Optuna, and its references."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SearchBatch:
         searcher: asks for them.
         count: number of trials, at most.
         settings: of the study.
-        marks: epochs of an encoder after which it is judged provisionally.
+        marks: epochs of an encoder after which the objective is estimated for pruning.
     """
 
     def __init__(self, searcher: StudySearch, count: int, settings: StudySettings, marks: tuple[int, ...]) -> None:
@@ -83,7 +83,7 @@ class SearchBatch:
 
 
 class Tuning:
-    """The trials of a scan, and the reference points after them.
+    """Trials of a scan, and its references.
 
     Args:
         session: that runs them.
@@ -99,7 +99,7 @@ class Tuning:
         settings, search, records = self.settings, self.settings.search, self.folder.trial_records()
         storage = open_storage(self.folder.optuna)
         if restore_trials(storage, settings.name, records, space(search), first_point(settings)):
-            self.session.display.say(f"{self.folder.optuna}: made again from {self.folder.trials}")
+            self.session.display.print_line(f"{self.folder.optuna}: restored from {self.folder.trials}")
         sampler = SharedEncoderSampler(search.step_sizes_per_encoder, settings.seed)
         searcher = StudySearch(settings, storage, sampler, self._ended)
         self._reconcile(searcher)
@@ -118,7 +118,7 @@ class Tuning:
         return SearchBatch(self.searcher, left, self.settings, marks)
 
     def finalize(self) -> Generator[JobList, dict[str, Outcome], None]:
-        """Part of a program: judge the reference points on the same jets, and keep the best trial."""
+        """Part of a program: evaluate the references on the same jets, and write the best model."""
         best = self.folder.best()
         assert best is not None
         settings = trial_settings(self.settings, best.parameters)
@@ -135,7 +135,7 @@ class Tuning:
             if outcome.state == "failed":
                 logger.warning("%s: %s", name, outcome.reason)
                 continue
-            self._say_recomputed(outcome.result)
+            self._print_recomputed(outcome.result)
             stages = outcome.result["stages"]
             evaluation = evaluation_of(self.folder, stages)
             made_for = {"parameters": best.parameters} if name == "reference-untrained" else {}
@@ -173,7 +173,7 @@ class Tuning:
                 continue
             where = self.folder.trials if record is None else self.folder.store.folder
             name = job_name(trial.number)
-            self.session.display.say(f"{name}: results are missing in {where}; they are computed again")
+            self.session.display.print_line(f"{name}: results are missing in {where}; they are computed again")
             point = {**trial.params, "p_drop": round(trial.params["p_drop"], 10)}
             ending = TrialResult(
                 trial.number, cast(State, trial.state.name), trial.user_attrs.get("reason"), point, trial.value
@@ -186,9 +186,9 @@ class Tuning:
 
         def on_end(name: str, outcome: Outcome) -> None:
             if outcome.state == "failed":
-                self.session.display.say(f"{name}: could not be computed again: {outcome.reason}")
+                self.session.display.print_line(f"{name}: could not be computed again: {outcome.reason}")
                 return
-            self._say_recomputed(outcome.result)
+            self._print_recomputed(outcome.result)
             ending = replace(lacking[name], outcome=outcome.result)
             self._write(ending, trials[ending.number].user_attrs.get("seconds", outcome.result["seconds"]))
             self._count()
@@ -202,7 +202,7 @@ class Tuning:
             return {key: getattr(outcome["known"], key) for key in ATTRIBUTES}
         name = job_name(ending.number)
         self.folder.note_computed(outcome)
-        self._say_recomputed(outcome)
+        self._print_recomputed(outcome)
         seconds = dict(outcome.get("seconds", {}))
         if "seconds" in self.session.jobs.get(name, {}):
             total = self.session.jobs[name]["seconds"]
@@ -215,7 +215,7 @@ class Tuning:
             result = f"{self.settings.search.objective} {ending.objective:.3f} ({words})"
         else:
             result = f"{ending.state}: {ending.reason}"
-        self.session.display.say(f"{name}: {result}, {seconds.get('total', 0):.0f} s")
+        self.session.display.print_line(f"{name}: {result}, {seconds.get('total', 0):.0f} s")
         return {key: getattr(record, key) for key in ATTRIBUTES}
 
     def _write(self, ending: TrialResult, seconds: Mapping[str, float]) -> TrialRecord:
@@ -239,15 +239,15 @@ class Tuning:
         self.folder.write_trial(record)
         return record
 
-    def _say_recomputed(self, result: Mapping[str, Any]) -> None:
+    def _print_recomputed(self, result: Mapping[str, Any]) -> None:
         for line in result.get("recomputed", ()):
-            self.session.display.say(line)
+            self.session.display.print_line(line)
 
     def _drop_arrays(self, stages: Mapping[str, str]) -> None:
-        """Free the disk of representations of trials that have ended, but for those that the next ones may share.
+        """Delete representations of ended trials, except those that later trials may share.
 
         Args:
-            stages: of the trial that has just ended.
+            stages: stages of the trial that has just ended.
         """
         best = self.folder.best()
         keep = to_be_followed(self.folder.trial_records(), self.settings.search.step_sizes_per_encoder)
@@ -268,7 +268,7 @@ class Tuning:
         best = self.folder.best()
         if best is not None:
             name = self.settings.search.objective
-            self.session.standing.best = f"trial {best.number} ({name} {best.objective:.3f})"
+            self.session.status.best = f"trial {best.number} ({name} {best.objective:.3f})"
             signals = best.validation.get(self.settings.search.score, {})
             rejections = {signal: one.matched.at(0.2).value for signal, one in signals.items()}
             self.session.metrics.best_trial(best.objective or 0.0, rejections)
@@ -286,11 +286,11 @@ def representations(stages: Mapping[str, str]) -> set[str]:
 
 
 def to_be_followed(records: Sequence[TrialRecord], shared: int) -> set[str]:
-    """Stages of the encoders that a trial at work or to come may take; see `SharedEncoderSampler`.
+    """Return the stages of the encoders that running or later trials may share; see `SharedEncoderSampler`.
 
     Args:
         records: records of the trials that have ended.
-        shared: trials an encoder.
+        shared: number of trials that share an encoder.
     """
 
     def encoder(trial: TrialRecord) -> tuple[Any, ...]:

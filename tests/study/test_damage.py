@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from darkclr_ray.reports.reader import Study, settings_yaml, study_json
 
 from darkclr_ray.detectors.models import load_model
 from darkclr_ray.integrity import check_sealed
 from darkclr_ray.reports import build
 from darkclr_ray.runtime.cached_trainer import read_array
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.store.stages import Store
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.journal import check_journal, restore_trials
+from darkclr_ray.study.records import StudyRecord
 from darkclr_ray.study.repair import delete_damaged
+from darkclr_ray.study.results import StudyResults, read_settings
 from darkclr_ray.study.scan import EmbeddingScan
 from darkclr_ray.study.search import SharedEncoderSampler, StudySearch, first_point, open_storage, space
 from darkclr_ray.training.checkpoint import CHECKPOINT, load_checkpoint
@@ -46,7 +48,8 @@ def model(path: Path) -> object:
 
 
 def derived(path: Path) -> object:
-    return Study(path.parent, study_json(path.parent), {}).derived(path.name)
+    about = StudyRecord.read(path.parent / "study.json")
+    return StudyResults(path.parent, about, StudySettings(), ()).derived(path.name)
 
 
 KINDS: dict[str, tuple[str, Reader]] = {
@@ -66,7 +69,7 @@ KINDS: dict[str, tuple[str, Reader]] = {
     "trials (JSON)": ("trials/*.json", read_json),
     "references.json": ("references.json", read_json),
     "study.json": ("study.json", read_json),
-    "settings.yaml": ("settings.yaml", lambda path: settings_yaml(path.parent)),
+    "settings.yaml": ("settings.yaml", read_settings),
     "optuna.log": ("optuna.log", lambda path: check_journal(path) or True),
     "checkpoints": (CHECKPOINT, lambda path: load_checkpoint(path, torch.device("cpu"))),
 }

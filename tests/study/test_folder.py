@@ -274,7 +274,7 @@ def test_a_first_start_that_was_killed_is_no_stranger(tmp_path: Path) -> None:
         (folder.path / name).mkdir(parents=True)
     for name in (".lock", ".shared-0123", ".shared-0123-42", ".study.json.partial", "logs/ray_folder"):
         (folder.path / name).write_text("")
-    folder.check_place(SETTINGS)
+    folder.check_location(SETTINGS)
     folder.claim()
     folder.release()
     assert list((tmp_path / "results").iterdir()) == []

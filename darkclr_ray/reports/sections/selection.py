@@ -19,22 +19,22 @@ _NAMES = {"d_z": D_Z, "p_drop": P_DROP, "step_size": "step size"}
 
 def section(study: StudyResults) -> Section | None:
     """Return the section; None if the study evaluated nothing on anomalous views."""
-    judged = [one for one in study.methods.values() if one.blind]
+    evaluated = [one for one in study.methods.values() if one.blind]
     forms = study.ensembles("forms")
-    if not judged and not forms:
+    if not evaluated and not forms:
         return None
     views = study.settings.views
     parts = {
-        "selection": _selection(study, judged) if judged else None,
-        "level": judged[0].blind[0].level if judged else None,
+        "selection": _selection(study, evaluated) if evaluated else None,
+        "level": evaluated[0].blind[0].level if evaluated else None,
         "forms": _forms(study, forms) if forms else None,
         "taught": "dropping" in views.anomalous and "dropping" not in views.anchor,
     }
-    return Section("blind", {**parts, "judged": judged, "form_ensembles": forms})
+    return Section("blind", {**parts, "judged": evaluated, "form_ensembles": forms})
 
 
-def _selection(study: StudyResults, judged: Iterable[Ensemble]) -> Table:
-    rows = [_row(study, one, one == study.selected) for one in judged]
+def _selection(study: StudyResults, evaluated: Iterable[Ensemble]) -> Table:
+    rows = [_row(study, one, one == study.selected) for one in evaluated]
     columns = [Column("form", "detector"), Column("blind", "anomalous views"), Column("signals", "signals (test)")]
     return Table("signal_blind", columns, rows)
 
