@@ -67,8 +67,9 @@ class ViewsNetwork(AnomalyDetector[TrainingSample]):
     def training(
         self, sample: TrainingSample, judged: tuple[Jets, Jets], number: int, family: str, runner: Trainer
     ) -> ViewsNetworkTraining:
-        """Return the training of one network of the ensemble."""
+        """Return the training of one network of the ensemble; a batch has at most all jets."""
         settings, own = self.settings, self.settings.views_network
+        own = own.model_copy(update={"batch_size": min(own.batch_size, len(sample))})
         seed = settings.seed + 1000 * number  # one ensemble of the next seed shares no network with this one
         source = runner.views(sample, pair_views(own.views, family), settings.inputs, own.batch_size, seed)
         return ViewsNetworkTraining(

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MINIMISED = {"representation": "loss", "energy": "energy_difference", "supervised": "validation_loss"}
+MINIMISED = {
+    "representation": "loss",
+    "energy": "energy_difference",
+    "supervised": "validation_loss",
+    "views_network": "held_out_error",
+}
 """Metric of an epoch's record whose smallest value selects the epoch, by the kind of training."""
 
 

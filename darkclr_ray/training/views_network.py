@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -116,9 +116,9 @@ class ViewsNetworkTraining(Training):
         return {"loss": F.binary_cross_entropy_with_logits(logits, labels)}
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
-        """Add the area under the ROC curve on views of the held-out family to the epoch's record."""
+        """Add one minus the area under the ROC curve on views of the held-out family to the epoch's record."""
         background, views = (self.logits(jets) for jets in self.judged)
-        return super().record(means) | {"held_out_auc": auc(background.cpu(), views.cpu())}
+        return super().record(means) | {"held_out_error": 1.0 - auc(background.cpu(), views.cpu())}
 
     def logits(self, jets: Jets) -> Tensor:
         """Return the logits of jets, (B,), without dropout."""
@@ -126,9 +126,6 @@ class ViewsNetworkTraining(Training):
             pooled = represent(self.encoder, self.inputs, jets, "pooled")
             logits: Tensor = self.classifier(to_tensor(pooled, self.device))
         return logits
-
-    def selection(self, record: Mapping[str, Any]) -> float:
-        return 1.0 - float(record["held_out_auc"])
 
     def describe(self) -> str:
         return f"learning rate {self.settings.learning_rate:g}"
