@@ -92,15 +92,21 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
         np.savez(file, **views)  # type: ignore[arg-type]
 
 
-def write_means(path: Path, samples: Mapping[str, Jets], background: str, seed: int) -> None:
+def write_means(
+    path: Path, samples: Mapping[str, Jets], background: str, seed: int, donors: Jets | None = None
+) -> None:
     """Write a `MeansRecord` with the means of `OBSERVED` for background, views of it of each family, and signals.
 
-    All constituents of the jets are used, and views are not cut to those of the networks' inputs.
+    All constituents of the jets are used, and views are not cut to those of the networks' inputs. Views of harder jets
+    are included if there are ``donors``.
     """
     first = {name: jets.take(np.arange(min(len(jets), OBSERVED_JETS))) for name, jets in samples.items()}
     own = first.pop(background)
+    some = None if donors is None else donors.take(np.arange(min(len(donors), OBSERVED_JETS)))
     views = {
-        name: family_jets(name, own, seed=seed, purpose="means of observables") for name in FAMILIES if name != DONORS
+        name: family_jets(name, own, seed=seed, purpose="means of observables", donors=some)
+        for name in FAMILIES
+        if name != DONORS or some is not None
     }
     MeansRecord(
         jets=OBSERVED_JETS,

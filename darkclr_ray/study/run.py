@@ -15,6 +15,7 @@ from rich.console import Console
 from darkclr_ray.augmentations import registry
 from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.integrity import Damaged
+from darkclr_ray.jets.folder import open_jets, starter_donors
 from darkclr_ray.presets import PRESETS, preset
 from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
 from darkclr_ray.settings import StudySettings
@@ -201,7 +202,8 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     validation = jets.evaluation["validation"]
     background = validation[settings.background]
     write_examples(folder.path / "examples.npz", background, settings.inputs, settings.seed)
-    write_means(folder.path / "means.json", validation, settings.background, settings.seed)
+    donors = open_jets(starter_donors()).load("train", "donors") if settings.jets == "starter" else None
+    write_means(folder.path / "means.json", validation, settings.background, settings.seed, donors)
     folder.record_checksums()
     console.print(f"study      {folder.path}", soft_wrap=True)
     if cluster.dashboard:
