@@ -20,7 +20,7 @@ from darkclr_ray.cli.program import Parser, run_script
 def main(words: Sequence[str], program: str) -> int:
     """Fit a detector on each family of views, print a table and return 0; raise ValueError for an unknown family."""
     from darkclr_ray.detectors import registry
-    from darkclr_ray.detectors.transfer import held_out_means, judged_views, transfer
+    from darkclr_ray.detectors.transfer import evaluation_views, held_out_means, transfer
     from darkclr_ray.jets.folder import open_jets, starter_donors, starter_jets
     from darkclr_ray.jets.packed import TrainingSample
     from darkclr_ray.presets import preset
@@ -56,7 +56,7 @@ def main(words: Sequence[str], program: str) -> int:
         )
         for families in args.families
     }
-    views = judged_views(background, seed=args.seed + 1000, donors=donors)
+    views = evaluation_views(background, seed=args.seed + 1000, donors=donors)
     found = transfer(detectors, training, views, background, Trainer(threads=1))
     held_out = held_out_means(found, lambda name: weights(name))
     table = Table("trained on", *views, "not trained on", box=None, header_style="bold")

@@ -48,7 +48,7 @@ def transfer(
     Args:
         detectors: detectors that are not fitted, by a name, such as that of the family that they are trained on.
         training: background jets for the fit.
-        views: jets to evaluate on by family, see `judged_views`.
+        views: jets to evaluate on by family, see `evaluation_views`.
         background: background jets that were not used for the fit.
         runner: trainer of the detectors.
     """
@@ -72,7 +72,7 @@ def reached(background: NDArray[np.float64], views: NDArray[np.float64]) -> Tran
     return Transfer(curve.auc, float(np.exp(-np.log(efficiency).mean())))
 
 
-def judged_views(
+def evaluation_views(
     jets: Jets, *, seed: int, donors: Jets | None = None, families: Iterable[str] = tuple(FAMILIES)
 ) -> dict[str, Jets]:
     """Return views of each family to evaluate on, at the probabilities `P_DROP` in turn; donors lose what they must.
@@ -83,12 +83,12 @@ def judged_views(
     for name in families:
         if name == DONORS:
             if donors is not None:
-                found[name] = family_jets(name, jets, seed=seed, purpose="judged", donors=donors)
+                found[name] = family_jets(name, jets, seed=seed, purpose="transfer", donors=donors)
             continue
         parts = []
         for number, p_drop in enumerate(P_DROP):
             some = jets.take(np.arange(number, len(jets), len(P_DROP)))
-            parts.append(family_jets(name, some, seed=seed, purpose="judged", p_drop=p_drop))
+            parts.append(family_jets(name, some, seed=seed, purpose="transfer", p_drop=p_drop))
         found[name] = Jets.concatenate(parts)
     return found
 

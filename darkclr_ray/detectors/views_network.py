@@ -52,11 +52,11 @@ class ViewsNetwork(AnomalyDetector[TrainingSample]):
     def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
         """Train the networks. Raises ValueError for an unknown transformation."""
         own = self.settings.views_network
-        kept, held_out = split_by_event(sample.jets, own.validation, "background", self.settings.seed)
-        judged = held_out, held_out_views(held_out, own, self.settings.inputs, self.settings.seed)
+        kept, apart = split_by_event(sample.jets, own.validation, "background", self.settings.seed)
+        held_out = apart, held_out_views(apart, own, self.settings.inputs, self.settings.seed)
         part = TrainingSample(kept)
         trained = [
-            runner.train(self.training(part, judged, number, family, runner))
+            runner.train(self.training(part, held_out, number, family, runner))
             for number, family in enumerate(own.networks)
         ]
         self._fitted = [(training, training.classifier) for training in trained], runner
@@ -65,7 +65,7 @@ class ViewsNetwork(AnomalyDetector[TrainingSample]):
         return self
 
     def training(
-        self, sample: TrainingSample, judged: tuple[Jets, Jets], number: int, family: str, runner: Trainer
+        self, sample: TrainingSample, held_out: tuple[Jets, Jets], number: int, family: str, runner: Trainer
     ) -> ViewsNetworkTraining:
         """Return the training of one network of the ensemble; a batch has at most all jets."""
         settings, own = self.settings, self.settings.views_network
@@ -75,7 +75,7 @@ class ViewsNetwork(AnomalyDetector[TrainingSample]):
         return ViewsNetworkTraining(
             sample,
             source,
-            judged,
+            held_out,
             encoder=settings.encoder,
             network=own,
             inputs=settings.inputs,

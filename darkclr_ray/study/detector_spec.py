@@ -42,10 +42,11 @@ class DetectorSpec:
     seed: int | None = None
 
 
-def judged_by(settings: StudySettings) -> tuple[str, ...]:
+def trial_detectors(settings: StudySettings) -> tuple[str, ...]:
     """Return the detectors of a trial: those of DarkCLR, and the one that the search evaluates if it is another.
 
-    >>> judged_by(StudySettings()) == DARKCLR, judged_by(StudySettings(search={"score": "views_classifier"}))[-1]
+    >>> settings = StudySettings(search={"score": "views_classifier"})
+    >>> trial_detectors(StudySettings()) == DARKCLR, trial_detectors(settings)[-1]
     (True, 'views_classifier')
     """
     return DARKCLR if settings.search.score in SCORES else (*DARKCLR, settings.search.score)

@@ -17,7 +17,7 @@ from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
 from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers, outcome_of
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import evaluation_of, write_best
-from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES, judged_by
+from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES, trial_detectors
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, optuna_record, restore_trials
 from darkclr_ray.study.records import ReferenceRecord, References, State, TrialRecord
@@ -277,7 +277,7 @@ class Tuning:
 def trial_job(settings: StudySettings, rungs: tuple[int, ...] = ()) -> DetectorJob:
     """Return the job of a trial; an encoder is judged provisionally only where DarkCLR's scores are what counts."""
     score = settings.search.score
-    return DetectorJob(settings, judged_by(settings), score, rungs if score in SCORES else ())
+    return DetectorJob(settings, trial_detectors(settings), score, rungs if score in SCORES else ())
 
 
 def representations(stages: Mapping[str, str]) -> set[str]:

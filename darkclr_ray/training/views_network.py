@@ -34,7 +34,7 @@ class ViewsNetworkTraining(Training):
     Args:
         sample: background jets; only their fingerprint is used here.
         source: source of pairs of a jet and its view: the views of `pair_views`.
-        judged: background jets that are not in ``sample``, and their views of the held-out family.
+        held_out: background jets that are not in ``sample``, and their views of the held-out family.
         encoder: settings of the encoder; the classifier replaces its head, so that `d_z` has no effect.
         network, inputs, seed: as in a study's settings.
         family: transformation of the views.
@@ -50,7 +50,7 @@ class ViewsNetworkTraining(Training):
         self,
         sample: TrainingSample,
         source: ViewSource,
-        judged: tuple[Jets, Jets],
+        held_out: tuple[Jets, Jets],
         *,
         encoder: EncoderSettings,
         network: ViewsNetworkSettings,
@@ -59,7 +59,7 @@ class ViewsNetworkTraining(Training):
         seed: int,
     ) -> None:
         super().__init__()
-        self.source, self.judged, self.inputs, self.settings, self.seed = source, judged, inputs, network, seed
+        self.source, self.held_out, self.inputs, self.settings, self.seed = source, held_out, inputs, network, seed
         self.encoder = Encoder(backbone(encoder), seed=digest("encoder", seed) >> 1)
         self.classifier = Classifier(encoder.d_r, seed=digest("classifier", seed) >> 1)
         self.modules = {"encoder": self.encoder, "classifier": self.classifier}
@@ -74,7 +74,7 @@ class ViewsNetworkTraining(Training):
             "network": network.model_dump(mode="json", exclude={"networks"}),
             "family": family,
             "sample": sample.fingerprint,
-            "judged": TrainingSample(judged[0]).fingerprint,
+            "held_out": TrainingSample(held_out[0]).fingerprint,
             "seed": seed,
         }
 
@@ -117,7 +117,7 @@ class ViewsNetworkTraining(Training):
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
         """Add one minus the area under the ROC curve on views of the held-out family to the epoch's record."""
-        background, views = (self.logits(jets) for jets in self.judged)
+        background, views = (self.logits(jets) for jets in self.held_out)
         return super().record(means) | {"held_out_error": 1.0 - auc(background.cpu(), views.cpu())}
 
     def logits(self, jets: Jets) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 
 from darkclr_ray.augmentations.families import DONORS, FAMILIES, family_jets
 from darkclr_ray.detectors.multiplicity import Multiplicity
-from darkclr_ray.detectors.transfer import EFFICIENCIES, held_out_means, judged_views, reached, transfer
+from darkclr_ray.detectors.transfer import EFFICIENCIES, evaluation_views, held_out_means, reached, transfer
 from darkclr_ray.jets.folder import open_jets, starter_donors, starter_jets
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.testing import toy_jets
@@ -24,7 +24,7 @@ def test_rejections_are_averaged_over_efficiencies():
 
 def test_counting_constituents_finds_what_was_dropped_and_no_shifted_angles():
     background = toy_jets(400, seed=1)
-    views = judged_views(background, seed=2)
+    views = evaluation_views(background, seed=2)
     assert set(views) == set(FAMILIES) - {DONORS}
     (row,) = transfer({"cut": Multiplicity()}, TrainingSample(background), views, background, Trainer()).values()
     assert row["angular_shift"].auc == 0.5
@@ -33,7 +33,7 @@ def test_counting_constituents_finds_what_was_dropped_and_no_shifted_angles():
 
 def test_means_leave_out_the_families_of_the_training():
     background = toy_jets(400, seed=1)
-    views = judged_views(background, seed=2, families=("dropping", "pt_power"))
+    views = evaluation_views(background, seed=2, families=("dropping", "pt_power"))
     table = transfer({"dropping": Multiplicity()}, TrainingSample(background), views, background, Trainer())
     assert held_out_means(table) == {"dropping": pytest.approx(np.log(table["dropping"]["pt_power"].rejection))}
 
@@ -41,7 +41,7 @@ def test_means_leave_out_the_families_of_the_training():
 def test_donors_and_unknown_families():
     jets = open_jets(starter_jets()).load("validation", "qcd").take(slice(0, 300))
     donors = open_jets(starter_donors()).load("train", "donors").take(slice(0, 300))
-    (views,) = judged_views(jets, seed=1, donors=donors, families=(DONORS,)).values()
+    (views,) = evaluation_views(jets, seed=1, donors=donors, families=(DONORS,)).values()
     assert jets.pt.min() <= views.pt.min() < views.pt.max() <= jets.pt.max()
     assert views.multiplicity.mean() < jets.multiplicity.mean()
     with pytest.raises(ValueError, match="are made from harder jets; give them as donors"):

@@ -34,7 +34,7 @@ def test_views_of_another_family_select_the_epoch(settings):
     detector.fit(TrainingSample(toy_jets(200, seed=1)), trainer)
     ((training, _),), _ = detector._fitted
     areas = [1.0 - record["held_out_error"] for record in training.history]
-    background, views = (training.logits(jets).numpy() for jets in training.judged)
+    background, views = (training.logits(jets).numpy() for jets in training.held_out)
     assert auc(background, views) == pytest.approx(max(areas), abs=1e-6)
 
 
