@@ -64,8 +64,9 @@ def reached(background: NDArray[np.float64], views: NDArray[np.float64]) -> Tran
 
     An efficiency with less than one surviving jet counts as one.
 
-    >>> reached(np.arange(10.0), np.full(4, 7.5))
-    Transfer(auc=0.8, rejection=5.0...)
+    >>> found = reached(np.arange(10.0), np.full(4, 7.5))
+    >>> found.auc, round(found.rejection, 6)
+    (0.8, 5.0)
     """
     curve = roc_curve(background, views)
     efficiency = np.maximum(curve.background_efficiency(EFFICIENCIES), 1.0 / len(background))
