@@ -9,13 +9,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from darkclr_ray.evaluation.matching import PtBins
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, text
 from darkclr_ray.reports.labels import decay_rules
-from darkclr_ray.reports.sections import head, provenance, training
+from darkclr_ray.reports.page import section_html
+from darkclr_ray.reports.sections import criteria, head, provenance, training
 from darkclr_ray.reports.sections import study as summary
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.records import Start
@@ -321,6 +323,24 @@ def test_stage_names_cannot_leave_the_folder(tmp_path):
         path.write_text(json.dumps(trial | {"stages": {"scores": "../../etc"}}))
     with pytest.raises(ValueError, match="letters, digits"):
         build(seal_study(folder))
+
+
+def test_criteria_without_a_signal_are_shown_for_enough_trials(study_folder):
+    study = read(study_folder)
+    assert criteria.section(study) is None  # four complete trials
+    complete = [trial for trial in study.trials if trial.state == "COMPLETE"]
+    blind = {0: 0.3, 1: 0.1, 2: 0.4, 3: 0.2}
+    more = [
+        trial.model_copy(update={"number": 4 * turn + at, "objectives": {"signal_blind": blind[at]}})
+        for turn in range(2)
+        for at, trial in enumerate(complete)
+    ]
+    found = replace(study, trials=tuple(more))
+    table = criteria.section(found).parts["criteria"]
+    tests = [trial.test["s_NAE"]["aachen"].log_rejection("matched") for trial in complete]
+    expected = spearmanr([blind[at] for at in range(4)], tests).statistic  # each trial is there twice
+    assert table.rows[0]["aachen"].value == pytest.approx(expected)
+    assert "over the 8 complete trials" in str(Text(section_html(found, criteria.section(found))))
 
 
 def test_means_of_observables_are_those_of_background_views_and_signals(study_folder, report, page):
