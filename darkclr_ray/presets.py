@@ -27,9 +27,10 @@ PRESETS: dict[str, dict[str, Any]] = {
             "temperature": 2.0,
             "noise": None,
         },
+        "views_network": {"learning_rate": 1e-3, "epochs": 7},
         "supervised": {"learning_rate": 1e-3, "epochs": 12},
         "search": {
-            "trials": 8,
+            "trials": 20,
             "d_z": (16, 32, 64, 128),
             "p_drop": (0.4, 0.7, 0.05),  # a lower rate does not converge within seven epochs
             "step_size": (0.01, 0.25),  # with a larger one the discretisation moves chains above the data's energy

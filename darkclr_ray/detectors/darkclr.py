@@ -33,10 +33,12 @@ JUDGED = 10_000
 class LoadedEncoder:
     """Encoder whose weights were read from a file, with the settings of its inputs; it implements `JetEncoder`."""
 
-    def __init__(self, folder: Path, settings: StudySettings, runner: Trainer) -> None:
-        self.encoder = loaded(Encoder(settings.encoder), folder / "encoder.safetensors", runner)
+    def __init__(
+        self, folder: Path, settings: StudySettings, runner: Trainer, file: str = "encoder.safetensors"
+    ) -> None:
+        self.encoder = loaded(Encoder(settings.encoder), folder / file, runner)
         self.inputs: InputSettings = settings.inputs
-        self.weights = hashlib.blake2b((folder / "encoder.safetensors").read_bytes(), digest_size=16).hexdigest()
+        self.weights = hashlib.blake2b((folder / file).read_bytes(), digest_size=16).hexdigest()
 
     def key(self) -> dict[str, Any]:
         return {"weights": self.weights, "inputs": self.inputs.model_dump(mode="json")}

@@ -6,6 +6,7 @@ from darkclr_ray.reports.page import Page
 from darkclr_ray.reports.sections import (
     augmentations,
     contamination,
+    criteria,
     detectors,
     dimensions,
     head,
@@ -31,6 +32,7 @@ from darkclr_ray.study.results import StudyResults
 SECTIONS = (
     summary.section,
     scan.section,
+    criteria.section,
     detectors.section,
     observables.section,
     roc.section,

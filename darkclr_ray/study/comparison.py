@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RUNS, SECTIONS = "runs", "sections"
 
-CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "supervised")
+CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "views_network", "supervised")
 """Groups of settings that affect a detector's performance and were selected on some jets."""
 
 

@@ -2,8 +2,8 @@
 
 Files, relative to the study's folder:
     ``study.json`` (`StudyRecord`), ``trials/<number>.json`` (`TrialRecord`), ``references.json`` (`References`),
-    ``runs/<key>.json`` (`RunRecord`), ``sections/<name>.json`` (`ANALYSES`) and, in the store,
-    ``stages/evaluation/<hash>/evaluation.json`` (`EvaluationRecord`).
+    ``means.json`` (`MeansRecord`), ``runs/<key>.json`` (`RunRecord`), ``sections/<name>.json`` (`ANALYSES`) and, in
+    the store, ``stages/evaluation/<hash>/evaluation.json`` (`EvaluationRecord`).
 
 A key that a model does not know is refused, except in `SampleRecord`, which keeps the parameters of any generator.
 """
@@ -203,6 +203,22 @@ class EvaluationRecord(Record):
     warnings: list[str] = []
     dimension: int | None = None
     fold_aucs: dict[str, dict[str, list[float]]] = {}
+
+
+class MeansRecord(Record):
+    """Content of ``means.json``: means of observables by name.
+
+    Attributes:
+        jets: largest number of jets of a sample that were used.
+        background: means of background jets.
+        views: means of anomalous views of these jets, by family.
+        signals: means of signal jets, by sample.
+    """
+
+    jets: int
+    background: dict[str, float]
+    views: dict[str, dict[str, float]] = {}
+    signals: dict[str, dict[str, float]] = {}
 
 
 class OptunaRecord(Record):

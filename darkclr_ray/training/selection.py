@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+VALIDATED = {
+    "representation": "validation_loss",
+    "supervised": "validation_loss",
+    "views_network": "held_out_error",
+}
+"""Metric on jets or views that were not trained on, whose smallest value selects the epoch, by the kind of training."""
+
 
 def selection_value(kind: str, record: Mapping[str, Any]) -> float | None:
     """Return the value of an epoch's record that is minimised; None if the epoch cannot be selected.
 
-    It is the validation loss of encoders that have not collapsed and of supervised networks. In contrastive divergence
+    It is that of `VALIDATED` for encoders that have not collapsed and for classifiers. In contrastive divergence
     it is the energy difference in absolute value or, if the record has it, minus the area of the background's views;
     the area does not depend on the chains, so that epochs with a warning of theirs are then excluded. Epochs of
     pre-training have none.
@@ -21,8 +28,8 @@ def selection_value(kind: str, record: Mapping[str, Any]) -> float | None:
     """
     if record.get("collapsed") and kind == "representation":
         return None
-    if kind in ("representation", "supervised"):
-        return _number(record.get("validation_loss"))
+    if kind in VALIDATED:
+        return _number(record.get(VALIDATED[kind]))
     if kind != "energy":
         return None
     if "views_area" in record:

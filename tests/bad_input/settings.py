@@ -50,7 +50,6 @@ WORDS = [
     Case("embedding_scan --search.d_z 1,16", ("from 2 to 4096",)),
     Case("embedding_scan --search.d_z 16,32,16", ("search.d_z", "16", "twice")),
     Case("embedding_scan --search.prune maybe", ("search.prune = maybe",)),
-    Case("embedding_scan --search.score s_nae", ("search.score = s_nae: unknown score", "There are: s_NAE, s_CLR")),
     Case("embedding_scan --nae.hidden 16,0", ("nae.hidden = [16, 0]", "greater than or equal to 1")),
     Case("embedding_scan --nae.gradient_clip no", ("nae.gradient_clip",)),
     Case("embedding_scan --name a/b", ("name = a/b",)),
