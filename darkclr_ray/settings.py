@@ -202,6 +202,29 @@ class NAESettings(Settings):
     """Seed of the autoencoder, so that several can be trained on one encoder; none: the study's seed."""
 
 
+class ImageSettings(Settings):
+    """Images of jets; the defaults are the published recipe of the Aachen benchmark, see `darkclr_ray.jets.images`."""
+
+    half_widths: tuple[Positive, Positive] = (0.8, 0.8)
+    """Half widths of the window in eta and phi."""
+    pixels: int = Field(40, ge=2, le=400, multiple_of=2)
+    """Number of pixels along each axis; the window does not depend on it."""
+    centre: bool = True
+    """Whether eta and phi are taken relative to the pT-weighted mean of the constituents."""
+    rotate: bool = True
+    """Whether the larger principal axis of the pT-weighted second moments is turned onto the phi axis."""
+    flip: Literal["quadrant", "axes", "none"] = "quadrant"
+    """Flips of the axes: so that the quadrant with the largest summed pT has positive eta and phi ("quadrant"), or each
+    axis by itself so that more pT is at negative eta and at positive phi ("axes").
+    """
+    power: float = Field(1.0, gt=0.0, le=10.0)
+    """Power n of the pixels' values, x -> x^n, after which an image is divided by its sum again; for n -> 0 the image
+    only says which pixels are occupied.
+    """
+    smearing: float = Field(0.0, ge=0.0, le=20.0)
+    """Standard deviation in pixels of a Gaussian filter after the power; 0: no filter."""
+
+
 class ViewsClassifierSettings(Settings):
     """Classifier between background jets and their own anomalous views, without signal or labels.
 
