@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 RUNS, SECTIONS = "runs", "sections"
 
-CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "supervised")
+CHOSEN = (
+    *("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "supervised"),
+    *("image_nae", "dirichlet_vae", "inn", "kmeans", "wnae"),
+)
 """Settings that make a detector better or worse, and that somebody chose on some jets."""
 
 

@@ -32,7 +32,13 @@ def training_health(store: Store, stages: Mapping[str, Mapping[str, str]]) -> di
     }
 
 
-SELECTED_BY = {"representation": "loss", "energy": "energy_difference", "supervised": "validation_loss"}
+SELECTED_BY = {
+    "representation": "loss",
+    "energy": "energy_difference",
+    "image_energy": "energy_difference",
+    "supervised": "validation_loss",
+    "wasserstein": "distance",
+}
 """Whose smallest value chooses the epoch that a training keeps, in size."""
 
 
@@ -40,7 +46,7 @@ def kept_epoch(kind: str, history: Sequence[Mapping[str, Any]]) -> Mapping[str, 
     """The record of the epoch whose weights a finished training left; where none tells, the last one."""
     name = SELECTED_BY.get(kind, "")
     told = [record for record in history if record.get(name) is not None]
-    size = abs if kind == "energy" else float
+    size = abs if name == "energy_difference" else float
     return min(told, key=lambda record: size(record[name])) if told else history[-1] if history else {}
 
 
