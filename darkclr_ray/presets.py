@@ -27,13 +27,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "image_nae": {
             "images": {"pixels": 20},
-            "jets": 6000,
-            "batch_size": 128,
-            "reconstruction_epochs": 15,
+            "jets": 4000,
+            "batch_size": 64,
+            "reconstruction_epochs": 12,
             "divergence_epochs": 2,
             "divergence_learning_rate": 1e-4,
-            "latent_steps": 8,
-            "steps": 8,
+            "latent_steps": 6,
+            "steps": 6,
         },
         "dirichlet_vae": {"images": {"pixels": 20}, "epochs": 30},
         "inn": {

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
@@ -19,6 +20,24 @@ class Settings(BaseModel):
     """Frozen group of settings. An unknown key or an invalid value raises pydantic's ValidationError, a ValueError."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_groups(cls, values: Any) -> Any:
+        """Give a group that is set in part the other values of this class's default for it, not those of its own class.
+
+        For example, ``views_observables: {views: {p_drop: 0.5}}`` keeps the transformations of `views_observables`.
+        """
+        if not isinstance(values, dict):
+            return values
+        return {name: _completed(cls.model_fields.get(name), value) for name, value in values.items()}
+
+
+def _completed(field: FieldInfo | None, value: Any) -> Any:
+    default = None if field is None else field.default
+    if isinstance(default, Settings) and isinstance(value, dict):
+        return merged(default.model_dump(), value)
+    return value
 
 
 class InputSettings(Settings):
@@ -233,11 +252,13 @@ class ImageNAESettings(Settings):
     """Normalised autoencoder on jet images (Dillon et al., SciPost Phys. Core 6, 074 (2023)).
 
     The defaults are those of the authors' code (February 2023), if nothing else is said. The window, which the code
-    does not give for dark jets, is that of the Aachen recipe, and the power of the pixels is not published.
+    does not give for dark jets, is that of the Aachen recipe, and the power of the pixels for these is not published.
     """
 
-    images: ImageSettings = ImageSettings(power=0.3, smearing=1.0)
-    """Images of the jets."""
+    images: ImageSettings = ImageSettings(power=0.01, smearing=1.0)
+    """Images of the jets. The power was chosen among 1, 0.3, 0.1 and 0.01 without signals: with pre-training on 3,000
+    jets, the area between background validation jets and their own views at p_drop 0.3 is 0.55, 0.67, 0.69 and 0.70.
+    """
     jets: int = Field(100_000, ge=2)
     """Largest number of training jets, evenly spread over the sample."""
     channels: int = Field(8, ge=1, le=1024)

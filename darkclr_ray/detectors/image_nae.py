@@ -1,6 +1,6 @@
 """Normalised autoencoder on jet images (Dillon et al., SciPost Phys. Core 6, 074 (2023); [21] of the paper's Table 2).
 
-Choices that were made without signals, where nothing is published for dark jets: the power n = 0.3 of the pixels, and
+Choices that were made without signals, where nothing is published for dark jets: the power n = 0.01 of the pixels, and
 the window of the Aachen recipe. What a jet looks like comes from its image only; its pT and mass do not enter.
 """
 

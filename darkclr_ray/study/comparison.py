@@ -237,13 +237,26 @@ class Comparison(Study):
         )
 
 
+EPOCH_TEXT = {
+    "image_nae": "of an autoencoder on images the last of its pre-training, then that with the energy difference "
+    "closest to zero",
+    "dirichlet_vae": "of a Dirichlet VAE the last",
+    "inn": "of an INN the last",
+    "wnae": "of a Wasserstein autoencoder the last of its pre-training, then that of smallest Wasserstein distance",
+}
+"""What chooses the epoch of a detector whose settings are in the group."""
+
+
 def chosen_epochs(run_spec: RunSpec) -> list[str]:
     """What chose the epoch of each of a run's trainings."""
     from darkclr_ray.detectors import registry
 
     settings, words = run_spec.job.settings, []
+    groups: set[str] = set()
     for entry in filter(None, (facts["entry"] for facts in run_spec.detectors.values())):
-        settings = settings.updated(getattr(registry.find(entry), "overrides", {}))
+        cls = registry.find(entry)
+        settings = settings.updated(getattr(cls, "overrides", {}))
+        groups.update((getattr(cls, "group", ""), *getattr(cls, "groups", ())))
     if "representation" in run_spec.trains:
         words.append("of an encoder that of lowest training loss")
     if "energy" in run_spec.trains:
@@ -256,7 +269,7 @@ def chosen_epochs(run_spec: RunSpec) -> list[str]:
         words.append(f"of a supervised network that of lowest loss on {held_out}")
     if "views_classifier" in run_spec.detectors and settings.views_classifier.hidden:
         words.append("of a views' classifier with hidden layers that of best score on 10% of its rows, held out")
-    return words
+    return words + [text for group, text in EPOCH_TEXT.items() if group in groups]
 
 
 def has_trials(scan: Path) -> bool:
