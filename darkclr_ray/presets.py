@@ -26,7 +26,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "noise": 0.1,
         },
         "image_nae": {
-            "images": {"pixels": 20},
+            "images": {"pixels": 20, "smearing": 0.5},  # the same width in angle
             "jets": 4000,
             "batch_size": 64,
             "reconstruction_epochs": 12,
