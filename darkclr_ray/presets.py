@@ -46,7 +46,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "epochs": 20,
         },
         "kmeans": {"images": {"pixels": 20, "smearing": 1.5}},
-        "wnae": {"reconstruction_epochs": 30, "wasserstein_epochs": 5, "steps": 5},
+        "wnae": {"reconstruction_epochs": 30, "wasserstein_epochs": 12, "steps": 5},
         "supervised": {"learning_rate": 1e-3, "epochs": 12},
         "search": {
             "trials": 8,
