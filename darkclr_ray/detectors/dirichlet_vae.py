@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from darkclr_ray.detectors.display import PURPLE, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
 from darkclr_ray.detectors.tables import TableDetector
 from darkclr_ray.jets.images import jet_images
@@ -30,6 +31,7 @@ class DirichletReconstruction(TableDetector):
 
     name = "dvae_reconstruction"
     title = "Dirichlet VAE, reconstruction"
+    display = Display("Dirichlet VAE, reconstruction", Style(PURPLE, "solid", "diamond-tall"), order=34)
     family = "Dirichlet VAE"
     group = "dirichlet_vae"
     product = "dirichlet_vae"
@@ -52,6 +54,7 @@ class DirichletPrior(DirichletReconstruction):
 
     name = "dvae_prior"
     title = "Dirichlet VAE, divergence from the prior"
+    display = Display("Dirichlet VAE, prior", Style(PURPLE, "dash", "diamond-tall-open"), order=35)
 
     def score_rows(self, model: DirichletVAE, rows: Tensor) -> Tensor:
         return normal_divergence(*model.encode(rows), model.prior_mean, model.prior_variance)
@@ -69,6 +72,7 @@ class DirichletDensity(DirichletReconstruction):
 
     name = "dvae_density"
     title = "Dirichlet VAE, latent density"
+    display = Display("Dirichlet VAE, latent density", Style(PURPLE, "dashdot", "diamond-cross"), order=36)
 
     centres: NDArray[np.float64]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from darkclr_ray.detectors.display import GREEN, Display, Style
 from darkclr_ray.detectors.tables import TableDetector
 from darkclr_ray.jets.images import jet_images
 from darkclr_ray.jets.packed import Jets
@@ -22,6 +23,7 @@ class ImageNAE(TableDetector):
 
     name = "image_nae"
     title = "normalised autoencoder on jet images"
+    display = Display("NAE on jet images", Style(GREEN, "solid", "square-x"), order=32)
     family = "images"
     group = "image_nae"
     product = "image_autoencoder"
@@ -44,4 +46,5 @@ class ImageAE(ImageNAE):
 
     name = "image_ae"
     title = "autoencoder on jet images"
+    display = Display("autoencoder on jet images", Style(GREEN, "dashdot", "square-x-open"), order=33)
     product = "plain_image_autoencoder"

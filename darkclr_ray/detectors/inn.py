@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from darkclr_ray.detectors.display import ORANGE, Display, Style
 from darkclr_ray.detectors.tables import TableDetector
 from darkclr_ray.jets.energy_flow import GRAPHS, energy_flow_polynomials
 from darkclr_ray.jets.packed import Jets
@@ -28,6 +29,7 @@ class INN(TableDetector):
 
     name = "inn"
     title = "INN, density in ln EFP"
+    display = Display("INN, density in ln EFP", Style(ORANGE, "solid", "star-triangle-down"), order=37)
     family = "INN"
     group = "inn"
     product = "inn"
@@ -56,6 +58,9 @@ class INNCubeRoot(INN):
 
     name = "inn_cube_root"
     title = "INN, density in EFP^(1/3)"
+    display = Display(
+        "INN, density in EFP<sup>1/3</sup>", Style(ORANGE, "dashdot", "star-triangle-down-open"), order=38
+    )
     power = 1 / 3
 
 
@@ -64,6 +69,7 @@ class INNLinear(INN):
 
     name = "inn_linear"
     title = "INN, density in EFP"
+    display = Display("INN, density in EFP", Style(ORANGE, "longdashdot", "triangle-left"), order=39)
     power = 1.0
 
 
@@ -72,6 +78,7 @@ class INNLatent(INN):
 
     name = "inn_latent"
     title = "INN, latent distance"
+    display = Display("INN, latent distance", Style(ORANGE, "dot", "triangle-left-open"), order=42)
 
     def score_rows(self, model: WhitenedFlow, rows: Tensor) -> Tensor:
         length: Tensor = torch.linalg.vector_norm(model.flow(model.whitened(rows))[0], dim=1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.display import GREEN, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, load_settings, save_arrays, save_settings
 from darkclr_ray.jets.images import jet_images
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -25,6 +26,7 @@ class KMeansImages(AnomalyDetector[TrainingSample]):
 
     name = "kmeans_images"
     title = "k-means on jet images"
+    display = Display("k-means on jet images", Style(GREEN, "dot", "circle-x"), order=43)
     family = "k-means"
 
     def __init__(self, settings: StudySettings) -> None:

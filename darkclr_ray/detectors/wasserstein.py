@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkclr_ray.detectors.darkclr import RepresentationDetector, loaded
+from darkclr_ray.detectors.display import INDIGO, OLIVE, Display, Style
 from darkclr_ray.detectors.tables import TableDetector
 from darkclr_ray.jets.observables import centred, observable_table
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -30,6 +31,7 @@ class WassersteinObservables(TableDetector):
 
     name = "wnae_observables"
     title = "Wasserstein normalised autoencoder on observables"
+    display = Display("WNAE on observables", Style(OLIVE, "solid", "hexagon2"), order=47)
     family = "WNAE"
     group = "wnae"
     product = "wasserstein_autoencoder"
@@ -53,6 +55,7 @@ class PlainObservables(WassersteinObservables):
 
     name = "ae_observables"
     title = "autoencoder on observables"
+    display = Display("autoencoder on observables", Style(OLIVE, "dashdot", "hexagon2-open"), order=48)
     product = "plain_wasserstein_autoencoder"
 
 
@@ -65,6 +68,7 @@ class WassersteinRepresentations(RepresentationDetector):
 
     name = "wnae"
     title = "Wasserstein normalised autoencoder on representations"
+    display = Display("DarkCLR, WNAE", Style(INDIGO, "dot", "hexagon-open"), order=23)
     groups = (*RepresentationDetector.groups, "wnae")
     seeds = frozenset({"encoder", "autoencoder"})
     product = "wasserstein_representations"

@@ -1,4 +1,4 @@
-"""What a trial asks of a worker group. Light to import: a trial's own process has neither torch nor data."""
+"""Jobs of training workers; importing this module imports no torch, which a trial's own process does not need."""
 
 from __future__ import annotations
 
@@ -13,36 +13,33 @@ if TYPE_CHECKING:
     from darkclr_ray.runtime.worker_loop import WorkerContext
     from darkclr_ray.study.job_context import JobContext
 
-METRIC, EPOCH = "objective", "epoch"
-"""What Tune maximises, and the clock of a trial: epochs of its encoder (`training_iteration` would begin anew)."""
-
 
 @dataclass(frozen=True)
 class DetectorJob(DetectorSpec):
     """A `DetectorSpec` that a worker group can run."""
 
-    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """On every rank of a worker group: hashes of the stages, objectives, seconds."""
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
+        """Run on every rank of a worker group; return hashes of the stages, objectives, seconds."""
         from darkclr_ray.study.job_runner import JobRunner
 
-        return JobRunner(work, self, place).run()
+        return JobRunner(context, self, worker).run()
 
 
 @dataclass(frozen=True)
 class CalibrationJob:
-    """Measure how fast a worker group trains: a few steps, thrown away."""
+    """Measure the training speed of a worker group with a few steps, whose result is discarded."""
 
     settings: StudySettings
 
-    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """Seconds of an encoder's epoch, of an autoencoder's epoch in both phases, and of scoring one jet."""
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
+        """Return the seconds of an epoch of each training and of scoring one jet."""
         from darkclr_ray.study.calibration import calibrate
 
-        return calibrate(self.settings, work, place)
+        return calibrate(self.settings, context, worker)
 
 
 def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
-    """A study's settings at one point of the search.
+    """Return a study's settings at one point of the search space.
 
     Where the settings have a range of drop probabilities, the searched one is its middle, and its width stays.
 
@@ -68,7 +65,7 @@ def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> St
 
 
 def job_name(number: int) -> str:
-    """A trial's name at the job queue and in the logs.
+    """Return the name of a trial, for Ray and for the logs.
 
     >>> job_name(3)
     'trial-0003'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -69,9 +68,6 @@ class DirichletVAETraining(TableTraining):
                 f"lower the learning rate ({self.settings.learning_rate:g})"
             )
         return record
-
-    def selection(self, record: Mapping[str, Any]) -> float | None:
-        return None
 
     def describe(self) -> str:
         return f"learning rate {self.settings.learning_rate:g}"

@@ -7,7 +7,7 @@ epoch of contrastive divergence is chosen by its energy difference (as in DarkCL
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -138,9 +138,6 @@ class ImageNAETraining(TableTraining):
         super().finish()
         if not self.settings.divergence_epochs:
             self.model.load_state_dict(self.plain.state_dict())
-
-    def selection(self, record: Mapping[str, Any]) -> float | None:
-        return abs(record["energy_difference"]) if record["phase"] == CONTRASTIVE_DIVERGENCE else None
 
     def describe(self) -> str:
         settings = self.settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -94,9 +94,6 @@ class INNTraining(TableTraining):
         deviation = self.settings.noise * self.settings.noise_decay**self.epoch
         noise = torch.randn(u.shape, generator=self.generator, device=u.device)
         return {"loss": self.model.negative_log_density(u + deviation * noise).mean()}
-
-    def selection(self, record: Mapping[str, Any]) -> float | None:
-        return None
 
     def describe(self) -> str:
         return f"learning rate {self.settings.learning_rate:g}"

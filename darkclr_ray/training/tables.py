@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkclr_ray.jets.batching import rank_slice
+from darkclr_ray.jets.batching import batch_slice
 from darkclr_ray.randomness import keyed_generator
 from darkclr_ray.settings import Settings
 from darkclr_ray.training.base import Training, TrainingDiverged, to_tensor
@@ -53,7 +53,7 @@ class TableTraining(Training):
         return {"kind": self.kind, "settings": options, "seed": self.seed, "table": [*self.table.shape, content]}
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Tensor]:
-        own = rank_slice(self.batch_size, rank, world_size)
+        own = batch_slice(self.batch_size, rank, world_size)
         data = to_tensor(self.table, self.device)
         for epoch in range(first_epoch, self.epochs):
             order = keyed_generator(f"{self.kind} batches", self.seed, epoch).permutation(len(data))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -109,9 +109,6 @@ class WassersteinTraining(TableTraining):
         if record["phase"] == RECONSTRUCTION:
             self.plain.load_state_dict(self.model.state_dict())
         return record
-
-    def selection(self, record: Mapping[str, Any]) -> float | None:
-        return record.get("distance")
 
     def describe(self) -> str:
         settings = self.settings
