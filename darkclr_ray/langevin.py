@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -103,6 +103,35 @@ def langevin_chain(
         nonfinite=(~finite).sum(),
         acceptance=mean_where(finite, log_ratio.clamp(max=0.0).exp()),
     )
+
+
+@torch.no_grad()
+def projected_chain(
+    potential: Potential,
+    start: Tensor,
+    *,
+    step_size: float,
+    noise: Sequence[float],
+    generator: torch.Generator,
+    clip: Callable[[Tensor], Tensor],
+    project: Callable[[Tensor], Tensor] = lambda z: z,
+) -> Tensor:
+    """Return the ends, (B, d), of chains with one step for each entry of ``noise``, its standard deviation.
+
+    A step is z <- project(z - lambda clip(grad U(z)) + sigma eps), for chains on a manifold, such as a sphere.
+
+    >>> square = from_energy(lambda z: z.square().sum(1))
+    >>> random = torch.Generator().manual_seed(1)
+    >>> projected_chain(
+    ...     square, torch.tensor([[1.0]]), step_size=0.25, noise=[0.0, 0.0], generator=random, clip=lambda g: g
+    ... )
+    tensor([[0.2500]])
+    """
+    z = start.detach().clone()
+    for sigma in noise:
+        _, gradient = potential(z)
+        z = project(z - step_size * clip(gradient) + sigma * normal_like(z, generator))
+    return z
 
 
 @torch.no_grad()

@@ -28,6 +28,28 @@ PRESETS: dict[str, dict[str, Any]] = {
             "noise": None,
         },
         "views_network": {"learning_rate": 1e-3, "epochs": 7},
+        "image_nae": {
+            "images": {"pixels": 20, "smearing": 0.5},  # the same width in angle
+            "jets": 4000,
+            "batch_size": 64,
+            "reconstruction_epochs": 12,
+            "divergence_epochs": 2,
+            "divergence_learning_rate": 1e-4,
+            "latent_steps": 6,
+            "steps": 6,
+        },
+        "dirichlet_vae": {"images": {"pixels": 20}, "epochs": 30},
+        "inn": {
+            "blocks": 12,
+            "hidden": 64,
+            "noise_decay": 0.8,
+            "learning_rate": 1e-3,
+            "learning_rate_decay": 0.9,
+            "batch_size": 256,
+            "epochs": 20,
+        },
+        "kmeans": {"images": {"pixels": 20, "smearing": 1.5}},
+        "wnae": {"reconstruction_epochs": 30, "wasserstein_epochs": 12, "steps": 5},
         "supervised": {"learning_rate": 1e-3, "epochs": 12},
         "search": {
             "trials": 20,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
@@ -36,6 +37,24 @@ class Settings(BaseModel):
     """Frozen group of settings. An unknown key or an invalid value raises pydantic's ValidationError, a ValueError."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_groups(cls, values: Any) -> Any:
+        """Give a group that is set in part the other values of this class's default for it, not those of its own class.
+
+        For example, ``views_observables: {views: {p_drop: 0.5}}`` keeps the transformations of `views_observables`.
+        """
+        if not isinstance(values, dict):
+            return values
+        return {name: _completed(cls.model_fields.get(name), value) for name, value in values.items()}
+
+
+def _completed(field: FieldInfo | None, value: Any) -> Any:
+    default = None if field is None else field.default
+    if isinstance(default, Settings) and isinstance(value, dict):
+        return merged(default.model_dump(), value)
+    return value
 
 
 class InputSettings(Settings):
@@ -236,7 +255,11 @@ class NAESettings(Settings):
     `temperature` is given.
     """
     energy_penalty: float = Field(1.0, ge=0.0, le=1000.0)
-    """Weight gamma of the squared energies in the loss (same group's jet-image NAE)."""
+    """Weight gamma of the squared energies in the loss (1 in the same group's jet-image NAE)."""
+    squared_energies: Literal["both", "chains"] = "both"
+    """Energies that the penalty squares: those of data and chains (Du and Mordatch, arXiv:1903.08689), or those of the
+    chains only, as the same group's jet-image NAE does.
+    """
     gradient_clip: float | None = Field(None, gt=0.0)
     """Largest norm of a chain's gradient in one step; none: no limit (the same group clips at 0.01 in images)."""
     seed: int | None = Field(None, ge=0, lt=2**31)
@@ -250,6 +273,89 @@ class NAESettings(Settings):
                 f"and set the other to none"
             )
         return self
+
+
+class ImageSettings(Settings):
+    """Images of jets; the defaults are the published recipe of the Aachen benchmark, see `darkclr_ray.jets.images`."""
+
+    half_widths: tuple[Positive, Positive] = (0.8, 0.8)
+    """Half widths of the window in eta and phi."""
+    pixels: int = Field(40, ge=2, le=400, multiple_of=2)
+    """Number of pixels along each axis; the window does not depend on it."""
+    centre: bool = True
+    """Whether eta and phi are taken relative to the pT-weighted mean of the constituents."""
+    rotate: bool = True
+    """Whether the larger principal axis of the pT-weighted second moments is turned onto the phi axis."""
+    flip: Literal["quadrant", "axes", "none"] = "quadrant"
+    """Flips of the axes: so that the quadrant with the largest summed pT has positive eta and phi ("quadrant"), or each
+    axis by itself so that more pT is at negative eta and at positive phi ("axes").
+    """
+    power: float = Field(1.0, gt=0.0, le=10.0)
+    """Power n of the pixels' values, x -> x^n, after which an image is divided by its sum again; for n -> 0 the image
+    only says which pixels are occupied.
+    """
+    smearing: float = Field(0.0, ge=0.0, le=20.0)
+    """Standard deviation in pixels of a Gaussian filter after the power; 0: no filter."""
+
+
+class ImageNAESettings(Settings):
+    """Normalised autoencoder on jet images (Dillon et al., SciPost Phys. Core 6, 074 (2023)).
+
+    The defaults are those of the authors' code (February 2023), if nothing else is said. The window, which the code
+    does not give for dark jets, is that of the Aachen recipe, and the power of the pixels for these is not published.
+    """
+
+    images: ImageSettings = ImageSettings(power=0.01, smearing=1.0)
+    """Images of the jets. The power was chosen among 1, 0.3, 0.1 and 0.01 without signals: with pre-training on 3,000
+    jets, 20 x 20 pixels and no filter, the area between background validation jets and their own views at p_drop 0.3
+    is 0.55, 0.67, 0.69 and 0.70.
+    """
+    jets: int = Field(100_000, ge=2)
+    """Largest number of training jets, evenly spread over the sample."""
+    channels: int = Field(8, ge=1, le=1024)
+    """Number of channels of the convolutions."""
+    hidden: int = Field(100, ge=1, le=65536)
+    """Width of the linear layer on either side of the latent space."""
+    latent: int = Field(3, ge=2, le=1024)
+    """Dimension of the space in which the latent vectors lie on the unit sphere."""
+    batch_size: int = Field(2048, ge=2, le=1000000)
+    """Number of images per step, over all workers."""
+    reconstruction_epochs: int = Field(100, ge=0, le=100000)
+    """Number of epochs of pre-training by reconstruction; the last one is kept."""
+    reconstruction_learning_rate: float = Field(1e-3, gt=0.0, le=1.0)
+    """Adam's learning rate in pre-training."""
+    gradient_norm: float = Field(0.1, gt=0.0)
+    """Largest norm of the loss's gradient in pre-training; a longer gradient is scaled down to it."""
+    weight_penalty: float = Field(1e-8, ge=0.0)
+    """Weight of the sum of all squared weights in the loss."""
+    divergence_epochs: int = Field(50, ge=0, le=100000)
+    """Number of epochs of contrastive divergence; the one whose energy difference is closest to zero is kept."""
+    divergence_learning_rate: float = Field(1e-5, gt=0.0, le=1.0)
+    """Adam's learning rate in contrastive divergence."""
+    energy_penalty: float = Field(1.0, ge=0.0, le=1000.0)
+    """Weight gamma of the squared energies in the loss."""
+    squared_energies: Literal["both", "chains"] = "chains"
+    """Energies that the penalty squares."""
+    replay: Probability = 0.95
+    """Probability that a latent chain starts at an earlier chain's end instead of a random point."""
+    buffer: int = Field(10_000, ge=1, le=10**7)
+    """Number of earlier ends of latent chains that are kept."""
+    latent_steps: int = Field(30, ge=1, le=10000)
+    """Number of Langevin steps in the latent space, on the energy of the decoded image."""
+    latent_step_size: float = Field(100.0, gt=0.0, le=1e6)
+    """Step size in the latent space."""
+    latent_noise: float = Field(0.01, ge=0.0, le=100.0)
+    """Noise per step in the latent space."""
+    steps: int = Field(30, ge=1, le=10000)
+    """Number of Langevin steps on the pixels, from the decoded ends of the latent chains."""
+    step_size: float = Field(50.0, gt=0.0, le=1e6)
+    """Step size on the pixels."""
+    noise: float = Field(1e-4, ge=0.0, le=100.0)
+    """Noise of the first step on the pixels; step k has a k-th of it."""
+    gradient_clip: float = Field(0.01, gt=0.0)
+    """Largest norm of a chain's gradient in one step, in the latent space and on the pixels."""
+    clip: Literal["row", "image"] = "row"
+    """Norm that is clipped on the pixels: that of each row of pixels (authors' code), or that of the image."""
 
 
 class ViewsClassifierSettings(Settings):
@@ -371,6 +477,113 @@ class ViewsNetworkSettings(Settings):
     """Share of the epochs in which the learning rate rises; then it falls to zero along a cosine."""
     validation: float = Field(0.1, gt=0.0, lt=1.0)
     """Fraction of the events that is held out to select the epoch."""
+
+
+class DirichletVAESettings(Settings):
+    """Dirichlet variational autoencoder on jet images (Dillon et al., SciPost Phys. 11, 061 (2021)).
+
+    The defaults are those of the authors' code, if nothing else is said. Number and prior of the mixtures for dark jets
+    are not published; the power of the pixels is that of the k-means of Buss et al., SciPost Phys. 15, 168 (2023).
+    """
+
+    images: ImageSettings = ImageSettings(power=0.25)
+    """Images of the jets."""
+    jets: int = Field(100_000, ge=2)
+    """Largest number of training jets, evenly spread over the sample."""
+    hidden: int = Field(100, ge=1, le=65536)
+    """Width of the encoder's hidden layer."""
+    alphas: tuple[Annotated[float, Field(gt=0.0, le=1000.0)], ...] = Field((1.0, 1.0, 1.0), min_length=2)
+    """Parameters of the Dirichlet prior, one for each mixture (0.9 for each of two in the authors' example)."""
+    prior_weight: float = Field(0.1, ge=0.0, le=1000.0)
+    """Weight of the divergence from the prior in the loss."""
+    learning_rate: float = Field(5e-3, gt=0.0, le=1.0)
+    """Adam's learning rate; its betas are 0.9 and 0.99."""
+    batch_size: int = Field(100, ge=2, le=1000000)
+    """Number of images per step, over all workers."""
+    epochs: int = Field(200, ge=1, le=100000)
+    """Number of epochs; the last one is kept."""
+
+
+class INNSettings(Settings):
+    """Coupling flow of energy-flow polynomials (Buss et al., SciPost Phys. 15, 168 (2023)).
+
+    The defaults are those of the authors' code, if nothing else is said.
+    """
+
+    beta: float = Field(2.0, gt=0.0, le=10.0)
+    """Power of the angular distance in the polynomials."""
+    jets: int = Field(100_000, ge=2)
+    """Largest number of training jets, evenly spread over the sample."""
+    blocks: int = Field(24, ge=1, le=1000)
+    """Number of affine coupling blocks."""
+    hidden: int = Field(512, ge=1, le=65536)
+    """Width of the hidden layer of each block's network."""
+    noise: float = Field(0.5, ge=0.0, le=100.0)
+    """Standard deviation of the noise that is added to the whitened inputs in the first epoch."""
+    noise_decay: float = Field(0.95, gt=0.0, le=1.0)
+    """Factor of the noise per epoch."""
+    learning_rate: float = Field(1e-4, gt=0.0, le=1.0)
+    """Adam's learning rate in the first epoch."""
+    learning_rate_decay: float = Field(0.98, gt=0.0, le=1.0)
+    """Factor of the learning rate per epoch."""
+    batch_size: int = Field(512, ge=2, le=1000000)
+    """Number of jets per step, over all workers."""
+    epochs: int = Field(300, ge=1, le=100000)
+    """Number of epochs; the last one is kept."""
+
+
+class KMeansSettings(Settings):
+    """Clusters of jet images (Buss et al., SciPost Phys. 15, 168 (2023)), with the values of the authors' code."""
+
+    images: ImageSettings = ImageSettings(power=0.25, smearing=3.0)
+    """Images of the jets."""
+    jets: int = Field(100_000, ge=2)
+    """Largest number of training jets, evenly spread over the sample."""
+    clusters: int = Field(100, ge=1, le=100000)
+    """Number of clusters."""
+
+
+class WNAESettings(Settings):
+    """Wasserstein normalised autoencoder (CMS, Mach. Learn.: Sci. Technol. 7, 035030 (2026), arXiv:2510.02168).
+
+    Loss, persistent chains, replay and bounds are those of the public code, which leaves the network to the user. The
+    other values were fixed before any signal was used: step size and noise correspond to a temperature of 0.05.
+    """
+
+    observables: tuple[str, ...] = Field(ViewsObservablesSettings().observables, min_length=2)
+    """Observables of a jet that the autoencoder reconstructs, see `darkclr_ray.jets.observables`; they are scaled to
+    mean 0 and standard deviation 1 in background.
+    """
+    jets: int = Field(100_000, ge=2)
+    """Largest number of training jets, evenly spread over the sample."""
+    hidden: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = (64, 32, 16)
+    """Widths of the encoder's hidden layers; the decoder mirrors them."""
+    bottleneck: int = Field(8, ge=1, le=1024)
+    """Dimension of the bottleneck."""
+    batch_size: int = Field(256, ge=2, le=100000)
+    """Number of jets per step, over all workers, between which and as many chains the distance is computed."""
+    reconstruction_epochs: int = Field(100, ge=0, le=100000)
+    """Number of epochs of pre-training by reconstruction; its last one is the plain autoencoder."""
+    reconstruction_learning_rate: float = Field(1e-3, gt=0.0, le=1.0)
+    """Adam's learning rate in pre-training."""
+    wasserstein_epochs: int = Field(50, ge=0, le=100000)
+    """Number of epochs in which the Wasserstein distance is minimised; that of the smallest distance is kept. With 0
+    the autoencoder stays plain.
+    """
+    wasserstein_learning_rate: float = Field(1e-3, gt=0.0, le=1.0)
+    """Adam's learning rate in these epochs."""
+    steps: int = Field(10, ge=1, le=1000)
+    """Number of Langevin steps of a chain."""
+    step_size: float = Field(0.4, gt=0.0, le=1e6)
+    """Langevin step size for the squared error per dimension."""
+    noise: float = Field(0.2, ge=0.0, le=100.0)
+    """Langevin noise per step, in units of the scaled inputs."""
+    bound: float = Field(3.0, gt=0.0, le=1000.0)
+    """Largest absolute value of a chain's coordinates, in units of the scaled inputs."""
+    replay: Probability = 0.95
+    """Probability that a chain starts at an earlier chain's end instead of a normally distributed point."""
+    buffer: int = Field(10_000, ge=1, le=10**7)
+    """Number of earlier ends of chains that are kept."""
 
 
 class SupervisedSettings(Settings):
@@ -530,6 +743,16 @@ class StudySettings(Settings):
     """Training of the encoder."""
     nae: NAESettings = NAESettings()
     """The normalised autoencoder."""
+    image_nae: ImageNAESettings = ImageNAESettings()
+    """The normalised autoencoder on jet images."""
+    dirichlet_vae: DirichletVAESettings = DirichletVAESettings()
+    """The Dirichlet variational autoencoder on jet images."""
+    inn: INNSettings = INNSettings()
+    """The coupling flow of energy-flow polynomials."""
+    kmeans: KMeansSettings = KMeansSettings()
+    """The clusters of jet images."""
+    wnae: WNAESettings = WNAESettings()
+    """The Wasserstein normalised autoencoder."""
     views_classifier: ViewsClassifierSettings = ViewsClassifierSettings()
     """The classifier between background and its own anomalous views."""
     views_observables: ViewsObservablesSettings = ViewsObservablesSettings()

@@ -189,3 +189,19 @@ def test_a_study_of_one_s_own_ideas_runs_on_ray(folder: Path) -> None:
     settings = yaml.safe_load((study / "best" / "settings.yaml").read_text())
     assert settings["views"]["p_drop"][1] - settings["views"]["p_drop"][0] == pytest.approx(0.2)
     assert darkclr(["score", "starter", "--with", str(study / "best"), "--detectors", "s_CLR"]) == 0
+
+
+def test_the_model_card_quotes_the_metrics_of_the_model() -> None:
+    card = (ROOT / "darkclr_ray" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    metrics = json.loads((pretrained() / "metrics.json").read_text(encoding="utf-8"))["test"]
+    header = re.search(r"^\| signal \| (.*) \|$", card, flags=re.MULTILINE)
+    assert header is not None
+    names = re.findall(r"`(\w+)`", header[1])
+    assert set(names) == set(metrics)
+    for signal in metrics["s_NAE"]:
+        row = re.search(rf"^\| `{re.escape(signal)}` \| (.*) \|$", card, flags=re.MULTILINE)
+        assert row is not None, signal
+        for name, cell in zip(names, row[1].split(" | "), strict=True):
+            raw, matched = (metrics[name][signal][side]["rejection"]["0.2"] for side in ("raw", "matched"))
+            numbers = [raw["value"], matched["value"], matched["low"], matched["high"]]
+            assert [float(number) for number in re.findall(r"[\d.]+", cell)] == [round(number, 1) for number in numbers]

@@ -46,6 +46,20 @@ AACHEN_REJECTION = {
 }
 """Background rejection at a signal efficiency of 0.2 on the Aachen benchmark, by method."""
 
+METHODS = {
+    "DVAE": ("dvae_reconstruction", "dvae_prior", "dvae_density"),
+    "INN": ("inn", "inn_cube_root", "inn_linear", "inn_latent"),
+    "NAE on jet images": ("image_nae",),
+    "DarkCLR": ("s_NAE",),
+}
+"""Detectors of this package by the method of Table 2 that they implement."""
+
+DVAE_SOURCE = (
+    "Table 2 cites SciPost Phys. 11, 061 for the DVAE, which has top and QCD jets only; its numbers on Aachen are most "
+    "likely those of the DVAE in SciPost Phys. 15, 168, which introduces these jets."
+)
+"""Footnote on the origin of Table 2's numbers of the DVAE."""
+
 REJECTION = {
     "supervised": {
         "aachen": Published(80.0, 1.0, _TABLE_3),

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 RUNS, SECTIONS = "runs", "sections"
 
-CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "views_network", "supervised")
+CHOSEN = (
+    *("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "views_network", "supervised"),
+    *("image_nae", "dirichlet_vae", "inn", "kmeans", "wnae"),
+)
 """Groups of settings that affect a detector's performance and were selected on some jets."""
 
 
@@ -257,13 +260,26 @@ class Comparison(Study):
         )
 
 
+EPOCH_TEXT = {
+    "image_nae": "of an autoencoder on images the last of its pre-training, then that with the energy difference "
+    "closest to zero",
+    "dirichlet_vae": "of a Dirichlet VAE the last",
+    "inn": "of an INN the last",
+    "wnae": "of a Wasserstein autoencoder the last of its pre-training, then that of smallest Wasserstein distance",
+}
+"""What chooses the epoch of a detector whose settings are in the group."""
+
+
 def chosen_epochs(run_spec: RunSpec) -> list[str]:
     """Return the criterion that selects the epoch of each training of a run, as text."""
     from darkclr_ray.detectors import registry
 
     settings, words = run_spec.job.settings, []
+    groups: set[str] = set()
     for entry in filter(None, (facts["entry"] for facts in run_spec.detectors.values())):
-        settings = settings.updated(getattr(registry.find(entry), "overrides", {}))
+        cls = registry.find(entry)
+        settings = settings.updated(getattr(cls, "overrides", {}))
+        groups.update((getattr(cls, "group", ""), *getattr(cls, "groups", ())))
     if "representation" in run_spec.trains:
         words.append("of an encoder that of lowest loss on validation background")
     if "energy" in run_spec.trains:
@@ -278,7 +294,7 @@ def chosen_epochs(run_spec: RunSpec) -> list[str]:
         words.append(f"of a supervised network that of lowest loss on {held_out}")
     if "views_classifier" in run_spec.detectors and settings.views_classifier.hidden:
         words.append("of a views' classifier with hidden layers that of best score on 10% of its rows, held out")
-    return words
+    return words + [text for group, text in EPOCH_TEXT.items() if group in groups]
 
 
 def has_trials(scan: Path) -> bool:

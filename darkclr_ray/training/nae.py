@@ -279,7 +279,9 @@ class NAETraining(Training):
             )
             energy_data, energy_chain = autoencoder.energy(torch.cat([batch, chain.end])).chunk(2)
         return {
-            "loss": contrastive_divergence(energy_data, energy_chain, self.settings.energy_penalty),
+            "loss": contrastive_divergence(
+                energy_data, energy_chain, self.settings.energy_penalty, self.settings.squared_energies
+            ),
             "energy_data": energy_data.mean(),
             "energy_chain": energy_chain.mean(),
             "displacement": chain.displacement / self.spread,

@@ -9,8 +9,9 @@ VALIDATED = {
     "representation": "validation_loss",
     "supervised": "validation_loss",
     "views_network": "held_out_error",
+    "wasserstein": "distance",
 }
-"""Metric on jets or views that were not trained on, whose smallest value selects the epoch, by the kind of training."""
+"""Metric of an epoch's record whose smallest value selects the epoch, by the kind of training."""
 
 
 def selection_value(kind: str, record: Mapping[str, Any]) -> float | None:
@@ -30,7 +31,7 @@ def selection_value(kind: str, record: Mapping[str, Any]) -> float | None:
         return None
     if kind in VALIDATED:
         return _number(record.get(VALIDATED[kind]))
-    if kind != "energy":
+    if kind not in ("energy", "image_energy"):
         return None
     if "views_area" in record:
         return None if record.get("warning") else -float(record["views_area"])

@@ -18,6 +18,9 @@ TINY = (
     *("--encoder.d_r", "8", "--encoder.d_h", "16", "--encoder.d_z", "6", "--encoder.layers", "1"),
     *("--contrastive.epochs", "1", "--contrastive.batch_size", "50", "--nae.batch_size", "50", "--threads", "1"),
     *("--nae.reconstruction_epochs", "1", "--nae.divergence_epochs", "1", "--nae.hidden", "4", "--nae.bottleneck", "2"),
+    *("--image_nae.channels", "2", "--image_nae.reconstruction_epochs", "1", "--image_nae.divergence_epochs", "1"),
+    *("--dirichlet_vae.epochs", "1", "--inn.blocks", "2", "--inn.epochs", "1", "--kmeans.clusters", "5"),
+    *("--wnae.batch_size", "50", "--wnae.reconstruction_epochs", "1", "--wnae.wasserstein_epochs", "1"),
 )
 
 

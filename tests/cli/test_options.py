@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from darkclr_ray.cli.options import CommandLine
 from darkclr_ray.cli.program import cli_errors
@@ -97,3 +98,17 @@ def test_weights_are_given_as_a_mapping() -> None:
     assert settings.views_observables.families == (("branch_dropping", 3.0), ("donor_branches", 1.0))
     with pytest.raises(ValueError, match="d_z"):
         read("--search.d_z", "{16: 32}")
+
+
+def test_a_group_that_is_set_in_part_keeps_the_defaults_of_its_place(tmp_path: Path) -> None:
+    defaults = StudySettings()
+    partial = {"views_observables": {"views": {"p_drop": 0.3}}, "kmeans": {"images": {"pixels": 20}}}
+    settings = StudySettings.model_validate(partial)
+    assert settings.views_observables.views == defaults.views_observables.views.model_copy(update={"p_drop": 0.3})
+    assert settings.kmeans.images == defaults.kmeans.images.model_copy(update={"pixels": 20})
+    assert settings == defaults.updated(partial)
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(partial))
+    assert read("--config", str(file), "--preset", "paper").views_observables == settings.views_observables
+    with pytest.raises(ValueError, match="Extra inputs"):
+        StudySettings.model_validate({"kmeans": {"images": {"pixel": 20}}})

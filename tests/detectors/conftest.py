@@ -24,6 +24,27 @@ SETTINGS = StudySettings.model_validate(
             "divergence_epochs": 2,
             "steps": 5,
         },
+        "image_nae": {
+            "images": {"pixels": 8},
+            "channels": 2,
+            "hidden": 6,
+            "batch_size": 16,
+            "reconstruction_epochs": 2,
+            "divergence_epochs": 2,
+            "latent_steps": 2,
+            "steps": 2,
+        },
+        "dirichlet_vae": {"images": {"pixels": 8}, "hidden": 6, "batch_size": 16, "epochs": 2},
+        "inn": {"blocks": 2, "hidden": 6, "batch_size": 16, "epochs": 2},
+        "kmeans": {"images": {"pixels": 8, "smearing": 1.0}, "clusters": 5},
+        "wnae": {
+            "hidden": (8,),
+            "bottleneck": 2,
+            "batch_size": 16,
+            "reconstruction_epochs": 2,
+            "wasserstein_epochs": 2,
+            "steps": 2,
+        },
     }
 )
 

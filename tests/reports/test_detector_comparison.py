@@ -62,6 +62,17 @@ def test_every_figure_and_table_is_there(comparison, text):
     assert {path.stem for path in comparison.parent.glob("*.csv")} >= (FIGURES - without) | TABLES
 
 
+def test_published_numbers_stand_beside_the_detectors_that_implement_them(comparison, text):
+    found = {row["method"]: row for row in rows(comparison, "published")}
+    assert found["DarkCLR, sNAE"]["rejection_published"] == "59.0"
+    assert float(found["DarkCLR, sNAE"]["rejection_matched"]) > 0
+    assert found["DVAE"]["auc_published"] == "0.71"  # no detector of the study implements it
+    assert "SciPost Phys. Core 6, 074" in found["NAE on jet images"]["source"]
+    assert not found["few constituents"]["source"]
+    assert "most likely those of the DVAE in SciPost Phys. 15, 168" in str(text)
+    assert "image_nae: images.pixels 20 (40)" in str(text)
+
+
 def test_mean_and_spread_are_those_of_the_networks(comparison_folder, comparison):
     """Regression against the record itself, by hand: mean over runs, standard deviation with N - 1."""
     networks = [one for one in runs(comparison_folder) if one["key"].startswith("DarkCLR-e") and "test" in one]

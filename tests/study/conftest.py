@@ -39,6 +39,16 @@ TINY = {
     "search.step_sizes_per_encoder": "2",
     "search.delay": "1",
     "encoder.d_z": "8",
+    "image_nae.channels": "2",
+    "image_nae.reconstruction_epochs": "1",
+    "image_nae.divergence_epochs": "1",
+    "dirichlet_vae.epochs": "2",
+    "inn.blocks": "2",
+    "inn.epochs": "2",
+    "kmeans.clusters": "5",
+    "wnae.batch_size": "64",
+    "wnae.reconstruction_epochs": "2",
+    "wnae.wasserstein_epochs": "1",
 }
 """Settings of a study of seconds."""
 

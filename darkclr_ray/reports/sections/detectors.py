@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup
 
@@ -28,8 +29,11 @@ from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.styles import styles_of
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.text import ensemble_label
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.results import BENCHMARK, EPS_S, WEIGHTINGS, Ensemble, StudyResults, Weighting
 
+REDUCIBLE = ("image_nae", "dirichlet_vae", "inn", "kmeans", "wnae")
+"""Groups of settings of the methods beside DarkCLR, which a preset may reduce."""
 TIGHT = 0.1
 """Signal efficiency of a second table of rejections."""
 
@@ -47,6 +51,7 @@ def section(study: StudyResults) -> Section | None:
         "tight": _table(study, "rejections_tight", noted_rejection, TIGHT),
         "significances": _table(study, "significance", significance),
         "published": _published(study) if BENCHMARK in study.main_signals else None,
+        "footnotes": (published.DVAE_SOURCE, reduced(study.settings)),
     }
     return Section("detectors", {"ensembles": list(study.methods.values()), **parts})
 
@@ -138,26 +143,56 @@ def _ratios(study: StudyResults) -> Table | None:
 
 
 def _published(study: StudyResults) -> Table:
-    """Return a table of areas and rejections on the Aachen benchmark, first of the study and then published ones."""
+    """Return a table of areas and rejections on the Aachen benchmark beside the published ones of the same methods."""
     rows: list[dict[str, Cell]] = []
-    for ensemble in study.methods.values():
-        row: dict[str, Cell] = {"method": ensemble_label(ensemble), "source": "this study"}
-        row |= {"best": int(ensemble == study.selected), "labels": "yes" if ensemble.labels else "no"}
+    methods = {detector: name for name, detectors in published.METHODS.items() for detector in detectors}
+    for detector, ensemble in study.methods.items():
+        row: dict[str, Cell] = {"method": ensemble_label(ensemble), "best": int(ensemble == study.selected)}
+        row |= {"labels": "yes" if ensemble.labels else "no"}
         for (_, weighting), entry in ensemble.entries(signals=[BENCHMARK]).items():
             row |= {f"auc_{weighting}": noted_area(entry), f"rejection_{weighting}": noted_rejection(entry)}
-        rows.append(row)
-    for name, area in published.AACHEN_AUC.items():
-        cut = published.AACHEN_REJECTION[name]
-        numbers = {"auc_raw": printed(area), "rejection_raw": printed(cut)}
-        rows.append({"method": name, "source": cut.reference, "labels": "no", **numbers})
+        rows.append(row | (_printed_row(methods[detector]) if detector in methods else {}))
+    ours = {methods.get(detector) for detector in study.methods}
+    rows += [{"method": name, "labels": "no", **_printed_row(name)} for name in published.METHODS if name not in ours]
+    areas = (("auc", "AUC"), ("rejection", Markup("1/{}").format(EPS_B)))
     columns = [
         Column("method", "method"),
         Column("labels", "labels"),
         *(
             Column(f"{key}_{weighting}", heading, WEIGHTING_LABELS[weighting])
             for weighting in WEIGHTINGS
-            for key, heading in (("auc", "AUC"), ("rejection", Markup("1/{}").format(EPS_B)))
+            for key, heading in areas
         ),
-        Column("source", "whose numbers"),
+        *(Column(f"{key}_published", heading, "published") for key, heading in areas),
+        Column("source", "source", "published"),
     ]
     return Table("published", columns, rows)
+
+
+def _printed_row(name: str) -> dict[str, Cell]:
+    """Return the cells with the published numbers of a method of Table 2 and their source."""
+    cut = published.AACHEN_REJECTION[name]
+    numbers = {"auc_published": printed(published.AACHEN_AUC[name]), "rejection_published": printed(cut)}
+    return {**numbers, "source": cut.reference}
+
+
+def reduced(settings: StudySettings) -> str:
+    """Return a sentence on the settings in which methods beside DarkCLR are smaller than published."""
+    defaults = StudySettings()
+    parts = []
+    for group in REDUCIBLE:
+        before, after = (getattr(one, group).model_dump(mode="json") for one in (defaults, settings))
+        changes = _changes(before, after)
+        if changes:
+            parts.append(f"{group}: {', '.join(changes)}")
+    return f"Reduced forms (in brackets the full size): {'; '.join(parts)}." if parts else ""
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for name, value in after.items():
+        if isinstance(value, dict):
+            found += _changes(before[name], value, f"{prefix}{name}.")
+        elif value != before[name]:
+            found.append(f"{prefix}{name} {value} ({before[name]})")
+    return found
