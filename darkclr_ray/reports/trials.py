@@ -24,6 +24,7 @@ class Trial:
     test: Mapping[str, Mapping[str, Any]]
     objectives: Mapping[str, float]
     seconds: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
 
     def objective(self, name: str) -> float:
         """Return the value of an objective on validation jets; minus infinity if it could not be computed."""
@@ -108,4 +109,5 @@ def _of_facts(facts: Mapping[str, Any]) -> Trial:
         test=facts.get("test") or {},
         objectives=facts.get("objectives") or {},
         seconds=facts.get("seconds") or {},
+        warnings=tuple(map(str, facts.get("warnings") or ())),
     )

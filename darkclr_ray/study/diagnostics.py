@@ -1,4 +1,4 @@
-"""What the trainings behind a detector's scores had to complain of."""
+"""Training warnings and Langevin-chain diagnostics of a detector."""
 
 from __future__ import annotations
 
@@ -9,27 +9,44 @@ from darkclr_ray.store.stages import Store
 
 
 def training_health(store: Store, stages: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Chain health and warnings of the epochs whose weights were kept.
+    """Return the chain diagnostics of the epochs whose weights were kept, and the warnings of all epochs.
 
     Args:
         store: of the study.
         stages: by detector, the hashes of its trainings by kind.
 
     Returns:
-        "chains": of each detector with contrastive divergence in it; "warnings": sentences.
+        "chains": of each detector with contrastive divergence in it; "warnings": see `warnings_in`.
     """
     from darkclr_ray.training.checkpoint import read_history  # it needs torch, and pages need `kept_epoch` only
 
-    kept = {
-        name: {kind: kept_epoch(kind, read_history(store.find(kind, stage).folder)) for kind, stage in used.items()}
+    histories = {
+        name: {kind: read_history(store.find(kind, stage).folder) for kind, stage in used.items()}
         for name, used in stages.items()
     }
-    chains = {name: chain_health(records["energy"]) for name, records in kept.items() if "energy" in records}
-    told = [record.get("warning") for records in kept.values() for record in records.values()]
+    kept = {name: kept_epoch("energy", records.get("energy", [])) for name, records in histories.items()}
+    chains = {name: chain_health(record) for name, record in kept.items()}
+    told = [warnings_in(kind, history) for records in histories.values() for kind, history in records.items()]
     return {
         "chains": {name: health for name, health in chains.items() if health},
-        "warnings": list(dict.fromkeys(warning for warning in told if warning)),
+        "warnings": list(dict.fromkeys(warning for warning in told if warning is not None)),
     }
+
+
+def warnings_in(kind: str, history: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return how many epochs of a training gave a warning, and the last warning; None if there was none.
+
+    >>> warnings_in("energy", [{"energy_difference": 0.2}, {"energy_difference": 0.1, "warning": "chains stand still"}])
+    '1 epoch with a warning, the kept one; the last one: chains stand still'
+    """
+    told = [str(record["warning"]).rstrip(".") for record in history if record.get("warning")]
+    if not told:
+        return None
+    count = "1 epoch" if len(told) == 1 else f"{len(told)} epochs"
+    kept = ""
+    if kept_epoch(kind, history).get("warning"):
+        kept = ", the kept one" if len(told) == 1 else ", the kept one among them"
+    return f"{count} with a warning{kept}; the last one: {told[-1]}"
 
 
 SELECTED_BY = {"representation": "loss", "energy": "energy_difference", "supervised": "validation_loss"}

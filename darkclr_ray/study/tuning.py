@@ -232,6 +232,8 @@ class Tuning:
             "objectives": judged.get("objectives", {}),
             "stages": stages,
             "seconds": dict(seconds),
+            "chains": judged.get("chains", {}),
+            "warnings": judged.get("warnings", []),
             "validation": judged.get("validation", {}),
             "test": judged.get("test", {}),
             "optuna": known_to_optuna(self._trials()[ending.number]),

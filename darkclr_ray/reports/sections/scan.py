@@ -53,7 +53,7 @@ def points(study: Scan, signal: str, weighting: Weighting, eps_s: float) -> list
 
 
 def trials(study: Scan, eps_s: float) -> Table:
-    """Return a table of all trials with their results on the leading signal, or the reason why they ended early."""
+    """Return a table of all trials with their results on the leading signal, or what ended them early, and warnings."""
     rows: list[dict[str, Cell]] = []
     for trial in study.trials:
         row: dict[str, Cell] = {
@@ -61,7 +61,7 @@ def trials(study: Scan, eps_s: float) -> Table:
             "state": {"FAIL": "failed"}.get(trial.state, trial.state.lower()),
             **{key: f"{value:.4g}" for key, value in trial.parameters.items()},
             "objective": trial.objectives.get(study.objective),
-            "reason": trial.reason or "",
+            "reason": Markup("<br>").join([*([trial.reason] if trial.reason else []), *trial.warnings]),
             "best": int(trial.number == study.best.number),
         }
         evaluation = comparison.of_trial(trial, study.score, study.lead)
@@ -81,7 +81,7 @@ def trials(study: Scan, eps_s: float) -> Table:
             for weighting, label in WEIGHTING_LABELS.items()
             for key, heading in (("rejection", "rejection"), ("auc", "AUC"))
         ),
-        *([Column("reason", "why it ended early")] if any(row["reason"] for row in rows) else []),
+        *([Column("reason", "what happened")] if any(row["reason"] for row in rows) else []),
     ]
     caption = Markup("All trials; the best is marked. Objective: {}, of {}.").format(
         words.objective(study), detector_label(study.score)

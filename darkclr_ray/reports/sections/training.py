@@ -11,7 +11,7 @@ from darkclr_ray.reports.figures import training
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.reader import Study
 from darkclr_ray.reports.tables import Table
-from darkclr_ray.study.diagnostics import kept_epoch
+from darkclr_ray.study.diagnostics import kept_epoch, warnings_in
 
 History = Sequence[Mapping[str, Any]]
 
@@ -63,12 +63,11 @@ def health(encoder: History, energy: History, kept: Mapping[str, Any] | None) ->
             kept["sigma2_over_2lambda"],
             sum(line.get("nonfinite") or 0 for line in energy),
         )
-    warnings = [str(line["warning"]) for line in (*encoder, *energy) if line.get("warning")]
+    told = [warnings_in(kind, history) for kind, history in (("representation", encoder), ("energy", energy))]
+    warnings = [warning for warning in told if warning is not None]
     if not warnings:
         return text + Markup(" No epoch gave a warning.")
-    return text + Markup(' <strong class="alert">{} with a warning; the last one: {}.</strong>').format(
-        "1 epoch" if len(warnings) == 1 else f"{len(warnings)} epochs", warnings[-1].rstrip(".")
-    )
+    return text + Markup(' <strong class="alert">{}.</strong>').format(". ".join(warnings))
 
 
 def _plain(history: History) -> list[dict[str, Any]]:
