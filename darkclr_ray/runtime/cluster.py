@@ -148,7 +148,7 @@ def start(temporary: Path, **options: Any) -> Any:
     import ray
 
     try:
-        with defer_signal(signal.SIGINT), working_folder_last() as environment:
+        with defer_signals(), working_folder_last() as environment:
             return ray.init(address="local", _temp_dir=str(temporary), runtime_env=environment, **options)
     except BaseException as error:
         ray.shutdown()
@@ -173,20 +173,45 @@ def working_folder_last() -> Iterator[dict[str, Any]]:
         yield environment
 
 
+def stopping_signals() -> list[signal.Signals]:
+    """Return the signals that ask a study to stop; SIGHUP is none of them where it is ignored, as under nohup."""
+    hung_up = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+    return [signal.SIGINT, signal.SIGTERM, *hung_up]
+
+
 @contextlib.contextmanager
-def defer_signal(number: signal.Signals) -> Iterator[None]:
-    """Have a signal wait until the end of this: interrupted while it starts, Ray leaves processes behind."""
+def interruptible() -> Iterator[None]:
+    """Within this context, SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # where signals do not arrive
+        yield
         return
-    came: list[FrameType | None] = []
-    before = signal.signal(number, lambda _, frame: came.append(frame))
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in stopping_signals() if number != signal.SIGINT}
     try:
         yield
     finally:
-        signal.signal(number, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def defer_signals() -> Iterator[None]:
+    """Have signals that stop a study wait until the end of this: interrupted while it starts, Ray leaves processes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where signals do not arrive
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda which, _: came.append(which)) for number in stopping_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if came:
-        signal.raise_signal(number)
+        signal.raise_signal(came[0])
 
 
 def join(address: str, **options: Any) -> Any:

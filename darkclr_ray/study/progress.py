@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +93,8 @@ class Display:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        with suppress(OSError):  # the terminal may be gone
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def update(self, jobs: Mapping[str, Mapping[str, Any]], standing: Status) -> None:
         """Show where jobs stand (see `darkclr_ray.runtime.mailbox.News`)."""

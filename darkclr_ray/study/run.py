@@ -6,6 +6,7 @@ import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -16,7 +17,7 @@ from darkclr_ray.augmentations import registry
 from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.integrity import Damaged
 from darkclr_ray.presets import PRESETS, preset
-from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
+from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, interruptible, running_ray
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import write_examples, write_jets
 from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, unequal
@@ -148,15 +149,19 @@ def seems_finished(study: Study) -> bool:
 
 def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
     """`_compute`, with a few words on how to go on where something is left; where nothing is, `Study.work` has them."""
-    from ray.exceptions import RayError
-
-    from darkclr_ray.runtime.outcome import InfrastructureError
 
     def say(text: str) -> None:
-        console.print(text, soft_wrap=True)
+        with suppress(OSError):  # the terminal may be gone
+            console.print(text, soft_wrap=True)
 
     try:
-        status = _compute(study, jets, console)
+        with interruptible():
+            from ray.exceptions import RayError  # it takes seconds, in which a study may be stopped
+
+            from darkclr_ray.runtime.lost import why_lost
+            from darkclr_ray.runtime.outcome import InfrastructureError
+
+            status = _compute(study, jets, console)
         if status != INTERRUPTED:
             return status
     except KeyboardInterrupt:
@@ -165,7 +170,7 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
         say(f"the study cannot go on: {error}")
         status = 1
     except RayError as error:
-        say(f"the study cannot go on, a part of Ray was lost: {str(error).splitlines()[0]}")
+        say(f"the study cannot go on, a part of Ray was lost: {why_lost(error)}")
         status = 1
     say(f"{study.ended} of {study.total} {study.what} have ended; nothing finished is lost. To continue:")
     say(f"  {shlex.join(study.command)}")
@@ -203,6 +208,8 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
         console.print(f"dashboard  http://{cluster.dashboard}{asks}", soft_wrap=True)
     with (
         Display(console) as display,
-        Session(settings, folder, jets, allocation, display, Status(study.total, what=study.what)) as session,
+        Session(
+            settings, folder, jets, allocation, display, Status(study.total, what=study.what), cluster.own
+        ) as session,
     ):
         return study.work(session)
