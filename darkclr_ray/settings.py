@@ -384,6 +384,10 @@ class ComputeSettings(Settings):
     """Number of trials that run at the same time; 0: as many as the resources permit."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of matrix products; "auto" selects bfloat16 if the hardware is fast at it."""
+    kernels: Literal["auto", "off"] = "auto"
+    """Implementation of the networks; "auto" uses the compiled kernels in C or Triton that support a network, "off"
+    PyTorch alone, which gives the same results up to rounding and random numbers of dropout and chains.
+    """
     materialise_limit: float = Field(4.0, ge=0.0, le=1e6)
     """Size in GB up to which the training jets are kept in the object store; the streams of views read larger sets
     shard by shard. The study and each training worker have all training jets in their own memory in either case.

@@ -188,6 +188,6 @@ def judging_views(settings: StudySettings, jets: Jets) -> Jets | None:
 def loaded(module: Module, path: Path, runner: Trainer) -> Module:
     """Load the weights in ``path`` into ``module`` and return it in evaluation mode on the device of ``runner``."""
     load_weights(module, path)
-    place(module, runner.device, runner.precision)
+    place(module, runner.device, runner.precision, runner.kernels)
     module.eval().requires_grad_(False)
     return module

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from darkclr_ray.augmentations.views import ViewSource, need_trees
 from darkclr_ray.integrity import Damaged, announce, check_sealed, write_sealed
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.networks.kernels.in_use import kernels_in_use
+from darkclr_ray.kernels.registry import Kernels, implementations_of
 from darkclr_ray.networks.precision import Precision
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.settings import InputSettings, ViewSettings
@@ -41,7 +41,7 @@ class CachedTrainer(Trainer):
         place: of this worker.
         source: the study's training jets, as Ray Data gets at them; None for a sample of the detector's own.
         sample: the same jets.
-        precision: see `Trainer`.
+        precision, kernels: see `Trainer`.
         data_cpus: for the data workers that feed this worker.
         rungs: epochs of an encoder's training after which ``judge`` is asked.
         judge: intermediate result of an encoder in training.
@@ -55,15 +55,24 @@ class CachedTrainer(Trainer):
         source: JetSource | None,
         sample: TrainingSample,
         precision: Precision,
+        kernels: Kernels = "auto",
         data_cpus: float,
         rungs: Collection[int] = (),
         judge: Callable[[JetEncoder], float] | None = None,
     ) -> None:
-        super().__init__(device=place.device, precision=precision, rank=place.rank, world_size=place.world_size)
+        super().__init__(
+            device=place.device,
+            precision=precision,
+            kernels=kernels,
+            rank=place.rank,
+            world_size=place.world_size,
+        )
         self.store, self.place, self.source, self.sample = store, place, source, sample
         self.data_cpus, self.rungs, self.judge = data_cpus, rungs, judge
         self.stages: dict[str, str] = {}
         """Hashes of the stages that were used, by kind, since somebody emptied it: one detector's, for a study."""
+        self.kernels_used: dict[str, str] = {}
+        """Implementation of each kind of network in them, wherever they were trained."""
         self.seconds: dict[str, float] = {}
         """Time spent on them here."""
         self._hashes: WeakKeyDictionary[Jets, str] = WeakKeyDictionary()
@@ -80,7 +89,9 @@ class CachedTrainer(Trainer):
 
     def train(self, training: AnyTraining) -> AnyTraining:
         finished = super().train(training)
-        self.stages[training.kind] = self.stage(finished).hash
+        stage = self.stage(finished)
+        self.stages[training.kind] = stage.hash
+        self.kernels_used |= stage.notes()["kernels"]
         return finished
 
     def run(self, training: Training) -> None:
@@ -104,7 +115,7 @@ class CachedTrainer(Trainer):
                 run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
                 if self.rank == 0:
                     seconds = round(time.monotonic() - started - waited, 3)
-                    stage.commit({"seconds": seconds, **environment(self)}, but={CHECKPOINT})
+                    stage.commit({"seconds": seconds, **environment(self, training)}, but={CHECKPOINT})
                 self.place.broadcast(True)  # nobody reads before it is there
         self.seconds[training.kind] = self.seconds.get(training.kind, 0.0) + time.monotonic() - started - waited
 
@@ -173,13 +184,13 @@ def awaited_array(path: Path, limit: float = 60.0) -> NDArray[np.float32]:
     raise FileNotFoundError(errno.ENOENT, "this node does not see what another has found", str(path))
 
 
-def environment(runner: Trainer) -> dict[str, Any]:
+def environment(runner: Trainer, training: Training) -> dict[str, Any]:
     """Where and with what a stage was computed; noted beside it."""
     device = torch.cuda.get_device_name(runner.device) if runner.device.type == "cuda" else platform.machine()
     return {
         "device": f"{runner.device.type}, {device}",
         "workers": runner.world_size,
         "threads": torch.get_num_threads(),
-        "kernels": kernels_in_use(runner.device.type, getattr(torch, runner.precision)),
+        "kernels": implementations_of(torch.nn.ModuleDict(training.modules)),
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
     }

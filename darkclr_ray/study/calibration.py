@@ -40,8 +40,9 @@ def calibrate(settings: StudySettings, work: JobContext, place: WorkerContext) -
         inputs=settings.inputs,
         seed=settings.seed,
     )
-    runner = Trainer(device=place.device, precision=settings.compute.precision)
-    encoder.to(runner.device, runner.precision)
+    compute = settings.compute
+    runner = Trainer(device=place.device, precision=compute.precision, kernels=compute.kernels)
+    encoder.to(runner.device, runner.precision, kernels=runner.kernels)
     encoder.begin_epoch(0)
     batches = encoder.stream(0, 0, 1)
     first = next(batches)
@@ -64,7 +65,7 @@ def energy_epoch(settings: StudySettings, runner: Trainer, jets: int, changes: d
     nae = settings.nae.model_copy(update={"reconstruction_epochs": 1, "divergence_epochs": 1, **changes})
     z = np.random.default_rng(1).normal(size=(nae.batch_size, settings.encoder.d_z)).astype(np.float32)
     training = NAETraining(z, nae, seed=settings.seed, source={})
-    training.to(runner.device, runner.precision)
+    training.to(runner.device, runner.precision, kernels=runner.kernels)
     training.begin_epoch(0)
     rows = next(training.stream(0, 0, 1))
     steps = steps_of(training)

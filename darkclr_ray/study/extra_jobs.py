@@ -132,7 +132,7 @@ class StabilityJob:
             {"scores": scores.hash, "limit": self.limit, "seed": fitting.seed},
             lambda: self.judged(fitting),
             "darkclr_ray.evaluation.stability",
-            "darkclr_ray.evaluation.perturbations",
+            "darkclr_ray.augmentations.perturbations",
         )
         return {"stages": {"stability": stage}}
 
@@ -140,7 +140,7 @@ class StabilityJob:
         """By detector and perturbation; see `darkclr_ray.evaluation.stability`."""
         import numpy as np
 
-        from darkclr_ray.evaluation.perturbations import PERTURBATIONS, perturbed
+        from darkclr_ray.augmentations.perturbations import PERTURBATIONS, perturbed
         from darkclr_ray.evaluation.stability import ScorePair, stability
 
         background = fitting.work.jets.background

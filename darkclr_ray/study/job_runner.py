@@ -69,6 +69,7 @@ class JobRunner:
             "objectives": content["objectives"],
             "seconds": self.all_seconds,
             "precision": self.runner.precision,
+            "kernels": scores.notes()["kernels"],
         }
 
     @cached_property
@@ -79,6 +80,7 @@ class JobRunner:
             source=None if self.job.fraction else self.work.jets.source,
             sample=self.sample,
             precision=self.job.settings.compute.precision,
+            kernels=self.job.settings.compute.kernels,
             data_cpus=self.work.data_cpus,
             rungs=self.job.rungs,
             judge=self.proxy_scores,
@@ -181,7 +183,7 @@ class JobRunner:
             write_json(folder / "weights.json", {detector.name: detector.weights() for detector in fitted})
 
         if self.place.rank == 0:
-            stage.get_or_compute(write, {"stages": stages})
+            stage.get_or_compute(write, {"stages": stages, "kernels": self.runner.kernels_used})
         self.place.broadcast(True)
         self.seconds["scores"] = time.monotonic() - started
         return stage

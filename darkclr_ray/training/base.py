@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from darkclr_ray.fs_checks import is_of_disk
 from darkclr_ray.integrity import replacing
+from darkclr_ray.kernels.registry import Kernels, use_kernels
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.randomness import reseed
@@ -212,12 +213,14 @@ class Training(ABC):
             load_weights(module, folder / f"{name}.safetensors")
             module.eval().requires_grad_(False)
 
-    def to(self, device: torch.device, precision: str, rank: int = 0, world_size: int = 1) -> None:
+    def to(
+        self, device: torch.device, precision: str, rank: int = 0, world_size: int = 1, kernels: Kernels = "auto"
+    ) -> None:
         """Move the training to a device and set its rank and world size, before the first step."""
         self.device, self.precision, self.rank, self.world_size = device, precision, rank, world_size
         self.generator = torch.Generator(device)
         for module in self.artifacts().values():
-            place(module, device, precision)
+            place(module, device, precision, kernels)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state after the last finished epoch, complete for resuming and loadable with weights_only."""
@@ -248,12 +251,13 @@ def numbers(scalars: Mapping[str, Tensor]) -> dict[str, float]:
     return dict(zip(scalars, torch.stack(list(scalars.values())).tolist(), strict=True))
 
 
-def place(module: nn.Module, device: torch.device, precision: str) -> None:
-    """Move a module to a device, and set the dtype of matrix products of its networks according to ``precision``."""
+def place(module: nn.Module, device: torch.device, precision: str, kernels: Kernels = "auto") -> None:
+    """Move a module to a device, and select the dtype of matrix products and the implementation of its networks."""
     module.to(device)
     for part in module.modules():
         if isinstance(part, Encoder | Autoencoder):
             part.matmul_dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    use_kernels(module, kernels)
 
 
 def save_weights(module: nn.Module, path: Path) -> None:

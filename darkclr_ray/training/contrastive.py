@@ -13,12 +13,12 @@ from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.views import ViewBatch, ViewSource
 from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.kernels.available import LONGEST_PACKED
 from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
 from darkclr_ray.losses.norm_penalty import norm_penalty
 from darkclr_ray.losses.nt_xent import nt_xent
 from darkclr_ray.losses.similarity import similarities
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import ContrastiveSettings, EncoderSettings, InputSettings, ViewSettings
 from darkclr_ray.training.base import CPU, Training, adam, numbers, packed_inputs, to_tensor

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from darkclr_ray.evaluation.roc import rejection_at
 from darkclr_ray.jets.batching import rank_slice
+from darkclr_ray.kernels.frozen import frozen_weights
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
 from darkclr_ray.networks.autoencoder import Autoencoder
-from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.randomness import digest, keyed_generator
 from darkclr_ray.settings import NAESettings
 from darkclr_ray.training.base import Training, TrainingDiverged, adam, to_tensor
@@ -206,19 +206,19 @@ class NAETraining(Training):
     def loss(self, batch: Tensor, phase: str) -> dict[str, Tensor]:
         if phase == RECONSTRUCTION:
             return {"loss": self.model.autoencoder.energy(batch).mean()}
-        with self.model.autoencoder.frozen_weights():
-            potential = ReconstructionPotential(self.model.autoencoder)
+        autoencoder = self.model.autoencoder
+        with frozen_weights(autoencoder):
             chain = langevin_chain(
-                potential,
+                autoencoder.potential,
                 batch,
                 step_size=self.settings.step_size,
                 noise=self.settings.noise,
                 steps=self.settings.steps,
                 generator=self.generator,
                 gradient_clip=self.settings.gradient_clip,
-                walk=potential.walk(),
+                walk=autoencoder.walk,
             )
-            energy_data, energy_chain = self.model.autoencoder.energy(torch.cat([batch, chain.end])).chunk(2)
+            energy_data, energy_chain = autoencoder.energy(torch.cat([batch, chain.end])).chunk(2)
         return {
             "loss": contrastive_divergence(energy_data, energy_chain, self.settings.energy_penalty),
             "energy_data": energy_data.mean(),

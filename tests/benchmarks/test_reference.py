@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from darkclr_ray.networks.padded import pad
+from darkclr_ray.networks.potential import ReconstructionPotential
 from torch import Tensor
 
 from darkclr_ray.augmentations.views import make_views
@@ -18,8 +20,6 @@ from darkclr_ray.losses.norm_penalty import norm_penalty
 from darkclr_ray.losses.similarity import similarities
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.padded import pad
-from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.settings import EncoderSettings, InputSettings, NAESettings, ViewSettings
 from darkclr_ray.training.nae import NAETraining
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
 from darkclr_ray.networks.block import Block
+from torch import Tensor
 
 
 def offsets_of(sizes: Sequence[int]) -> Tensor:

@@ -8,9 +8,8 @@ from itertools import accumulate
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-
 from darkclr_ray.networks.layout import PaddedBuckets
+from torch import Tensor
 
 
 def layout(sizes: list[int], heads: int) -> PaddedBuckets:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from darkclr_ray.networks.activations import ACTIVATIONS
+from darkclr_ray.networks.potential import ReconstructionPotential
 
 from darkclr_ray.langevin import from_energy
-from darkclr_ray.networks.activations import ACTIVATIONS
 from darkclr_ray.networks.autoencoder import Autoencoder
-from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.settings import NAESettings
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from darkclr_ray.networks.dropout import Dropout, masked, masked_
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from darkclr_ray.networks.block import Block
+from darkclr_ray.networks.dropout import Masks
+from darkclr_ray.networks.layout import PaddedBuckets
+from darkclr_ray.networks.padded import PaddedEncoder, pad
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from darkclr_ray.networks.block import Block
-from darkclr_ray.networks.dropout import Masks
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import PaddedBuckets
-from darkclr_ray.networks.padded import PaddedEncoder, pad
 from darkclr_ray.settings import EncoderSettings
 
 from .by_hand import offsets_of, transformer_block

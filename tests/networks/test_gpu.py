@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from darkclr_ray.networks.potential import ReconstructionPotential
 
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.settings import EncoderSettings, NAESettings
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -7,15 +7,15 @@ from functools import partial
 
 import pytest
 import torch
+from darkclr_ray.networks.dropout import Dropout
+from darkclr_ray.networks.layout import Packed
+from darkclr_ray.networks.matmul import aligned
+from darkclr_ray.networks.potential import ReconstructionPotential
 from torch import Tensor, nn
 
 from darkclr_ray.langevin import step_by_step
 from darkclr_ray.networks.autoencoder import Autoencoder
-from darkclr_ray.networks.dropout import Dropout
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import Packed
-from darkclr_ray.networks.matmul import aligned
-from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.settings import EncoderSettings, NAESettings
 
 from . import by_hand

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from darkclr_ray.networks.layout import PaddedBuckets
 from hypothesis import given
 from hypothesis import strategies as st
-
-from darkclr_ray.networks.layout import PaddedBuckets
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=300))

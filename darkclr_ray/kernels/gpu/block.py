@@ -1,7 +1,7 @@
 """Transformer block on a GPU: matrix products, attention, and fused kernels for all operations between them.
 
-The arithmetic is that of `darkclr_ray.networks.block`: float32 for sums of residuals and layer norms, the dtype of the
-weights for products. The values that remain after a dropout are scaled where the mask is applied.
+The arithmetic is that of `darkclr_ray.networks.encoder.Block`: float32 for sums of residuals and layer norms, the dtype
+of the weights for products. The values that remain after a dropout are scaled where the mask is applied.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import triton
 import triton.language as tl
 from torch import Tensor, nn
 
-from darkclr_ray.networks.block import Block
-from darkclr_ray.networks.dropout import Masks
-from darkclr_ray.networks.kernels.gpu.column_sums import added
-from darkclr_ray.networks.layout import Layout
-from darkclr_ray.networks.matmul import cast_together, linear
+from darkclr_ray.kernels.dropout import Masks
+from darkclr_ray.kernels.gpu.attention import packed_attention
+from darkclr_ray.kernels.gpu.column_sums import added
+from darkclr_ray.kernels.gpu.matmul import cast_together, linear
+from darkclr_ray.networks.encoder import Block
 
 VALUES = 2048
 """Approximate number of values per program."""
@@ -26,16 +26,21 @@ SUMMED = 4096
 """Approximate number of values per program in kernels that also return partial sums over their rows."""
 
 
-def blocks_on_gpu(
-    blocks: Sequence[Block], rows: Tensor, layout: Layout, masks: Sequence[Masks], matmul_dtype: torch.dtype
+def apply_blocks(
+    blocks: Sequence[Block],
+    rows: Tensor,
+    offsets: Tensor,
+    longest: int,
+    masks: Sequence[Masks],
+    matmul_dtype: torch.dtype,
 ) -> Tensor:
-    """Apply all blocks in sequence: float32 (T, d_r) -> float32 (T, d_r)."""
+    """Apply all blocks in sequence to packed jets: float32 (T, d_r) -> float32 (T, d_r)."""
     layers = [layer for b in blocks for layer in (b.attention_in, b.attention_out, b.feed_in, b.feed_out)]
     weights = iter(cast_together([p for layer in layers for p in (layer.weight, layer.bias)], matmul_dtype))
     low = rows.to(matmul_dtype)
     for block, dropout in zip(blocks, masks, strict=True):
         projected = linear(low, next(weights), next(weights))
-        mixed = linear(layout.attention(projected, block.heads), next(weights), next(weights))
+        mixed = linear(packed_attention(projected, block.heads, offsets, longest), next(weights), next(weights))
         rows, low = add_and_norm(rows, mixed, block.attention_norm, dropout.attention, dropout.scale)
         hidden = relu(linear(low, next(weights), next(weights)), dropout.hidden, dropout.scale)
         fed = linear(hidden, next(weights), next(weights))

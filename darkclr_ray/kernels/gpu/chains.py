@@ -13,6 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from darkclr_ray.kernels.layers import layers_of
 from darkclr_ray.networks.autoencoder import Autoencoder
 
 ROWS = 16
@@ -108,7 +109,7 @@ def walk(
 ) -> None:
     """Move chains z, float32 (B, d_z), in place by ``steps`` Langevin steps on ||z - z'(z)||^2 (Eq. 10)."""
     chains, d_z = z.shape
-    layers = list(autoencoder.layers())
+    layers = layers_of(autoencoder)
     *hidden, (last, _) = layers
     count = len(hidden)
     width = max(16, *(triton.next_power_of_2(linear.out_features) for linear, _ in hidden))
@@ -134,5 +135,5 @@ def walk(
     _walk[(programs,)](
         z, torch.empty_like(z), zeros(count, programs * ROWS, width), seed, w_in, w_hidden, b_hidden, slopes, w_out,
         b_out, chains, step_size, noise, D_Z=d_z, LAYERS=count - 1, STEPS=steps, ROWS=ROWS, COLUMNS=COLUMNS,
-        WIDTH=width, KIND=autoencoder.activation.name, num_warps=WARPS, num_stages=STAGES,
+        WIDTH=width, KIND=autoencoder.activation, num_warps=WARPS, num_stages=STAGES,
     )  # fmt: skip

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from darkclr_ray.networks.activations import Activation
-from darkclr_ray.networks.kernels.cpu.compiled import compiled_for
+from darkclr_ray.kernels.cpu.compiled import compiled_for
+from darkclr_ray.kernels.frozen import copied
+from darkclr_ray.kernels.layers import layers_of
+from darkclr_ray.langevin import LastStep
+from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.normal import normal_quantiles
 
 LANES = 16
@@ -51,32 +54,45 @@ def library(matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
     return compiled_for(Path(__file__).with_name("autoencoder.c"), matmul_dtype)
 
 
-class LayeredAutoencoder(Protocol):
-    """Protocol with the attributes of `darkclr_ray.networks.autoencoder.Autoencoder` that the kernels use."""
-
-    matmul_dtype: torch.dtype
-    activation: Activation
-
-    def layers(self) -> Iterator[tuple[nn.Linear, nn.Module | None]]:
-        """Return all linear layers from input to output, each with the activation after it, if any."""
-        ...
+def supported(autoencoder: Autoencoder) -> ctypes.CDLL | None:
+    """Return the kernels for an autoencoder, or None if they are not available or do not support it."""
+    fits = next(autoencoder.parameters()).dtype == torch.float32 and autoencoder.activation in ACTIVATIONS
+    return library(autoencoder.matmul_dtype) if fits else None
 
 
-def compiled_autoencoder(autoencoder: LayeredAutoencoder) -> CompiledAutoencoder | None:
-    """Return the autoencoder with its current weights for CPU kernels, or None if they do not support it."""
-    weight = next(autoencoder.layers())[0].weight
-    fits = weight.device.type == "cpu" and weight.dtype == torch.float32 and autoencoder.activation.name in ACTIVATIONS
-    kernels = library(autoencoder.matmul_dtype) if fits else None
-    return None if kernels is None else CompiledAutoencoder(autoencoder, kernels)
+def energy(autoencoder: Autoencoder, z: Tensor) -> Tensor:
+    """Compute `Autoencoder.energy`; z that needs a gradient is left to that."""
+    if z.requires_grad:
+        return Autoencoder.energy(autoencoder, z)
+    own = copied(autoencoder, CompiledAutoencoder)
+    if not torch.is_grad_enabled():
+        return own.energies(z) / autoencoder.d_z
+    errors: Tensor = _SquaredErrors.apply(own, z, *own.parameters)  # type: ignore[no-untyped-call]
+    return errors / autoencoder.d_z
+
+
+def potential(autoencoder: Autoencoder, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute `Autoencoder.potential`."""
+    return copied(autoencoder, CompiledAutoencoder).potential(z)
+
+
+def walk(
+    autoencoder: Autoencoder, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator
+) -> LastStep:
+    """Compute `Autoencoder.walk` with all steps of a chain in sequence."""
+    own = copied(autoencoder, CompiledAutoencoder)
+    return LastStep(*own.walk(z, step_size=step_size, noise=noise, steps=steps, generator=generator))
 
 
 class CompiledAutoencoder:
     """Squared error ||z - z'(z)||^2 of an autoencoder with its current weights, computed by CPU kernels."""
 
-    def __init__(self, autoencoder: LayeredAutoencoder, kernels: ctypes.CDLL) -> None:
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        kernels = library(autoencoder.matmul_dtype)
+        assert kernels is not None
         self.kernels = kernels
         self.matmul_dtype = autoencoder.matmul_dtype
-        layers = list(autoencoder.layers())
+        layers = layers_of(autoencoder)
         count = len(layers)
         weights, biases = zip(*((linear.weight, linear.bias) for linear, _ in layers), strict=True)
         slopes = [NO_ACTIVATION if after is None else getattr(after, "weight", RELU) for _, after in layers]
@@ -174,14 +190,6 @@ class CompiledAutoencoder:
 
     def job(self, **given: Tensor | float) -> _Job:
         return _Job(layers=len(self.sizes) - 1, widest=self.widest, all=self.all, **pointers(self.own | given))
-
-
-def squared_errors(compiled: CompiledAutoencoder, z: Tensor) -> Tensor:
-    """Return the squared errors (B,) of z, float32 (B, d_z), differentiable with respect to the parameters."""
-    if not torch.is_grad_enabled():
-        return compiled.energies(z)
-    errors: Tensor = _SquaredErrors.apply(compiled, z, *compiled.parameters)  # type: ignore[no-untyped-call]
-    return errors
 
 
 class _SquaredErrors(torch.autograd.Function):

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from darkclr_ray.networks.block import Block
+from darkclr_ray.networks.encoder import Block
 
 NUMBERS = 4
 INPUTS = 32

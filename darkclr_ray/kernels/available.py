@@ -9,6 +9,9 @@ from importlib.util import find_spec
 
 import torch
 
+LONGEST_PACKED = 256
+"""Largest number of constituents per jet that the encoder's kernels on a GPU support."""
+
 
 @cache
 def has_kernels() -> bool:

@@ -1,4 +1,4 @@
-"""Encoder on a CPU, from the constituents to their sum; the kernels are in encoder.c."""
+"""Encoder on a CPU: the kernels in encoder.c compute the sum over constituents, oneDNN or MKL the head."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from darkclr_ray.networks.kernels.cpu.compiled import compiled_for
-from darkclr_ray.networks.kernels.cpu.first_layer import first_layer
-from darkclr_ray.settings import EncoderSettings
-
-if TYPE_CHECKING:
-    from darkclr_ray.networks.block import Block
+from darkclr_ray.kernels.cpu.compiled import compiled_for
+from darkclr_ray.kernels.cpu.first_layer import first_layer
+from darkclr_ray.kernels.cpu.matmul import linear
+from darkclr_ray.kernels.dropout import Dropout
+from darkclr_ray.kernels.frozen import copied
+from darkclr_ray.kernels.layers import head
+from darkclr_ray.networks.encoder import Encoder, EncoderOutput
 
 SLACK = 64
 """Minimum number of bytes behind the last tile that the kernels may read without using them."""
@@ -48,38 +49,57 @@ def library(matmul_dtype: torch.dtype) -> ctypes.CDLL | None:
     return compiled_for(Path(__file__).with_name("encoder.c"), matmul_dtype)
 
 
-def tile_rows(kernels: ctypes.CDLL) -> int:
-    """Return the number of rows in a tile, which depends on the processor's vector width."""
-    return int(kernels.tile_rows())
+def supported(encoder: Encoder) -> ctypes.CDLL | None:
+    """Return the kernels for an encoder, or None if they are not available or do not support it.
+
+    They support float32 weights, widths that are multiples of 32, and heads whose width is a multiple of 8.
+    """
+    settings = encoder.settings
+    fits = settings.d_r % 32 == 0 and settings.d_h % 32 == 0 and settings.d_r // settings.heads % 8 == 0
+    return library(encoder.matmul_dtype) if fits and encoder.embedding.weight.dtype == torch.float32 else None
 
 
-def fits(settings: EncoderSettings) -> bool:
-    """Return whether the kernels support an encoder: widths are multiples of 32, head widths multiples of 8."""
-    return settings.d_r % 32 == 0 and settings.d_h % 32 == 0 and settings.d_r // settings.heads % 8 == 0
-
-
-def pooled_on_cpu(
-    kernels: ctypes.CDLL,
-    embedding: nn.Linear,
-    blocks: Sequence[Block],
+def encode(
+    encoder: Encoder,
     constituents: Tensor,
     offsets: Tensor,
-    matmul_dtype: torch.dtype,
-    masks: tuple[float, Tensor | None, int],
-    weights: Weights | None = None,
+    *,
+    dropout: torch.Generator | None = None,
+    longest: int | None = None,
+) -> EncoderOutput:
+    """Compute `Encoder.forward` on jets of any lengths without padding.
+
+    Constituents that need a gradient are left to `Encoder.forward`. With bfloat16 the embedding has a relative
+    precision of 2^-16, see `first_layer`.
+    """
+    if constituents.requires_grad:
+        return Encoder.forward(encoder, constituents, offsets, dropout=dropout)
+    kernels = library(encoder.matmul_dtype)
+    assert kernels is not None
+    settings, tile = encoder.settings, int(kernels.tile_rows())
+    width = max(settings.d_r, settings.d_h)
+    masks = Dropout(
+        settings.dropout,
+        dropout,
+        values=-(-len(constituents) // tile) * tile * width,
+        stride=(int(offsets.diff().max()) + 2 * tile) * width,  # a jet has rows in the tiles it fills and in one more
+        uses=3 * len(encoder.blocks),
+    )
+    pooled = sums(encoder, constituents, offsets, (masks.scale, masks.pool, masks.stride))
+    return EncoderOutput(pooled, head(encoder, pooled, linear))
+
+
+def sums(
+    encoder: Encoder, constituents: Tensor, offsets: Tensor, masks: tuple[float, Tensor | None, int] = (1.0, None, 0)
 ) -> Tensor:
     """Apply the embedding and all blocks, and return the sum over each jet's constituents, float32 (B, d_r).
 
     Args:
-        kernels: see `library`.
-        embedding: linear layer on the three features of a constituent, which get no gradient themselves.
-        blocks: blocks of sizes that `fits` accepts.
+        encoder: encoder that is `supported`.
         constituents: float32 (M, 3), those of all jets concatenated.
         offsets: int64 (B + 1,), jet i owns rows offsets[i] to offsets[i + 1].
-        matmul_dtype: float32 or bfloat16.
         masks: the factor of the remaining values, a mask of -1 and 0 (or None) for the values of all tiles of
-            `tile_rows`, ordered (tile, feature, row), and the stride: the mask of dropout i begins at i times it.
-        weights: the parameters as `weights_of` returns them, for passes without gradients.
+            ``tile_rows``, ordered (tile, feature, row), and the stride: the mask of dropout i begins at i times it.
 
     Raises:
         ValueError: constituents or offsets have the wrong shape, dtype or values.
@@ -95,33 +115,32 @@ def pooled_on_cpu(
         raise ValueError(
             f"offsets of jets have to rise from 0 to {len(constituents)}, the number of constituents, by 1 or more"
         )
-    first = blocks[0]
+    kernels, first = library(encoder.matmul_dtype), encoder.blocks[0]
+    assert kernels is not None
     given = Given(
-        kernels, tile_rows(kernels), offsets, int(sizes.max()), matmul_dtype, masks, len(blocks), first.heads,
-        first.feed_norm.eps,
+        kernels, int(kernels.tile_rows()), offsets, int(sizes.max()), encoder.matmul_dtype, masks, len(encoder.blocks),
+        first.heads, first.feed_norm.eps,
     )  # fmt: skip
     if torch.is_grad_enabled():
-        matrices, vectors = parameters(embedding, blocks, matmul_dtype)
+        matrices, vectors = parameters(encoder)
         result: Tensor = _Pooled.apply(given, constituents, *matrices, *vectors)  # type: ignore[no-untyped-call]
         return result
-    passed = forward(given, constituents, weights or weights_of(embedding, blocks, matmul_dtype), kept=False)
+    passed = forward(given, constituents, copied(encoder, Weights.of_encoder), kept=False)
     passed.memory.give_back()
     return passed.result
 
 
-def parameters(
-    embedding: nn.Linear, blocks: Sequence[Block], matmul_dtype: torch.dtype
-) -> tuple[list[Tensor], list[Tensor]]:
+def parameters(encoder: Encoder) -> tuple[list[Tensor], list[Tensor]]:
     """Return matrices and vectors of all layers in the order of the kernels."""
     matrices: list[Tensor] = []
     vectors: list[Tensor] = []
-    for block in blocks:
-        linear: list[nn.Linear] = [block.attention_in, block.attention_out, block.feed_in, block.feed_out]
-        matrices += [layer.weight for layer in linear]
-        vectors += [layer.bias for layer in linear]
+    for block in encoder.blocks:
+        layers = (block.attention_in, block.attention_out, block.feed_in, block.feed_out)
+        matrices += [layer.weight for layer in layers]
+        vectors += [layer.bias for layer in layers]
         vectors += [p for norm in (block.attention_norm, block.feed_norm) for p in (norm.weight, norm.bias)]
     # the first layer's projection has no bias, since one of its inputs is 1
-    return [*first_layer(embedding, blocks[0], matmul_dtype), *matrices[2:]], vectors[1:]
+    return [*first_layer(encoder.embedding, encoder.blocks[0], encoder.matmul_dtype), *matrices[2:]], vectors[1:]
 
 
 class Weights(NamedTuple):
@@ -139,11 +158,11 @@ class Weights(NamedTuple):
         flat = torch.cat([matrix.flatten() for matrix in matrices]).to(matmul_dtype)
         return Weights(flat, torch.cat(list(vectors)), d, hidden, narrow)
 
-
-def weights_of(embedding: nn.Linear, blocks: Sequence[Block], matmul_dtype: torch.dtype) -> Weights:
-    """Return the parameters for any number of passes without gradients, during which they must not change."""
-    with torch.no_grad():
-        return Weights.of(*parameters(embedding, blocks, matmul_dtype), matmul_dtype)
+    @staticmethod
+    @torch.no_grad()
+    def of_encoder(encoder: Encoder) -> Weights:
+        """Return the parameters for any number of passes without gradients, during which they must not change."""
+        return Weights.of(*parameters(encoder), encoder.matmul_dtype)
 
 
 class _Memory:
@@ -172,7 +191,7 @@ class _Memory:
 
 
 class Given(NamedTuple):
-    """Arguments that all layers share; see `pooled_on_cpu`."""
+    """Arguments that all layers share; see `sums`."""
 
     kernels: ctypes.CDLL
     tile: int

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from darkclr_ray.integrity import Damaged, check_sealed, replacing, seal
-from darkclr_ray.networks.kernels.available import compiler
+from darkclr_ray.kernels.available import compiler
 
 logger = logging.getLogger(__name__)
 

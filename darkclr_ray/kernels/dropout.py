@@ -2,9 +2,7 @@
 
 The rate is rounded to a multiple of 1/256 (0.1 becomes 26/256), and the remaining values are multiplied by 1 / (1 -
 rounded rate), so that expectations are exact. All masks of a step are windows of one pool of random values, shifted
-from use to use by more than the length of a jet, so that hardly any jet gets the same mask twice. A mask is an integer
-of all ones or zeros, applied as a bitwise and; the scale is multiplied into the weights of the layer before or after.
-The compiled kernels take the pool itself, and scale the values that they mask.
+from use to use by more than the length of a jet, so that hardly any jet gets the same mask twice.
 """
 
 from __future__ import annotations
@@ -15,8 +13,6 @@ import torch
 from torch import Tensor
 
 from darkclr_ray.settings import EncoderSettings
-
-INTEGERS = {torch.int8: torch.int8, torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
 
 
 class Masks(NamedTuple):
@@ -41,15 +37,14 @@ class Dropout:
         values: largest number of values in one mask.
         stride: largest number of values of one jet in one mask.
         uses: largest number of masks.
-        dtype: dtype of the masked values; int8 for masks that are only read.
 
     Attributes:
         scale: factor of the remaining values.
+        pool: int8, -1 or 0 where a value is dropped; None means that nothing is dropped.
+        stride: distance in the pool between the begins of two masks.
     """
 
-    def __init__(
-        self, rate: float, generator: torch.Generator | None, *, values: int, stride: int, uses: int, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, rate: float, generator: torch.Generator | None, *, values: int, stride: int, uses: int) -> None:
         threshold = 0 if generator is None else round(256 * rate)
         self.scale = 256 / (256 - threshold)
         self.stride = (stride + 63) // 64 * 64
@@ -62,7 +57,7 @@ class Dropout:
             draws = words.random_(-(2**63), None, generator=generator).view(torch.int8)
             # Of -128, ..., 127 the lowest become 0, which drops a value, and all others -1, whose bits are all set.
             dropped = threshold - 129
-            self.pool = draws.clamp_(dropped, dropped + 1).neg_().add_(dropped).to(INTEGERS[dtype])
+            self.pool = draws.clamp_(dropped, dropped + 1).neg_().add_(dropped)
 
     def mask(self, rows: int, width: int) -> Tensor | None:
         """Return the next mask, (rows, width); None if nothing is dropped."""
@@ -76,15 +71,3 @@ class Dropout:
         """Return the next three masks, for a transformer block on (rows, d_r)."""
         widths = (settings.d_r, settings.d_h, settings.d_r)
         return Masks(self.scale, *(self.mask(rows, width) for width in widths))
-
-
-def masked_(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Set ``values`` to zero in place where the mask is zero, and return them."""
-    if mask is not None:
-        values.view(mask.dtype).bitwise_and_(mask)
-    return values
-
-
-def masked(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Return a copy of ``values`` that is zero where the mask is zero; without a mask, ``values`` itself."""
-    return values if mask is None else (values.view(mask.dtype) & mask).view(values.dtype)
