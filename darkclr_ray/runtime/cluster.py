@@ -324,7 +324,7 @@ def delete_unused(folder: Path, place: Path) -> None:
 
 def place_of_sockets() -> Path:
     """Where Ray's folder lies: in RAY_TMPDIR or else TMPDIR; in /tmp where that is too long for Ray's sockets."""
-    place = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    place = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()).absolute()
     session = place / f"{PREFIX}12345678" / "ray" / "session_2026-01-01_00-00-00_123456_1234567"
     longest = session / "sockets" / "plasma_store"
     return place if len(os.fsencode(longest)) <= LONGEST_SOCKET else Path("/tmp")

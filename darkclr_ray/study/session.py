@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 WAITING_SECONDS = 45.0
 """Seconds without a living worker after which a study says what it waits for; workers usually start within ten."""
 
+STARTING_SECONDS = 600.0
+"""Seconds in which training workers start on a machine that is very busy."""
+
 TICK = 0.5
 """Seconds between two updates of the display."""
 
@@ -72,7 +75,8 @@ def group_plan(
     )
     work = JobContext(folder.store.folder.resolve(), places, folder.logs.resolve(), allocation.data_cpus)
     compute = settings.compute
-    limits = (compute.worker_failures, compute.stall_limit, compute.stall_limit if own_ray else math.inf)
+    place_limit = max(compute.stall_limit, STARTING_SECONDS) if own_ray else math.inf
+    limits = (compute.worker_failures, compute.stall_limit, place_limit)
     return GroupPlan(allocation, work, (folder.logs / "train").resolve(), *limits)
 
 
