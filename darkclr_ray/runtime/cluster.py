@@ -23,7 +23,7 @@ from typing import Any
 
 from joblib import cpu_count
 
-from darkclr_ray.plugins import WORKING_FOLDER, enter_working_folder
+from darkclr_ray.plugins import IMPORT_FOLDERS, enter_working_folder, import_folders
 from darkclr_ray.settings import ComputeSettings
 from darkclr_ray.store.locks import Lock
 
@@ -168,7 +168,7 @@ def working_folder_last() -> Iterator[dict[str, Any]]:
     processes begin there: a file ``random.py`` in it would take the place of Python's module.
     """
     hook = f"{enter_working_folder.__module__}.{enter_working_folder.__name__}"
-    environment = {"worker_process_setup_hook": hook, "env_vars": {WORKING_FOLDER: os.getcwd()}}
+    environment = {"worker_process_setup_hook": hook, "env_vars": {IMPORT_FOLDERS: import_folders()}}
     with contextlib.chdir("/"):
         yield environment
 
