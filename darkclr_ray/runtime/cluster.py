@@ -1,4 +1,4 @@
-"""Ray for a study: one of its own on this machine, or a cluster that is there; quiet, and gone without a trace."""
+"""Start Ray on this machine or join a cluster, redirect its output to files, and clean up afterwards."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ RAY_ENV = {
 
 PREFIX = "darkclr_ray-"
 LONGEST_SOCKET = 107
-"""Bytes of a socket's path on Linux, at most (unix(7))."""
+"""Largest number of bytes in the path of a socket on Linux (unix(7))."""
 LOCK = ".lock"
 """File that a process holds locked while it uses the folder of its own Ray."""
 TOKEN = ".shared-"
-"""How files begin by which nodes find out whether they see the same folder."""
+"""Prefix of the files with which nodes check that they share a folder."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ class Cluster:
 
 @contextlib.contextmanager
 def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iterator[Cluster]:
-    """Ray while a study lasts.
+    """Context manager in which Ray runs.
 
     Args:
-        compute: names the cluster; without an address (nor `RAY_ADDRESS`), or with "local", Ray is started here.
-        logs: receives what Ray wrote, if it is our own.
-        object_store: bytes of shared memory for jets and batches, if it is our own.
+        compute: settings with the address; without one (nor `RAY_ADDRESS`), or with "local", Ray is started here.
+        logs: folder for the logs of a Ray that is started here.
+        object_store: bytes of shared memory for jets and batches, if Ray is started here.
 
     Raises:
         ValueError: the cluster cannot be used.
@@ -100,11 +100,11 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
                     **common,
                 )
                 stack.callback(keep_logs, temporary / "ray", logs)
-        with quiet(logs.parent / "study.log"):
+        with redirect_output(logs.parent / "study.log"):
             try:
                 yield Cluster(getattr(context, "dashboard_url", None) or None, own=not address, token=token)
             finally:
-                ray.shutdown()  # here, since Ray prints at its end what it held back
+                ray.shutdown()  # here, since Ray prints delayed output when it ends
 
 
 @contextlib.contextmanager
@@ -215,48 +215,49 @@ def defer_signals() -> Iterator[None]:
 
 
 def join(address: str, **options: Any) -> Any:
-    """Join a cluster that somebody else started: `ray.init`, with one sentence where that is not possible.
+    """Join a running cluster and return the context of `ray.init`.
 
-    Raises ValueError: nobody is there; it wants another token; its Ray or Python is another.
+    Raises ValueError: no answer, another token, or another version of Ray or Python.
     """
     import ray
 
     check_reachable(address)
-    with capture_stderr() as muttered:
+    with capture_stderr() as stderr_text:
         try:
             with working_folder_last() as environment:
                 return ray.init(address=address, runtime_env=environment, **options)
         except Exception as error:
-            raise ValueError(f"--address {address}: {reason(str(error), muttered())}") from error
+            raise ValueError(f"--address {address}: {reason(str(error), stderr_text())}") from error
 
 
 @contextlib.contextmanager
 def capture_stderr() -> Iterator[Callable[[], str]]:
-    """Keep what Ray's C++ writes to the process's stderr off the screen; gives a function that tells it."""
+    """Redirect the process's stderr, to which Ray's C++ writes; yield a function that returns the text so far."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as file:
         screen = os.dup(2)
         os.dup2(file.fileno(), 2)
 
-        def tell() -> str:
+        def text_so_far() -> str:
             file.seek(0)
             return file.read()
 
         try:
-            yield tell
+            yield text_so_far
         finally:
             os.dup2(screen, 2)
             os.close(screen)
 
 
 def address_of(named: str | None) -> str | None:
-    """The cluster to join: the one that is named, or that `RAY_ADDRESS` names; None to start Ray here ("local")."""
+    """Return the address of the cluster, from the settings or `RAY_ADDRESS`; None to start Ray here ("local")."""
     address = named or os.environ.get("RAY_ADDRESS")
     return None if address == "local" else address or None
 
 
 def check_reachable(address: str) -> None:
-    """Raise ValueError where nobody answers at an address, for Ray would try for ten minutes; and for one of another
-    kind: the search runs in the study's own process, which Ray's client (``ray://``) would move elsewhere.
+    """Raise ValueError if an address does not answer or is that of Ray's client (``ray://``).
+
+    Ray itself would try for ten minutes. With the client, the search would run in another process.
     """
     if "://" in address:
         raise ValueError(
@@ -275,12 +276,12 @@ def check_reachable(address: str) -> None:
         ) from None
 
 
-def reason(error: str, muttered: str) -> str:
-    """Why a cluster could not be joined, in one sentence."""
-    if "AuthToken" in error + muttered or "Unauthenticated" in error + muttered:
+def reason(error: str, stderr_text: str) -> str:
+    """Return why a cluster could not be joined, as one sentence."""
+    if "AuthToken" in error + stderr_text or "Unauthenticated" in error + stderr_text:
         return (
-            "this cluster wants another token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to "
-            "those of its head"
+            "this cluster requires another token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, "
+            "to those of its head"
         )
     text = " ".join(error.split())
     return text if "ersion mismatch" in text else f"{text or 'no answer'}; is the head running and can it be reached?"
@@ -294,7 +295,7 @@ def private_folder(note: Path | None = None) -> Iterator[Path]:
         note: file that records the folder. The folder that a killed process recorded there is deleted first, unless a
             process uses it: a study may be copied, together with its note, while it runs.
     """
-    place = place_of_sockets()
+    place = socket_folder()
     if note is not None and note.exists():
         delete_unused(Path(note.read_text(encoding="utf-8")), place)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
@@ -322,8 +323,8 @@ def delete_unused(folder: Path, place: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def place_of_sockets() -> Path:
-    """Where Ray's folder lies: in RAY_TMPDIR or else TMPDIR; in /tmp where that is too long for Ray's sockets."""
+def socket_folder() -> Path:
+    """Return the parent of Ray's folder: RAY_TMPDIR or TMPDIR, or /tmp if that is too long for Ray's sockets."""
     place = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()).absolute()
     session = place / f"{PREFIX}12345678" / "ray" / "session_2026-01-01_00-00-00_123456_1234567"
     longest = session / "sockets" / "plasma_store"
@@ -331,7 +332,7 @@ def place_of_sockets() -> Path:
 
 
 class LossyLog(io.TextIOWrapper):
-    """A log that takes what its disk takes: where that is full or gone, nobody who logs is to blame."""
+    """Text stream that drops writes which fail with OSError."""
 
     def write(self, text: str, /) -> int:
         with contextlib.suppress(OSError):
@@ -340,8 +341,8 @@ class LossyLog(io.TextIOWrapper):
 
 
 @contextlib.contextmanager
-def quiet(path: Path) -> Iterator[None]:
-    """Let what libraries print, warn and log in this process go to a file, and not to the screen; how it ends, too."""
+def redirect_output(path: Path) -> Iterator[None]:
+    """Redirect output, warnings and logs of libraries in this process to a file; a final error is logged, too."""
     with LossyLog(open(path, "ab", buffering=0), encoding="utf-8", write_through=True) as file:
         handler = logging.StreamHandler(file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -386,14 +387,14 @@ def is_own(path: Path) -> bool:
 
 
 def check_shared(folder: Path) -> None:
-    """Raise ValueError unless every node of the cluster sees the same folder."""
+    """Raise ValueError unless every node of the cluster can access the same folder."""
     folder = folder.resolve()
     token = folder / f"{TOKEN}{uuid.uuid4().hex}"
     try:
         token.write_text("seen")
-        for node in failing_nodes(sees, str(token)):
+        for node in failing_nodes(can_access, str(token)):
             raise ValueError(
-                f"{folder}: node {node} does not see this folder; point --out at storage that all nodes share (NFS, "
+                f"{folder}: node {node} cannot access this folder; point --out at storage that all nodes share (NFS, "
                 f"for example)"
             )
     finally:
@@ -401,9 +402,9 @@ def check_shared(folder: Path) -> None:
 
 
 def failing_nodes(question: Callable[..., bool], *arguments: Any) -> list[str]:
-    """Ask every node of a cluster of several; the addresses of those where the answer is no.
+    """Call a function on every node, if there are several; return the addresses of those where it returns False.
 
-    Raises ValueError where a node does not answer.
+    Raises ValueError if a node does not answer.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -414,20 +415,20 @@ def failing_nodes(question: Callable[..., bool], *arguments: Any) -> list[str]:
     there = ray.remote(num_cpus=0)(question)
     places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
     answers = [there.options(scheduling_strategy=place).remote(*arguments) for place in places]
-    denying = []
+    failing = []
     for node, answer in zip(nodes, answers, strict=True):
         try:
             if not ray.get(answer, timeout=60):
-                denying.append(node["NodeManagerAddress"])
+                failing.append(node["NodeManagerAddress"])
         except ray.exceptions.RayError as error:
             raise ValueError(
                 f"node {node['NodeManagerAddress']} does not answer ({type(error).__name__}); take it out of the "
                 f"cluster, or wait until it is back"
             ) from error
-    return denying
+    return failing
 
 
-def sees(path: str) -> bool:
+def can_access(path: str) -> bool:
     """Whether this node can read and write beside a file."""
     file = Path(path)
     beside = file.with_name(f"{file.name}-{os.getpid()}")

@@ -26,7 +26,7 @@ def on_ray(
 
     Raises:
         OSError: a shard cannot be written.
-        ValueError: Ray does not start or cannot be joined, a node does not see ``out``, events give no jets, or a
+        ValueError: Ray does not start or cannot be joined, a node cannot access ``out``, events give no jets, or a
             worker is lost again and again.
     """
     if not tasks:

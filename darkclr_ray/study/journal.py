@@ -1,4 +1,4 @@
-"""Optuna's journal of a study with a checksum in every line, and how it is made again from the trials' files."""
+"""Optuna's journal with a checksum in every line; it can be restored from the records of the trials."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from darkclr_ray.integrity import Damaged, digest
 from darkclr_ray.store.files import CHECKSUM
+from darkclr_ray.study.records import OptunaRecord, TrialRecord
 
 ATTRIBUTES = ("stages", "seconds", "reason")
 """Entries of a trial's file that Optuna stores as user attributes."""
@@ -103,30 +104,30 @@ def check_journal(path: Path) -> None:
             raise Damaged(f"{path}: line {number} is damaged; delete the file, and the study makes it again")
 
 
-def known_to_optuna(trial: FrozenTrial) -> dict[str, Any]:
-    """Return what a trial's file holds for `restore_trials`: what Optuna knows beside the trial's end."""
-    return {
-        "params": dict(trial.params),
-        "intermediate_values": {str(epoch): value for epoch, value in trial.intermediate_values.items()},
-        "user_attrs": {name: value for name, value in trial.user_attrs.items() if name not in ATTRIBUTES},
-    }
+def optuna_record(trial: FrozenTrial) -> OptunaRecord:
+    """Return what Optuna stores of a trial besides its end, for `restore_trials`."""
+    return OptunaRecord(
+        params=dict(trial.params),
+        intermediate_values=trial.intermediate_values,
+        user_attrs={name: value for name, value in trial.user_attrs.items() if name not in ATTRIBUTES},
+    )
 
 
 def restore_trials(
     storage: JournalStorage,
     name: str,
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[TrialRecord],
     space: Mapping[str, BaseDistribution],
     first: Mapping[str, Any],
 ) -> bool:
     """Fill a new journal with the trials that have ended, so that the search goes on as if it had been kept.
 
-    A number without a file belongs to a trial that was at work: it is asked for first.
+    A number without a record belongs to a trial that was running: it is suggested first.
 
     Args:
         storage: of the study.
         name: of the study.
-        records: content of the trials' files.
+        records: records of the trials that have ended.
         space: distribution of each parameter.
         first: point of the first trial.
 
@@ -136,7 +137,7 @@ def restore_trials(
     if storage.get_all_studies() or not records:
         return False
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
-    ended = {record["number"]: record for record in records}
+    ended = {record.number: record for record in records}
     for number in range(max(ended) + 1):
         if number in ended:
             study.add_trial(_trial(ended[number], space))
@@ -145,14 +146,13 @@ def restore_trials(
     return True
 
 
-def _trial(record: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> FrozenTrial:
-    known = record.get("optuna", {})
-    state = TrialState[record["state"]]
+def _trial(record: TrialRecord, space: Mapping[str, BaseDistribution]) -> FrozenTrial:
+    known, state = record.optuna, TrialState[record.state]
     return create_trial(
         state=state,
-        value=record["objective"] if state == TrialState.COMPLETE else None,
-        params=known.get("params", record["parameters"]),
+        value=record.objective if state == TrialState.COMPLETE else None,
+        params=known.params or record.parameters,
         distributions=dict(space),
-        intermediate_values={int(epoch): value for epoch, value in known.get("intermediate_values", {}).items()},
-        user_attrs={**known.get("user_attrs", {}), **{name: record[name] for name in ATTRIBUTES}},
+        intermediate_values=known.intermediate_values,
+        user_attrs={**known.user_attrs, **{name: getattr(record, name) for name in ATTRIBUTES}},
     )

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -26,11 +26,12 @@ from darkclr_ray.randomness import digest
 from darkclr_ray.runtime.outcome import EPOCH, METRIC
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.journal import CheckedJournal, DelayedJournal
+from darkclr_ray.study.records import State
 
 logger = logging.getLogger(__name__)
 
 REDUCTION = 3
-"""Of each this many trials at a rung, one goes on (successive halving)."""
+"""Reduction factor of successive halving: one of this many trials continues at a rung."""
 
 ENCODER = ("d_z", "p_drop")
 """Parameters that determine an encoder; the rest is cheap."""
@@ -42,10 +43,10 @@ from which TPE would learn: it must ask for the same points whether values of pr
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended: what goes into its file and into Optuna."""
+    """Final state, parameters and outcome of a trial."""
 
     number: int
-    state: str
+    state: State
     reason: str | None
     parameters: dict[str, Any]
     objective: float | None
@@ -77,7 +78,7 @@ def space(search: SearchSettings) -> dict[str, BaseDistribution]:
 
 
 def first_point(settings: StudySettings) -> dict[str, Any]:
-    """The point of the settings themselves, or the nearest one in the space; the paper's with its preset.
+    """Return the point of the settings, or the nearest one in the search space; the paper's for its preset.
 
     >>> first_point(StudySettings())
     {'d_z': 512, 'p_drop': 0.5, 'step_size': 0.05}
@@ -94,7 +95,7 @@ def first_point(settings: StudySettings) -> dict[str, Any]:
 
 
 def open_storage(path: Path) -> DelayedJournal:
-    """The study's Optuna storage; the caller holds the study's lock, so what a killed process left is set right."""
+    """Open the study's Optuna storage and repair what a killed process left; the caller holds the study's lock."""
     for leftover in path.parent.glob(path.name + ".lock*"):
         leftover.unlink()  # the journal's own lock
     if path.exists():
@@ -107,18 +108,18 @@ def open_storage(path: Path) -> DelayedJournal:
 
 
 class SharedEncoderSampler(BaseSampler):
-    """Optuna's TPE, seeded anew for each trial; several trials take the encoder of one and vary what comes after it.
+    """Optuna's TPE, seeded anew for each trial; several trials share an encoder and vary the Langevin step size.
 
     What a trial draws is a function of the seed, its number and the trials before it that it is shown, so a study that
     was killed and continued asks for the same points as one that was not.
 
     A trial takes the encoder of the first complete trial that fewer than ``shared`` trials have used; if there is none,
-    it chooses its own. So trials at the same time do not wait for one another, and nobody follows a trial that was
-    pruned or failed.
+    it draws its own. Concurrent trials therefore do not wait for one another, and encoders of pruned or failed trials
+    are not shared.
 
     Args:
-        shared: trials an encoder (`search.step_sizes_per_encoder`).
-        seed: of the sampler.
+        shared: number of trials that share an encoder (`search.step_sizes_per_encoder`).
+        seed: seed of the sampler.
     """
 
     def __init__(self, shared: int, seed: int) -> None:
@@ -127,7 +128,7 @@ class SharedEncoderSampler(BaseSampler):
         self.followed: FrozenTrial | None = None
 
     def leader(self, study: Study, number: int) -> FrozenTrial | None:
-        """The trial whose encoder a new trial takes, or None."""
+        """Return the trial whose encoder a new trial shares; None if it draws its own."""
         others = [trial for trial in study.get_trials(deepcopy=False) if trial.number != number]
         users = Counter(tuple(trial.params.get(name) for name in ENCODER) for trial in others)
         for trial in others:
@@ -308,7 +309,9 @@ class StudySearch(Searcher):
             state, reason = TrialState.FAIL, "its objective is not a finite number"
         else:
             state, reason = TrialState.COMPLETE, None
-        self.finalize(TrialResult(trial.number, state.name, reason, self.points[trial_id], objective, outcome), trial)
+        self.finalize(
+            TrialResult(trial.number, cast(State, state.name), reason, self.points[trial_id], objective, outcome), trial
+        )
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Save nothing: Optuna's storage has all that a searcher needs."""
@@ -399,7 +402,7 @@ class SuccessiveHalving(BasePruner):
 
 
 def rungs(epochs: int) -> tuple[int, ...]:
-    """Epochs after which an encoder is compared with others: a ninth, a third, and all of its training.
+    """Return the epochs after which an encoder is compared with others: a ninth, a third, and all of its training.
 
     >>> rungs(150), rungs(12), rungs(1)
     ((17, 50, 150), (1, 4, 12), (1,))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from darkclr_ray.evaluation.roc import rejection_at
-from darkclr_ray.jets.batching import rank_slice
+from darkclr_ray.jets.batching import batch_slice
 from darkclr_ray.kernels.frozen import frozen_weights
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
@@ -180,7 +180,7 @@ class NAETraining(Training):
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Tensor]:
         """Yield scaled representations, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
-        own = rank_slice(self.batch_size, rank, world_size)
+        own = batch_slice(self.batch_size, rank, world_size)
         data = self.model.scaled(to_tensor(self.z, self.device))
         for epoch in range(first_epoch, self.epochs):
             order = keyed_generator("autoencoder batches", self.seed, epoch).permutation(len(data))
@@ -228,21 +228,22 @@ class NAETraining(Training):
             "nonfinite": chain.nonfinite / len(batch),
         }
 
-    def has_diverged(self, means: Mapping[str, Tensor]) -> Tensor:
-        diverged = super().has_diverged(means)
-        if "displacement" in means:
-            diverged |= (means["nonfinite"] > 0) | (means["displacement"] > RUNAWAY)
-        return diverged
+    def has_diverged(self, means: Mapping[str, Any]) -> Any:
+        """Return whether the Langevin chains, the loss or the gradient diverged."""
+        return super().has_diverged(means) | self._chains_diverged(means)
 
-    def check(self, metrics: Mapping[str, float]) -> None:
-        """Raise TrainingDiverged if the chains, the loss or the gradient diverge."""
-        if metrics.get("nonfinite", 0.0) > 0.0 or metrics.get("displacement", 0.0) > RUNAWAY:
-            raise TrainingDiverged(
-                f"{self.kind}: Langevin chains ran away in epoch {self.epoch}, step {self.step_number}: "
-                f"displacement {metrics['displacement']:.3g} data spreads, {metrics['nonfinite']:.1%} not finite "
-                f"({self.describe()})"
-            )
-        super().check(metrics)
+    def _chains_diverged(self, means: Mapping[str, Any]) -> Any:
+        if "displacement" not in means:
+            return False
+        return (means["nonfinite"] > 0) | (means["displacement"] > RUNAWAY)
+
+    def divergence(self, metrics: Mapping[str, float]) -> str:
+        if not self._chains_diverged(metrics):
+            return super().divergence(metrics)
+        return (
+            f"Langevin chains ran away (displacement {metrics['displacement']:.3g} data spreads, "
+            f"{metrics['nonfinite']:.1%} not finite)"
+        )
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
         record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
@@ -286,9 +287,6 @@ class NAETraining(Training):
         super().finish()
         if not self.settings.divergence_epochs:
             self.model.load_state_dict(self.plain.state_dict())
-
-    def selection(self, record: Mapping[str, Any]) -> float | None:
-        return abs(record["energy_difference"]) if record["phase"] == CONTRASTIVE_DIVERGENCE else None
 
     def describe(self) -> str:
         settings = self.settings

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.views import MemoryViews, ViewSource
+from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.kernels.registry import Kernels
 from darkclr_ray.malloc import keep_freed_memory
@@ -21,7 +22,7 @@ from darkclr_ray.training.base import Training, TrainingDiverged
 from darkclr_ray.training.checkpoint import canonical
 from darkclr_ray.training.inference import JetEncoder, Layer, represent
 from darkclr_ray.training.loop import Progress, Report, StopTraining, run_training
-from darkclr_ray.training.parallel import gather_rows, slice_of
+from darkclr_ray.training.parallel import gather_rows
 
 __all__ = ["Progress", "Report", "StopTraining", "Trainer", "Training", "TrainingDiverged", "run_training"]
 
@@ -117,7 +118,7 @@ class Trainer:
         kept = self._representations.setdefault(jets, {})
         key = canonical(encoder.key()), layer
         if key not in kept:
-            own = slice_of(len(jets), self.rank, self.world_size)
+            own = rank_slice(len(jets), self.rank, self.world_size)
             part = jets if self.world_size == 1 else jets.take(np.arange(len(jets))[own])
             z = represent(encoder.encoder, encoder.inputs, part, layer)
             if self.world_size > 1:

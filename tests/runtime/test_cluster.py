@@ -21,21 +21,21 @@ import pytest
 
 from darkclr_ray.runtime.cluster import (
     PREFIX,
+    can_access,
     capture_stderr,
     check_reachable,
     keep_logs,
     own_token,
-    place_of_sockets,
     private_folder,
-    quiet,
     reason,
-    sees,
+    redirect_output,
+    socket_folder,
 )
 
 
 def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "study.log"
-    with quiet(path):
+    with redirect_output(path):
         print("printed")
         logging.getLogger("ray.tune").error("tuned")  # where Ray ran before, it hears no less
         logging.getLogger("darkclr_ray.study").info("studied")
@@ -49,13 +49,13 @@ def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.Captur
         assert word in text
     logging.getLogger("darkclr_ray.study").warning("after")
     assert "after" not in path.read_text()
-    with pytest.raises(OSError, match="broken"), quiet(path):
+    with pytest.raises(OSError, match="broken"), redirect_output(path):
         raise OSError("broken")
     assert "broken" in path.read_text()
 
 
 def test_a_log_on_a_full_disk_is_no_fault(capfd: pytest.CaptureFixture[str]) -> None:
-    with quiet(Path("/dev/full")):
+    with redirect_output(Path("/dev/full")):
         print("printed")
         logging.getLogger("darkclr_ray.study").info("studied")
     assert capfd.readouterr() == ("", "")
@@ -135,10 +135,10 @@ def short_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_folder_too_long_for_sockets_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Path("/tmp/short")
     monkeypatch.setenv("RAY_TMPDIR", str(place))
-    assert place_of_sockets() == place
+    assert socket_folder() == place
     monkeypatch.delenv("RAY_TMPDIR")
     monkeypatch.setattr(tempfile, "tempdir", "/scratch/somebody/job.12345678")
-    assert place_of_sockets() == Path("/tmp")
+    assert socket_folder() == Path("/tmp")
     # the longest that is taken: as Ray makes a path of it, a socket can be bound
     longest = next(n for n in range(40, 0, -1) if str(taken(monkeypatch, "/tmp/" + "x" * n)) != "/tmp")
     made = Path("/tmp/" + "x" * longest) / "darkclr_ray-12345678" / "ray" / ("s" * 42) / "sockets" / "plasma_store"
@@ -147,7 +147,7 @@ def test_a_folder_too_long_for_sockets_is_not_taken(tmp_path: Path, monkeypatch:
 
 def taken(monkeypatch: pytest.MonkeyPatch, folder: str) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", folder)
-    return place_of_sockets()
+    return socket_folder()
 
 
 def test_a_folder_that_cannot_be_noted_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,9 +158,9 @@ def test_a_folder_that_cannot_be_noted_goes(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> None:
-    with capture_stderr() as muttered:
+    with capture_stderr() as stderr_text:
         os.write(2, b"gcs_client.cc: InvalidAuthToken\n")
-        assert "InvalidAuthToken" in muttered()
+        assert "InvalidAuthToken" in stderr_text()
     os.write(2, b"back\n")
     assert capfd.readouterr().err == "back\n"
 
@@ -168,7 +168,7 @@ def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("error", "muttered", "words"),
     [
-        ("Failed to connect", "Unauthenticated: RPC error: InvalidAuthToken", "wants another token"),
+        ("Failed to connect", "Unauthenticated: RPC error: InvalidAuthToken", "requires another token"),
         ("Failed to connect to Ray cluster at h:1", "", "Failed to connect to Ray cluster at h:1; is the head running"),
         (
             "Version mismatch: The cluster was started with:\n  Ray: 2.9",
@@ -178,9 +178,9 @@ def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> N
         ("", "", "no answer"),
     ],
 )
-def test_why_a_cluster_cannot_be_joined(error: str, muttered: str, words: str) -> None:
-    assert words in reason(error, muttered)
-    assert "\n" not in reason(error, muttered)
+def test_why_a_cluster_cannot_be_joined(error: str, stderr_text: str, words: str) -> None:
+    assert words in reason(error, stderr_text)
+    assert "\n" not in reason(error, stderr_text)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:99999", "no.such.host.invalid:6379", "127.0.0.1:port"])
@@ -205,8 +205,8 @@ def test_a_node_that_does_not_see_the_folder() -> None:
     with tempfile.NamedTemporaryFile("w") as token:
         token.write("seen")
         token.flush()
-        assert sees(token.name)
-    assert not sees(token.name)
+        assert can_access(token.name)
+    assert not can_access(token.name)
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def test_two_trials_at_a_time() -> None:
 
 def test_it_says_all_of_it() -> None:
     text = str(plan(cpus=2))
-    for word in ("trials     6", "10000 qcd to train on, 11000 to judge", "2 CPUs on 1 node", "about 2 min", "MB"):
+    for word in ("trials     6", "10000 qcd for training, 11000 to evaluate", "2 CPUs on 1 node", "about 2 min", "MB"):
         assert word in text
     assert "(4 finished before)" in str(plan(cpus=2, finished=4))
     assert max(len(line) for line in text.splitlines()) < 160

@@ -21,6 +21,7 @@ from darkclr_ray.presets import preset
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.records import State, TrialRecord
 from darkclr_ray.study.search import (
     REDUCTION,
     PruningScheduler,
@@ -481,9 +482,10 @@ def test_an_end_that_cannot_be_written_is_not_lost(tmp_path: Path) -> None:
 
 
 def test_representations_are_kept_for_those_who_may_follow() -> None:
-    def ending(encoder: str, state: str = "COMPLETE") -> dict[str, Any]:
+    def ending(encoder: str, state: State = "COMPLETE") -> TrialRecord:
         stages = {"representation": encoder} if state == "COMPLETE" else {}
-        return {"state": state, "parameters": {"d_z": 64, "p_drop": encoder, "step_size": 0.1}, "stages": stages}
+        parameters = {"d_z": 64, "p_drop": encoder, "step_size": 0.1}
+        return TrialRecord(number=0, state=state, parameters=parameters, stages=stages)
 
     full = [ending("full") for _ in range(3)]
     pruned = [ending(f"pruned {number}", "PRUNED") for number in range(9)]
@@ -523,8 +525,9 @@ def test_arrays_are_dropped_that_no_trial_can_use_any_more(tmp_path: Path) -> No
         arrays[encoder].write_bytes(b"z")
         stages = {"representation": stage.hash}
         parameters = {"d_z": 64, "p_drop": encoder, "step_size": 0.1}
-        written = {"number": number, "state": "COMPLETE", "parameters": parameters, "objective": objective}
-        folder.write_ending(number, written | {"stages": stages})
+        folder.write_trial(
+            TrialRecord(number=number, state="COMPLETE", parameters=parameters, objective=objective, stages=stages)
+        )
         tuning._drop_arrays(stages)
         return {name for name, path in arrays.items() if path.exists()}
 

@@ -13,13 +13,13 @@ from darkclr_ray.study.session import WAITING_SECONDS, Progress
 
 def running(own_ray: bool) -> tuple[Progress, list[str]]:
     said: list[str] = []
-    display = SimpleNamespace(say=said.append, update=lambda jobs, status: None)
-    metrics = SimpleNamespace(jobs=lambda jobs: None, standing=lambda counts, count: None)
+    display = SimpleNamespace(print_line=said.append, update=lambda jobs, status: None)
+    metrics = SimpleNamespace(jobs=lambda jobs: None, trial_counts=lambda counts, count: None)
     session: Any = SimpleNamespace(
         own_ray=own_ray,
         display=display,
         metrics=metrics,
-        standing=Status(3),
+        status=Status(3),
         jobs={},
         ended=frozenset(),
         interrupted=False,
@@ -37,7 +37,7 @@ def test_nobody_else_holds_the_resources_of_ones_own_ray(own_ray: bool) -> None:
         progress.shown = 0.0
         progress.on_trial_result(1, [], "trial-0001", result)
     assert len(said) == 1
-    assert ("that others hold" in said[0]) == (not own_ray)
+    assert ("resources in use" in said[0]) == (not own_ray)
 
 
 def test_why_workers_were_lost_is_said_once() -> None:

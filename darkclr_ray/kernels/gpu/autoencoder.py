@@ -11,7 +11,7 @@ from torch import Tensor
 from darkclr_ray.kernels.gpu import chains
 from darkclr_ray.kernels.gpu.matmul import aligned, cast_together, linear
 from darkclr_ray.kernels.layers import layers_of
-from darkclr_ray.langevin import LastStep, from_energy, step_by_step
+from darkclr_ray.langevin import LastStep, from_energy
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.autoencoder import Autoencoder
 
@@ -44,10 +44,17 @@ def potential(autoencoder: Autoencoder, z: Tensor) -> tuple[Tensor, Tensor]:
 def walk(
     autoencoder: Autoencoder, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator
 ) -> LastStep:
-    """Compute `Autoencoder.walk`, in bfloat16 and for narrow layers with all steps but the last on chip."""
+    """Compute `Autoencoder.walk`, in bfloat16 and for narrow layers on chip."""
     *hidden, _ = layers_of(autoencoder)
     narrow = max(layer.out_features for layer, _ in hidden) <= WIDEST
-    if narrow and autoencoder.matmul_dtype == torch.bfloat16:
-        chains.walk(autoencoder, z, step_size=step_size, noise=noise, steps=steps - 1, generator=generator)
-        steps = 1
-    return step_by_step(autoencoder.potential, z, step_size=step_size, noise=noise, steps=steps, generator=generator)
+    on_chip = narrow and autoencoder.matmul_dtype == torch.bfloat16
+    run = walk_on_chip if on_chip else Autoencoder.walk
+    return run(autoencoder, z, step_size=step_size, noise=noise, steps=steps, generator=generator)
+
+
+def walk_on_chip(
+    autoencoder: Autoencoder, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator
+) -> LastStep:
+    """Compute `Autoencoder.walk` with all steps but the last on chip."""
+    chains.walk(autoencoder, z, step_size=step_size, noise=noise, steps=steps - 1, generator=generator)
+    return Autoencoder.walk(autoencoder, z, step_size=step_size, noise=noise, steps=1, generator=generator)
