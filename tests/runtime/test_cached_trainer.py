@@ -39,7 +39,7 @@ def test_representations_that_a_power_cut_damaged_are_made_again(left: str, tmp_
 def test_what_another_node_has_found_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
     write_sealed(tmp_path / "head.npy", lambda file: np.save(file, np.arange(3, dtype=np.float32)))
     assert awaited_array(tmp_path / "head.npy").tolist() == [0.0, 1.0, 2.0]
-    with pytest.raises(FileNotFoundError, match="another has found"):
+    with pytest.raises(FileNotFoundError, match="this node cannot access a file of another node"):
         awaited_array(tmp_path / "elsewhere.npy", limit=0.1)
 
 
@@ -86,7 +86,7 @@ def test_every_rung_is_reported_whenever_a_process_is_killed(
             precision="float32",
             data_cpus=1.0,
             rungs=(1, 2),
-            judge=judge,
+            proxy_objective=judge,
         )
         monkeypatch.setattr(runner, "stage", lambda training: Store(tmp_path).stage("representation", {}, owner=job))
         runner.run(toy.encoder_training())
