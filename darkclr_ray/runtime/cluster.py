@@ -90,7 +90,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
                 context = join(address, **common)
             else:
                 temporary = stack.enter_context(private_folder(logs.with_name("ray_folder")))
-                token = stack.enter_context(own_token(temporary))
+                token = own_token(temporary)
                 context = start(
                     temporary / "ray",
                     num_cpus=max(2, cpu_count()),  # this process's: a container may allow fewer than there are
@@ -107,26 +107,21 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
                 ray.shutdown()  # here, since Ray prints delayed output when it ends
 
 
-@contextlib.contextmanager
-def own_token(folder: Path) -> Iterator[Path | None]:
-    """Set a random token for a Ray that starts within this context; yield a file that contains it.
+def own_token(folder: Path) -> Path | None:
+    """Set a random token for a Ray that this process starts; return a file in ``folder`` that contains it.
 
     Without a token in its environment, Ray would write one to the home folder, which may not be writable. The file is
-    for people, and only its owner may read it. None is yielded where the environment names a token or turns tokens
-    off.
+    for people, and only its owner may read it. None is returned if the environment says how Ray is to authenticate. The
+    token stays in the environment: Ray remembers the token of a process, which all later children must have, too.
     """
-    named = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
-    if named or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
-        yield None
-        return
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    if os.environ.get("RAY_AUTH_TOKEN") != token_of_process() and any(name in os.environ for name in names):
+        return None
     path = folder / "token"
     path.touch(mode=0o600)
     path.write_text(token_of_process(), encoding="utf-8")
     os.environ["RAY_AUTH_TOKEN"] = token_of_process()
-    try:
-        yield path
-    finally:
-        del os.environ["RAY_AUTH_TOKEN"]
+    return path
 
 
 @cache
