@@ -205,9 +205,9 @@ class Mailbox:
 
         Where the memory of their node was filled by others, the job is not the cause, and the study should pause.
         """
-        memory = out_of_memory(self.lost or "")
+        memory = out_of_memory(f"{self.lost} {job.error}")
         if job.error:
-            last = f"last error: {job.error}"
+            last = f"last error: {why_lost(job.error)}"
         else:
             last = why_lost(self.lost) if self.lost else "killed, out of memory, or their node was lost"
         state: State = "broken" if memory is not None and not memory.by_itself else "failed"
