@@ -15,6 +15,7 @@ from darkclr_ray.integrity import announcements
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.streams import JetSource
+from darkclr_ray.training.loop import StopTraining
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class JobContext:
 
 
 class logging_to:
-    """Context manager that logs to a file while a job runs; ranks other than 0 log warnings only."""
+    """Context manager that logs to a file while a job runs; ranks other than 0 log warnings and errors only."""
 
     def __init__(self, path: Path, rank: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +87,9 @@ class logging_to:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if isinstance(error, StopTraining):  # pruned or interrupted
+            logging.getLogger("darkclr_ray").info("stopped before its end: %s", error)
+        elif error is not None:
             logging.getLogger("darkclr_ray").error("ended by %s", kind, exc_info=error)
         logging.getLogger("darkclr_ray").removeHandler(self.handler)
         self.handler.close()

@@ -190,7 +190,7 @@ class EvaluationRecord(Record):
         objectives: value of each objective; None if it is not finite.
         encoders: collapse of the encoder of each detector that has one.
         chains: diagnostics of each detector that was trained with contrastive divergence.
-        warnings: warnings of the selected epochs.
+        warnings: how many epochs of each training gave a warning, and the last one.
         dimension, fold_aucs: of a linear classifier test: number of features, and AUC of each fold.
     """
 
@@ -241,6 +241,7 @@ class TrialRecord(Record):
         kernels: implementation of each network.
         seconds: time of each stage, of the overhead, and in total.
         validation, test: evaluations by detector and signal.
+        chains, warnings: as in `EvaluationRecord`.
     """
 
     number: int
@@ -253,6 +254,8 @@ class TrialRecord(Record):
     stages: dict[str, str] = {}
     kernels: dict[str, str] = {}
     seconds: dict[str, float] = {}
+    chains: dict[str, ChainRecord] = {}
+    warnings: list[str] = []
     validation: Evaluations = {}
     test: Evaluations = {}
     optuna: OptunaRecord = OptunaRecord()

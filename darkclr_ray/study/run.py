@@ -6,6 +6,7 @@ import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,7 +18,7 @@ from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.integrity import Damaged
 from darkclr_ray.jets.folder import open_jets, starter_donors
 from darkclr_ray.presets import PRESETS, preset
-from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
+from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, interruptible, running_ray
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import write_examples, write_jets, write_means
 from darkclr_ray.study.conclusions import conclusions
@@ -156,15 +157,19 @@ def seems_finished(study: Study) -> bool:
 
 def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
     """Compute a study; print how to continue it if something is left to do. Returns the exit status."""
-    from ray.exceptions import RayError
-
-    from darkclr_ray.runtime.outcome import InfrastructureError
 
     def print_line(text: str) -> None:
-        console.print(text, soft_wrap=True)
+        with suppress(OSError):  # the terminal may be gone
+            console.print(text, soft_wrap=True)
 
     try:
-        status = _compute(study, jets, console)
+        with interruptible():
+            from ray.exceptions import RayError  # it takes seconds, in which a study may be stopped
+
+            from darkclr_ray.runtime.lost import why_lost
+            from darkclr_ray.runtime.outcome import InfrastructureError
+
+            status = _compute(study, jets, console)
         if status != INTERRUPTED:
             return status
     except KeyboardInterrupt:
@@ -173,7 +178,7 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
         print_line(f"the study cannot go on: {error}")
         status = 1
     except RayError as error:
-        print_line(f"the study cannot go on, a part of Ray was lost: {str(error).splitlines()[0]}")
+        print_line(f"the study cannot go on, a part of Ray was lost: {why_lost(error)}")
         status = 1
     print_line(f"{study.ended} of {study.total} {study.what} have ended; nothing finished is lost. To continue:")
     print_line(f"  {shlex.join(study.command)}")
@@ -214,6 +219,8 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
         console.print(f"dashboard  http://{cluster.dashboard}{asks}", soft_wrap=True)
     with (
         Display(console) as display,
-        Session(settings, folder, jets, allocation, display, Status(study.total, what=study.what)) as session,
+        Session(
+            settings, folder, jets, allocation, display, Status(study.total, what=study.what), cluster.own
+        ) as session,
     ):
         return study.work(session)

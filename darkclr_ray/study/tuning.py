@@ -67,13 +67,13 @@ class SearchBatch:
         self.searcher.on_trial_result(trial_id, result)
         self._check()
 
-    def end(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
+    def end(self, trial_id: str, result: dict[str, Any] | None) -> None:
         outcome = outcome_of(result)
         if outcome is not None and result is not None:
             objective = outcome.result.get("objectives", {}).get(self.settings.search.objective)
             told = {"state": outcome.state, "reason": outcome.reason, "objective": objective, **outcome.result}
             result = {**result, "outcome": json.dumps(told)}
-        self.searcher.on_trial_complete(trial_id, result, error)
+        self.searcher.on_trial_complete(trial_id, result)
         self._check()
 
     def _check(self) -> None:
@@ -233,6 +233,8 @@ class Tuning:
             stages=stages,
             kernels=ending.outcome.get("kernels", {}),
             seconds=dict(seconds),
+            chains=evaluation.chains,
+            warnings=evaluation.warnings,
             validation=evaluation.validation,
             test=evaluation.test,
             optuna=optuna_record(self._trials()[ending.number]),

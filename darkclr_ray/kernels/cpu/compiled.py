@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import grp
 import hashlib
 import logging
 import os
 import platform
+import pwd
+import shlex
+import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -42,19 +46,21 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
     """Return the library compiled from a C source with the given macros, or None if no compiler succeeds.
 
     The library is cached in ``$XDG_CACHE_HOME/darkclr_ray`` (default ``~/.cache``) under the hash of all that it
-    depends on, so that different machines can share the folder. If the folder is not writable, or libraries in it
-    cannot be loaded, every process compiles its own. A damaged library is compiled again, since loading it can crash
-    the process.
+    depends on, so that different machines can share the folder. If the folder is not writable, if others could change
+    it, or if libraries in it cannot be loaded, every process compiles its own. A damaged library is compiled again,
+    since loading it can crash the process.
     """
     headers = sorted(source.parent.glob("*.h"))
-    command = [compiler() or "", *FLAGS, *(f"-D{macro}" for macro in macros), str(source)]
+    program = shlex.split(compiler() or "") or [""]  # $CC may have several words, such as "ccache gcc"
+    flags = [*FLAGS, *(f"-D{macro}" for macro in macros)]
+    command = [*program, *flags, str(source)]
     try:
-        version = subprocess.run([command[0], "--version"], capture_output=True, check=True, timeout=60).stdout
+        version = subprocess.run([*program, "--version"], capture_output=True, check=True, timeout=60).stdout
         key = hashlib.blake2b(digest_size=16)
         for part in (
             *(file.read_bytes() for file in [source, *headers]),
             version,
-            repr(command[1:-1]).encode(),
+            repr(flags).encode(),
             processor_flags(),
         ):
             key.update(part + b"\0")
@@ -73,12 +79,14 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
 
 
 def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
-    """Load a library; compile it first if it does not exist or its checksum is wrong.
+    """Load a library; compile it first if it does not exist, its checksum is wrong or somebody else has written it.
 
     Raises OSError, subprocess.SubprocessError.
     """
     try:
         check_sealed(library)
+        if library.lstat().st_uid not in (0, os.getuid()):
+            raise Damaged(f"{library}: it belongs to another user")
     except (FileNotFoundError, Damaged):
         with replacing(library, owner=str(os.getpid())) as partial:
             subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
@@ -87,15 +95,39 @@ def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
 
 
 def cache_folder(otherwise: Path) -> Path:
-    """Return the folder of the cached libraries; ``otherwise`` if it is not writable, or if others can write to it."""
+    """Return the folder of the cached libraries; ``otherwise`` if it is not writable, or if others could change it."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "darkclr_ray"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
+        folder = folder.resolve(strict=True)
+        own = folder.stat().st_uid == os.getuid() and all(map(only_ours, (folder, *folder.parents)))
     except (OSError, RuntimeError):  # RuntimeError: the user has no home directory
         return otherwise
-    own = status.st_uid == os.getuid() and not status.st_mode & 0o022
     return folder if own and os.access(folder, os.W_OK) else otherwise
+
+
+def only_ours(folder: Path) -> bool:
+    """Return whether nobody but this user and root can replace what this user has in a folder. Raises OSError.
+
+    Others may write to it if it is sticky, as /tmp is, or through a group of which this user is the only member.
+    """
+    status = folder.stat()
+    if status.st_uid not in (0, os.getuid()):
+        return False
+    if status.st_mode & stat.S_ISVTX:
+        return True
+    return not status.st_mode & stat.S_IWOTH and (not status.st_mode & stat.S_IWGRP or is_own_group(status.st_gid))
+
+
+def is_own_group(number: int) -> bool:
+    """Return whether a group is root's, or has this user's name and no other members."""
+    if number == 0:
+        return True
+    try:
+        group, name = grp.getgrgid(number), pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return False
+    return group.gr_name == name and set(group.gr_mem) <= {name}
 
 
 def processor_flags() -> bytes:

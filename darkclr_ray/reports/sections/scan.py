@@ -57,7 +57,7 @@ def _effective_rank(trial: TrialRecord, score: str) -> float | None:
 
 
 def _table(study: StudyResults) -> Table:
-    """Return a table of all trials with their results on the leading signal, or the reason why they ended early."""
+    """Return a table of all trials with their results on the leading signal, or what ended them early, and warnings."""
     rows: list[dict[str, Cell]] = []
     for trial in study.trials:
         found: Entries = trial_entries(trial, study.settings.search.score)
@@ -67,7 +67,7 @@ def _table(study: StudyResults) -> Table:
             **{key: f"{value:.4g}" for key, value in trial.parameters.items()},
             "effective_rank": _effective_rank(trial, study.settings.search.score),
             "objective": trial.objectives.get(study.objective),
-            "reason": trial.reason or "",
+            "reason": Markup("<br>").join([*([trial.reason] if trial.reason else []), *trial.warnings]),
             "best": int(trial.number == study.best.number),
         }
         for weighting in WEIGHTINGS:
@@ -87,6 +87,6 @@ def _table(study: StudyResults) -> Table:
             for weighting, label in WEIGHTING_LABELS.items()
             for key, heading in (("rejection", "rejection"), ("auc", "AUC"))
         ),
-        *([Column("reason", "why it ended early")] if any(row["reason"] for row in rows) else []),
+        *([Column("reason", "what happened")] if any(row["reason"] for row in rows) else []),
     ]
     return Table("trials", columns, rows)
