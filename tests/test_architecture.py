@@ -17,7 +17,6 @@ LAYERS = (
         "normal",
         "plugins",
         "randomness",
-        "ray_private",
         "settings",
     ),
     ("field_types", "presets"),

@@ -146,7 +146,7 @@ def test_examples_with_code_in_them_are_refused(tmp_path: Path) -> None:
 
 def test_representations_with_code_in_them_are_refused(tmp_path: Path) -> None:
     training, jets, made = toy.encoder_training(), toy.toy_jets(20), tmp_path / "made"
-    store, place, sample = Store(tmp_path), WorkerContext("job", 0, 1, toy.CPU, queue=None), TrainingSample(jets)
+    store, place, sample = Store(tmp_path), WorkerContext("job", 0, 1, toy.CPU), TrainingSample(jets)
     runner = CachedTrainer(store, place, source=None, sample=sample, precision="float32", data_cpus=1.0)
     folder = runner.stage(training).folder
     folder.mkdir(parents=True)

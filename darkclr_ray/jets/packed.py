@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from darkclr_ray.jets.cambridge_aachen import ClusterTree, cluster_tree
 
+Packed = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Constituents float32 (M, 3) and offsets int64 (B + 1,) of B jets, as in `Jets`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Jets:

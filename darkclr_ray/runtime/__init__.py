@@ -1,4 +1,4 @@
-"""Training workers that stay alive from one job to the next, and the Ray cluster that they run on.
+"""Warm Tune trials: worker groups of Ray Train that stay alive from one trial to the next.
 
-This room knows jobs, not what they are about: it would serve any study. Everything of Ray Train is here.
+This package knows jobs, not their content: it would serve any study. All use of Ray Train and Ray Tune is here.
 """

@@ -1,4 +1,4 @@
-"""A runner inside a training worker: stages come from the store, batches from Ray Data, reports go to the job queue."""
+"""A runner inside a training worker: stages come from the store, batches from Ray Data, reports go to the mailbox."""
 
 from __future__ import annotations
 
@@ -88,24 +88,24 @@ class CachedTrainer(Trainer):
         started = time.monotonic()
         waited = 0.0
         with stage.lock:
-            while not self.place.agreed(self.rank == 0 and (stage.usable() or stage.lock.acquire())):
-                self.place.go_on(
+            while not self.place.broadcast(self.rank == 0 and (stage.usable() or stage.lock.acquire())):
+                self.place.check_stop(
                     {"stage": training.kind, "waits": f"for {stage.lock.holder()} to finish the same stage"}
                 )
                 time.sleep(POLL_SECONDS)
                 waited = time.monotonic() - started
-            if self.place.agreed(stage.finished):
+            if self.place.broadcast(stage.finished):
                 training.load_artifacts(stage.folder)
                 training.history = read_history(stage.folder)
                 training.finish()
             else:
-                self.place.tell({"stage": training.kind, "waits": None})
+                self.place.report({"stage": training.kind, "waits": None})
                 report = partial(self.on_progress, training)
                 run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
                 if self.rank == 0:
                     seconds = round(time.monotonic() - started - waited, 3)
                     stage.commit({"seconds": seconds, **environment(self)}, but={CHECKPOINT})
-                self.place.agreed(True)  # nobody reads before it is there
+                self.place.broadcast(True)  # nobody reads before it is there
         self.seconds[training.kind] = self.seconds.get(training.kind, 0.0) + time.monotonic() - started - waited
 
     def stage(self, training: Training) -> Stage:
@@ -120,20 +120,20 @@ class CachedTrainer(Trainer):
         return self.stage(encoder).hash if isinstance(encoder, Training) else super().identity(encoder)
 
     def on_progress(self, training: Training, progress: Progress) -> None:
-        """Tell the job queue; between epochs, ask whether to go on."""
+        """Report progress; between epochs, check whether to stop."""
         record = progress.record
         told = {name: record[name] for name in ("loss", "jets_per_second", "energy_difference") if name in record}
         told |= {"stage": progress.kind, "epoch": progress.epoch, "epochs": progress.epochs, "waits": None}
         told |= {"part": progress.step / progress.steps}
         if not progress.finished:
-            self.place.tell(told)
+            self.place.report(told)
             return
         epoch = progress.epoch + 1
         if self.judge is not None and training.kind == "representation" and epoch in self.rungs:
             assert hasattr(training, "encoder")
             if self.rank == 0:
-                self.place.rung({"epoch": epoch, "objective": self.judge(training)})  # type: ignore[arg-type]
-        self.place.go_on(told)
+                self.place.report_metric({"epoch": epoch, "objective": self.judge(training)})  # type: ignore[arg-type]
+        self.place.check_stop(told)
 
     def represent(self, encoder: JetEncoder, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
         """Representations of jets, kept beside the encoder's weights as long as the study keeps the trial."""
@@ -143,7 +143,7 @@ class CachedTrainer(Trainer):
             self._hashes[jets] = TrainingSample(jets).fingerprint
         path = self.stage(encoder).folder / f"{layer}-{self._hashes[jets]}.npy"
         kept = read_array(path) if self.rank == 0 else None
-        if self.place.agreed(kept is not None):
+        if self.place.broadcast(kept is not None):
             return kept if kept is not None else awaited_array(path)
         if self.rank == 0 and path.exists():
             announce(f"{path}: this representation is damaged; it is computed again")

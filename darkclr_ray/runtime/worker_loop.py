@@ -1,8 +1,8 @@
-"""The loop that Ray Train runs in every training worker: fetch a job, do it, say how it ended.
+"""The loop that Ray Train runs in every training worker: get a job, run it, report its outcome.
 
 Workers stay alive between jobs, so that a trial does not pay for starting processes, importing torch and joining a
-process group. What Ray Train guarantees stays: it places the workers, joins them to one process group, and when one is
-lost it starts them anew; the job that they had is taken up again from its last checkpoint.
+process group. Ray Train places the workers, joins them to one process group, and restarts all of them when one is lost;
+the job is then resumed from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from typing import Any
 import ray
 import ray.train
 import torch
+from ray.train import UserCallback
+from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device
 from torch import distributed
 
-from darkclr_ray.runtime.job_queue import Outcome
+from darkclr_ray.runtime.outcome import Outcome
 from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.loop import StopTraining
 
 Work = Callable[[Any, "WorkerContext"], dict[str, Any]]
-"""Does a job on all ranks at once: (payload, place) -> result. Raises what `attempt` understands."""
+"""Runs a job on all ranks at once: (payload, context) -> result. `run_job` lists what it may raise."""
 
 INFRASTRUCTURE_ERRNOS = {
     errno.ENOSPC,
@@ -36,121 +38,134 @@ INFRASTRUCTURE_ERRNOS = {
     errno.EACCES,
     errno.ENOENT,
 }
-"""Faults of disks and mounts: no trial is to blame for them."""
+"""Errors of disks and mounts, of which no trial is the cause."""
 
 RAY_ERRORS = (ray.exceptions.OutOfDiskError, ray.exceptions.ObjectStoreFullError, ray.exceptions.ObjectLostError)
-"""The same of Ray's store of objects."""
+"""Errors of Ray's object store, of which no trial is the cause."""
 
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """A training worker's place, and its line to the job queue while it does one job.
+    """Rank and device of a training worker, and its connection to the mailbox during one job.
 
     Attributes:
         job: name of the job.
-        rank, world_size: this worker among the workers of its worker group.
-        device: where its tensors live.
-        job queue: handle of the `JobQueue`, where it reports.
-        start: number of the start of workers that this one is of; the job queue hears those of one start about a job.
+        rank, world_size: of this worker in its worker group.
+        device: of its tensors.
+        mailbox: handle of the `Mailbox`.
+        token: number that all ranks of this start of the workers share.
+        index: number of the job since that start.
     """
 
     job: str
     rank: int
     world_size: int
     device: torch.device
-    queue: Any
-    start: int = 0
+    mailbox: Any = None
+    token: int = 0
+    index: int = 0
 
-    def tell(self, progress: dict[str, Any]) -> None:
-        """Say where the job stands, without waiting. Only rank 0 is heard."""
+    def report(self, progress: dict[str, Any]) -> None:
+        """Report the progress of the job without waiting. Only rank 0 reports."""
         if self.rank == 0:
-            self.queue.report.remote(self.job, self.start, progress)
+            self._call("report", progress)
 
-    def rung(self, values: dict[str, Any]) -> None:
-        """Hand on an intermediate result ({"epoch": ..., "objective": ...})."""
+    def report_metric(self, values: dict[str, Any]) -> None:
+        """Report an intermediate result ({"epoch": ..., "objective": ...}). Only rank 0 reports."""
         if self.rank == 0:
-            ray.get(self.queue.rung.remote(self.job, self.start, values))
+            ray.get(self._call("report_metric", values))
 
-    def go_on(self, progress: dict[str, Any]) -> None:
-        """Say where the job stands; raises StopTraining, on all ranks alike, if it shall end here."""
-        going = ray.get(self.queue.report.remote(self.job, self.start, progress)) if self.rank == 0 else True
-        if not self.agreed(going):
+    def check_stop(self, progress: dict[str, Any]) -> None:
+        """Report the progress of the job; raise StopTraining, on all ranks alike, if the job should stop here."""
+        proceed = ray.get(self._call("report", progress)) if self.rank == 0 else True
+        if not self.broadcast(proceed):
             raise StopTraining("asked to stop")
 
-    def agreed(self, value: bool) -> bool:
-        """What rank 0 says, on all ranks."""
+    def broadcast(self, value: bool) -> bool:
+        """Return rank 0's value on all ranks."""
         if self.world_size == 1:
             return value
         flag = torch.tensor([float(value)], device=self.device)
         distributed.broadcast(flag, 0)
         return bool(flag.item())
 
+    def finish(self, outcome: Outcome) -> None:
+        """Report the outcome of the job."""
+        ray.get(self._call("finish", outcome))
+
+    def record_error(self, error: Exception) -> None:
+        """Report the error that is about to end this worker."""
+        ray.get(self._call("record_error", f"{type(error).__name__}: {error}"))
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        named = getattr(self.mailbox, method).options(name=f"{self.job}: {method}")  # for the dashboard's list of tasks
+        return named.remote(self.token, self.index, *arguments)
+
 
 def worker_loop(config: dict[str, Any]) -> None:
-    """Do jobs until the job queue sends everyone home. Ray Train calls this in each worker.
+    """Run jobs until the mailbox is closed. Ray Train calls this in each worker.
 
     Args:
-        config: "queue": its handle; "worker_group": number of this worker group; "work": see `Work`; "threads": of
-            torch on the CPU.
+        config: "mailbox": its handle; "work": see `Work`; "threads": of torch on the CPU.
     """
-    context = ray.train.get_context()
+    context, mailbox = ray.train.get_context(), config["mailbox"]
     rank, world_size = context.get_world_rank(), context.get_world_size()
-    queue = config["queue"]
-    torch.set_num_threads(config["threads"])  # Ray's OMP_NUM_THREADS is for one CPU
-    device = get_device()
     worker = ray.get_runtime_context().current_actor
-    start = shared_token(world_size, device)
-    position: int | None = None
-    while True:
-        task = ray.get(queue.take.remote(config["worker_group"], position, rank, start, worker))
-        if task is None:
-            return
-        position, name, payload = task
+    token = broadcast_from_rank_zero(secrets.randbits(62)) if world_size > 1 else secrets.randbits(62)
+    torch.set_num_threads(config["threads"])  # Ray sets OMP_NUM_THREADS for one CPU
+    device = get_device()
+    index = 0
+    while (task := ray.get(mailbox.get.remote(token, rank, index, worker))) is not None:
+        name, payload = task
+        run = WorkerContext(name, rank, world_size, device, mailbox, token, index)
         try:
-            outcome = attempt(config["work"], payload, WorkerContext(name, rank, world_size, device, queue, start))
+            outcome = run_job(config["work"], payload, run)
         except Exception as error:
-            ray.get(queue.complain.remote(name, start, f"{type(error).__name__}: {error}"))
+            run.record_error(error)
             raise
         if rank == 0 or outcome.state == "broken":
-            ray.get(queue.finish.remote(name, start, outcome))
+            run.finish(outcome)
         if outcome.state == "broken" and world_size > 1:
-            raise RuntimeError(outcome.reason)  # the others may not have met with it, and wait for this one
-        position += 1
+            raise RuntimeError(outcome.reason)  # the other ranks may wait for this one
+        index += 1
 
 
-def shared_token(world_size: int, device: torch.device) -> int:
-    """A random number that all ranks share."""
-    number = torch.tensor([secrets.randbits(62)], device=device)
-    if world_size > 1:
-        distributed.broadcast(number, 0)
-    return int(number)
+class ReportFailures(UserCallback):
+    """Tells the mailbox of failed workers, of which some may never have asked it for a job."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self.mailbox = mailbox
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        """Ray Train's controller calls this after workers have failed."""
+        self.mailbox.start_failed.remote(str(next(iter(worker_exceptions.values()))))
 
 
-def attempt(work: Work, payload: Any, place: WorkerContext) -> Outcome:
-    """Do a job, and put how it ended into words.
+def run_job(work: Work, payload: Any, context: WorkerContext) -> Outcome:
+    """Run a job and return its outcome.
 
-    What one rank alone runs into, its companions would wait for, and a GPU that an error has left unusable stays so for
-    this process: there a fault of the code is raised, and Ray Train starts all workers of the worker group anew.
+    Raises an error of the code if other ranks may wait for this one, or if the GPU has become unusable for this
+    process: Ray Train then restarts all workers of the group.
     """
     try:
-        return Outcome("finished", result=work(payload, place))
+        return Outcome("finished", result=work(payload, context))
     except TrainingDiverged as error:
         return Outcome("failed", str(error))
     except StopTraining:
         return Outcome("stopped")
     except Exception as raised:
-        fault = getattr(raised, "cause", None) or raised  # what a task of Ray's raised, it wraps
+        fault = getattr(raised, "cause", None) or raised  # Ray wraps errors of its tasks
         if isinstance(fault, OSError) and fault.errno in INFRASTRUCTURE_ERRNOS:
             return Outcome("broken", f"{fault.strerror}: {fault.filename}" if fault.filename else str(fault))
         if isinstance(fault, RAY_ERRORS):
             return Outcome("broken", str(fault))
-        if place.world_size > 1 or not usable(place.device):
+        if context.world_size > 1 or not is_usable(context.device):
             raise
         return Outcome("failed", f"{type(fault).__name__}: {fault}")
 
 
-def usable(device: torch.device) -> bool:
-    """Whether a device still computes: after some errors a process gets nothing more out of its GPU."""
+def is_usable(device: torch.device) -> bool:
+    """Return whether a device still computes: some errors leave a GPU unusable for the process."""
     if device.type == "cpu":
         return True
     try:

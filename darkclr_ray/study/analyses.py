@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from darkclr_ray.evaluation.sculpting import sculpting as sculpted
 from darkclr_ray.evaluation.systematics import systematic
 from darkclr_ray.evaluation.variance import rejection_variance
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.runtime.outcome import Outcome
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.store.scores import read_scores
@@ -60,6 +61,7 @@ class AnalysisInput:
         scan: folder of the embedding scan whose selection is examined, if there is one.
         session: runs further jobs.
         records: of all runs.
+        outcomes: of the jobs that the section needs, see `JOBS`.
     """
 
     settings: StudySettings
@@ -68,6 +70,7 @@ class AnalysisInput:
     scan: Path | None
     session: Session
     records: Sequence[dict[str, Any]]
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     tables: dict[str, dict[str, dict[str, Scores]]] = field(default_factory=dict)
 
     @property
@@ -155,14 +158,19 @@ def sculpting(done: AnalysisInput) -> dict[str, Any] | None:
     return {"of": done.keys(), "result": result, "words": f"test {name} jets, first network of each detector"}
 
 
-def stability(done: AnalysisInput) -> dict[str, Any] | None:
-    """Scores after small changes of a jet."""
+def stability_jobs(done: AnalysisInput) -> dict[str, StabilityJob]:
+    """Jobs that score test jets after small changes, for the first network of each detector."""
     keys = set(done.keys().values())
     runs: dict[str, RunSpec] = {e.key: e for e in done.runs if e.key in keys}
     limit = done.settings.comparison.stability_jets
-    jobs = {f"stability-{key}": StabilityJob(e.job, limit) for key, e in runs.items()}  # type: ignore[arg-type]
+    return {f"stability-{key}": StabilityJob(e.job, limit) for key, e in runs.items()}  # type: ignore[arg-type]
+
+
+def stability(done: AnalysisInput) -> dict[str, Any] | None:
+    """Scores after small changes of a jet."""
+    limit = done.settings.comparison.stability_jets
     result = {}
-    for _, outcome in done.session.each(jobs):
+    for outcome in done.outcomes.values():
         if outcome.state == "finished":
             stage = done.folder.store.find("stability", outcome.result["stages"]["stability"])
             content = read_json(stage.folder / "stability.json")
@@ -256,3 +264,6 @@ SECTIONS: dict[str, Callable[[AnalysisInput], dict[str, Any] | None]] = {
     "leave_one_out": leave_out,
 }
 """By the name of their file; None where the study has nothing to say."""
+
+JOBS: dict[str, Callable[[AnalysisInput], Mapping[str, StabilityJob]]] = {"stability": stability_jobs}
+"""Jobs of training workers that a section needs."""

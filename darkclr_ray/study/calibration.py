@@ -1,4 +1,4 @@
-"""Measure how fast a worker group trains, from a few real steps, so that the plan can say how long a study takes."""
+"""Training speed of a worker group, measured with a few steps, for the estimate of how long a study takes."""
 
 from __future__ import annotations
 

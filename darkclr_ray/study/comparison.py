@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Generator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.presets import preset
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.artifacts import evaluation_of
@@ -17,7 +17,8 @@ from darkclr_ray.study.plan import OVERHEAD, Estimate, duration
 from darkclr_ray.study.run import Study
 
 if TYPE_CHECKING:
-    from darkclr_ray.runtime.job_queue import Outcome
+    from darkclr_ray.runtime.outcome import Outcome
+    from darkclr_ray.runtime.trials import JobList, Program
     from darkclr_ray.study.run_specs import RunSpec
     from darkclr_ray.study.session import Session
 
@@ -101,17 +102,24 @@ class Comparison(Study):
         return there >= {run_spec.key for run_spec in self.runs}
 
     def work(self, session: Session) -> int:
-        cost = session.calibrate()
+        return session.run(self.program(session))
+
+    def program(self, session: Session) -> Program:
+        """Train and judge the runs that are left, then compute the sections; see `Program`."""
+        from darkclr_ray.runtime.trials import JobList
+
+        cost = yield from session.calibrate()
         ended = {record["key"]: record["state"] for record in self.records() if self.folder.has_stages(record)}
         for key in sorted(self.states().keys() - ended.keys()):
             session.display.say(f"{key}: results are missing in {self.folder.store.folder}; they are computed again")
         left = [run_spec for run_spec in self.runs if run_spec.key not in ended]
         session.count(ended)
-        estimate = expected(left, session, cost)
+        estimate = expected(left, session, cost, rescored=self.rescored())
         session.expect(estimate)
         session.display.say(self.plan(estimate, session))
         by_key = {run_spec.key: run_spec for run_spec in left}
-        for key, outcome in session.each({run_spec.key: run_spec.job for run_spec in left}):
+
+        def on_end(key: str, outcome: Outcome) -> None:
             self.folder.note_precision(outcome.result.get("precision"))
             record = self.record(by_key[key], outcome, session.jets)
             write_json(self.folder.path / RUNS / f"{key}.json", record)
@@ -121,20 +129,29 @@ class Comparison(Study):
                 session.display.say(line)
             session.display.say(f"{key}: {summary(record)}")
             self.drop_arrays([run_spec for run_spec in left if run_spec.key not in ended])
-        if not session.sound():
-            return INTERRUPTED
+
+        yield JobList({run_spec.key: run_spec.job for run_spec in left}, on_end)
         if "COMPLETE" not in ended.values():
             session.display.say(
                 f"no run was completed; {self.folder.path / RUNS} says why, and {self.folder.logs} has the "
                 f"details. The same command changes nothing: mend the cause, and start a new study with another --name"
             )
             return 1
-        if not self.finalize(session):
-            return INTERRUPTED
+        yield from self.finalize(session)
         written = [name for name in self.sections if self.folder.has(f"{SECTIONS}/{name}.json")]
         self.folder.note(finished=True, sections=written)
         self.folder.store.drop_arrays()
         return 0
+
+    def rescored(self) -> list[str]:
+        """Keys of the runs whose jets are scored again after all have ended: the first network of each detector."""
+        if "stability" not in self.sections or (self.folder.path / SECTIONS / "stability.json").exists():
+            return []
+        first: dict[str, str] = {}
+        for run_spec in sorted(self.runs, key=lambda e: (e.encoder_seed or 0, e.autoencoder_seed or 0)):
+            for name in run_spec.detectors if "methods" in run_spec.sections else ():
+                first.setdefault(name, run_spec.key)
+        return list(dict.fromkeys(first.values()))
 
     def drop_arrays(self, left: list[RunSpec]) -> None:
         """Free the disk of representations that none of those who are left will ask for."""
@@ -144,27 +161,27 @@ class Comparison(Study):
         idle = {stages["representation"] for stages in finished if "representation" in stages}
         self.folder.store.drop_arrays(of=idle)
 
-    def finalize(self, session: Session) -> bool:
-        """What belongs to the study as a whole; False where it was interrupted."""
+    def finalize(self, session: Session) -> Generator[JobList, dict[str, Outcome], None]:
+        """Compute the sections: what belongs to the study as a whole."""
+        from darkclr_ray.runtime.trials import JobList
         from darkclr_ray.study import analyses as sections
 
         records = self.records()
-        given = sections.AnalysisInput(self.settings, self.folder, self.runs, self.scan, session, records)
         for name in self.sections:
             path = self.folder.path / SECTIONS / f"{name}.json"
             if path.exists():
                 continue
             session.display.say(f"section {name}")
+            done = sections.AnalysisInput(self.settings, self.folder, self.runs, self.scan, session, records)
+            jobs = sections.JOBS[name](done) if name in sections.JOBS else {}
+            done.outcomes = yield JobList(jobs)  # also where there are none: an interrupted study ends here
             try:
-                content = sections.SECTIONS[name](given)
+                content = sections.SECTIONS[name](done)
             except ValueError as error:  # too few jets for it, for example: the rest of the study is none the worse
                 session.display.say(f"section {name} is left out: {error}")
                 continue
-            if not session.sound():
-                return False
             if content is not None:
                 write_json(path, {"name": name, **content})
-        return True
 
     def record(self, run_spec: RunSpec, outcome: Outcome, jets: StudyJets) -> dict[str, Any]:
         """What is kept of a run."""
@@ -261,8 +278,17 @@ def has_trials(scan: Path) -> bool:
     return any((scan / "trials").glob("*.json"))
 
 
-def expected(runs: list[RunSpec], session: Session, cost: dict[str, float]) -> Estimate:
-    """Seconds of what is left; what runs share, the first of them trains."""
+def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], rescored: Sequence[str] = ()) -> Estimate:
+    """Estimate the seconds of what is left. What runs share, the first of them trains.
+
+    Args:
+        runs: those that are left.
+        session: that trains them.
+        cost: measured seconds, see `darkclr_ray.study.calibration.calibrate`.
+        rescored: keys of runs whose test jets are scored again after small changes of them.
+    """
+    from darkclr_ray.evaluation.perturbations import PERTURBATIONS
+
     settings, jets = session.settings, session.jets
     nae, counts = settings.nae, jets.counts["train"]
     signal = sum(number for name, number in counts.items() if name != settings.background)
@@ -281,6 +307,10 @@ def expected(runs: list[RunSpec], session: Session, cost: dict[str, float]) -> E
         new = {stage: name for stage, name in run_spec.trains.items() if (stage, name) not in begun}
         begun |= set(new.items())
         plan[run_spec.key] = {**{stage: seconds[stage] for stage in new}, "scores": scores}
+    limit = settings.comparison.stability_jets
+    changed = sum(min(limit, number) for number in jets.counts["test"].values()) * (1 + len(PERTURBATIONS))
+    for key in rescored:
+        plan[f"stability-{key}"] = {"stability": cost["jet"] * changed / session.allocation.workers}
     return Estimate(plan, session.allocation.worker_groups)
 
 

@@ -44,7 +44,7 @@ class LinearJob:
         return f"linear {self.features}"
 
     def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """On every rank of a worker group: hashes of the stages, seconds."""
+        """Run on every rank of a worker group; return hashes of the stages, seconds."""
         from darkclr_ray.detectors.darkclr import contrastive_training
         from darkclr_ray.study.job_runner import EPS_S, REPLICAS, JobRunner
 
@@ -122,7 +122,7 @@ class StabilityJob:
     limit: int
 
     def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """On every rank of a worker group: the hash of the stage with the outcome."""
+        """Run on every rank of a worker group; return the hash of the stage with the outcome."""
         from darkclr_ray.study.job_runner import JobRunner
 
         fitting = JobRunner(work, self.run_spec, place)
@@ -132,7 +132,7 @@ class StabilityJob:
             {"scores": scores.hash, "limit": self.limit, "seed": fitting.seed},
             lambda: self.judged(fitting),
             "darkclr_ray.evaluation.stability",
-            "darkclr_ray.evaluation.perturbations",
+            "darkclr_ray.augmentations.perturbations",
         )
         return {"stages": {"stability": stage}}
 
@@ -140,7 +140,7 @@ class StabilityJob:
         """By detector and perturbation; see `darkclr_ray.evaluation.stability`."""
         import numpy as np
 
-        from darkclr_ray.evaluation.perturbations import PERTURBATIONS, perturbed
+        from darkclr_ray.augmentations.perturbations import PERTURBATIONS, perturbed
         from darkclr_ray.evaluation.stability import ScorePair, stability
 
         background = fitting.work.jets.background

@@ -41,10 +41,10 @@ class DatasetRefs:
 
 
 class Job(Protocol):
-    """Something that a worker group can do."""
+    """A job that a worker group can run."""
 
     def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """Do it, on every rank."""
+        """Run it on every rank; return its result."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Run a job on a worker group: fit detectors, score jets, evaluate the scores; each step is a stage of the store."""
+"""What training workers do for a trial: fit detectors, score jets, judge scores. Each step is a stage of the store."""
 
 from __future__ import annotations
 
@@ -163,11 +163,11 @@ class JobRunner:
             "precision": self.runner.precision,
         }
         stage = self.runner.store.stage("scores", description, owner=self.place.job)
-        if self.place.agreed(self.place.rank == 0 and self.complete(stage)):
+        if self.place.broadcast(self.place.rank == 0 and self.complete(stage)):
             return stage
         fitted, stages = self.fit()
         started = time.monotonic()
-        self.place.go_on({"stage": "scores", "epoch": 0, "epochs": 1, "part": 0.0})
+        self.place.check_stop({"stage": "scores", "epoch": 0, "epochs": 1, "part": 0.0})
         tables = []
         for split, samples in self.jets.items():
             for name, jets in samples.items():
@@ -182,7 +182,7 @@ class JobRunner:
 
         if self.place.rank == 0:
             stage.get_or_compute(write, {"stages": stages})
-        self.place.agreed(True)
+        self.place.broadcast(True)
         self.seconds["scores"] = time.monotonic() - started
         return stage
 
@@ -224,14 +224,14 @@ class JobRunner:
         """
         described = {**description, "code": code_fingerprint(*modules)}
         stage = self.runner.store.stage(kind, described, owner=self.place.job)
-        if not self.place.agreed(self.place.rank == 0 and stage.usable()):
+        if not self.place.broadcast(self.place.rank == 0 and stage.usable()):
             started = time.monotonic()
-            self.place.tell({"stage": kind, "epoch": 0, "epochs": 1, "part": 0.0})
+            self.place.report({"stage": kind, "epoch": 0, "epochs": 1, "part": 0.0})
             computed = content()
             if self.place.rank == 0:
                 stage.get_or_compute(lambda folder: write_json(folder / f"{kind}.json", computed))
             self.seconds[kind] = time.monotonic() - started
-            self.place.agreed(True)
+            self.place.broadcast(True)
         return stage.hash
 
     @property

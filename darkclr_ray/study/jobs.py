@@ -1,4 +1,4 @@
-"""What a trial asks of a worker group. Light to import: a trial's own process has neither torch nor data."""
+"""Jobs of training workers. Light to import: a trial's own process has neither torch nor data."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ if TYPE_CHECKING:
     from darkclr_ray.runtime.worker_loop import WorkerContext
     from darkclr_ray.study.job_context import JobContext
 
-METRIC, EPOCH = "objective", "epoch"
-"""What Tune maximises, and the clock of a trial: epochs of its encoder (`training_iteration` would begin anew)."""
-
 
 @dataclass(frozen=True)
 class DetectorJob(DetectorSpec):
     """A `DetectorSpec` that a worker group can run."""
 
     def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """On every rank of a worker group: hashes of the stages, objectives, seconds."""
+        """Run on every rank of a worker group; return hashes of the stages, objectives, seconds."""
         from darkclr_ray.study.job_runner import JobRunner
 
         return JobRunner(work, self, place).run()
@@ -30,7 +27,7 @@ class DetectorJob(DetectorSpec):
 
 @dataclass(frozen=True)
 class CalibrationJob:
-    """Measure how fast a worker group trains: a few steps, thrown away."""
+    """Measure the training speed of a worker group with a few steps, whose result is discarded."""
 
     settings: StudySettings
 
@@ -68,7 +65,7 @@ def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> St
 
 
 def job_name(number: int) -> str:
-    """A trial's name at the job queue and in the logs.
+    """Return the name of a trial, for Ray and for the logs.
 
     >>> job_name(3)
     'trial-0003'

@@ -32,7 +32,7 @@ class StudyMetrics:
         self.trials = Gauge("darkclr_trials", "Trials by state.", ("study", "state"))
 
     def jobs(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
-        """Where the jobs at work stand; see `darkclr_ray.runtime.job_queue.JobQueue.snapshot`."""
+        """Where the jobs at work stand; see `darkclr_ray.runtime.mailbox.News`."""
         for trial, job in jobs.items():
             tags = {"study": self.study, "trial": trial, "stage": str(job.get("stage", "starting"))}
             for gauge, name in ((self.loss, "loss"), (self.speed, "jets_per_second")):

@@ -39,7 +39,7 @@ class Estimate:
         return sum(sum(stages.values()) for stages in self.jobs.values()) / self.worker_groups + self.rest
 
     def done(self, ended: Collection[str], running: Mapping[str, Mapping[str, Any]]) -> float:
-        """How much of it is behind us, given who has ended and where the others stand (`JobQueue.snapshot`).
+        """How much of it is behind us, given who has ended and where the others stand (`Session.jobs`).
 
         >>> estimate = Estimate({"a": {"representation": 4.0, "energy": 2.0}, "b": {"energy": 1.0}})
         >>> estimate.done(["b"], {"a": {"stage": "energy", "epoch": 2, "part": 0.5, "epochs": 5}})

@@ -95,7 +95,7 @@ class Display:
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def update(self, jobs: Mapping[str, Mapping[str, Any]], standing: Status) -> None:
-        """Show where jobs stand (see `darkclr_ray.runtime.job_queue.JobQueue.snapshot`)."""
+        """Show where jobs stand (see `darkclr_ray.runtime.mailbox.News`)."""
         if self._live is not None:
             self._live.update(
                 Group(*self._rows(jobs), Text(standing.summary()), Text(standing.note or "", style="dim"))

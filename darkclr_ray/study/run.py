@@ -145,7 +145,7 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
     """`_compute`, with a few words on how to go on where something is left; where nothing is, `Study.work` has them."""
     from ray.exceptions import RayError
 
-    from darkclr_ray.runtime.worker_groups import InfrastructureError
+    from darkclr_ray.runtime.outcome import InfrastructureError
 
     def say(text: str) -> None:
         console.print(text, soft_wrap=True)

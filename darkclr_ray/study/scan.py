@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.messages import nearest
 from darkclr_ray.store.files import read_json
 from darkclr_ray.study import objectives
@@ -13,7 +12,9 @@ from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.run import Study
 
 if TYPE_CHECKING:
+    from darkclr_ray.runtime.trials import Program
     from darkclr_ray.study.session import Session
+    from darkclr_ray.study.tuning import Tuning
 
 SCORES = ("s_NAE", "s_CLR", "s_AE")
 """Scores of a trial that an objective can judge."""
@@ -58,20 +59,26 @@ class EmbeddingScan(Study):
         return best is not None and self.folder.about().get("best") == best["number"]
 
     def work(self, session: Session) -> int:
-        from darkclr_ray.study.plan import Plan
         from darkclr_ray.study.tuning import Tuning
 
-        cost = session.calibrate()
+        tuning = Tuning(session)
+        return session.run(self.program(session, tuning), tuning.scheduler)
+
+    def program(self, session: Session, tuning: Tuning) -> Program:
+        """Make damaged trials complete, run those that are left, then the reference points; see `Program`."""
+        from darkclr_ray.study.plan import Plan
+
+        cost = yield from session.calibrate()
         plan = Plan(self.settings, session.allocation, self.ended, session.jets.counts, cost)
         session.display.say(str(plan))
         session.expect(plan.estimate)
-        tuning = Tuning(session)
-        if not tuning.search():
-            return INTERRUPTED
+        yield from tuning.recompute()
+        yield tuning.search()
         if self.folder.best() is None:
             session.display.say(
                 f"no trial was completed; {self.folder.trials} says why, and {self.folder.logs} has the details. The "
                 f"same command changes nothing: mend the cause, and start a new study with another --name"
             )
             return 1
-        return 0 if tuning.finalize() else INTERRUPTED
+        yield from tuning.finalize()
+        return 0

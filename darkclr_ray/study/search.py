@@ -24,8 +24,8 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from darkclr_ray.randomness import digest
+from darkclr_ray.runtime.outcome import EPOCH, METRIC
 from darkclr_ray.settings import SearchSettings, StudySettings
-from darkclr_ray.study.jobs import EPOCH, METRIC
 from darkclr_ray.study.journal import CheckedJournal
 
 logger = logging.getLogger(__name__)
@@ -242,10 +242,12 @@ class StudySearch(Searcher):
             self.fault, self.paused = self.fault or error, True
 
     def _prunes(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        stored, reported = self._stored(trial_id), intermediate(result)
-        if reported is None or reported[0] in stored.intermediate_values:
+        reported = intermediate(result)
+        if reported is None:  # also the other jobs of a study, which are no trials of the search
             return False
-        epoch, value = reported
+        stored, (epoch, value) = self._stored(trial_id), reported
+        if epoch in stored.intermediate_values:
+            return False
         if STOPPED_AT not in stored.user_attrs:
             stored.intermediate_values = {**stored.intermediate_values, epoch: value}
             if not self.study.pruner.prune(self.study, stored):

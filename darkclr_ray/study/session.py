@@ -1,49 +1,50 @@
-"""The part of a study that computes: training workers, someone who watches over them, and how to stop."""
+"""The part of a study that computes: one run of Ray Tune, its progress on the screen, and how it is stopped."""
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Mapping
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
+from ray import tune
+from ray.tune import TuneError
 
 from darkclr_ray.augmentations.views import need_trees
+from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.runtime.cluster import failing_nodes
-from darkclr_ray.runtime.job_queue import Outcome
+from darkclr_ray.runtime.outcome import InfrastructureError
 from darkclr_ray.runtime.resources import ResourcePlan
-from darkclr_ray.runtime.worker_groups import InfrastructureError, WorkerGroups
+from darkclr_ray.runtime.trials import InOrder, JobList, PauseWithoutWorkers, Program, ProgramSearcher, cancel, tuner
+from darkclr_ray.runtime.worker_group import GroupPlan
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.streams import ShardJets, materialise
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets
-from darkclr_ray.study.job_context import DatasetRefs, Job, JobContext
+from darkclr_ray.study.job_context import DatasetRefs, JobContext
 from darkclr_ray.study.jobs import CalibrationJob
 from darkclr_ray.study.metrics import StudyMetrics
 from darkclr_ray.study.plan import Estimate
 from darkclr_ray.study.progress import Display, Status
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from darkclr_ray.runtime.outcome import Outcome
 
 WAITING_SECONDS = 45.0
-"""Seconds without any worker after which a study says what it waits for; they usually come within ten."""
+"""Seconds without a living worker after which a study says what it waits for; workers usually start within ten."""
 
 TICK = 0.5
-"""Seconds between two looks at the job queue."""
+"""Seconds between two updates of the display."""
 
 
-def start_workers(
-    settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: ResourcePlan
-) -> WorkerGroups:
-    """Return worker groups that fit detectors on a study's jets, by `WorkerGroups.run` of a `DetectorJob`.
+def group_plan(settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: ResourcePlan) -> GroupPlan:
+    """Put a study's jets into the object store and return the plan of its worker groups.
 
     Raises ValueError where a node does not see shards that are to be streamed.
     """
@@ -63,11 +64,12 @@ def start_workers(
         variants=jets.variants,
     )
     work = JobContext(folder.store.folder.resolve(), places, folder.logs.resolve(), allocation.data_cpus)
-    return WorkerGroups(allocation, work, (folder.logs / "train").resolve(), settings.compute.worker_failures)
+    compute = settings.compute
+    return GroupPlan(allocation, work, (folder.logs / "train").resolve(), compute.worker_failures, compute.stall_limit)
 
 
 class Session:
-    """Everything that lives as long as Ray does.
+    """One run of a study's program.
 
     Ctrl-C or SIGTERM once: trainings end after their epoch, with a checkpoint. Twice: at once; the last epoch is lost.
     """
@@ -85,142 +87,119 @@ class Session:
         self.allocation, self.display, self.standing = allocation, display, status
         self.metrics = StudyMetrics(settings.name)
         self.interrupted = False
-        self.paused = False
-        self.trouble: str | None = None
-        self.pausing: list[Callable[[], None]] = []
         self.estimate: Estimate | None = None
         self.began = time.monotonic()
-        self.submitted: dict[str, float] = {}
         self.ended: frozenset[str] = frozenset()
-        self.kept_waiting = False
-        self.worker_groups = start_workers(settings, jets, folder, allocation)
-        self.watching = threading.Event()
-        self.watcher = threading.Thread(target=self._watch, daemon=True, name="watch")
+        self.jobs: dict[str, dict[str, Any]] = {}
+        """Progress of the jobs at work, see `darkclr_ray.runtime.mailbox.News`."""
 
     def __enter__(self) -> Session:
         self._handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        self.watcher.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.watching.set()
-        self.watcher.join(5)
-        if kind is None:
-            with suppress(Exception):
-                self.worker_groups.close()
-        else:
-            self.worker_groups.abandon()
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-
-    def calibrate(self) -> dict[str, float]:
-        """Seconds of everything that a plan adds up; see `darkclr_ray.study.calibration.calibrate`."""
-        outcome = self.worker_groups.run(CalibrationJob(self.settings), "measuring")
-        if outcome.state != "finished":
-            raise InfrastructureError(f"the first steps of a training failed: {outcome.reason}")
-        return outcome.result
-
-    def expect(self, estimate: Estimate) -> None:
-        """What the jobs to come will take, for the time that is left."""
-        self.estimate = estimate
-
-    def begin(self) -> None:
-        """The jobs begin now."""
-        self.began = time.monotonic()
-
-    def each(self, jobs: Mapping[str, Job]) -> Iterator[tuple[str, Outcome]]:
-        """Do jobs, as many at a time as there are worker groups; how each ended, finished or failed, as they end.
-
-        Stops early where the study was interrupted or its surroundings failed; `sound` tells.
-        """
-        queue = self.worker_groups.queue
-        self.begin()
-        for name, job in jobs.items():
-            ray.get(queue.submit.remote(name, job))
-        later = iter(jobs)
-        pending: dict[Any, str] = {}
-        while True:
-            # jobs end about in their order: the queue is asked about a few of them at a time
-            for name in islice(later, 2 * self.allocation.worker_groups + 2 - len(pending)):
-                pending[queue.next.remote(name, 10**9)] = name
-            if not pending:
-                return
-            ready, _ = ray.wait(list(pending), timeout=1.0)
-            for reference in ready:
-                outcome: Outcome = ray.get(reference)
-                name = pending.pop(reference)
-                if outcome.state in ("finished", "failed"):
-                    yield name, outcome
-            self.worker_groups.check()
-
-    def sound(self) -> bool:
-        """Whether the study can go on; False where it was interrupted. Raises Broken where its surroundings failed."""
-        self.worker_groups.check()
-        if self.trouble is None:
-            self.trouble = ray.get(self.worker_groups.queue.broken.remote())
-        if self.trouble is not None:
-            raise InfrastructureError(self.trouble)
-        return not self.interrupted
-
-    def count(self, states: Mapping[str, str]) -> None:
-        """Which jobs have ended so far, and how."""
-        self.ended = frozenset(states)
-        self.standing.counts = dict(Counter(states.values()))
-
-    def on_pause(self, action: Callable[[], None]) -> None:
-        """Called, in another thread, when no new jobs shall begin; at once where that is so already."""
-        self.pausing.append(action)
-        if self.interrupted or self.paused:
-            action()
-
-    def _watch(self) -> None:
-        """Keep the display and the gauges up to date; end what stalls; pause where the surroundings fail."""
-        while not self.watching.wait(TICK):
-            try:
-                queue = self.worker_groups.queue
-                jobs: dict[str, dict[str, Any]] = ray.get(queue.snapshot.remote(), timeout=30)
-                for name in jobs:
-                    self.submitted.setdefault(name, time.monotonic() - jobs[name]["seconds"])
-                broken = ray.get(queue.broken.remote(), timeout=30)
-                self.trouble = self.trouble or broken or self.worker_groups.trouble
-                if (self.interrupted or self.trouble) and not self.paused:
-                    self._pause()
-                    if self.interrupted:
-                        self.standing.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
-                        self.display.say(self.standing.note)
-                waiting = ray.get(queue.unattended.remote(), timeout=30) > WAITING_SECONDS
-                if waiting and not self.kept_waiting:
-                    self.display.say("waiting    for resources that others hold, or for nodes that are still to come")
-                self.kept_waiting = waiting
-                ray.get(queue.stalled.remote(self.settings.compute.stall_limit), timeout=30)
-                self.standing.left = self._left(jobs)
-                self.metrics.jobs(jobs)
-                expected = self.estimate.jobs if self.estimate is not None else {}
-                self.metrics.standing(self.standing.counts, sum(name in expected for name in jobs))
-                self.display.update(jobs, self.standing)
-            except Exception:
-                if self.watching.is_set():
-                    return
-                logger.exception("watching the study")
-
-    def _left(self, jobs: Mapping[str, Mapping[str, Any]]) -> float | None:
-        """Seconds left: the estimate's for what is to come, scaled by how it fared so far."""
-        if self.estimate is None:
-            return None
-        done = self.estimate.done(self.ended, jobs)
-        elapsed = time.monotonic() - self.began
-        speed = done / elapsed if done > 0.1 * self.estimate.seconds else 1.0
-        return max(0.0, self.estimate.seconds - done) / max(speed, 1e-3)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.interrupted:
             os.write(2, b"\nstopping at once\n")
             raise KeyboardInterrupt
-        self.interrupted = True  # the watcher does the rest: a handler must not call into Ray
+        self.interrupted = True  # `Progress` does the rest: a handler must not call Ray
 
-    def _pause(self) -> None:
-        """No new jobs; those at work end after their epoch."""
-        self.paused = True
-        for action in self.pausing:
-            action()
-        self.worker_groups.queue.stop.remote()
+    def run(self, program: Program, scheduler: PauseWithoutWorkers | None = None) -> int:
+        """Run a program; return its exit status, or INTERRUPTED where something is left to do.
+
+        Raises InfrastructureError if the study cannot go on, and what the program raises.
+        """
+        plan = group_plan(self.settings, self.jets, self.folder, self.allocation)
+        searcher = ProgramSearcher(program, lambda: self.interrupted)
+        progress = Progress(self, searcher)
+        try:
+            tuner(plan, searcher, scheduler or InOrder(), progress, str(self.folder.logs.resolve())).fit()
+        except TuneError as error:
+            raise InfrastructureError(f"Ray Tune stopped: {str(error).splitlines()[-1]}") from error
+        if searcher.error is not None:
+            raise searcher.error
+        if searcher.broken is not None:
+            raise InfrastructureError(searcher.broken)
+        return INTERRUPTED if searcher.status is None else searcher.status
+
+    def calibrate(self) -> Generator[JobList, dict[str, Outcome], dict[str, float]]:
+        """Part of a program: measure everything that a plan adds up; see `darkclr_ray.study.calibration.calibrate`."""
+        outcomes = yield JobList({"measuring": CalibrationJob(self.settings)})
+        outcome = outcomes["measuring"]
+        if outcome.state != "finished":
+            raise InfrastructureError(f"the first steps of a training failed: {outcome.reason}")
+        return outcome.result
+
+    def expect(self, estimate: Estimate) -> None:
+        """Set the estimate of all jobs that are left, and start the clock."""
+        self.estimate, self.began = estimate, time.monotonic()
+
+    def count(self, states: Mapping[str, str]) -> None:
+        """Set which jobs of the study have ended, and how."""
+        self.ended |= frozenset(states)
+        self.standing.counts = dict(Counter(states.values()))
+
+    def left(self) -> float | None:
+        """Return the seconds left: the estimate of what is to come, scaled by the speed so far."""
+        if self.estimate is None:
+            return None
+        done = self.estimate.done(self.ended, self.jobs)
+        elapsed = time.monotonic() - self.began
+        speed = done / elapsed if done > 0.1 * self.estimate.seconds else 1.0
+        return max(0.0, self.estimate.seconds - done) / max(speed, 1e-3)
+
+
+class Progress(tune.Callback):
+    """Shows where the jobs stand, and stops them where the study is interrupted or its infrastructure has failed."""
+
+    def __init__(self, session: Session, searcher: ProgramSearcher) -> None:
+        self.session, self.searcher = session, searcher
+        self.waiting: dict[str, float] = {}
+        self.shown = 0.0
+        self.waits = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune writes a copy of its callbacks, which a study does not need
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.session.jobs[str(trial)] = {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        name = str(trial)
+        self.session.jobs[name], self.waiting[name] = result["progress"], result["waiting"]
+        if self.searcher.stopped():
+            cancel(result)
+        self._show()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.session.jobs.pop(str(trial), None)
+        self.waiting.pop(str(trial), None)
+        self.session.ended |= {str(trial)}
+
+    on_trial_error = on_trial_complete
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        session, standing = self.session, self.session.standing
+        if time.monotonic() - self.shown < TICK:
+            return
+        self.shown = time.monotonic()
+        if session.interrupted and standing.note is None:
+            standing.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
+            session.display.say(standing.note)
+        waits = bool(self.waiting) and min(self.waiting.values()) > WAITING_SECONDS
+        if waits and not self.waits:
+            session.display.say("waiting    for resources that others hold, or for nodes that are still to come")
+        self.waits = waits
+        standing.left = session.left()
+        expected = session.estimate.jobs if session.estimate is not None else {}
+        session.metrics.jobs(session.jobs)
+        session.metrics.standing(standing.counts, sum(name in expected for name in session.jobs))
+        session.display.update(session.jobs, standing)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
-from ray import tune
-from ray.tune import TuneError
+from optuna.trial import FrozenTrial
+from ray.tune.search import Searcher
 
-from darkclr_ray.runtime.worker_groups import InfrastructureError
+from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
+from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers, outcome_of
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import write_json
 from darkclr_ray.study.artifacts import evaluation_of, write_best
 from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES
@@ -30,13 +33,57 @@ from darkclr_ray.study.search import (
     space,
 )
 from darkclr_ray.study.session import Session
-from darkclr_ray.study.trial import StudyTrial
 
 logger = logging.getLogger(__name__)
 
 
+class PrunedTrials(PauseWithoutWorkers, PruningScheduler):
+    """Stops the trials which the study's pruner decides against; the other jobs run in their order."""
+
+
+class SearchBatch:
+    """The trials that the searcher asks for, as a batch of a program.
+
+    Args:
+        searcher: asks for them.
+        count: number of trials, at most.
+        settings: of the study.
+        marks: epochs of an encoder after which it is judged provisionally.
+    """
+
+    def __init__(self, searcher: StudySearch, count: int, settings: StudySettings, marks: tuple[int, ...]) -> None:
+        self.searcher, self.left, self.settings, self.marks = searcher, count, settings, marks
+        self.outcomes: dict[str, Outcome] = {}
+
+    def next(self, trial_id: str) -> tuple[str, DetectorJob] | None:
+        config = self.searcher.suggest(trial_id) if self.left > 0 else Searcher.FINISHED
+        if not isinstance(config, dict):
+            return None
+        self.left -= 1
+        settings = trial_settings(self.settings, config["parameters"])
+        return job_name(config["number"]), DetectorJob(settings, score=settings.search.score, rungs=self.marks)
+
+    def report(self, trial_id: str, result: dict[str, Any]) -> None:
+        self.searcher.on_trial_result(trial_id, result)
+        self._check()
+
+    def end(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
+        outcome = outcome_of(result)
+        if outcome is not None and result is not None:
+            objective = outcome.result.get("objectives", {}).get(self.settings.search.objective)
+            told = {"state": outcome.state, "reason": outcome.reason, "objective": objective, **outcome.result}
+            result = {**result, "outcome": json.dumps(told)}
+        self.searcher.on_trial_complete(trial_id, result, error)
+        self._check()
+
+    def _check(self) -> None:
+        fault = self.searcher.fault
+        if fault is not None:
+            raise InfrastructureError(f"the search could not be written: {fault}") from fault
+
+
 class Tuning:
-    """The trials of a scan, and what comes after them.
+    """The trials of a scan, and the reference points after them.
 
     Args:
         session: that runs them.
@@ -46,72 +93,45 @@ class Tuning:
         self.session, self.settings, self.folder = session, session.settings, session.folder
         self._on_disk: set[str] = set().union(*(representations(trial["stages"]) for trial in self.folder.endings()))
 
-    def search(self) -> bool:
-        """Run the trials that are left; False where the study was interrupted."""
-        session = self.session
-        settings, search = self.settings, self.settings.search
-        self._count()
+    @cached_property
+    def searcher(self) -> StudySearch:
+        """The searcher of the study, which knows the trials of earlier processes."""
+        settings, search, endings = self.settings, self.settings.search, self.folder.endings()
         storage = open_storage(self.folder.optuna)
-        if restore_trials(storage, settings.name, self.folder.endings(), space(search), first_point(settings)):
-            session.display.say(f"{self.folder.optuna}: made again from {self.folder.trials}")
+        if restore_trials(storage, settings.name, endings, space(search), first_point(settings)):
+            self.session.display.say(f"{self.folder.optuna}: made again from {self.folder.trials}")
         sampler = SharedEncoderSampler(search.step_sizes_per_encoder, settings.seed)
         searcher = StudySearch(settings, storage, sampler, self._ended)
-
-        def pause() -> None:
-            searcher.paused = True
-
-        session.on_pause(pause)
-        self.study = searcher.study
         self._reconcile(searcher)
-        self._recompute()
-        past = searcher.study.get_trials(deepcopy=False)
-        left = search.trials - sum(trial.state.is_finished() for trial in past)
-        if left > 0:
-            marks = rungs(settings.contrastive.epochs) if search.prune else ()
-            trainable = tune.with_resources(
-                tune.with_parameters(StudyTrial, queue=session.worker_groups.queue, settings=settings, rungs=marks),
-                {"CPU": 0, "node:__internal_head__": 0.001},
-            )
-            tuner = tune.Tuner(
-                trainable,
-                tune_config=tune.TuneConfig(
-                    search_alg=searcher,
-                    scheduler=PruningScheduler(searcher),
-                    num_samples=left,
-                    max_concurrent_trials=session.allocation.worker_groups,
-                    reuse_actors=True,
-                    trial_name_creator=lambda trial: job_name(trial.config["number"]),
-                ),
-                run_config=tune.RunConfig(
-                    name="tune",
-                    storage_path=str(self.folder.logs.resolve()),
-                    verbose=0,
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    failure_config=tune.FailureConfig(max_failures=settings.compute.worker_failures),
-                ),
-            )
-            session.begin()
-            try:
-                tuner.fit()
-            except TuneError as error:
-                raise InfrastructureError(f"the search broke off: {str(error).splitlines()[-1]}") from error
-            if searcher.fault is not None:
-                raise InfrastructureError(f"a trial's end could not be written: {searcher.fault}") from searcher.fault
-        return session.sound()
+        return searcher
 
-    def finalize(self) -> bool:
-        """The reference points on the same jets, and the best trial; False where the study was interrupted."""
+    @property
+    def scheduler(self) -> PauseWithoutWorkers:
+        """Prunes the trials of the search."""
+        return PrunedTrials(self.searcher)
+
+    def search(self) -> SearchBatch:
+        """Return the trials that are left."""
+        search = self.settings.search
+        left = search.trials - sum(trial.state.is_finished() for trial in self._trials())
+        marks = rungs(self.settings.contrastive.epochs) if search.prune else ()
+        return SearchBatch(self.searcher, left, self.settings, marks)
+
+    def finalize(self) -> Generator[JobList, dict[str, Outcome], None]:
+        """Part of a program: judge the reference points on the same jets, and keep the best trial."""
         best = self.folder.best()
         assert best is not None
         settings = trial_settings(self.settings, best["parameters"])
         untrained = settings.updated({"contrastive": {"epochs": 0}})
-        jobs = {
-            "reference-untrained": DetectorJob(untrained, score=settings.search.score),
-            "reference-multiplicity": DetectorJob(settings, MULTIPLICITY, score="multiplicity"),
-            "reference-views_observables": DetectorJob(settings, OBSERVABLES, score="views_observables"),
-        }
+        outcomes = yield JobList(
+            {
+                "reference-untrained": DetectorJob(untrained, score=settings.search.score),
+                "reference-multiplicity": DetectorJob(settings, MULTIPLICITY, score="multiplicity"),
+                "reference-views_observables": DetectorJob(settings, OBSERVABLES, score="views_observables"),
+            }
+        )
         found: dict[str, Any] = {}
-        for name, outcome in self.session.each(jobs):
+        for name, outcome in outcomes.items():
             if outcome.state == "failed":
                 logger.warning("%s: %s", name, outcome.reason)
                 continue
@@ -120,15 +140,12 @@ class Tuning:
             evaluation = evaluation_of(self.folder, stages)
             reference = {"stages": stages, "validation": evaluation["validation"], "test": evaluation["test"]}
             found[name.removeprefix("reference-")] = reference
-        if not self.session.sound():
-            return False
         if "untrained" in found:
             found["untrained"]["parameters"] = best["parameters"]
         write_best(self.folder, best, settings)
         self.folder.store.drop_arrays(but={best["stages"]["representation"]})
         write_json(self.folder.path / "references.json", found)
         self.folder.note(best=best["number"])  # last: it says that the rest belongs to this trial
-        return True
 
     def _reconcile(self, searcher: StudySearch) -> None:
         """Tell Optuna of trials whose file was written just before the process was killed."""
@@ -140,14 +157,16 @@ class Tuning:
                 fields = (known["state"], known["reason"], known["parameters"], known["objective"])
                 searcher.finalize(TrialResult(trial.number, *fields, outcome={"known": known}))
 
-    def _recompute(self) -> None:
-        """Make trials complete again whose file or whose stages are missing; what the store still has is not computed.
+    def recompute(self) -> Generator[JobList, dict[str, Outcome], None]:
+        """Part of a program: make trials complete again whose file or whose stages are missing.
 
-        The search is not affected: Optuna knows these trials' points and values.
+        What the store still has is not computed. The search is not affected: Optuna knows these trials' points and
+        values.
         """
+        self._count()
         records = {record["number"]: record for record in self.folder.endings()}
         lacking: dict[str, TrialResult] = {}
-        trials = self.study.get_trials(deepcopy=False)
+        trials = self._trials()
         for trial in trials:
             record = records.get(trial.number)
             if not trial.state.is_finished() or (record is not None and self.folder.has_stages(record)):
@@ -165,14 +184,17 @@ class Tuning:
             name: DetectorJob(trial_settings(self.settings, ending.parameters), score=self.settings.search.score)
             for name, ending in lacking.items()
         }
-        for name, outcome in self.session.each(jobs):
+
+        def on_end(name: str, outcome: Outcome) -> None:
             if outcome.state == "failed":
                 self.session.display.say(f"{name}: could not be computed again: {outcome.reason}")
-                continue
+                return
             self._say_recomputed(outcome.result)
             ending = replace(lacking[name], outcome=outcome.result)
             self._write(ending, trials[ending.number].user_attrs.get("seconds", outcome.result["seconds"]))
-        self._count()
+            self._count()
+
+        yield JobList(jobs, on_end)
 
     def _ended(self, ending: TrialResult) -> dict[str, Any]:
         """Write a trial's file."""
@@ -180,13 +202,11 @@ class Tuning:
         if "known" in outcome:
             return {key: outcome["known"].get(key) for key in ATTRIBUTES}
         name = job_name(ending.number)
-        if ending.state == "PRUNED":
-            self.session.worker_groups.queue.cancel.remote(name)
         self.folder.note_precision(outcome.get("precision"))
         self._say_recomputed(outcome)
         seconds = dict(outcome.get("seconds", {}))
-        if name in self.session.submitted:
-            total = time.monotonic() - self.session.submitted[name]
+        if "seconds" in self.session.jobs.get(name, {}):
+            total = self.session.jobs[name]["seconds"]
             seconds = {**seconds, "overhead": round(total - sum(seconds.values()), 3), "total": round(total, 3)}
         record = self._write(ending, seconds)
         self._count()
@@ -214,7 +234,7 @@ class Tuning:
             "seconds": dict(seconds),
             "validation": judged.get("validation", {}),
             "test": judged.get("test", {}),
-            "optuna": known_to_optuna(self.study.get_trials(deepcopy=False)[ending.number]),
+            "optuna": known_to_optuna(self._trials()[ending.number]),
         }
         self.folder.write_ending(ending.number, record)
         return record
@@ -236,6 +256,11 @@ class Tuning:
         self._on_disk |= representations(stages)
         self.folder.store.drop_arrays(of=self._on_disk - keep)
         self._on_disk &= keep
+
+    def _trials(self) -> list[FrozenTrial]:
+        """Return what Optuna knows of all trials."""
+        trials: list[FrozenTrial] = self.searcher.study.get_trials(deepcopy=False)
+        return trials
 
     def _count(self) -> None:
         endings = self.folder.endings()

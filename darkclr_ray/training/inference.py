@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import InputSettings
 from darkclr_ray.training.base import to_tensor
@@ -45,7 +45,7 @@ def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer 
     encoder.eval()
     with torch.inference_mode(), encoder.frozen_weights():
         for members in make_batches(encoder, inputs, jets):
-            constituents, offsets = plain_inputs(jets.take(members), inputs)
+            constituents, offsets = network_inputs(jets.take(members), inputs)
             output = encoder(
                 to_tensor(constituents, device),
                 to_tensor(offsets, torch.device("cpu")),

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.evaluation.matching import pt_weights
 from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.jets.labelled import LabelledSample
+from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.networks.classifier import Classifier
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.layout import LONGEST_PACKED
@@ -101,7 +101,7 @@ class SupervisedTraining(Training):
             order = keyed_generator("labelled batches", self.seed, epoch).permutation(len(self.sample))
             for step in range(self.steps_per_epoch):
                 rows = order[step * self.batch_size : (step + 1) * self.batch_size][own]
-                constituents, offsets = plain_inputs(jets.take(rows), self.inputs)
+                constituents, offsets = network_inputs(jets.take(rows), self.inputs)
                 yield LabelledBatch(constituents, offsets, labels[rows], self.weights[rows], epoch, step)
 
     def size(self, batch: LabelledBatch) -> int:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.settings import InputSettings
 
 
@@ -46,7 +46,7 @@ def test_jets_without_constituents_are_refused() -> None:
     kinematics = np.zeros((3, 4), np.float32)
     empty = Jets(jets.constituents, np.array([0, 0, 2, 5]), np.arange(3), np.arange(3), kinematics)
     with pytest.raises(ValueError, match="jet 0 of 3 has no constituents"):
-        plain_inputs(empty, InputSettings())
-    constituents, offsets = plain_inputs(jets.take(np.arange(0)), InputSettings())
+        network_inputs(empty, InputSettings())
+    constituents, offsets = network_inputs(jets.take(np.arange(0)), InputSettings())
     assert constituents.shape == (0, 3)
     assert offsets.tolist() == [0]

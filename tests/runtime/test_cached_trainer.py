@@ -19,7 +19,7 @@ from ..training import toy
 @pytest.mark.parametrize("left", ["nothing", "half of it", "zeros", "another bit"])
 def test_representations_that_a_power_cut_damaged_are_made_again(left: str, tmp_path: Path) -> None:
     training, jets = toy.encoder_training(), toy.toy_jets(20)
-    store, place, sample = Store(tmp_path), WorkerContext("job", 0, 1, toy.CPU, queue=None), TrainingSample(jets)
+    store, place, sample = Store(tmp_path), WorkerContext("job", 0, 1, toy.CPU), TrainingSample(jets)
     runner = CachedTrainer(store, place, source=None, sample=sample, precision="float32", data_cpus=1.0)
     runner.stage(training).folder.mkdir(parents=True)
     z = runner.represent(training, jets)

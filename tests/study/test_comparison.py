@@ -314,3 +314,11 @@ def test_killed_and_continued(options: list[str], study: Robustness, tmp_path: P
     assert set(found) == set(undisturbed)
     for key, record in found.items():
         assert record["test"] == undisturbed[key]["test"], key
+
+
+def test_the_jobs_of_the_stability_analysis_are_in_the_estimate(study: Robustness) -> None:
+    analysed = read_json(study.folder.path / "sections" / "stability.json")["of"].values()
+    assert study.rescored() == []  # the analysis is there
+    new = Robustness(study.settings.updated({"name": "not_begun"}), study.preset, study.command)
+    assert new.rescored() == list(dict.fromkeys(new.rescored()))
+    assert set(new.rescored()) == set(analysed)

@@ -18,9 +18,10 @@ from darkclr_ray.cli.options import CommandLine
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm, PlainEnergy, contrastive_training
 from darkclr_ray.evaluation.linear_classifier import constituent_features, linear_classifier_test
 from darkclr_ray.presets import PRESETS
-from darkclr_ray.runtime.job_queue import Outcome
+from darkclr_ray.runtime.mailbox import News
+from darkclr_ray.runtime.outcome import Outcome
 from darkclr_ray.runtime.resources import Node, allocate
-from darkclr_ray.runtime.worker_groups import WorkerGroups
+from darkclr_ray.runtime.worker_group import GroupPlan, WorkerGroup
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.streams import materialise
@@ -51,19 +52,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def worker_groups(ray_session: None, settings: StudySettings, jets: StudyJets, folder: Path) -> Iterator[WorkerGroups]:
+def group(ray_session: None, settings: StudySettings, jets: StudyJets, folder: Path) -> Iterator[WorkerGroup]:
     places = DatasetRefs(materialise(jets.folder, "train", "qcd", limit=1.0), ray.put(jets.judged), "qcd")
     allocation = allocate(settings.compute.model_copy(update={"concurrent_trials": 1}), 6, [Node(2)])
     (folder / "stages").mkdir()
     work = JobContext(folder / "stages", places, folder / "logs", allocation.data_cpus)
-    worker_groups = WorkerGroups(allocation, work, folder / "train", failures=0)
-    yield worker_groups
-    worker_groups.close()
+    group = WorkerGroup(GroupPlan(allocation, work, folder / "train", failures=0))
+    yield group
+    group.close()
 
 
 @pytest.fixture(scope="module")
-def outcome(worker_groups: WorkerGroups, settings: StudySettings) -> Outcome:
-    return worker_groups.run(DetectorJob(settings, rungs=(1, 4)), "first")
+def told(group: WorkerGroup, settings: StudySettings) -> list[News]:
+    """Everything that the mailbox tells of a job."""
+    group.put("first", DetectorJob(settings, rungs=(1, 4)))
+    news = []
+    while not news or news[-1].outcome is None:
+        news.append(group.news())
+    return news
+
+
+@pytest.fixture(scope="module")
+def outcome(told: list[News]) -> Outcome:
+    assert told[-1].outcome is not None
+    return told[-1].outcome
 
 
 def score_columns(folder: Path, outcome: Outcome) -> dict[tuple[str, str, str], np.ndarray[Any, Any]]:
@@ -105,14 +117,14 @@ def test_stages_are_described_and_kept(outcome: Outcome, folder: Path) -> None:
     assert set(outcome.result["objectives"]) == {"matched", "raw", "worst", "signal_blind"}
 
 
-def test_rungs_were_judged(outcome: Outcome, worker_groups: WorkerGroups) -> None:
-    told = [ray.get(worker_groups.queue.next.remote("first", number)) for number in range(2)]
-    assert [rung["epoch"] for rung in told] == [1, 4]
-    assert all(np.isfinite(rung["objective"]) for rung in told)
+def test_rungs_were_judged(told: list[News]) -> None:
+    metrics = [news.metric for news in told if news.metric is not None]
+    assert [metric["epoch"] for metric in metrics] == [1, 4]
+    assert all(np.isfinite(metric["objective"]) for metric in metrics)
 
 
 def test_what_is_damaged_is_computed_again(
-    outcome: Outcome, worker_groups: WorkerGroups, settings: StudySettings, folder: Path
+    outcome: Outcome, group: WorkerGroup, settings: StudySettings, folder: Path
 ) -> None:
     """A flipped bit in the weights; then half a checkpoint where the training was interrupted. No trial fails of it."""
     name = outcome.result["stages"]["energy"]
@@ -120,14 +132,14 @@ def test_what_is_damaged_is_computed_again(
     weights = sorted(stage.glob("*.safetensors"))
     kept, checkpoint = [path.read_bytes() for path in weights], stage.with_name(f"{name}.partial") / CHECKPOINT
     weights[0].write_bytes(kept[0][:-1] + bytes([kept[0][-1] ^ 1]))
-    again = worker_groups.run(DetectorJob(settings), "damaged weights")
+    again = group.run(DetectorJob(settings), "damaged weights")
     assert again.state == "finished", again.reason
     assert again.result["recomputed"] == [f"{stage}: this energy stage is damaged; it is computed again"]
     assert again.result["stages"] == outcome.result["stages"]
     assert [path.read_bytes() for path in weights] == kept
     stage.rename(checkpoint.parent)
     checkpoint.write_bytes(b"half a checkpoint")
-    again = worker_groups.run(DetectorJob(settings), "damaged checkpoint")
+    again = group.run(DetectorJob(settings), "damaged checkpoint")
     assert again.state == "finished", again.reason
     assert [line.startswith(f"{checkpoint}: damaged") for line in again.result["recomputed"]] == [True]
     assert [path.read_bytes() for path in weights] == kept
@@ -135,38 +147,34 @@ def test_what_is_damaged_is_computed_again(
 
 
 def test_another_step_size_takes_the_same_encoder(
-    outcome: Outcome, worker_groups: WorkerGroups, settings: StudySettings
+    outcome: Outcome, group: WorkerGroup, settings: StudySettings
 ) -> None:
-    seal(worker_groups.work.store)
-    other = worker_groups.run(DetectorJob(settings.updated({"nae": {"step_size": 0.01}})), "second")
+    seal(group.plan.work.store)
+    other = group.run(DetectorJob(settings.updated({"nae": {"step_size": 0.01}})), "second")
     assert other.state == "finished", other.reason
     assert other.result["stages"]["representation"] == outcome.result["stages"]["representation"]
     assert other.result["stages"]["energy"] != outcome.result["stages"]["energy"]
 
 
-def test_the_same_again_computes_nothing(
-    outcome: Outcome, worker_groups: WorkerGroups, settings: StudySettings
-) -> None:
-    seal(worker_groups.work.store)
-    again = worker_groups.run(DetectorJob(settings), "third")
+def test_the_same_again_computes_nothing(outcome: Outcome, group: WorkerGroup, settings: StudySettings) -> None:
+    seal(group.plan.work.store)
+    again = group.run(DetectorJob(settings), "third")
     assert again.state == "finished", again.reason
     assert again.result["stages"] == outcome.result["stages"]
     assert again.result["seconds"] == {}
 
 
 def test_a_detector_without_training(
-    worker_groups: WorkerGroups, settings: StudySettings, jets: StudyJets, folder: Path
+    group: WorkerGroup, settings: StudySettings, jets: StudyJets, folder: Path
 ) -> None:
-    outcome = worker_groups.run(DetectorJob(settings, MULTIPLICITY, score="multiplicity"))
+    outcome = group.run(DetectorJob(settings, MULTIPLICITY, score="multiplicity"))
     assert outcome.state == "finished", outcome.reason
     scores = score_columns(folder, outcome)
     np.testing.assert_array_equal(scores["test", "aachen", "multiplicity"], -jets.judged["test"]["aachen"].multiplicity)
 
 
-def test_two_energy_trainings_in_one_job(
-    outcome: Outcome, worker_groups: WorkerGroups, settings: StudySettings
-) -> None:
-    told = worker_groups.run(DetectorJob(settings, ("raw_nae", "s_NAE")), "two energies")
+def test_two_energy_trainings_in_one_job(outcome: Outcome, group: WorkerGroup, settings: StudySettings) -> None:
+    told = group.run(DetectorJob(settings, ("raw_nae", "s_NAE")), "two energies")
     assert told.state == "finished", told.reason
     of_each = told.result["detectors"]
     assert set(of_each["raw_nae"]) == {"energy"}
@@ -176,9 +184,9 @@ def test_two_energy_trainings_in_one_job(
 
 @pytest.mark.parametrize("features", ["head", "pooled", "constituents"])
 def test_linear_classifiers_are_those_of_a_notebook(
-    features: Features, worker_groups: WorkerGroups, settings: StudySettings, jets: StudyJets, folder: Path
+    features: Features, group: WorkerGroup, settings: StudySettings, jets: StudyJets, folder: Path
 ) -> None:
-    told = worker_groups.run(LinearJob(settings, features, constituents=10, seed=3))
+    told = group.run(LinearJob(settings, features, constituents=10, seed=3))
     assert told.state == "finished", told.reason
     assert set(told.result["stages"]) == {"evaluation"} | ({"representation"} if features != "constituents" else set())
     judged = read_json(folder / "stages" / "evaluation" / told.result["stages"]["evaluation"] / "evaluation.json")
@@ -198,30 +206,28 @@ def test_linear_classifiers_are_those_of_a_notebook(
     assert judged["test"][name]["aachen"]["raw"]["auc"] == pytest.approx(area)
 
 
-def test_labels_that_a_study_has_not_are_missed(worker_groups: WorkerGroups, settings: StudySettings) -> None:
-    told = worker_groups.run(DetectorJob(settings, ("supervised",)))
+def test_labels_that_a_study_has_not_are_missed(group: WorkerGroup, settings: StudySettings) -> None:
+    told = group.run(DetectorJob(settings, ("supervised",)))
     assert told.state == "failed"
     assert "no training jets of the signal 'aachen' (supervised.signal)" in str(told.reason)
 
 
-def test_a_training_that_diverges_says_why(worker_groups: WorkerGroups, settings: StudySettings) -> None:
+def test_a_training_that_diverges_says_why(group: WorkerGroup, settings: StudySettings) -> None:
     wild = settings.updated({"nae": {"step_size": 1e4, "steps": 40}})
-    outcome = worker_groups.run(DetectorJob(wild))
+    outcome = group.run(DetectorJob(wild))
     assert outcome.state == "failed"
     assert "Langevin" in str(outcome.reason)
 
 
-def test_a_bug_fails_its_job_and_not_the_worker_group(
-    worker_groups: WorkerGroups, settings: StudySettings, folder: Path
-) -> None:
-    outcome = worker_groups.run(DetectorJob(settings, ("darkclr_ray.detectors.multiplicity:Nothing",)), "buggy")
+def test_a_bug_fails_its_job_and_not_the_group(group: WorkerGroup, settings: StudySettings, folder: Path) -> None:
+    outcome = group.run(DetectorJob(settings, ("darkclr_ray.detectors.multiplicity:Nothing",)), "buggy")
     assert outcome.state == "failed"
     assert "Nothing" in str(outcome.reason)
     assert "Traceback" in (folder / "logs" / "buggy.log").read_text()
 
 
-def test_calibration_measures_something(worker_groups: WorkerGroups, settings: StudySettings) -> None:
-    outcome = worker_groups.run(CalibrationJob(settings))
+def test_calibration_measures_something(group: WorkerGroup, settings: StudySettings) -> None:
+    outcome = group.run(CalibrationJob(settings))
     assert outcome.state == "finished", outcome.reason
     assert set(outcome.result) == {"encoder_epoch", "reconstruction_epoch", "divergence_epoch", "jet"}
     assert all(0.0 < value < 100.0 for value in outcome.result.values())
@@ -229,14 +235,14 @@ def test_calibration_measures_something(worker_groups: WorkerGroups, settings: S
 
 @pytest.mark.slow
 def test_two_workers_agree_with_one(
-    outcome: Outcome, worker_groups: WorkerGroups, settings: StudySettings, folder: Path, tmp_path: Path
+    outcome: Outcome, group: WorkerGroup, settings: StudySettings, folder: Path, tmp_path: Path
 ) -> None:
     """The same loss curve; weights differ by the order of sums and by dropout, which is keyed on the rank."""
     compute = settings.compute.model_copy(update={"workers": 2, "concurrent_trials": 1})
     (tmp_path / "stages").mkdir()
-    work = JobContext(tmp_path / "stages", worker_groups.work.jets, tmp_path / "logs", 0.5)
-    worker_groups.close()  # two CPUs do not hold both
-    pair = WorkerGroups(allocate(compute, 6, [Node(2)]), work, tmp_path / "train", failures=0)
+    work = JobContext(tmp_path / "stages", group.plan.work.jets, tmp_path / "logs", 0.5)
+    group.close()  # two CPUs do not hold both
+    pair = WorkerGroup(GroupPlan(allocate(compute, 6, [Node(2)]), work, tmp_path / "train", failures=0))
     told = pair.run(DetectorJob(settings))
     pair.close()
     assert told.state == "finished", told.reason

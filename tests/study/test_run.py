@@ -11,7 +11,7 @@ from rich.console import Console
 
 from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.presets import preset
-from darkclr_ray.runtime.worker_groups import InfrastructureError
+from darkclr_ray.runtime.outcome import InfrastructureError
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import write_json
 from darkclr_ray.study import run as run_module

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from darkclr_ray.augmentations.views import plain_inputs
+from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import EncoderSettings
 from darkclr_ray.training import inference as representing
@@ -43,7 +43,7 @@ def test_representations_jet_by_jet(toy, monkeypatch):
     for layer in ("head", "pooled"):
         z = runner.represent(training, jets, layer)
         for place in range(len(jets)):
-            constituents, offsets = plain_inputs(jets.take(np.array([place])), training.inputs)
+            constituents, offsets = network_inputs(jets.take(np.array([place])), training.inputs)
             alone = getattr(training.encoder(torch.from_numpy(constituents), torch.from_numpy(offsets)), layer)
             np.testing.assert_allclose(z[place], alone[0].numpy(), rtol=1e-4, atol=1e-5)
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.registry import Packed
 from darkclr_ray.augmentations.smearing import Smearing
 from darkclr_ray.jets.clustering import wrap
-from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.packed import Jets, Packed
 from darkclr_ray.randomness import KeyedRNG
 
 SOFT_PT = (0.5, 1.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from darkclr_ray.evaluation.perturbations import PERTURBATIONS, perturbed
+from darkclr_ray.augmentations.perturbations import PERTURBATIONS, perturbed
 from darkclr_ray.jets.packed import Jets, vector_pt
 from darkclr_ray.jets.validity import jets_fault
 
