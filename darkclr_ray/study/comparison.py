@@ -287,7 +287,7 @@ def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], resc
         cost: measured seconds, see `darkclr_ray.study.calibration.calibrate`.
         rescored: keys of runs whose test jets are scored again after small changes of them.
     """
-    from darkclr_ray.evaluation.perturbations import PERTURBATIONS
+    from darkclr_ray.augmentations.perturbations import PERTURBATIONS
 
     settings, jets = session.settings, session.jets
     nae, counts = settings.nae, jets.counts["train"]
