@@ -1,4 +1,4 @@
-"""Check that a folder is writable before a computation, and whether an error comes from the file system."""
+"""Check that a folder is writable before a computation, find the cache folder, and recognise errors of a disk."""
 
 from __future__ import annotations
 
@@ -27,3 +27,18 @@ def check_writable(folder: Path, option: str) -> None:
 def is_of_disk(error: BaseException) -> bool:
     """Return whether an error comes from a disk or a mount, and is not caused by the content of the file."""
     return isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE, errno.ENOTCONN)
+
+
+def cache_folder(otherwise: Path) -> Path:
+    """Return the user's cache folder; ``otherwise`` if it is not writable, or if others can write to it.
+
+    It is ``$XDG_CACHE_HOME/darkclr_ray``, by default ``~/.cache/darkclr_ray``.
+    """
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "darkclr_ray"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except (OSError, RuntimeError):  # RuntimeError: the user has no home directory
+        return otherwise
+    own = status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return folder if own and os.access(folder, os.W_OK) else otherwise

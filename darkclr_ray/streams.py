@@ -20,7 +20,6 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 import ray.data
 from numpy.typing import NDArray
@@ -93,6 +92,7 @@ class ShardJets:
 
     Attributes:
         chunks: row groups in the order of the set.
+        fingerprint: fingerprint of all of them, if it is known (`darkclr_ray.jets.folder.JetFolder.fingerprint`).
         stamps: size and modification time of each file at creation; changed files are not read.
 
     Raises:
@@ -100,6 +100,7 @@ class ShardJets:
     """
 
     chunks: tuple[Chunk, ...]
+    fingerprint: str | None = None
     stamps: dict[str, tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,7 +133,8 @@ class ShardJets:
 
     def load(self) -> Jets:
         """Return the jets of all row groups."""
-        return self._read(self.chunks)
+        jets = self._read(self.chunks)
+        return jets.with_fingerprint(self.fingerprint) if self.fingerprint else jets
 
     def intact(self) -> bool:
         """Return whether the files exist and are unchanged since this object was created."""
@@ -173,21 +175,9 @@ def materialise(folder: JetFolder, split: str, sample: str, *, limit: float, tre
     Raises ValueError if there is no such sample, or if it exceeds the limit and its row groups are too large to be
     streamed.
     """
-    chunks = folder.chunks(split, sample)
-    if size_of(chunks) <= limit * 1e9:
+    if folder.nbytes(split, sample) <= limit * 1e9:
         return store(folder.load(split, sample), trees=trees)
-    return ShardJets(tuple(chunks))
-
-
-def size_of(chunks: Sequence[Chunk]) -> int:
-    """Return the bytes that the jets of these row groups take in memory, from the footers of their files."""
-    size = 0
-    for path in dict.fromkeys(chunk.path for chunk in chunks):
-        footer = pq.read_metadata(path)
-        pt = footer.schema.to_arrow_schema().get_field_index("constituent_pt")
-        groups = [chunk.row_group for chunk in chunks if chunk.path == path]
-        size += sum(12 * footer.row_group(group).column(pt).num_values for group in groups)
-    return size + 40 * sum(chunk.rows for chunk in chunks)
+    return ShardJets(tuple(folder.chunks(split, sample)), folder.fingerprint(split, sample))
 
 
 @dataclass(frozen=True)

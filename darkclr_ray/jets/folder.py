@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darkclr_ray.jets.checking import Part, check_events, check_ids, check_part
+from darkclr_ray.jets.checking import Part, check_events, check_ids, check_shards, read_run, shards_in
 from darkclr_ray.jets.counts import COUNTED, fractions
 from darkclr_ray.jets.generation.samples import NAMED
+from darkclr_ray.jets.manifest import Manifest, ShardRecord
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.shards import SPLITS, BrokenShard, Chunk, read_chunks
 
@@ -37,14 +39,19 @@ class JetFolder:
 
     def load(self, split: str, sample: str) -> Jets:
         """Return all jets of one sample of one split. Raises ValueError if it is absent."""
-        return read_chunks(self.chunks(split, sample))
+        return read_chunks(self.chunks(split, sample)).with_fingerprint(self.fingerprint(split, sample))
+
+    def nbytes(self, split: str, sample: str) -> int:
+        """Return the bytes that the jets of one sample of one split take in memory."""
+        records = self._part(split, sample).records
+        return sum(12 * record.constituents + 40 * record.jets for record in records)
 
     def chunks(self, split: str, sample: str) -> list[Chunk]:
         """Return the row groups in the order in which :meth:`load` reads them."""
         return list(self._part(split, sample).chunks)
 
     def fingerprint(self, split: str, sample: str) -> str:
-        """Return a hash (hex) of the jets' content, independent of files, row groups and compression."""
+        """Return a hash (hex) of the jets' content in each shard, independent of row groups and compression."""
         return self._part(split, sample).fingerprint
 
     def metadata(self, split: str, sample: str) -> dict[str, Any]:
@@ -53,13 +60,13 @@ class JetFolder:
         Counts are summed, and fractions are computed from the sums.
         """
         part = self._part(split, sample)
-        shards = part.metadata
+        shards = [record.metadata for record in part.records]
         first = shards[0]
         pooled = {key: first[key] for key in first if all(shard.get(key) == first[key] for shard in shards)}
         if all("counts" in shard for shard in shards):
             counts = {name: sum(shard["counts"][name] for shard in shards) for name in COUNTED}
             pooled |= {"counts": counts, **fractions(counts)}
-        return pooled | {"jets": len(part.ids), "shards": len(shards)}
+        return pooled | {"jets": sum(record.jets for record in part.records), "shards": len(shards)}
 
     def _part(self, split: str, sample: str) -> Part:
         if sample not in self.samples(split):
@@ -80,6 +87,9 @@ def starter_jets() -> Path:
 def open_jets(folder: str | Path) -> JetFolder:
     """Return a set of jets after every file of it was read and checked once.
 
+    A manifest of what was found is written beside the splits (see `darkclr_ray.jets.manifest`), so that a shard is read
+    again only if its size or its time of modification has changed.
+
     Raises:
         BrokenShard (a ValueError): no jets; a missing or mistyped column; a truncated or empty file; two schemas in one
             folder; a value out of range; constituents out of order; a jet without constituents; a jet id that appears
@@ -90,27 +100,50 @@ def open_jets(folder: str | Path) -> JetFolder:
     """
     folder = Path(folder)
     try:
-        parts = _parts(folder)
+        paths = [path for sample in _samples_in(folder) for path in shards_in(sample)]
+        if not paths:
+            raise BrokenShard(f"{folder}: no jets in this folder; expected {LAYOUT}")
+        shards = _checked(folder, paths)
     except OSError as error:
         raise BrokenShard(f"{folder}: cannot be read ({error}); ask for permission, or name another folder") from None
-    if not parts:
-        raise BrokenShard(f"{folder}: no jets in this folder; expected {LAYOUT}")
-    check_ids(folder, parts)
-    check_events(folder, parts)
-    return JetFolder(folder, parts)
+    parts: dict[tuple[str, str], dict[Path, ShardRecord]] = {}
+    for path, record in shards.items():
+        parts.setdefault((path.parent.parent.name, path.parent.name), {})[path] = record
+    for records in parts.values():
+        warning = next(filter(None, (record.warning for record in records.values())), None)
+        if warning:  # one warning per sample is sufficient
+            warnings.warn(warning, UserWarning, stacklevel=2)
+    return JetFolder(folder, {key: Part.of(records) for key, records in parts.items()})
 
 
-def _parts(folder: Path) -> dict[tuple[str, str], Part]:
+def _checked(folder: Path, paths: Sequence[Path]) -> dict[Path, ShardRecord]:
+    """Return the records of all shards, after a check of what the folder's manifest does not know."""
+    manifest = Manifest(folder, beside=folder != starter_jets())
+    names = [str(path.relative_to(folder)) for path in paths]
+    records = check_shards(paths, manifest, names)
+    named = dict(zip(names, records, strict=True))
+    if named.items() <= manifest.records.items():
+        return dict(zip(paths, records, strict=True))
+    runs = {}
+    for path, record in zip(paths, records, strict=True):
+        runs[path] = manifest.run(record) or read_run(path, manifest, record)
+    check_ids(folder, {path: ids for path, (ids, _) in runs.items()})
+    splits = {
+        split: [events for path, (_, events) in runs.items() if path.parent.parent.name == split] for split in SPLITS
+    }
+    check_events(folder, {split: events for split, events in splits.items() if events})
+    manifest.write(named)
+    return dict(zip(paths, records, strict=True))
+
+
+def _samples_in(folder: Path) -> list[Path]:
     if not folder.exists():
         make = f"darkclr generate --out {folder}"
         raise BrokenShard(f"{folder}: no such folder; `{make}` makes one")
     if not folder.is_dir():
         raise BrokenShard(f"{folder}: a file; expected a folder {LAYOUT}")
-    parts = {}
-    for split in _splits_in(folder):
-        for path in sorted(path for path in (folder / split).iterdir() if _visible_folder(path)):
-            parts[split, path.name] = check_part(path)
-    return parts
+    splits = _splits_in(folder)
+    return [path for split in splits for path in sorted((folder / split).iterdir()) if _visible_folder(path)]
 
 
 def _splits_in(folder: Path) -> list[str]:

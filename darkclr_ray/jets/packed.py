@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -67,6 +67,26 @@ class Jets:
     def tree(self) -> ClusterTree:
         """Return the Cambridge/Aachen trees of the jets, computed at first use, cached, and pickled with the jets."""
         return cluster_tree(self.constituents, self.offsets)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return a hash of every number of the jets, computed at first use, cached, and pickled with the jets.
+
+        Equal jets in equal order have equal fingerprints. Those that `darkclr_ray.jets.folder.JetFolder.load` returned
+        have the fingerprint of the folder instead, so that they are hashed once, when they are checked.
+        """
+        content = hashlib.blake2b(digest_size=16)
+        for field in fields(self):
+            array = np.ascontiguousarray(getattr(self, field.name))
+            content.update(f"{field.name} {array.dtype.str} {array.shape}".encode())
+            content.update(array.data)
+        return content.hexdigest()
+
+    def with_fingerprint(self, fingerprint: str) -> Jets:
+        """Return the same jets with a fingerprint that is known already."""
+        jets = replace(self)
+        vars(jets)["fingerprint"] = fingerprint
+        return jets
 
     def trees_of(self, indices: NDArray[np.int64], *, hardest: int) -> ClusterTree:
         """Return the trees of the jets at the given positions, cut to their ``hardest`` constituents.
@@ -167,15 +187,10 @@ class TrainingSample:
     def __len__(self) -> int:
         return len(self.jets)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """Return a hash of every number in the sample; equal samples in equal order have equal fingerprints."""
-        content = hashlib.blake2b(digest_size=16)
-        for field in fields(self.jets):
-            array = np.ascontiguousarray(getattr(self.jets, field.name))
-            content.update(f"{field.name} {array.dtype.str} {array.shape}".encode())
-            content.update(array.data)
-        return content.hexdigest()
+        """Return a hash of every number in the sample, see `Jets.fingerprint`."""
+        return self.jets.fingerprint
 
 
 def ragged_arange(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

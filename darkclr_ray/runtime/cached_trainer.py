@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -66,7 +65,6 @@ class CachedTrainer(Trainer):
         """Hashes of the stages that were used, by kind, since somebody emptied it: one detector's, for a study."""
         self.seconds: dict[str, float] = {}
         """Time spent on them here."""
-        self._hashes: WeakKeyDictionary[Jets, str] = WeakKeyDictionary()
 
     def views(
         self, sample: TrainingSample, views: ViewSettings, inputs: InputSettings, batch_size: int, seed: int
@@ -139,9 +137,7 @@ class CachedTrainer(Trainer):
         """Representations of jets, kept beside the encoder's weights as long as the study keeps the trial."""
         if not isinstance(encoder, Training):
             return super().represent(encoder, jets, layer)
-        if jets not in self._hashes:
-            self._hashes[jets] = TrainingSample(jets).fingerprint
-        path = self.stage(encoder).folder / f"{layer}-{self._hashes[jets]}.npy"
+        path = self.stage(encoder).folder / f"{layer}-{jets.fingerprint}.npy"
         kept = read_array(path) if self.rank == 0 else None
         if self.place.broadcast(kept is not None):
             return kept if kept is not None else awaited_array(path)

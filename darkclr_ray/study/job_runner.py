@@ -19,7 +19,8 @@ from darkclr_ray.augmentations import registry as augmentations
 from darkclr_ray.augmentations.anomalous import blind_jets
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
-from darkclr_ray.evaluation.rejection import Evaluation, evaluate
+from darkclr_ray.evaluation.rejection import Evaluation, evaluate_signals
+from darkclr_ray.evaluation.scored import Scored
 from darkclr_ray.jets.contamination import contaminated
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -131,8 +132,7 @@ class JobRunner:
     def fingerprints(self) -> dict[str, dict[str, str]]:
         """Of the jets that are judged, by split and sample."""
         return {
-            split: {name: TrainingSample(jets).fingerprint for name, jets in samples.items()}
-            for split, samples in self.jets.items()
+            split: {name: jets.fingerprint for name, jets in samples.items()} for split, samples in self.jets.items()
         }
 
     @cached_property
@@ -156,9 +156,9 @@ class JobRunner:
             "settings": settings.model_dump(mode="json", exclude=IRRELEVANT_SETTINGS),
             "detectors": list(self.job.detectors),
             "background": self.sample.fingerprint,
-            **({"signal": TrainingSample(self.signal).fingerprint} if labels else {}),
+            **({"signal": self.signal.fingerprint} if labels else {}),
             "jets": self.fingerprints,
-            "blind": TrainingSample(self.blind).fingerprint,
+            "blind": self.blind.fingerprint,
             "code": code_fingerprint(*sorted(modules), "darkclr_ray.training.loop"),
             "precision": self.runner.precision,
         }
@@ -273,23 +273,12 @@ class JobRunner:
         shared: bool = False,
     ) -> dict[str, Evaluation]:
         """One detector's scores on each signal against background; of the same events where these are ``shared``."""
-        background = samples[self.work.jets.background]
-        return {
-            name: evaluate(
-                scores[self.work.jets.background],
-                scores[name],
-                background.pt,
-                jets.pt,
-                background.events,
-                jets.events,
-                eps_s=EPS_S,
-                seed=self.seed,
-                replicas=replicas,
-                shared=shared,
-            )
-            for name, jets in samples.items()
-            if name not in (self.work.jets.background, *self.work.jets.variants)
-        }
+        scored = {name: Scored(scores[name], jets.pt, jets.events, name) for name, jets in samples.items()}
+        background, variants = self.work.jets.background, self.work.jets.variants
+        signals = {name: jets for name, jets in scored.items() if name not in (background, *variants)}
+        return evaluate_signals(
+            scored[background], signals, eps_s=EPS_S, seed=self.seed, replicas=replicas, shared=shared
+        )
 
     def evaluate_signal_blind(
         self, scores: Mapping[str, NDArray[np.float64]], views: NDArray[np.float64], replicas: int = REPLICAS

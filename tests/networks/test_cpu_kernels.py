@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from darkclr_ray.fs_checks import cache_folder
 from darkclr_ray.langevin import from_energy, langevin_chain
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.autoencoder import Autoencoder
@@ -24,7 +25,7 @@ from darkclr_ray.networks.kernels.available import compiler
 from darkclr_ray.networks.kernels.cpu import autoencoder as kernels
 from darkclr_ray.networks.kernels.cpu import encoder as on_cpu
 from darkclr_ray.networks.kernels.cpu.autoencoder import compiled_autoencoder
-from darkclr_ray.networks.kernels.cpu.compiled import FLAGS, cache_folder, compiled
+from darkclr_ray.networks.kernels.cpu.compiled import FLAGS, compiled
 from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.settings import EncoderSettings, NAESettings
 from darkclr_ray.training.loop import run_training

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from darkclr_ray.fs_checks import cache_folder
 from darkclr_ray.integrity import Damaged, check_sealed, replacing, seal
 from darkclr_ray.networks.kernels.available import compiler
 
@@ -84,18 +85,6 @@ def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
             subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
             seal(partial)
     return ctypes.CDLL(str(library))
-
-
-def cache_folder(otherwise: Path) -> Path:
-    """Return the folder of the cached libraries; ``otherwise`` if it is not writable, or if others can write to it."""
-    try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "darkclr_ray"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except (OSError, RuntimeError):  # RuntimeError: the user has no home directory
-        return otherwise
-    own = status.st_uid == os.getuid() and not status.st_mode & 0o022
-    return folder if own and os.access(folder, os.W_OK) else otherwise
 
 
 def processor_flags() -> bytes:
