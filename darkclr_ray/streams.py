@@ -16,6 +16,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +31,7 @@ from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
 from darkclr_ray.jets.folder import JetFolder
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.shards import Chunk, read_chunks
+from darkclr_ray.jets.unpacked import mapped
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 TASK = 2**17
@@ -93,6 +95,7 @@ class ShardJets:
     Attributes:
         chunks: row groups in the order of the set.
         fingerprint: fingerprint of all of them, if it is known (`darkclr_ray.jets.folder.JetFolder.fingerprint`).
+        unpacked: folder of the same jets as arrays (`darkclr_ray.jets.unpacked`), if they were unpacked.
         stamps: size and modification time of each file at creation; changed files are not read.
 
     Raises:
@@ -101,6 +104,7 @@ class ShardJets:
 
     chunks: tuple[Chunk, ...]
     fingerprint: str | None = None
+    unpacked: str | None = None
     stamps: dict[str, tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,14 +136,16 @@ class ShardJets:
         return jets, rows - (ends - sizes)[of_rows] + first[place]
 
     def load(self) -> Jets:
-        """Return the jets of all row groups."""
-        jets = self._read(self.chunks)
+        """Return the jets of all row groups, as maps of files if they were unpacked."""
+        jets = mapped(Path(self.unpacked)) if self.unpacked else self._read(self.chunks)
         return jets.with_fingerprint(self.fingerprint) if self.fingerprint else jets
 
     def intact(self) -> bool:
         """Return whether the files exist and are unchanged since this object was created."""
         try:
-            return all(stamp(path) == known for path, known in self.stamps.items())
+            return (self.unpacked is None or os.path.isdir(self.unpacked)) and all(
+                stamp(path) == known for path, known in self.stamps.items()
+            )
         except OSError:
             return False
 
@@ -168,7 +174,7 @@ def store(jets: Jets, *, trees: bool = False) -> StoredJets:
 
 
 def materialise(folder: JetFolder, split: str, sample: str, *, limit: float, trees: bool = False) -> JetSource:
-    """Return the jets of a sample for a whole study, in the object store up to ``limit`` GB, otherwise in shards.
+    """Return the jets of a sample for a whole study, in the object store up to ``limit`` GB, otherwise on disk.
 
     Those in the object store include their trees if ``trees`` is true (see `need_trees`).
 
@@ -177,7 +183,8 @@ def materialise(folder: JetFolder, split: str, sample: str, *, limit: float, tre
     """
     if folder.nbytes(split, sample) <= limit * 1e9:
         return store(folder.load(split, sample), trees=trees)
-    return ShardJets(tuple(folder.chunks(split, sample)), folder.fingerprint(split, sample))
+    unpacked = str(folder.unpacked(split, sample).resolve())
+    return ShardJets(tuple(folder.chunks(split, sample)), folder.fingerprint(split, sample), unpacked)
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.resources
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from darkclr_ray.jets.checking import Part, check_events, check_ids, check_shards, read_run, shards_in
 from darkclr_ray.jets.counts import COUNTED, fractions
 from darkclr_ray.jets.generation.samples import NAMED
 from darkclr_ray.jets.manifest import Manifest, ShardRecord
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.jets.shards import SPLITS, BrokenShard, Chunk, read_chunks
+from darkclr_ray.jets.shards import SPLITS, BrokenShard, Chunk, opened, read_chunks
+from darkclr_ray.jets.unpacked import mapped, unpack
 
 LAYOUT = f"<split>/<sample>/*.parquet with split one of {', '.join(SPLITS)}"
 
@@ -25,6 +30,7 @@ class JetFolder:
 
     path: Path
     parts: Mapping[tuple[str, str], Part]
+    manifest: Manifest
 
     def splits(self) -> tuple[str, ...]:
         """Return the splits that are present, in the order train, validation, test."""
@@ -37,9 +43,37 @@ class JetFolder:
             raise ValueError(f"{self.path}: no split {split!r}; present: {', '.join(self.splits())}")
         return (*(name for name in NAMED if name in names), *(name for name in names if name not in NAMED))
 
-    def load(self, split: str, sample: str) -> Jets:
-        """Return all jets of one sample of one split. Raises ValueError if it is absent."""
+    def load(self, split: str, sample: str, *, limit: float = math.inf) -> Jets:
+        """Return all jets of one sample of one split.
+
+        Jets that take more than ``limit`` bytes are unpacked on disk, once for all processes and studies, and are
+        returned as read-only maps of these files (see `darkclr_ray.jets.unpacked`).
+
+        Raises:
+            ValueError: the split has no such sample.
+            OSError: jets cannot be unpacked, because the disk is full, for example.
+        """
+        if self.nbytes(split, sample) > limit:
+            return mapped(self.unpacked(split, sample)).with_fingerprint(self.fingerprint(split, sample))
         return read_chunks(self.chunks(split, sample)).with_fingerprint(self.fingerprint(split, sample))
+
+    def unpacked(self, split: str, sample: str) -> Path:
+        """Return the folder of the unpacked jets of one sample of one split; unpack them if it does not exist."""
+        part = self._part(split, sample)
+        constituents = sum(record.constituents for record in part.records)
+        return unpack(part.chunks, constituents, self.manifest.unpacked(part.fingerprint))
+
+    def count(self, split: str, sample: str) -> int:
+        """Return the number of jets of one sample of one split."""
+        return sum(record.jets for record in self._part(split, sample).records)
+
+    def events(self, split: str, sample: str) -> NDArray[np.int64]:
+        """Return the event of each jet of one sample of one split, (B,)."""
+        events = []
+        for path in dict.fromkeys(chunk.path for chunk in self._part(split, sample).chunks):
+            with opened(Path(path)) as file:
+                events.append(file.read(columns=["event_id"]).column(0).to_numpy())
+        return np.concatenate(events)
 
     def nbytes(self, split: str, sample: str) -> int:
         """Return the bytes that the jets of one sample of one split take in memory."""
@@ -103,27 +137,28 @@ def open_jets(folder: str | Path) -> JetFolder:
         paths = [path for sample in _samples_in(folder) for path in shards_in(sample)]
         if not paths:
             raise BrokenShard(f"{folder}: no jets in this folder; expected {LAYOUT}")
-        shards = _checked(folder, paths)
+        manifest = Manifest(folder, beside=folder != starter_jets())
+        parts = _checked(folder, paths, manifest)
     except OSError as error:
         raise BrokenShard(f"{folder}: cannot be read ({error}); ask for permission, or name another folder") from None
-    parts: dict[tuple[str, str], dict[Path, ShardRecord]] = {}
-    for path, record in shards.items():
-        parts.setdefault((path.parent.parent.name, path.parent.name), {})[path] = record
-    for records in parts.values():
-        warning = next(filter(None, (record.warning for record in records.values())), None)
+    for part in parts.values():
+        warning = next(filter(None, (record.warning for record in part.records)), None)
         if warning:  # one warning per sample is sufficient
             warnings.warn(warning, UserWarning, stacklevel=2)
-    return JetFolder(folder, {key: Part.of(records) for key, records in parts.items()})
+    return JetFolder(folder, parts, manifest)
 
 
-def _checked(folder: Path, paths: Sequence[Path]) -> dict[Path, ShardRecord]:
-    """Return the records of all shards, after a check of what the folder's manifest does not know."""
-    manifest = Manifest(folder, beside=folder != starter_jets())
+def _checked(folder: Path, paths: Sequence[Path], manifest: Manifest) -> dict[tuple[str, str], Part]:
+    """Return the samples of all splits, after a check of what the folder's manifest does not know."""
     names = [str(path.relative_to(folder)) for path in paths]
     records = check_shards(paths, manifest, names)
     named = dict(zip(names, records, strict=True))
+    samples: dict[tuple[str, str], dict[Path, ShardRecord]] = {}
+    for path, record in zip(paths, records, strict=True):
+        samples.setdefault((path.parent.parent.name, path.parent.name), {})[path] = record
+    parts = {key: Part.of(shards) for key, shards in samples.items()}
     if named.items() <= manifest.records.items():
-        return dict(zip(paths, records, strict=True))
+        return parts
     runs = {}
     for path, record in zip(paths, records, strict=True):
         runs[path] = manifest.run(record) or read_run(path, manifest, record)
@@ -132,8 +167,8 @@ def _checked(folder: Path, paths: Sequence[Path]) -> dict[Path, ShardRecord]:
         split: [events for path, (_, events) in runs.items() if path.parent.parent.name == split] for split in SPLITS
     }
     check_events(folder, {split: events for split, events in splits.items() if events})
-    manifest.write(named)
-    return dict(zip(paths, records, strict=True))
+    manifest.write(named, {part.fingerprint for part in parts.values()})
+    return parts
 
 
 def _samples_in(folder: Path) -> list[Path]:

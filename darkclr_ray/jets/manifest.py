@@ -9,11 +9,13 @@ either, shards are read again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,8 +108,22 @@ class Manifest:
             return None
         return run[: record.jets], run[record.jets :]
 
-    def write(self, records: Mapping[str, ShardRecord]) -> None:
-        """Replace the manifest, after the whole set was checked; remove runs of shards that are gone."""
+    def unpacked(self, fingerprint: str) -> Path:
+        """Return the folder for the unpacked jets of a sample, in the first place where there is one or can be one."""
+        for place in self._places:
+            with contextlib.suppress(OSError):
+                place.mkdir(parents=True, exist_ok=True)
+                if (place / fingerprint).exists() or os.access(place, os.W_OK):
+                    return place / fingerprint
+        raise OSError(errno.EROFS, "no room to unpack these jets, here or in the cache folder", str(self._places[0]))
+
+    def write(self, records: Mapping[str, ShardRecord], fingerprints: Collection[str]) -> None:
+        """Replace the manifest, after the whole set was checked; remove what belongs to shards and samples of before.
+
+        Args:
+            records: records of all shards.
+            fingerprints: fingerprints of the samples that consist of them.
+        """
         content = {"version": VERSION, "shards": {shard: asdict(record) for shard, record in records.items()}}
         used = {f"{record.digest}.npy" for record in records.values()}
         for place in self._places:
@@ -117,6 +133,9 @@ class Manifest:
                 for path in place.glob("*.npy"):
                     if path.name not in used:
                         path.unlink(missing_ok=True)
+                for path in place.iterdir():
+                    if path.is_dir() and path.name not in fingerprints and not path.name.startswith("."):
+                        shutil.rmtree(path, ignore_errors=True)
                 return
 
 

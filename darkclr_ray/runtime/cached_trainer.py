@@ -6,10 +6,12 @@ import errno
 import math
 import platform
 import time
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -30,6 +32,9 @@ from darkclr_ray.training.checkpoint import CHECKPOINT, read_history
 from darkclr_ray.training.inference import JetEncoder, Layer
 from darkclr_ray.training.loop import Progress, run_training
 from darkclr_ray.training.trainer import AnyTraining, Trainer
+
+BLOCK = 1 << 16
+"""Number of jets whose representations are computed, and written, at a time."""
 
 
 class CachedTrainer(Trainer):
@@ -143,10 +148,27 @@ class CachedTrainer(Trainer):
             return kept if kept is not None else awaited_array(path)
         if self.rank == 0 and path.exists():
             announce(f"{path}: this representation is damaged; it is computed again")
-        z = super().represent(encoder, jets, layer)
-        if self.rank == 0 and path.parent.is_dir():
-            write_sealed(path, lambda file: np.save(file, z), owner=self.place.job)  # others may be at it, too
-        return z
+        rows = range(0, len(jets), BLOCK)
+        blocks = (super(CachedTrainer, self).represent(encoder, jets.take(slice(at, at + BLOCK)), layer) for at in rows)
+        if self.place.broadcast(self.rank == 0 and not path.parent.is_dir()):
+            return np.concatenate(list(blocks))
+        if self.rank == 0:
+            # others may be at it, too
+            write_sealed(path, lambda file: write_rows(file, len(jets), blocks), owner=self.place.job)
+        else:
+            deque(blocks, maxlen=0)
+        self.place.broadcast(True)
+        return awaited_array(path)
+
+
+def write_rows(file: IO[bytes], total: int, blocks: Iterator[NDArray[np.float32]]) -> None:
+    """Write ``total`` rows as one array in numpy's format, block by block."""
+    first = next(blocks)
+    shape = (total, *first.shape[1:])
+    header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for block in chain([first], blocks):
+        file.write(np.ascontiguousarray(block).data)
 
 
 def read_array(path: Path) -> NDArray[np.float32] | None:

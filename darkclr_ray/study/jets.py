@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
 from darkclr_ray.jets.labelled import check_signal
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.unpacked import is_mapped
 from darkclr_ray.settings import StudySettings
 
 
@@ -21,7 +24,8 @@ class StudyJets:
 
     Attributes:
         folder: where they come from.
-        training: background jets.
+        background: name of the background sample.
+        limit: size of a sample in bytes up to which it is held in memory; larger ones are maps of files.
         judged: jets by split (validation, test) and sample, background first.
         fingerprints: of all of them.
         labelled: training jets of signals, for those who need labels.
@@ -30,34 +34,45 @@ class StudyJets:
     """
 
     folder: JetFolder
-    training: TrainingSample
+    background: str
+    limit: float
     judged: dict[str, dict[str, Jets]]
     fingerprints: dict[str, dict[str, str]]
     labelled: dict[str, Jets] = field(default_factory=dict)
     further: tuple[JetFolder, ...] = ()
     variants: tuple[str, ...] = ()
 
+    @cached_property
+    def training(self) -> TrainingSample:
+        """Background jets to train on, read when they are first asked for."""
+        return TrainingSample(self.folder.load("train", self.background, limit=self.limit))
+
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of jets by split and sample."""
         judged = {split: {name: len(jets) for name, jets in samples.items()} for split, samples in self.judged.items()}
-        (background,) = set(self.fingerprints["train"]) - set(self.labelled)
-        training = {background: len(self.training), **{name: len(jets) for name, jets in self.labelled.items()}}
+        training = {name: self.folder.count("train", name) for name in (self.background, *self.labelled)}
         return {"train": training, **judged}
 
     @property
     def bytes(self) -> int:
-        """What they take in memory."""
+        """What those take that are held in memory, with some room for trees."""
         parts = [jets for samples in self.judged.values() for jets in samples.values()]
-        parts += [self.training.jets, *self.labelled.values()]
-        return sum(jets.constituents.nbytes + 64 * len(jets) for jets in parts)
+        held = [jets for jets in (*parts, *self.labelled.values()) if not is_mapped(jets)]
+        training = self.folder.nbytes("train", self.background)
+        size = sum(jets.constituents.nbytes + 64 * len(jets) for jets in held)
+        return size + (2 * training if training <= self.limit else 0)
+
+    def home(self, split: str, sample: str) -> JetFolder:
+        """The folder that a sample comes from."""
+        folders = (folder for folder in (self.folder, *self.further) if split in folder.splits())
+        return next(folder for folder in folders if sample in folder.samples(split))
 
     def facts(self, background: str) -> dict[str, Any]:
         """What study.json says about the jets."""
         samples = {}
         for name in self.judged["test"]:
-            home = next(folder for folder in (self.folder, *self.further) if name in folder.samples("test"))
-            metadata = home.metadata("test", name)
+            metadata = self.home("test", name).metadata("test", name)
             parameters = metadata.get("parameters") or metadata.get("sample") or {}
             variant = {"variation": metadata["variation"]} if name in self.variants else {}
             samples[name] = {**(parameters if isinstance(parameters, dict) else {}), **variant}
@@ -95,13 +110,15 @@ def open_study_jets(settings: StudySettings, *, further: Sequence[str] = ()) -> 
             f"{path}: a study needs the same signals in validation and test; found {', '.join(signals) or 'none'} and "
             f"{', '.join(others) or 'none'}"
         )
-    training = TrainingSample(folder.load("train", name))
+    training, limit = folder.count("train", name), 1e9 * settings.compute.materialise_limit
     for batch, group in ((settings.contrastive.batch_size, "contrastive"), (settings.nae.batch_size, "nae")):
-        if batch > len(training):
+        if batch > training:
             raise ValueError(
-                f"{group}.batch_size = {batch}: more than the {len(training)} jets in {path / 'train' / name}; lower it"
+                f"{group}.batch_size = {batch}: more than the {training} jets in {path / 'train' / name}; lower it"
             )
-    judged = {split: {s: folder.load(split, s) for s in (name, *signals)} for split in ("validation", "test")}
+    judged = {
+        split: {s: folder.load(split, s, limit=limit) for s in (name, *signals)} for split in ("validation", "test")
+    }
     fingerprints = {"train": {name: folder.fingerprint("train", name)}} | {
         split: {sample: folder.fingerprint(split, sample) for sample in samples} for split, samples in judged.items()
     }
@@ -118,23 +135,22 @@ def open_study_jets(settings: StudySettings, *, further: Sequence[str] = ()) -> 
                     f"{beside.path}: {sample!r} is in another folder, too, and names have to be unique; rename its "
                     f"folder, or leave it out of --comparison.further_jets"
                 )
-            judged["test"][sample] = beside.load("test", sample)
-            _check_apart(training.jets, beside, judged["test"][sample], sample)
+            judged["test"][sample] = beside.load("test", sample, limit=limit)
+            _check_apart(folder.events("train", name), beside, judged["test"][sample], sample)
             fingerprints["test"][sample] = beside.fingerprint("test", sample)
             if beside.metadata("test", sample).get("variation"):
                 variants.append(sample)
-    return StudyJets(folder, training, judged, fingerprints, further=folders, variants=tuple(variants))
+    return StudyJets(folder, name, limit, judged, fingerprints, further=folders, variants=tuple(variants))
 
 
 def with_labelled(jets: StudyJets, signal: str) -> StudyJets:
     """The same jets and training jets of a signal. Raises ValueError where there are none."""
     folder = jets.folder
-    (name,) = jets.fingerprints["train"]
-    check_signal(folder, signal, name, "one of the detectors")
-    labelled = folder.load("train", signal)
+    check_signal(folder, signal, jets.background, "one of the detectors")
+    labelled = folder.load("train", signal, limit=jets.limit)
     for beside in jets.further:
         for sample in beside.samples("test"):
-            _check_apart(labelled, beside, jets.judged["test"][sample], sample)
+            _check_apart(labelled.events, beside, jets.judged["test"][sample], sample)
     train = jets.fingerprints["train"] | {signal: folder.fingerprint("train", signal)}
     return replace(
         jets,
@@ -143,9 +159,9 @@ def with_labelled(jets: StudyJets, signal: str) -> StudyJets:
     )
 
 
-def _check_apart(training: Jets, beside: JetFolder, judged: Jets, sample: str) -> None:
+def _check_apart(training: NDArray[np.int64], beside: JetFolder, judged: Jets, sample: str) -> None:
     """Raise ValueError where jets of a further folder come from events that detectors are trained on."""
-    shared = np.isin(judged.events, training.events).sum()
+    shared = np.isin(judged.events, training).sum()
     if shared:
         raise ValueError(
             f"{beside.path}: {shared} jets of test/{sample} are from events that detectors are trained on; leave it "

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
 
 from darkclr_ray import plugins
@@ -98,7 +97,7 @@ class JobRunner:
         name = self.job.settings.supervised.signal
         if name not in self.work.jets.labelled:
             raise ValueError(f"no training jets of the signal {name!r} (supervised.signal) are at hand")
-        return ray.get(self.work.jets.labelled[name])
+        return self.work.jets.labelled[name].load()
 
     @property
     def seed(self) -> int:
@@ -126,7 +125,10 @@ class JobRunner:
 
     @cached_property
     def jets(self) -> dict[str, dict[str, Jets]]:
-        return ray.get(self.work.jets.evaluation)
+        return {
+            split: {name: source.load() for name, source in samples.items()}
+            for split, samples in self.work.jets.evaluation.items()
+        }
 
     @cached_property
     def fingerprints(self) -> dict[str, dict[str, str]]:

@@ -10,19 +10,20 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import ray
 from ray import tune
 from ray.tune import TuneError
 
 from darkclr_ray.augmentations.views import need_trees
 from darkclr_ray.exit_status import INTERRUPTED
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.unpacked import is_mapped
 from darkclr_ray.runtime.cluster import failing_nodes
 from darkclr_ray.runtime.outcome import InfrastructureError
 from darkclr_ray.runtime.resources import ResourcePlan
 from darkclr_ray.runtime.trials import InOrder, JobList, PauseWithoutWorkers, Program, ProgramSearcher, cancel, tuner
 from darkclr_ray.runtime.worker_group import GroupPlan
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.streams import ShardJets, materialise
+from darkclr_ray.streams import JetSource, ShardJets, materialise, store
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.job_context import DatasetRefs, JobContext
@@ -58,14 +59,22 @@ def group_plan(settings: StudySettings, jets: StudyJets, folder: StudyFolder, al
             )
     places = DatasetRefs(
         source=source,
-        evaluation=ray.put(jets.judged),
+        evaluation={
+            split: {name: shared(jets, split, name, some) for name, some in samples.items()}
+            for split, samples in jets.judged.items()
+        },
         background=settings.background,
-        labelled={name: ray.put(signal) for name, signal in jets.labelled.items()},
+        labelled={name: shared(jets, "train", name, signal) for name, signal in jets.labelled.items()},
         variants=jets.variants,
     )
     work = JobContext(folder.store.folder.resolve(), places, folder.logs.resolve(), allocation.data_cpus)
     compute = settings.compute
     return GroupPlan(allocation, work, (folder.logs / "train").resolve(), compute.worker_failures, compute.stall_limit)
+
+
+def shared(jets: StudyJets, split: str, name: str, sample: Jets) -> JetSource:
+    """Where workers get a sample from: the object store if it is held in memory, otherwise the disk."""
+    return materialise(jets.home(split, name), split, name, limit=0.0) if is_mapped(sample) else store(sample)
 
 
 class Session:
