@@ -156,11 +156,14 @@ def _unit_warning(path: Path, jets: Jets, groups: Sequence[int], rows: Sequence[
     return None
 
 
-def stream_shard(path: Path) -> Iterator[tuple[str, Jets]]:
-    """Yield sample and jets of one shard, one checked row group at a time. Raises BrokenShard as `check_part` does."""
+def stream_shard(path: Path, groups: range | None = None) -> Iterator[tuple[str, Jets]]:
+    """Yield sample and jets of one shard, or of some of its row groups, one checked row group at a time.
+
+    Raises BrokenShard, which names file, row group and column.
+    """
     with opened(path) as file:
         _check_schema(path, file, path)
-        for group in range(file.num_row_groups):
+        for group in range(file.num_row_groups) if groups is None else groups:
             if file.metadata.row_group(group).num_rows:
                 sample = str(file.read_row_group(group, columns=["sample"]).column(0)[0])
                 yield sample, _check_group(path, file, group, sample)
