@@ -12,10 +12,11 @@ from darkclr_ray.settings import ComputeSettings
 
 @dataclass(frozen=True)
 class Node:
-    """What Ray may use of one machine."""
+    """What Ray may use of one machine; 0 bytes of memory mean that they are unknown."""
 
     cpus: float
     gpus: float = 0.0
+    memory: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -128,4 +129,11 @@ def _fits(nodes: Sequence[Node], workers: int, held: float, gpu: float, feeding:
 def cluster_nodes(described: Sequence[dict[str, Any]]) -> list[Node]:
     """Living nodes as `ray.nodes()` describes them."""
     alive = [node["Resources"] for node in described if node["Alive"]]
-    return [Node(resources.get("CPU", 0.0), resources.get("GPU", 0.0)) for resources in alive]
+    return [
+        Node(
+            resources.get("CPU", 0.0),
+            resources.get("GPU", 0.0),
+            resources.get("memory", 0.0) + resources.get("object_store_memory", 0.0),
+        )
+        for resources in alive
+    ]

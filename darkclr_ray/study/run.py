@@ -179,11 +179,14 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     import ray
 
     from darkclr_ray.runtime.resources import allocate, cluster_nodes
+    from darkclr_ray.study.memory import MemoryEstimate
     from darkclr_ray.study.session import Session
 
     settings, folder = study.settings, study.folder
     nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]
     allocation = allocate(settings.compute, study.total, nodes)
+    memory = MemoryEstimate.of(settings, allocation, jets.counts, jets.bytes)
+    memory.check(sum(node.memory for node in nodes) if all(node.memory for node in nodes) else 0.0)
     check_shared(folder.path)
     machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}
     facts = {"kind": study.kind, **jets.facts(settings.background)}
@@ -193,6 +196,7 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     write_examples(folder.path / "examples.npz", background, settings.inputs, settings.seed)
     folder.note_derived()
     console.print(f"study      {folder.path}", soft_wrap=True)
+    console.print(f"memory     {memory}", soft_wrap=True)
     if cluster.dashboard:
         console.print(f"dashboard  http://{cluster.dashboard}", soft_wrap=True)
     with (
