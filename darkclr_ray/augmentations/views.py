@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.registry import Augmentation, apply, takes_tree
-from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
+from darkclr_ray.jets.batching import POOL, BatchPlan, batch_slice
 from darkclr_ray.jets.cambridge_aachen import ClusterTree
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.jets.preprocessing import centred, scaled
@@ -106,7 +106,7 @@ class MemoryViews:
         return self.plan.steps_per_epoch
 
     def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
-        part = rank_slice(self.batch_size, rank, world_size)
+        part = batch_slice(self.batch_size, rank, world_size)
         log_left_out(self.plan)
         if need_trees(self.views, self.inputs):
             self.sample.jets.tree  # noqa: B018  # made here, once, and kept with the jets

@@ -17,6 +17,7 @@ from darkclr_ray.jets.folder import JetFolder, open_jets
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.jets.shards import write_shard
+from darkclr_ray.kernels.frozen import frozen_weights
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.precision import products_dtype
 from darkclr_ray.settings import InputSettings, StudySettings
@@ -79,7 +80,7 @@ def forward(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: J
         batches.append((torch.from_numpy(constituents), torch.from_numpy(offsets)))
 
     def passed() -> float:
-        with torch.inference_mode(), encoder.frozen_weights():
+        with torch.inference_mode(), frozen_weights(encoder):
             for constituents, offsets in batches:
                 model(encoder(constituents, offsets).head)
         return len(jets)

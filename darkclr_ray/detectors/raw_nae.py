@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import judging_views, loaded
+from darkclr_ray.detectors.display import BROWN, Display, Style
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample, ragged_arange
 from darkclr_ray.jets.preprocessing import network_inputs
@@ -34,6 +35,7 @@ class RawEnergy(AnomalyDetector[TrainingSample]):
 
     name = "raw_nae"
     title = "normalised autoencoder on constituents"
+    display = Display("NAE on constituents", Style(BROWN, "dashdot", "hourglass"), order=45)
     family = "constituents"
     seeds = frozenset({"autoencoder"})
 

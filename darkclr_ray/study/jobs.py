@@ -1,4 +1,4 @@
-"""Jobs of training workers. Light to import: a trial's own process has neither torch nor data."""
+"""Jobs of training workers; importing this module imports no torch, which a trial's own process does not need."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 class DetectorJob(DetectorSpec):
     """A `DetectorSpec` that a worker group can run."""
 
-    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
         """Run on every rank of a worker group; return hashes of the stages, objectives, seconds."""
         from darkclr_ray.study.job_runner import JobRunner
 
-        return JobRunner(work, self, place).run()
+        return JobRunner(context, self, worker).run()
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class CalibrationJob:
 
     settings: StudySettings
 
-    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """Seconds of an encoder's epoch, of an autoencoder's epoch in both phases, and of scoring one jet."""
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
+        """Return the seconds of an epoch of each training and of scoring one jet."""
         from darkclr_ray.study.calibration import calibrate
 
-        return calibrate(self.settings, work, place)
+        return calibrate(self.settings, context, worker)
 
 
 def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
-    """A study's settings at one point of the search.
+    """Return a study's settings at one point of the search space.
 
     Where the settings have a range of drop probabilities, the searched one is its middle, and its width stays.
 

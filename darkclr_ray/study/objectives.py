@@ -1,4 +1,4 @@
-"""What a search maximises, computed from validation jets only: five objectives by name, or one of your own.
+"""Objectives of a search, computed from validation jets only: five by name, or a function of the user.
 
 Those with a name are means of ln of background rejections at eps_S = 0.2; see `Evaluation.log_rejection`.
 """
@@ -18,7 +18,7 @@ NAMED = ("matched", "raw", "worst", "signal_blind", "leave_out:SIGNAL")
 
 @dataclass(frozen=True)
 class ObjectiveInput:
-    """What an objective may look at: one score of one trial on validation jets.
+    """Input of an objective: one score of one trial on validation jets.
 
     Attributes:
         signals: the score's evaluation on each signal.
@@ -31,15 +31,15 @@ class ObjectiveInput:
 
 
 Objective = Callable[[ObjectiveInput], float]
-"""Higher is better; NaN where it cannot be said."""
+"""Function that returns a number, higher is better, or nan if it is undefined."""
 
 
 def find(name: str, signals: Sequence[str]) -> Objective:
-    """The objective that a study's settings name.
+    """Return the objective that a study's settings name.
 
     Args:
         name: one of `NAMED`, or a function of a `ObjectiveInput` by module:name or entry point (`darkclr_ray.plugins`).
-        signals: names of the signals that are there.
+        signals: names of the signals of the study.
 
     Raises:
         ValueError: there is no such objective, signal, module or function.
@@ -66,7 +66,7 @@ def find(name: str, signals: Sequence[str]) -> Objective:
 
 
 def check(name: str, signals: Sequence[str] | None = None) -> None:
-    """Raise ValueError for an objective that cannot be, as far as can be told without importing a user's module."""
+    """Raise ValueError for an impossible objective, without importing a user's module."""
     first, colon, rest = name.partition(":")
     if not colon:
         known = [*NAMED, *plugins.names("objectives")]
@@ -82,6 +82,6 @@ def check(name: str, signals: Sequence[str] | None = None) -> None:
 
 
 def all_named(signals: Sequence[str], chosen: str) -> tuple[str, ...]:
-    """Names of all objectives that can be computed with these signals, and of the chosen one."""
+    """Return the names of all objectives that can be computed with these signals, and of the chosen one."""
     left_out = [f"leave_out:{signal}" for signal in signals] if len(signals) > 1 else []
     return tuple(dict.fromkeys([*NAMED[:4], *left_out, chosen]))

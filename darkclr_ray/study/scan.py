@@ -1,14 +1,14 @@
-"""The embedding scan: a search over embedding dimension, p_drop and Langevin step size, and reference points."""
+"""Embedding scan: a search over embedding dimension, p_drop and Langevin step size, with references."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from darkclr_ray.messages import nearest
-from darkclr_ray.store.files import read_json
 from darkclr_ray.study import objectives
 from darkclr_ray.study.folder import DERIVED
 from darkclr_ray.study.jets import StudyJets
+from darkclr_ray.study.records import References
 from darkclr_ray.study.run import Study
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from darkclr_ray.study.tuning import Tuning
 
 SCORES = ("s_NAE", "s_CLR", "s_AE")
-"""Scores of a trial that an objective can judge."""
+"""Scores of a trial for which objectives can be computed."""
 
 
 class EmbeddingScan(Study):
-    """Trials that Optuna asks for; the best of them, and references on the same jets."""
+    """Study whose trials are suggested by Optuna, with references on the same jets."""
 
     kind = "embedding_scan"
     what = "trials"
@@ -34,9 +34,9 @@ class EmbeddingScan(Study):
         super().check()
 
     def open(self) -> StudyJets:
-        """Raises ValueError also for an objective that names a signal that is not there."""
+        """Return the jets. Raises ValueError if they are missing, or the objective names an unknown signal."""
         jets = super().open()
-        signals = [name for name in jets.judged["validation"] if name != self.settings.background]
+        signals = [name for name in jets.evaluation["validation"] if name != self.settings.background]
         objectives.find(self.settings.search.objective, signals)
         return jets
 
@@ -45,18 +45,24 @@ class EmbeddingScan(Study):
         return self.settings.search.trials
 
     @property
+    def most_at_once(self) -> int:
+        return min(self.total, self.settings.search.delay)
+
+    @property
     def ended(self) -> int:
-        return len(self.folder.endings())
+        return len(self.folder.trial_records())
 
     def finished(self) -> bool:
-        """Whether all trials have ended, and the last conclusions are about the best of them: more may have come."""
+        """Return whether all trials have ended, and the references and best model belong to the best of them."""
         if not self.folder.has("study.json", "references.json", "best", *DERIVED) or self.ended < self.total:
             return False
-        records = [*self.folder.endings(), *read_json(self.folder.path / "references.json").values()]
-        if not all(self.folder.has_stages(record) for record in records):
+        references = References.read(self.folder.path / "references.json").root
+        stages = [record.stages for record in self.folder.trial_records()]
+        stages += [reference.stages for reference in references.values()]
+        if not all(map(self.folder.has_stages, stages)):
             return False
-        best = self.folder.best()
-        return best is not None and self.folder.about().get("best") == best["number"]
+        best, about = self.folder.best(), self.folder.about()
+        return best is not None and about is not None and about.best == best.number
 
     def work(self, session: Session) -> int:
         from darkclr_ray.study.tuning import Tuning
@@ -65,19 +71,19 @@ class EmbeddingScan(Study):
         return session.run(self.program(session, tuning), tuning.scheduler)
 
     def program(self, session: Session, tuning: Tuning) -> Program:
-        """Make damaged trials complete, run those that are left, then the reference points; see `Program`."""
+        """Recompute missing results, run the remaining trials and then the references; see `Program`."""
         from darkclr_ray.study.plan import Plan
 
         cost = yield from session.calibrate()
         plan = Plan(self.settings, session.allocation, self.ended, session.jets.counts, cost)
-        session.display.say(str(plan))
-        session.expect(plan.estimate)
+        session.display.print_line(str(plan))
+        session.set_estimate(plan.estimate)
         yield from tuning.recompute()
         yield tuning.search()
         if self.folder.best() is None:
-            session.display.say(
-                f"no trial was completed; {self.folder.trials} says why, and {self.folder.logs} has the details. The "
-                f"same command changes nothing: mend the cause, and start a new study with another --name"
+            session.display.print_line(
+                f"no trial was completed; {self.folder.trials} has the reasons, and {self.folder.logs} the details. "
+                f"The same command changes nothing: correct the cause, and start a new study with another --name"
             )
             return 1
         yield from tuning.finalize()

@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.storages import JournalStorage
 from optuna.study import Study
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
 from ray.tune.schedulers import FIFOScheduler
@@ -26,12 +25,13 @@ from ray.tune.search import Searcher
 from darkclr_ray.randomness import digest
 from darkclr_ray.runtime.outcome import EPOCH, METRIC
 from darkclr_ray.settings import SearchSettings, StudySettings
-from darkclr_ray.study.journal import CheckedJournal
+from darkclr_ray.study.journal import CheckedJournal, DelayedJournal
+from darkclr_ray.study.records import State
 
 logger = logging.getLogger(__name__)
 
 REDUCTION = 3
-"""Of each this many trials at a rung, one goes on (successive halving)."""
+"""Reduction factor of successive halving: one of this many trials continues at a rung."""
 
 ENCODER = ("d_z", "p_drop")
 """Parameters that determine an encoder; the rest is cheap."""
@@ -43,10 +43,10 @@ from which TPE would learn: it must ask for the same points whether values of pr
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended: what goes into its file and into Optuna."""
+    """Final state, parameters and outcome of a trial."""
 
     number: int
-    state: str
+    state: State
     reason: str | None
     parameters: dict[str, Any]
     objective: float | None
@@ -78,7 +78,7 @@ def space(search: SearchSettings) -> dict[str, BaseDistribution]:
 
 
 def first_point(settings: StudySettings) -> dict[str, Any]:
-    """The point of the settings themselves, or the nearest one in the space; the paper's with its preset.
+    """Return the point of the settings, or the nearest one in the search space; the paper's for its preset.
 
     >>> first_point(StudySettings())
     {'d_z': 512, 'p_drop': 0.5, 'step_size': 0.05}
@@ -94,8 +94,8 @@ def first_point(settings: StudySettings) -> dict[str, Any]:
     }
 
 
-def open_storage(path: Path) -> JournalStorage:
-    """The study's Optuna storage; the caller holds the study's lock, so what a killed process left is set right."""
+def open_storage(path: Path) -> DelayedJournal:
+    """Open the study's Optuna storage and repair what a killed process left; the caller holds the study's lock."""
     for leftover in path.parent.glob(path.name + ".lock*"):
         leftover.unlink()  # the journal's own lock
     if path.exists():
@@ -104,22 +104,22 @@ def open_storage(path: Path) -> JournalStorage:
             with open(path, "r+b") as file:
                 file.truncate(content.rfind(b"\n") + 1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return JournalStorage(CheckedJournal(path))
+    return DelayedJournal(CheckedJournal(path))
 
 
 class SharedEncoderSampler(BaseSampler):
-    """Optuna's TPE, seeded anew for each trial; several trials take the encoder of one and vary what comes after it.
+    """Optuna's TPE, seeded anew for each trial; several trials share an encoder and vary the Langevin step size.
 
-    What a trial draws is a function of the seed, its number and the trials before it, so a study that was killed and
-    continued asks for the same points as one that was not.
+    What a trial draws is a function of the seed, its number and the trials before it that it is shown, so a study that
+    was killed and continued asks for the same points as one that was not.
 
     A trial takes the encoder of the first complete trial that fewer than ``shared`` trials have used; if there is none,
-    it chooses its own. So trials at the same time do not wait for one another, and nobody follows a trial that was
-    pruned or failed.
+    it draws its own. Concurrent trials therefore do not wait for one another, and encoders of pruned or failed trials
+    are not shared.
 
     Args:
-        shared: trials an encoder (`search.step_sizes_per_encoder`).
-        seed: of the sampler.
+        shared: number of trials that share an encoder (`search.step_sizes_per_encoder`).
+        seed: seed of the sampler.
     """
 
     def __init__(self, shared: int, seed: int) -> None:
@@ -128,7 +128,7 @@ class SharedEncoderSampler(BaseSampler):
         self.followed: FrozenTrial | None = None
 
     def leader(self, study: Study, number: int) -> FrozenTrial | None:
-        """The trial whose encoder a new trial takes, or None."""
+        """Return the trial whose encoder a new trial shares; None if it draws its own."""
         others = [trial for trial in study.get_trials(deepcopy=False) if trial.number != number]
         users = Counter(tuple(trial.params.get(name) for name in ENCODER) for trial in others)
         for trial in others:
@@ -169,6 +169,9 @@ class SharedEncoderSampler(BaseSampler):
 class StudySearch(Searcher):
     """Ray Tune's searcher for a study whose driver may be killed at any time.
 
+    - A trial's point, and whether it is pruned, depend on the results of trials that are `search.delay` or more
+      numbers before it. It is suggested only when these have ended, so that both are the same however many trials run
+      at a time, and in whichever order they end.
     - A trial that a killed driver left unfinished is suggested again, with its number and its parameters.
     - A trial that is stopped by the pruner ends as PRUNED, one without a finite objective as FAIL. A trial that was
       interrupted stays RUNNING, and is suggested again by the next driver.
@@ -186,7 +189,7 @@ class StudySearch(Searcher):
     def __init__(
         self,
         settings: StudySettings,
-        storage: JournalStorage,
+        storage: DelayedJournal,
         sampler: BaseSampler,
         on_ending: Callable[[TrialResult], Mapping[str, Any]],
     ) -> None:
@@ -215,9 +218,25 @@ class StudySearch(Searcher):
         if self.paused:
             return Searcher.FINISHED
         if trial_id not in self.points:
-            trial = self._again(self.interrupted.pop(0).number) if self.interrupted else self.study.ask()
-            self.trials[trial_id], self.points[trial_id] = trial, draw(trial, self.search)
+            number = self._next_number()
+            if not self._may_start(number):
+                return None
+            with self.storage.shown_to(number, self.search.delay):
+                again = bool(self.interrupted) and number == self.interrupted[0].number
+                trial = self._again(self.interrupted.pop(0).number) if again else self.study.ask()
+                self.trials[trial_id], self.points[trial_id] = trial, draw(trial, self.search)
         return {"number": self.trials[trial_id].number, "parameters": self.points[trial_id]}
+
+    def _next_number(self) -> int:
+        """Return the number of the trial that is to be suggested next."""
+        trials = self.study.get_trials(deepcopy=False)
+        left = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+        return min([len(trials), *left, *(trial.number for trial in self.interrupted)])
+
+    def _may_start(self, number: int) -> bool:
+        """Return whether all trials have ended whose results count for a trial."""
+        trials = self.study.get_trials(deepcopy=False)
+        return all(trial.state.is_finished() for trial in trials if trial.number <= number - self.search.delay)
 
     def prunes(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Return whether a trial shall be stopped after an intermediate result.
@@ -250,8 +269,9 @@ class StudySearch(Searcher):
             return False
         if STOPPED_AT not in stored.user_attrs:
             stored.intermediate_values = {**stored.intermediate_values, epoch: value}
-            if not self.study.pruner.prune(self.study, stored):
-                return False
+            with self.storage.shown_to(stored.number, self.search.delay):
+                if not self.study.pruner.prune(self.study, stored):
+                    return False
             self.trials[trial_id].set_user_attr(STOPPED_AT, [epoch, value])
         return True
 
@@ -289,7 +309,9 @@ class StudySearch(Searcher):
             state, reason = TrialState.FAIL, "its objective is not a finite number"
         else:
             state, reason = TrialState.COMPLETE, None
-        self.finalize(TrialResult(trial.number, state.name, reason, self.points[trial_id], objective, outcome), trial)
+        self.finalize(
+            TrialResult(trial.number, cast(State, state.name), reason, self.points[trial_id], objective, outcome), trial
+        )
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Save nothing: Optuna's storage has all that a searcher needs."""
@@ -314,10 +336,12 @@ class StudySearch(Searcher):
     def _again(self, number: int) -> Trial:
         """Return the trial of this number, which another process has asked for.
 
-        Optuna has no function for it, but the class and the storage's look-ups are public.
+        Optuna has no function for it, but the class and the storage's look-ups are public. A study object remembers
+        the trials that it showed to the last trial that was asked for, so this one has an object of its own.
         """
-        study = self.storage.get_study_id_from_name(self.study.study_name)
-        return Trial(self.study, self.storage.get_trial_id_from_study_id_trial_number(study, number))
+        study = optuna.load_study(study_name=self.study.study_name, storage=self.storage, sampler=self.study.sampler)
+        known = self.storage.get_study_id_from_name(study.study_name)
+        return Trial(study, self.storage.get_trial_id_from_study_id_trial_number(known, number))
 
 
 def intermediate(result: Mapping[str, Any]) -> tuple[int, float] | None:
@@ -345,7 +369,7 @@ class SuccessiveHalving(BasePruner):
     """Asynchronous successive halving (Li et al., arXiv:1810.05934) on the encoder's epochs, by Ray Tune's rule.
 
     A trial is compared once at each rung, with its first report there. It is pruned where it is worse than the best
-    `1 / REDUCTION` of the trials that reported there before, if these are at least `REDUCTION`.
+    `1 / REDUCTION` of the trials whose reports there it is shown, if these are at least `REDUCTION`.
 
     Optuna's own `SuccessiveHalvingPruner` has rungs at powers of the reduction factor only, and prunes also where fewer
     trials were at a rung.
@@ -378,7 +402,7 @@ class SuccessiveHalving(BasePruner):
 
 
 def rungs(epochs: int) -> tuple[int, ...]:
-    """Epochs after which an encoder is compared with others: a ninth, a third, and all of its training.
+    """Return the epochs after which an encoder is compared with others: a ninth, a third, and all of its training.
 
     >>> rungs(150), rungs(12), rungs(1)
     ((17, 50, 150), (1, 4, 12), (1,))

@@ -1,4 +1,4 @@
-"""What an embedding scan computes: the search, with Ray Tune and Optuna, and the reference points beside it."""
+"""Search of an embedding scan with Ray Tune and Optuna, and its references."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
@@ -16,11 +16,11 @@ from ray.tune.search import Searcher
 from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
 from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers, outcome_of
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.store.files import write_json
 from darkclr_ray.study.artifacts import evaluation_of, write_best
 from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
-from darkclr_ray.study.journal import ATTRIBUTES, known_to_optuna, restore_trials
+from darkclr_ray.study.journal import ATTRIBUTES, optuna_record, restore_trials
+from darkclr_ray.study.records import ReferenceRecord, References, State, TrialRecord
 from darkclr_ray.study.search import (
     ENCODER,
     PruningScheduler,
@@ -48,7 +48,7 @@ class SearchBatch:
         searcher: asks for them.
         count: number of trials, at most.
         settings: of the study.
-        marks: epochs of an encoder after which it is judged provisionally.
+        marks: epochs of an encoder after which the objective is estimated for pruning.
     """
 
     def __init__(self, searcher: StudySearch, count: int, settings: StudySettings, marks: tuple[int, ...]) -> None:
@@ -83,7 +83,7 @@ class SearchBatch:
 
 
 class Tuning:
-    """The trials of a scan, and the reference points after them.
+    """Trials of a scan, and its references.
 
     Args:
         session: that runs them.
@@ -91,15 +91,15 @@ class Tuning:
 
     def __init__(self, session: Session) -> None:
         self.session, self.settings, self.folder = session, session.settings, session.folder
-        self._on_disk: set[str] = set().union(*(representations(trial["stages"]) for trial in self.folder.endings()))
+        self._on_disk: set[str] = set().union(*(representations(trial.stages) for trial in self.folder.trial_records()))
 
     @cached_property
     def searcher(self) -> StudySearch:
         """The searcher of the study, which knows the trials of earlier processes."""
-        settings, search, endings = self.settings, self.settings.search, self.folder.endings()
+        settings, search, records = self.settings, self.settings.search, self.folder.trial_records()
         storage = open_storage(self.folder.optuna)
-        if restore_trials(storage, settings.name, endings, space(search), first_point(settings)):
-            self.session.display.say(f"{self.folder.optuna}: made again from {self.folder.trials}")
+        if restore_trials(storage, settings.name, records, space(search), first_point(settings)):
+            self.session.display.print_line(f"{self.folder.optuna}: restored from {self.folder.trials}")
         sampler = SharedEncoderSampler(search.step_sizes_per_encoder, settings.seed)
         searcher = StudySearch(settings, storage, sampler, self._ended)
         self._reconcile(searcher)
@@ -118,10 +118,10 @@ class Tuning:
         return SearchBatch(self.searcher, left, self.settings, marks)
 
     def finalize(self) -> Generator[JobList, dict[str, Outcome], None]:
-        """Part of a program: judge the reference points on the same jets, and keep the best trial."""
+        """Part of a program: evaluate the references on the same jets, and write the best model."""
         best = self.folder.best()
         assert best is not None
-        settings = trial_settings(self.settings, best["parameters"])
+        settings = trial_settings(self.settings, best.parameters)
         untrained = settings.updated({"contrastive": {"epochs": 0}})
         outcomes = yield JobList(
             {
@@ -130,31 +130,31 @@ class Tuning:
                 "reference-views_observables": DetectorJob(settings, OBSERVABLES, score="views_observables"),
             }
         )
-        found: dict[str, Any] = {}
+        found: dict[str, ReferenceRecord] = {}
         for name, outcome in outcomes.items():
             if outcome.state == "failed":
                 logger.warning("%s: %s", name, outcome.reason)
                 continue
-            self._say_recomputed(outcome.result)
+            self._print_recomputed(outcome.result)
             stages = outcome.result["stages"]
             evaluation = evaluation_of(self.folder, stages)
-            reference = {"stages": stages, "validation": evaluation["validation"], "test": evaluation["test"]}
-            found[name.removeprefix("reference-")] = reference
-        if "untrained" in found:
-            found["untrained"]["parameters"] = best["parameters"]
+            made_for = {"parameters": best.parameters} if name == "reference-untrained" else {}
+            found[name.removeprefix("reference-")] = ReferenceRecord(
+                stages=stages, validation=evaluation.validation, test=evaluation.test, **made_for
+            )
         write_best(self.folder, best, settings)
-        self.folder.store.drop_arrays(but={best["stages"]["representation"]})
-        write_json(self.folder.path / "references.json", found)
-        self.folder.note(best=best["number"])  # last: it says that the rest belongs to this trial
+        self.folder.store.drop_arrays(but={best.stages["representation"]})
+        References(found).write(self.folder.path / "references.json")
+        self.folder.note(best=best.number)  # last: it says that the rest belongs to this trial
 
     def _reconcile(self, searcher: StudySearch) -> None:
         """Tell Optuna of trials whose file was written just before the process was killed."""
-        ended = {trial["number"]: trial for trial in self.folder.endings()}
+        ended = {trial.number: trial for trial in self.folder.trial_records()}
         for trial in list(searcher.interrupted):
             known = ended.get(trial.number)
             if known is not None:
                 searcher.interrupted.remove(trial)
-                fields = (known["state"], known["reason"], known["parameters"], known["objective"])
+                fields = (known.state, known.reason, known.parameters, known.objective)
                 searcher.finalize(TrialResult(trial.number, *fields, outcome={"known": known}))
 
     def recompute(self) -> Generator[JobList, dict[str, Outcome], None]:
@@ -164,18 +164,20 @@ class Tuning:
         values.
         """
         self._count()
-        records = {record["number"]: record for record in self.folder.endings()}
+        records = {record.number: record for record in self.folder.trial_records()}
         lacking: dict[str, TrialResult] = {}
         trials = self._trials()
         for trial in trials:
             record = records.get(trial.number)
-            if not trial.state.is_finished() or (record is not None and self.folder.has_stages(record)):
+            if not trial.state.is_finished() or (record is not None and self.folder.has_stages(record.stages)):
                 continue
             where = self.folder.trials if record is None else self.folder.store.folder
             name = job_name(trial.number)
-            self.session.display.say(f"{name}: results are missing in {where}; they are computed again")
+            self.session.display.print_line(f"{name}: results are missing in {where}; they are computed again")
             point = {**trial.params, "p_drop": round(trial.params["p_drop"], 10)}
-            ending = TrialResult(trial.number, trial.state.name, trial.user_attrs.get("reason"), point, trial.value)
+            ending = TrialResult(
+                trial.number, cast(State, trial.state.name), trial.user_attrs.get("reason"), point, trial.value
+            )
             if ending.state == "COMPLETE":
                 lacking[f"{name}-again"] = ending
             else:
@@ -187,9 +189,9 @@ class Tuning:
 
         def on_end(name: str, outcome: Outcome) -> None:
             if outcome.state == "failed":
-                self.session.display.say(f"{name}: could not be computed again: {outcome.reason}")
+                self.session.display.print_line(f"{name}: could not be computed again: {outcome.reason}")
                 return
-            self._say_recomputed(outcome.result)
+            self._print_recomputed(outcome.result)
             ending = replace(lacking[name], outcome=outcome.result)
             self._write(ending, trials[ending.number].user_attrs.get("seconds", outcome.result["seconds"]))
             self._count()
@@ -200,59 +202,60 @@ class Tuning:
         """Write a trial's file."""
         outcome = ending.outcome
         if "known" in outcome:
-            return {key: outcome["known"].get(key) for key in ATTRIBUTES}
+            return {key: getattr(outcome["known"], key) for key in ATTRIBUTES}
         name = job_name(ending.number)
-        self.folder.note_precision(outcome.get("precision"))
-        self._say_recomputed(outcome)
+        self.folder.note_computed(outcome)
+        self._print_recomputed(outcome)
         seconds = dict(outcome.get("seconds", {}))
         if "seconds" in self.session.jobs.get(name, {}):
             total = self.session.jobs[name]["seconds"]
             seconds = {**seconds, "overhead": round(total - sum(seconds.values()), 3), "total": round(total, 3)}
         record = self._write(ending, seconds)
         self._count()
-        self._drop_arrays(record["stages"])
+        self._drop_arrays(record.stages)
         if ending.state == "COMPLETE":
             words = ", ".join(f"{key} {value:.3g}" for key, value in ending.parameters.items())
             result = f"{self.settings.search.objective} {ending.objective:.3f} ({words})"
         else:
             result = f"{ending.state}: {ending.reason}"
-        self.session.display.say(f"{name}: {result}, {seconds.get('total', 0):.0f} s")
-        return {key: record[key] for key in ATTRIBUTES}
+        self.session.display.print_line(f"{name}: {result}, {seconds.get('total', 0):.0f} s")
+        return {key: getattr(record, key) for key in ATTRIBUTES}
 
-    def _write(self, ending: TrialResult, seconds: Mapping[str, float]) -> dict[str, Any]:
-        """Write a trial's file; return its content."""
+    def _write(self, ending: TrialResult, seconds: Mapping[str, float]) -> TrialRecord:
+        """Write a trial's record and return it."""
         stages = ending.outcome.get("stages", {})
-        judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
-        record = {
-            "number": ending.number,
-            "state": ending.state,
-            "reason": ending.reason,
-            "parameters": ending.parameters,
-            "objective": ending.objective,
-            "objectives": judged.get("objectives", {}),
-            "stages": stages,
-            "seconds": dict(seconds),
-            "validation": judged.get("validation", {}),
-            "test": judged.get("test", {}),
-            "optuna": known_to_optuna(self._trials()[ending.number]),
-        }
-        self.folder.write_ending(ending.number, record)
+        evaluation = evaluation_of(self.folder, stages)
+        record = TrialRecord(
+            number=ending.number,
+            state=ending.state,
+            reason=ending.reason,
+            parameters=ending.parameters,
+            objective=ending.objective,
+            objectives=evaluation.objectives,
+            stages=stages,
+            kernels=ending.outcome.get("kernels", {}),
+            seconds=dict(seconds),
+            validation=evaluation.validation,
+            test=evaluation.test,
+            optuna=optuna_record(self._trials()[ending.number]),
+        )
+        self.folder.write_trial(record)
         return record
 
-    def _say_recomputed(self, result: Mapping[str, Any]) -> None:
+    def _print_recomputed(self, result: Mapping[str, Any]) -> None:
         for line in result.get("recomputed", ()):
-            self.session.display.say(line)
+            self.session.display.print_line(line)
 
     def _drop_arrays(self, stages: Mapping[str, str]) -> None:
-        """Free the disk of representations of trials that have ended, but for those that the next ones may share.
+        """Delete representations of ended trials, except those that later trials may share.
 
         Args:
-            stages: of the trial that has just ended.
+            stages: stages of the trial that has just ended.
         """
         best = self.folder.best()
-        keep = to_be_followed(self.folder.endings(), self.settings.search.step_sizes_per_encoder)
+        keep = to_be_followed(self.folder.trial_records(), self.settings.search.step_sizes_per_encoder)
         if best is not None:
-            keep.add(best["stages"]["representation"])
+            keep.add(best.stages["representation"])
         self._on_disk |= representations(stages)
         self.folder.store.drop_arrays(of=self._on_disk - keep)
         self._on_disk &= keep
@@ -263,16 +266,15 @@ class Tuning:
         return trials
 
     def _count(self) -> None:
-        endings = self.folder.endings()
-        self.session.count({job_name(trial["number"]): trial["state"] for trial in endings})
+        records = self.folder.trial_records()
+        self.session.count({job_name(trial.number): trial.state for trial in records})
         best = self.folder.best()
         if best is not None:
             name = self.settings.search.objective
-            self.session.standing.best = f"trial {best['number']} ({name} {best['objective']:.3f})"
-            signals = best["validation"].get(self.settings.search.score, {})
-            self.session.metrics.best_trial(
-                best["objective"], {s: e["matched"]["rejection"]["0.2"]["value"] for s, e in signals.items()}
-            )
+            self.session.status.best = f"trial {best.number} ({name} {best.objective:.3f})"
+            signals = best.validation.get(self.settings.search.score, {})
+            rejections = {signal: one.matched.at(0.2).value for signal, one in signals.items()}
+            self.session.metrics.best_trial(best.objective or 0.0, rejections)
 
 
 def representations(stages: Mapping[str, str]) -> set[str]:
@@ -280,17 +282,17 @@ def representations(stages: Mapping[str, str]) -> set[str]:
     return {stages["representation"]} if "representation" in stages else set()
 
 
-def to_be_followed(endings: Sequence[Mapping[str, Any]], shared: int) -> set[str]:
-    """Stages of the encoders that a trial at work or to come may take; see `SharedEncoderSampler`.
+def to_be_followed(records: Sequence[TrialRecord], shared: int) -> set[str]:
+    """Return the stages of the encoders that running or later trials may share; see `SharedEncoderSampler`.
 
     Args:
-        endings: files of the trials that have ended.
-        shared: trials an encoder.
+        records: records of the trials that have ended.
+        shared: number of trials that share an encoder.
     """
 
-    def encoder(trial: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(trial["parameters"][name] for name in ENCODER)
+    def encoder(trial: TrialRecord) -> tuple[Any, ...]:
+        return tuple(trial.parameters[name] for name in ENCODER)
 
-    users = Counter(map(encoder, endings))
-    complete = (trial for trial in endings if trial["state"] == "COMPLETE")
-    return {trial["stages"]["representation"] for trial in complete if users[encoder(trial)] < shared}
+    users = Counter(map(encoder, records))
+    complete = (trial for trial in records if trial.state == "COMPLETE")
+    return {trial.stages["representation"] for trial in complete if users[encoder(trial)] < shared}

@@ -56,5 +56,5 @@ def test_representations_that_are_written_in_blocks_are_those_of_memory(
 def test_what_another_node_has_found_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
     write_sealed(tmp_path / "head.npy", lambda file: np.save(file, np.arange(3, dtype=np.float32)))
     assert awaited_array(tmp_path / "head.npy").tolist() == [0.0, 1.0, 2.0]
-    with pytest.raises(FileNotFoundError, match="another has found"):
+    with pytest.raises(FileNotFoundError, match="cannot access a file of another node"):
         awaited_array(tmp_path / "elsewhere.npy", limit=0.1)
