@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.anomalous import anomalous_jets
-from darkclr_ray.detectors.base import AnomalyDetector, Sample
+from darkclr_ray.detectors.base import MOST_FITTED, AnomalyDetector, Sample
 from darkclr_ray.detectors.display import BROWN, WINE, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, load_settings, save_arrays, save_settings
 from darkclr_ray.jets.labelled import LabelledSample
@@ -124,11 +124,12 @@ class ViewsObservables(ObservablesClassifier[TrainingSample]):
 
     def examples(self, sample: TrainingSample) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
         own, seed = self.settings.views_observables, self.settings.seed
-        tables = [self.observables(sample.jets)]
+        jets = sample.jets.at_most(MOST_FITTED, seed=seed)
+        tables = [self.observables(jets)]
         for draw in range(own.draws):
             purpose = f"views of observables {draw}"
-            tables.append(self.observables(anomalous_jets(sample.jets, own.views, ALL, seed=seed, purpose=purpose)))
-        counts = [len(sample), own.draws * len(sample)]
+            tables.append(self.observables(anomalous_jets(jets, own.views, ALL, seed=seed, purpose=purpose)))
+        counts = [len(jets), own.draws * len(jets)]
         return np.concatenate(tables), np.repeat([0, 1], counts), np.repeat([float(own.draws), 1.0], counts)
 
 

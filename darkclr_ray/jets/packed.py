@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from darkclr_ray.jets.cambridge_aachen import ClusterTree, cluster_tree
 from darkclr_ray.jets.clustering import wrap
+from darkclr_ray.randomness import keyed_generator
 
 Packed = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Constituents float32 (M, 3) and offsets int64 (B + 1,) of B jets, as in `Jets`."""
@@ -169,6 +170,13 @@ class Jets:
             self.events[first:end],
             self.kinematics[first:end],
         )
+
+    def at_most(self, count: int, *, seed: int) -> Jets:
+        """Return these jets, or a random subsample of ``count`` of them in the same order if there are more."""
+        if len(self) <= count:
+            return self
+        chosen = keyed_generator("subsample", seed).choice(len(self), count, replace=False, shuffle=False)
+        return self.take(np.sort(chosen))
 
     def hardest(self, count: int) -> Jets:
         """Return the jets with at most the ``count`` hardest constituents of each (N_c of Table 1)."""
