@@ -711,8 +711,9 @@ class ComputeSettings(Settings):
     PyTorch alone, which gives the same results up to rounding and random numbers of dropout and chains.
     """
     materialise_limit: float = Field(4.0, ge=0.0, le=1e6)
-    """Size in GB up to which the training jets are kept in the object store; the streams of views read larger sets
-    shard by shard. The study and each training worker have all training jets in their own memory in either case.
+    """Size in GB up to which the jets of a sample are kept in the object store. A larger sample is unpacked on disk, 12
+    bytes a constituent and 40 a jet, beside its shards or in the cache folder; all processes map the files, and the
+    streams of views read the shards.
     """
     stall_limit: float = Field(1800.0, gt=0.0)
     """Seconds without progress after which a trial is stopped and marked as failed."""

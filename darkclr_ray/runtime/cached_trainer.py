@@ -6,11 +6,12 @@ import errno
 import math
 import platform
 import time
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ from darkclr_ray.training.trainer import AnyTraining, Trainer
 
 RUNGS = "rungs.json"
 """File with the intermediate results of an encoder in training, beside its checkpoint."""
+BLOCK = 1 << 16
+"""Number of jets whose representations are computed, and written, at a time."""
 
 
 class CachedTrainer(Trainer):
@@ -82,7 +85,6 @@ class CachedTrainer(Trainer):
         """Implementation of each kind of network in them, wherever they were trained."""
         self.seconds: dict[str, float] = {}
         """Seconds spent on the stages."""
-        self._hashes: WeakKeyDictionary[Jets, str] = WeakKeyDictionary()
 
     def views(
         self, sample: TrainingSample, views: ViewSettings, inputs: InputSettings, batch_size: int, seed: int
@@ -183,20 +185,33 @@ class CachedTrainer(Trainer):
         """Return representations of jets, which are cached beside the encoder's weights."""
         if not isinstance(encoder, Training):
             return super().represent(encoder, jets, layer)
-        if jets not in self._hashes:
-            self._hashes[jets] = TrainingSample(jets).fingerprint
-        path = self.stage(encoder).folder / f"{layer}-{self._hashes[jets]}.npy"
+        path = self.stage(encoder).folder / f"{layer}-{jets.fingerprint}.npy"
         kept = read_array(path) if self.rank == 0 else None
         if self.worker.broadcast(kept is not None):
             return kept if kept is not None else awaited_array(path)
         if self.rank == 0 and path.exists():
             announce(f"{path}: this representation is damaged; it is computed again")
-        z = super().represent(encoder, jets, layer)
-        if self.rank == 0 and path.parent.is_dir():
-            write_sealed(
-                path, lambda file: np.save(file, z), owner=self.worker.job
-            )  # other processes may write the same file
-        return z
+        rows = range(0, max(len(jets), 1), BLOCK)
+        blocks = (super(CachedTrainer, self).represent(encoder, jets.take(slice(at, at + BLOCK)), layer) for at in rows)
+        if self.worker.broadcast(self.rank == 0 and not path.parent.is_dir()):
+            return np.concatenate(list(blocks))
+        if self.rank == 0:
+            # other processes may write the same file
+            write_sealed(path, lambda file: write_rows(file, len(jets), blocks), owner=self.worker.job)
+        else:
+            deque(blocks, maxlen=0)
+        self.worker.broadcast(True)
+        return awaited_array(path)
+
+
+def write_rows(file: IO[bytes], total: int, blocks: Iterator[NDArray[np.float32]]) -> None:
+    """Write ``total`` rows as one array in numpy's format, block by block."""
+    first = next(blocks)
+    shape = (total, *first.shape[1:])
+    header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for block in chain([first], blocks):
+        file.write(np.ascontiguousarray(block).data)
 
 
 def read_rungs(folder: Path, job: str) -> dict[str, float | None]:

@@ -9,10 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-import ray
-
 from darkclr_ray.integrity import announcements
-from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.streams import JetSource
 from darkclr_ray.training.loop import StopTraining
@@ -24,16 +22,16 @@ class DatasetRefs:
 
     Attributes:
         source: background jets for training.
-        evaluation: dict split -> dict sample -> `Jets` for validation and test, in the object store.
+        evaluation: jets for validation and test, by split and sample.
         background: name of the background sample.
-        labelled: training jets of signals, in the object store.
+        labelled: training jets of signals.
         variants: samples of background from other simulations; they are scored, and are no signals.
     """
 
     source: JetSource
-    evaluation: ray.ObjectRef[dict[str, dict[str, Jets]]]
+    evaluation: Mapping[str, Mapping[str, JetSource]]
     background: str
-    labelled: Mapping[str, ray.ObjectRef[Jets]] = field(default_factory=dict)
+    labelled: Mapping[str, JetSource] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
 
     def sample(self) -> TrainingSample:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
 
 from darkclr_ray import plugins
@@ -21,7 +20,8 @@ from darkclr_ray.augmentations.families import blind_views
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import PlainEnergy
-from darkclr_ray.evaluation.rejection import Evaluation, evaluate
+from darkclr_ray.evaluation.rejection import Evaluation, evaluate_signals
+from darkclr_ray.evaluation.scored import Scored
 from darkclr_ray.jets.contamination import contaminated
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -104,7 +104,7 @@ class JobRunner:
         name = self.job.settings.supervised.signal
         if name not in self.context.jets.labelled:
             raise ValueError(f"no training jets of the signal {name!r} (supervised.signal) were loaded")
-        return ray.get(self.context.jets.labelled[name])
+        return self.context.jets.labelled[name].load()
 
     @property
     def seed(self) -> int:
@@ -132,14 +132,16 @@ class JobRunner:
 
     @cached_property
     def jets(self) -> dict[str, dict[str, Jets]]:
-        return ray.get(self.context.jets.evaluation)
+        return {
+            split: {name: source.load() for name, source in samples.items()}
+            for split, samples in self.context.jets.evaluation.items()
+        }
 
     @cached_property
     def fingerprints(self) -> dict[str, dict[str, str]]:
         """Fingerprints of the evaluation jets by split and sample."""
         return {
-            split: {name: TrainingSample(jets).fingerprint for name, jets in samples.items()}
-            for split, samples in self.jets.items()
+            split: {name: jets.fingerprint for name, jets in samples.items()} for split, samples in self.jets.items()
         }
 
     @cached_property
@@ -163,9 +165,9 @@ class JobRunner:
             "settings": settings.model_dump(mode="json", exclude=IRRELEVANT_SETTINGS),
             "detectors": list(self.job.detectors),
             "background": self.sample.fingerprint,
-            **({"signal": TrainingSample(self.signal).fingerprint} if labels else {}),
+            **({"signal": self.signal.fingerprint} if labels else {}),
             "jets": self.fingerprints,
-            "blind": TrainingSample(self.blind).fingerprint,
+            "blind": self.blind.fingerprint,
             "code": code_fingerprint(*sorted(modules), "darkclr_ray.training.loop"),
             "precision": self.runner.precision,
         }
@@ -291,23 +293,12 @@ class JobRunner:
         shared: bool = False,
     ) -> dict[str, Evaluation]:
         """Return the evaluations of a detector on each signal; ``shared``: signal and background have common events."""
-        background = samples[self.context.jets.background]
-        return {
-            name: evaluate(
-                scores[self.context.jets.background],
-                scores[name],
-                background.pt,
-                jets.pt,
-                background.events,
-                jets.events,
-                eps_s=EPS_S,
-                seed=self.seed,
-                replicas=replicas,
-                shared=shared,
-            )
-            for name, jets in samples.items()
-            if name not in (self.context.jets.background, *self.context.jets.variants)
-        }
+        scored = {name: Scored(scores[name], jets.pt, jets.events, name) for name, jets in samples.items()}
+        background, variants = self.context.jets.background, self.context.jets.variants
+        signals = {name: jets for name, jets in scored.items() if name not in (background, *variants)}
+        return evaluate_signals(
+            scored[background], signals, eps_s=EPS_S, seed=self.seed, replicas=replicas, shared=shared
+        )
 
     def evaluate_signal_blind(
         self, scores: Mapping[str, NDArray[np.float64]], views: NDArray[np.float64], replicas: int = REPLICAS

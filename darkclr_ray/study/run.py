@@ -197,11 +197,14 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     import ray
 
     from darkclr_ray.runtime.resources import allocate, cluster_nodes
+    from darkclr_ray.study.memory import MemoryEstimate
     from darkclr_ray.study.session import Session
 
     settings, folder = study.settings, study.folder
     nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]
     allocation = allocate(settings.compute, study.most_at_once, nodes)
+    memory = MemoryEstimate.of(settings, allocation, jets.counts, jets.bytes)
+    memory.check(sum(node.memory for node in nodes) if all(node.memory for node in nodes) else 0.0)
     check_shared(folder.path)
     machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}
     facts = {"kind": study.kind, **jets.facts(settings.background)}
@@ -214,6 +217,7 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     write_means(folder.path / "means.json", validation, settings.background, settings.seed, donors)
     folder.record_checksums()
     console.print(f"study      {folder.path}", soft_wrap=True)
+    console.print(f"memory     {memory}", soft_wrap=True)
     if cluster.dashboard:
         asks = f" (its token: cat {shlex.quote(str(cluster.token))})" if cluster.token else ""
         console.print(f"dashboard  http://{cluster.dashboard}{asks}", soft_wrap=True)

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import ray
 from ray import tune
 from ray.tune import TuneError
 
 from darkclr_ray.augmentations.views import need_trees
 from darkclr_ray.exit_status import INTERRUPTED
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.unpacked import is_mapped
 from darkclr_ray.runtime.cluster import failing_nodes, stopping_signals
 from darkclr_ray.runtime.lost import why_lost
 from darkclr_ray.runtime.outcome import InfrastructureError
@@ -24,7 +25,7 @@ from darkclr_ray.runtime.resources import ResourcePlan
 from darkclr_ray.runtime.trials import InOrder, JobList, PauseWithoutWorkers, Program, ProgramSearcher, cancel, tuner
 from darkclr_ray.runtime.worker_group import GroupPlan
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.streams import ShardJets, materialise
+from darkclr_ray.streams import JetSource, ShardJets, materialise, store
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.job_context import DatasetRefs, JobContext
@@ -68,9 +69,12 @@ def group_plan(
             )
     places = DatasetRefs(
         source=source,
-        evaluation=ray.put(jets.evaluation),
+        evaluation={
+            split: {name: shared(jets, split, name, some) for name, some in samples.items()}
+            for split, samples in jets.evaluation.items()
+        },
         background=settings.background,
-        labelled={name: ray.put(signal) for name, signal in jets.labelled.items()},
+        labelled={name: shared(jets, "train", name, signal) for name, signal in jets.labelled.items()},
         variants=jets.variants,
     )
     work = JobContext(folder.store.folder.resolve(), places, folder.logs.resolve(), allocation.data_cpus)
@@ -78,6 +82,11 @@ def group_plan(
     place_limit = max(compute.stall_limit, STARTING_SECONDS) if own_ray else math.inf
     limits = (compute.worker_failures, compute.stall_limit, place_limit)
     return GroupPlan(allocation, work, (folder.logs / "train").resolve(), *limits)
+
+
+def shared(jets: StudyJets, split: str, name: str, sample: Jets) -> JetSource:
+    """Return the source of a sample for workers: the object store if it is held in memory, otherwise the disk."""
+    return materialise(jets.home(split, name), split, name, limit=0.0) if is_mapped(sample) else store(sample)
 
 
 class Session:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from darkclr_ray.kernels.cpu.compiled import cache_folder, compiled
+from darkclr_ray.fs_checks import cache_folder
+from darkclr_ray.kernels.cpu.compiled import compiled
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no GCC")
 

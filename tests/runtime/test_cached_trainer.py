@@ -11,10 +11,12 @@ import pytest
 
 from darkclr_ray.integrity import write_sealed
 from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.runtime import cached_trainer
 from darkclr_ray.runtime.cached_trainer import CachedTrainer, awaited_array
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.store.stages import Store
 from darkclr_ray.training.checkpoint import read_history
+from darkclr_ray.training.trainer import Trainer
 
 from ..training import toy
 
@@ -25,7 +27,7 @@ def test_representations_that_a_power_cut_damaged_are_made_again(left: str, tmp_
     store, place, sample = Store(tmp_path), WorkerContext("job", 0, 1, toy.CPU), TrainingSample(jets)
     runner = CachedTrainer(store, place, source=None, sample=sample, precision="float32", data_cpus=1.0)
     runner.stage(training).folder.mkdir(parents=True)
-    z = runner.represent(training, jets)
+    z = np.array(runner.represent(training, jets))
     (path,) = runner.stage(training).folder.glob("head-*.npy")
     whole = path.read_bytes()
     place = len(whole) // 2
@@ -34,6 +36,24 @@ def test_representations_that_a_power_cut_damaged_are_made_again(left: str, tmp_
     path.write_bytes(damaged[left])
     np.testing.assert_array_equal(runner.represent(training, jets), z)
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("block", [1, 7, 20])
+def test_representations_that_are_written_in_blocks_are_those_of_memory(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached_trainer, "BLOCK", block)
+    training, jets = toy.encoder_training(), toy.toy_jets(20)
+    expected = Trainer(device="cpu").represent(training, jets)
+    store, place = Store(tmp_path), WorkerContext("job", 0, 1, toy.CPU)
+    runner = CachedTrainer(store, place, source=None, sample=TrainingSample(jets), precision="float32", data_cpus=1.0)
+    tolerance = 0.0 if block == 20 else 1e-6  # a product of matrices depends on their shape in the last bit
+    np.testing.assert_allclose(runner.represent(training, jets), expected, rtol=0, atol=tolerance)  # in no folder
+    runner.stage(training).folder.mkdir(parents=True)
+    written = runner.represent(training, jets)
+    assert isinstance(written, np.memmap)
+    np.testing.assert_allclose(written, expected, rtol=0, atol=tolerance)
+    assert written.dtype == expected.dtype
 
 
 def test_what_another_node_has_found_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:

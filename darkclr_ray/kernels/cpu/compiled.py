@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import grp
 import hashlib
 import logging
 import os
 import platform
-import pwd
 import shlex
-import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from darkclr_ray.fs_checks import cache_folder
 from darkclr_ray.integrity import Damaged, check_sealed, replacing, seal
 from darkclr_ray.kernels.available import compiler
 
@@ -92,42 +90,6 @@ def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
             subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
             seal(partial)
     return ctypes.CDLL(str(library))
-
-
-def cache_folder(otherwise: Path) -> Path:
-    """Return the folder of the cached libraries; ``otherwise`` if it is not writable, or if others could change it."""
-    try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "darkclr_ray"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = folder.resolve(strict=True)
-        own = folder.stat().st_uid == os.getuid() and all(map(only_ours, (folder, *folder.parents)))
-    except (OSError, RuntimeError):  # RuntimeError: the user has no home directory
-        return otherwise
-    return folder if own and os.access(folder, os.W_OK) else otherwise
-
-
-def only_ours(folder: Path) -> bool:
-    """Return whether nobody but this user and root can replace what this user has in a folder. Raises OSError.
-
-    Others may write to it if it is sticky, as /tmp is, or through a group of which this user is the only member.
-    """
-    status = folder.stat()
-    if status.st_uid not in (0, os.getuid()):
-        return False
-    if status.st_mode & stat.S_ISVTX:
-        return True
-    return not status.st_mode & stat.S_IWOTH and (not status.st_mode & stat.S_IWGRP or is_own_group(status.st_gid))
-
-
-def is_own_group(number: int) -> bool:
-    """Return whether a group is root's, or has this user's name and no other members."""
-    if number == 0:
-        return True
-    try:
-        group, name = grp.getgrgid(number), pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return False
-    return group.gr_name == name and set(group.gr_mem) <= {name}
 
 
 def processor_flags() -> bytes:
