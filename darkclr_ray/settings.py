@@ -7,9 +7,10 @@ ones.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
@@ -293,8 +294,33 @@ class SupervisedSettings(Settings):
 ObjectiveName = str
 
 
+class Range(Settings):
+    """Range of a number in a search space; an integer where the setting is one."""
+
+    low: float
+    """Smallest value."""
+    high: float
+    """Largest value; with a step, the largest multiple of it above `low` that is not larger."""
+    log: bool = False
+    """Whether values are drawn on a logarithmic scale."""
+    step: float | None = Field(None, gt=0.0)
+    """Distance between neighbouring values; none: any value, or every integer."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Range:
+        if self.low > self.high:
+            raise ValueError(f"low = {self.low:g} is larger than high = {self.high:g}; write the smaller value first")
+        if self.log and (self.low <= 0.0 or self.step is not None):
+            raise ValueError("a logarithmic range needs low > 0 and has no step")
+        return self
+
+
+Choices = Annotated[tuple[JsonValue, ...], Field(min_length=1)]
+Arguments = dict[str, JsonValue]
+
+
 class SearchSettings(Settings):
-    """Search space and objective of the hyperparameter optimisation with Optuna."""
+    """Search space, sampler, pruner and objective of the hyperparameter optimisation with Optuna."""
 
     trials: int = Field(60, ge=1, le=100000)
     """Number of trials of the study; the first has the paper's settings (or the preset's)."""
@@ -305,7 +331,25 @@ class SearchSettings(Settings):
     step_size: tuple[float, float] = (1e-3, 0.5)
     """Range of Langevin step sizes, searched on a logarithmic scale."""
     step_sizes_per_encoder: int = Field(3, ge=1, le=100)
-    """Number of successive trials that share one encoder and differ only in the Langevin step size."""
+    """Number of successive trials that share one encoder and differ only in parameters that no encoder depends on, such
+    as the Langevin step size.
+    """
+    space: dict[str, Range | Choices] | str = {}
+    """Search space: values of any settings by their dotted names, as a list of values or as a range, such as
+    {encoder.layers: [2, 4, 6], contrastive.learning_rate: {low: 1e-5, high: 1e-3, log: true}}; or module:name of a
+    function of an Optuna trial that returns the settings by their dotted names (optuna.TrialPruned: no such
+    combination). Empty: the three parameters of the paper, in the ranges `d_z`, `p_drop` and `step_size`.
+    """
+    sampler: Literal["tpe", "random", "grid", "gp", "cmaes", "nsga2", "qmc"] = "tpe"
+    """Sampler of Optuna that chooses the points. A trial may share another one's encoder with each but "grid"."""
+    sampler_arguments: Arguments = {}
+    """Arguments of the sampler's class in Optuna, such as {n_startup_trials: 20}."""
+    pruner: Literal["asha", "halving", "hyperband", "median", "none"] = "asha"
+    """Which trials are stopped early if `prune` is true: asynchronous successive halving on a trial's own epochs
+    ("asha"), or Optuna's SuccessiveHalvingPruner, HyperbandPruner or MedianPruner.
+    """
+    pruner_arguments: Arguments = {}
+    """Arguments of the pruner's class in Optuna, such as {n_warmup_steps: 10}."""
     objective: ObjectiveName = "matched"
     """Objective that is maximised on validation jets: "matched" (mean log of the pT-matched rejection at eps_S = 0.2
     over the signals), "raw" (the same unmatched, as in the paper), "worst" (worst signal), "leave_out:SIGNAL" (all
@@ -320,7 +364,19 @@ class SearchSettings(Settings):
     they may include those that a trial was trained with.
     """
     prune: bool = True
-    """Whether unpromising trials are stopped early (asynchronous successive halving on a trial's own epochs)."""
+    """Whether unpromising trials are stopped early; see `pruner`."""
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _dotted_names(cls, value: Any) -> Any:
+        return _flat(value) if isinstance(value, dict) else value
+
+    @field_validator("space", "sampler_arguments", "pruner_arguments")
+    @classmethod
+    def _finite(cls, value: Any) -> Any:
+        numbers = {} if isinstance(value, str) else {k: v for k, v in value.items() if not isinstance(v, Range)}
+        json.dumps(numbers, allow_nan=False)
+        return value
 
     @model_validator(mode="after")
     def _possible_ranges(self) -> SearchSettings:
@@ -443,6 +499,19 @@ class StudySettings(Settings):
         return StudySettings.model_validate(merged(self.model_dump(), changes))
 
 
+def _flat(space: dict[Any, Any], above: str = "") -> dict[str, Any]:
+    """Return a search space by dotted names, whose names may be nested as in a file of settings.
+
+    >>> _flat({"encoder": {"layers": [2, 4], "dropout": {"low": 0.0, "high": 0.3}}})
+    {'encoder.layers': [2, 4], 'encoder.dropout': {'low': 0.0, 'high': 0.3}}
+    """
+    found: dict[str, Any] = {}
+    for name, value in space.items():
+        nested = isinstance(value, dict) and not value.keys() & Range.model_fields.keys()
+        found |= _flat(value, f"{above}{name}.") if nested else {f"{above}{name}": value}
+    return found
+
+
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of ``base`` that is updated recursively by the nested dictionary ``changes``.
 
@@ -453,4 +522,16 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     for name, value in changes.items():
         both = isinstance(value, dict) and isinstance(result.get(name), dict)
         result[name] = merged(result[name], value) if both else value
+    return result
+
+
+def nested(name: str, value: Any) -> dict[str, Any]:
+    """Return a value in nested dictionaries, by its dotted name.
+
+    >>> nested("encoder.d_z", 64)
+    {'encoder': {'d_z': 64}}
+    """
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    result: dict[str, Any] = value
     return result

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkclr_ray.settings import StudySettings
+from darkclr_ray.settings import StudySettings, merged, nested
 from darkclr_ray.study.detector_spec import DetectorSpec
 
 if TYPE_CHECKING:
@@ -38,30 +38,45 @@ class CalibrationJob:
         return calibrate(self.settings, work, place)
 
 
-def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
-    """A study's settings at one point of the search.
+PAPER_PARAMETERS = {"d_z": "encoder.d_z", "p_drop": "views.p_drop", "step_size": "nae.step_size"}
+"""Settings that the three parameters of the paper set, by the names that a trial has for them."""
 
-    Where the settings have a range of drop probabilities, the searched one is its middle, and its width stays.
+
+def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
+    """Return a study's settings at one point of the search.
+
+    Where the settings have a range of drop probabilities, the paper's parameter p_drop is its middle, and its width
+    stays.
+
+    Args:
+        settings: of the study.
+        parameters: values by dotted names of settings, or by those of `PAPER_PARAMETERS`.
+
+    Raises:
+        ValueError: a value, or the combination of values, is no valid setting (pydantic's ValidationError).
 
     >>> point = {"d_z": 64, "p_drop": 0.3, "step_size": 0.01}
     >>> trial_settings(StudySettings(), point).views.p_drop
     0.3
     >>> trial_settings(StudySettings(views={"p_drop": (0.4, 0.6)}), point).views.p_drop
     (0.2, 0.4)
+    >>> trial_settings(StudySettings(), {"encoder.layers": 6}).encoder.layers
+    6
     """
-    middle = float(parameters["p_drop"])
-    p_drop: float | tuple[float, float] = middle
-    if isinstance(settings.views.p_drop, tuple):
-        low, high = settings.views.p_drop
-        half = min((high - low) / 2, middle, 0.999 - middle)
-        p_drop = (round(middle - half, 10), round(middle + half, 10))
-    return settings.updated(
-        {
-            "encoder": {"d_z": int(parameters["d_z"])},
-            "views": {"p_drop": p_drop},
-            "nae": {"step_size": float(parameters["step_size"])},
-        }
-    )
+    changes: dict[str, Any] = {}
+    for name, value in parameters.items():
+        found = _around(settings, float(value)) if name == "p_drop" else value
+        changes = merged(changes, nested(PAPER_PARAMETERS.get(name, name), found))
+    return settings.updated(changes)
+
+
+def _around(settings: StudySettings, middle: float) -> float | tuple[float, float]:
+    """Return a drop probability, or the range around it where the settings have a range."""
+    if not isinstance(settings.views.p_drop, tuple):
+        return middle
+    low, high = settings.views.p_drop
+    half = min((high - low) / 2, middle, 0.999 - middle)
+    return round(middle - half, 10), round(middle + half, 10)
 
 
 def job_name(number: int) -> str:

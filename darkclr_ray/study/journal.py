@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from darkclr_ray.integrity import Damaged, digest
 from darkclr_ray.store.files import CHECKSUM
+from darkclr_ray.study.space import Space
 
 ATTRIBUTES = ("stages", "seconds", "reason")
 """Entries of a trial's file that Optuna stores as user attributes."""
@@ -66,8 +66,7 @@ def restore_trials(
     storage: JournalStorage,
     name: str,
     records: Sequence[Mapping[str, Any]],
-    space: Mapping[str, BaseDistribution],
-    first: Mapping[str, Any],
+    space: Space,
 ) -> bool:
     """Fill a new journal with the trials that have ended, so that the search goes on as if it had been kept.
 
@@ -77,8 +76,7 @@ def restore_trials(
         storage: of the study.
         name: of the study.
         records: content of the trials' files.
-        space: distribution of each parameter.
-        first: point of the first trial.
+        space: that the trials were drawn from.
 
     Returns:
         Whether there was something to fill in.
@@ -91,18 +89,19 @@ def restore_trials(
         if number in ended:
             study.add_trial(_trial(ended[number], space))
         else:
-            study.enqueue_trial(dict(first) if number == 0 else {})
+            study.enqueue_trial(space.first_point() if number == 0 else {})
     return True
 
 
-def _trial(record: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> FrozenTrial:
+def _trial(record: Mapping[str, Any], space: Space) -> FrozenTrial:
     known = record.get("optuna", {})
+    params = known.get("params", record["parameters"])
     state = TrialState[record["state"]]
     return create_trial(
         state=state,
         value=record["objective"] if state == TrialState.COMPLETE else None,
-        params=known.get("params", record["parameters"]),
-        distributions=dict(space),
+        params=params,
+        distributions=space.distributions(params),
         intermediate_values={int(epoch): value for epoch, value in known.get("intermediate_values", {}).items()},
         user_attrs={**known.get("user_attrs", {}), **{name: record[name] for name in ATTRIBUTES}},
     )

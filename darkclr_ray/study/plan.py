@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from darkclr_ray.runtime.resources import ResourcePlan
-from darkclr_ray.settings import StudySettings
+from darkclr_ray.settings import Range, StudySettings
 from darkclr_ray.study.jobs import job_name
+from darkclr_ray.study.samplers import prunes
 
 OVERHEAD = 2.0
 """Seconds of a trial beyond training and scoring."""
@@ -115,7 +116,7 @@ class Plan:
         """Disk at the most: scores of every trial, weights, and the representations of those that are kept."""
         settings = self.settings
         scores = 3 * 12 * self._jets
-        widest = max(settings.search.d_z)
+        widest = max(widths(settings))
         layers = settings.encoder.layers * (
             4 * settings.encoder.d_r**2 + 2 * settings.encoder.d_r * settings.encoder.d_h
         )
@@ -137,7 +138,7 @@ class Plan:
         return "\n".join(
             [
                 f"trials     {search.trials}{done}, {shared} in a row share an encoder; maximised: {search.objective} "
-                f"of {search.score} on validation jets" + ("; bad ones are stopped early" if search.prune else ""),
+                f"of {search.score} on validation jets" + ("; bad ones are stopped early" if prunes(search) else ""),
                 f"jets       {training} {self.settings.background} to train on, {self._jets - training} to judge",
                 f"resources  {self.allocation}",
                 f"time       about {duration(self.estimate.seconds)} (measured: {duration(self.encoder_seconds)} an "
@@ -145,6 +146,21 @@ class Plan:
                 f"disk       up to {size(self.bytes)}",
             ]
         )
+
+
+def widths(settings: StudySettings) -> tuple[int, ...]:
+    """Return embedding dimensions of the trials; those of a user's function are not known beforehand.
+
+    >>> widths(StudySettings(search={"space": {"encoder.d_z": [8, 16]}}))
+    (8, 16)
+    """
+    space = settings.search.space
+    if not space:
+        return settings.search.d_z
+    dimension = () if isinstance(space, str) else space.get("encoder.d_z", ())
+    if isinstance(dimension, Range):
+        return (int(dimension.high),)
+    return tuple(int(width) for width in dimension if isinstance(width, int)) or (settings.encoder.d_z,)
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,8 @@ from darkclr_ray.study import objectives
 from darkclr_ray.study.folder import DERIVED
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.run import Study
+from darkclr_ray.study.samplers import make_pruner, make_sampler, rungs
+from darkclr_ray.study.space import Space
 
 if TYPE_CHECKING:
     from darkclr_ray.runtime.trials import Program
@@ -32,6 +34,10 @@ class EmbeddingScan(Study):
         if search.score not in SCORES:
             raise ValueError(f"search.score = {search.score}: unknown score{nearest(search.score, SCORES)}")
         super().check()
+        space = Space(self.settings)
+        space.check()
+        make_sampler(search, space, self.settings.seed, 0)
+        make_pruner(search, rungs(self.settings.contrastive.epochs))
 
     def open(self) -> StudyJets:
         """Raises ValueError also for an objective that names a signal that is not there."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FixedTrial, FrozenTrial
 from ray.tune.search import Searcher
 
 from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
@@ -21,18 +21,10 @@ from darkclr_ray.study.artifacts import evaluation_of, write_best
 from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, known_to_optuna, restore_trials
-from darkclr_ray.study.search import (
-    ENCODER,
-    PruningScheduler,
-    SharedEncoderSampler,
-    StudySearch,
-    TrialResult,
-    first_point,
-    open_storage,
-    rungs,
-    space,
-)
+from darkclr_ray.study.samplers import SharedEncoderSampler, prunes, rungs
+from darkclr_ray.study.search import PruningScheduler, StudySearch, TrialResult, open_storage
 from darkclr_ray.study.session import Session
+from darkclr_ray.study.space import ImpossiblePoint, Space
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +48,9 @@ class SearchBatch:
         self.outcomes: dict[str, Outcome] = {}
 
     def next(self, trial_id: str) -> tuple[str, DetectorJob] | None:
+        impossible = self.searcher.impossible
         config = self.searcher.suggest(trial_id) if self.left > 0 else Searcher.FINISHED
+        self.left -= self.searcher.impossible - impossible
         if not isinstance(config, dict):
             return None
         self.left -= 1
@@ -96,14 +90,19 @@ class Tuning:
     @cached_property
     def searcher(self) -> StudySearch:
         """The searcher of the study, which knows the trials of earlier processes."""
-        settings, search, endings = self.settings, self.settings.search, self.folder.endings()
+        settings, space, endings = self.settings, self.space, self.folder.endings()
         storage = open_storage(self.folder.optuna)
-        if restore_trials(storage, settings.name, endings, space(search), first_point(settings)):
+        if restore_trials(storage, settings.name, endings, space):
             self.session.display.say(f"{self.folder.optuna}: made again from {self.folder.trials}")
-        sampler = SharedEncoderSampler(search.step_sizes_per_encoder, settings.seed)
-        searcher = StudySearch(settings, storage, sampler, self._ended)
+        sampler = SharedEncoderSampler(settings.search, space, settings.seed)
+        searcher = StudySearch(settings, space, storage, sampler, self._ended)
         self._reconcile(searcher)
         return searcher
+
+    @cached_property
+    def space(self) -> Space:
+        """The space that the trials are drawn from."""
+        return Space(self.settings, self.session.jets.training.fingerprint)
 
     @property
     def scheduler(self) -> PauseWithoutWorkers:
@@ -114,7 +113,7 @@ class Tuning:
         """Return the trials that are left."""
         search = self.settings.search
         left = search.trials - sum(trial.state.is_finished() for trial in self._trials())
-        marks = rungs(self.settings.contrastive.epochs) if search.prune else ()
+        marks = rungs(self.settings.contrastive.epochs) if prunes(search) else ()
         return SearchBatch(self.searcher, left, self.settings, marks)
 
     def finalize(self) -> Generator[JobList, dict[str, Outcome], None]:
@@ -174,7 +173,7 @@ class Tuning:
             where = self.folder.trials if record is None else self.folder.store.folder
             name = job_name(trial.number)
             self.session.display.say(f"{name}: results are missing in {where}; they are computed again")
-            point = {**trial.params, "p_drop": round(trial.params["p_drop"], 10)}
+            point = self.point(trial)
             ending = TrialResult(trial.number, trial.state.name, trial.user_attrs.get("reason"), point, trial.value)
             if ending.state == "COMPLETE":
                 lacking[f"{name}-again"] = ending
@@ -196,6 +195,13 @@ class Tuning:
 
         yield JobList(jobs, on_end)
 
+    def point(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Return the parameters of a trial that Optuna knows; none of a point that was not possible."""
+        try:
+            return self.space.draw(FixedTrial(trial.params))
+        except ImpossiblePoint:
+            return {}
+
     def _ended(self, ending: TrialResult) -> dict[str, Any]:
         """Write a trial's file."""
         outcome = ending.outcome
@@ -212,7 +218,7 @@ class Tuning:
         self._count()
         self._drop_arrays(record["stages"])
         if ending.state == "COMPLETE":
-            words = ", ".join(f"{key} {value:.3g}" for key, value in ending.parameters.items())
+            words = ", ".join(f"{name} {shown_value(value)}" for name, value in ending.parameters.items())
             result = f"{self.settings.search.objective} {ending.objective:.3f} ({words})"
         else:
             result = f"{ending.state}: {ending.reason}"
@@ -250,7 +256,7 @@ class Tuning:
             stages: of the trial that has just ended.
         """
         best = self.folder.best()
-        keep = to_be_followed(self.folder.endings(), self.settings.search.step_sizes_per_encoder)
+        keep = to_be_followed(self.folder.endings(), self.settings.search.step_sizes_per_encoder, self.space.encoder)
         if best is not None:
             keep.add(best["stages"]["representation"])
         self._on_disk |= representations(stages)
@@ -280,17 +286,25 @@ def representations(stages: Mapping[str, str]) -> set[str]:
     return {stages["representation"]} if "representation" in stages else set()
 
 
-def to_be_followed(endings: Sequence[Mapping[str, Any]], shared: int) -> set[str]:
+def to_be_followed(
+    endings: Sequence[Mapping[str, Any]], shared: int, encoder: Callable[[Mapping[str, Any]], str]
+) -> set[str]:
     """Stages of the encoders that a trial at work or to come may take; see `SharedEncoderSampler`.
 
     Args:
         endings: files of the trials that have ended.
         shared: trials an encoder.
+        encoder: returns what two points have in common that share an encoder.
     """
-
-    def encoder(trial: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(trial["parameters"][name] for name in ENCODER)
-
-    users = Counter(map(encoder, endings))
+    users = Counter(encoder(trial["parameters"]) for trial in endings if trial["parameters"])
     complete = (trial for trial in endings if trial["state"] == "COMPLETE")
-    return {trial["stages"]["representation"] for trial in complete if users[encoder(trial)] < shared}
+    return {trial["stages"]["representation"] for trial in complete if users[encoder(trial["parameters"])] < shared}
+
+
+def shown_value(value: Any) -> str:
+    """Return the value of a parameter in a few characters.
+
+    >>> shown_value(0.123456), shown_value(["dropping", "rotation"])
+    ('0.123', "['dropping', 'rotation']")
+    """
+    return f"{value:.3g}" if isinstance(value, int | float) else str(value)

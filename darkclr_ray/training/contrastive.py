@@ -30,6 +30,35 @@ COLLAPSED = 1e-3
 """Relative spread of representations below which they are considered constant (collapsed)."""
 
 
+def encoder_key(
+    sample: str,
+    *,
+    encoder: EncoderSettings,
+    contrastive: ContrastiveSettings,
+    views: ViewSettings,
+    inputs: InputSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return all values that determine an encoder, as JSON: `ContrastiveTraining.key` without making its network.
+
+    Args:
+        sample: fingerprint of the background jets.
+        encoder, contrastive, views, inputs, seed: see `ContrastiveTraining`.
+    """
+    key: dict[str, Any] = {
+        "kind": ContrastiveTraining.kind,
+        "encoder": encoder.model_dump(mode="json"),
+        "inputs": inputs.model_dump(mode="json"),
+        "contrastive": {"epochs": 0},
+        "seed": seed,
+    }
+    if contrastive.epochs:
+        key["contrastive"] = contrastive.model_dump(mode="json")
+        key["views"] = views.model_dump(mode="json")
+        key["sample"] = sample
+    return key
+
+
 class ContrastiveTraining(Training):
     """Train an encoder on views of background jets; the epoch of lowest training loss is kept (authors' code).
 
@@ -72,17 +101,9 @@ class ContrastiveTraining(Training):
         self.batch_size = contrastive.batch_size
         self.last_batch: ViewBatch | None = None
         self._foreign: tuple[str, ...] = registry.plugin_modules(views) if contrastive.epochs else ()
-        self._key: dict[str, Any] = {
-            "kind": self.kind,
-            "encoder": encoder.model_dump(mode="json"),
-            "inputs": inputs.model_dump(mode="json"),
-            "contrastive": {"epochs": 0},
-            "seed": seed,
-        }
-        if contrastive.epochs:
-            self._key["contrastive"] = contrastive.model_dump(mode="json")
-            self._key["views"] = views.model_dump(mode="json")
-            self._key["sample"] = sample.fingerprint
+        self._key = encoder_key(
+            sample.fingerprint, encoder=encoder, contrastive=contrastive, views=views, inputs=inputs, seed=seed
+        )
 
     def key(self) -> dict[str, Any]:
         return self._key
