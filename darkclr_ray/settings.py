@@ -355,10 +355,22 @@ class SearchSettings(Settings):
     over the signals), "raw" (the same unmatched, as in the paper), "worst" (worst signal), "leave_out:SIGNAL" (all
     but one), "signal_blind" (background against its own anomalous views), or module:name of a user's function.
     """
-    score: str = "s_NAE"
-    """Score of a trial that the objective evaluates: "s_NAE" (the energy), "s_AE" (that before contrastive divergence)
-    or "s_CLR" (the norm).
+    further_objectives: tuple[ObjectiveName, ...] = ()
+    """Further objectives of the same search: other ones that are maximised, or the costs "seconds" (of a trial's
+    trainings) and "parameters" (of its networks), which are minimised. The page shows the Pareto front of all; the
+    trial with the largest `objective` is still called the best. Nothing is stopped early.
     """
+    score: str = "s_NAE"
+    """Score of a trial that the objectives evaluate: "s_NAE" (the energy), "s_AE" (that before contrastive divergence),
+    "s_CLR" (the norm), or another detector without labels, which is fitted in addition. A finished study can be
+    evaluated with other objectives and scores: what is trained stays.
+    """
+    seeds: int = Field(0, ge=0, le=1000)
+    """Number of further seeds with which the best points are trained again after the search; their mean over these
+    seeds selects the best point, since the best of many single runs is biased upwards. 0: the best single run.
+    """
+    repeated_points: int = Field(3, ge=1, le=1000)
+    """Number of best points that are trained again with further seeds."""
     blind_p_drop: tuple[Probability, ...] = Field((0.3, 0.5, 0.7), min_length=1)
     """Drop probabilities in the anomalous views of the signal-blind objective. They are the same for every trial, so
     they may include those that a trial was trained with.

@@ -12,7 +12,17 @@ from darkclr_ray.reports.comparison import PAPER, WEIGHTINGS, Evaluations
 from darkclr_ray.reports.figures.curves import Curve, against, rejection
 from darkclr_ray.reports.labels import EPS_S, P_T, WEIGHTING_LABELS, decay_rules, signal_axes
 from darkclr_ray.reports.page import Figure, Page, Section, write
-from darkclr_ray.reports.sections import augmentations, curves, provenance, scan, signals, summary, training
+from darkclr_ray.reports.sections import (
+    augmentations,
+    curves,
+    pareto,
+    provenance,
+    repeats,
+    scan,
+    signals,
+    summary,
+    training,
+)
 from darkclr_ray.reports.trials import Scan, read
 
 EPS = 0.2
@@ -44,6 +54,8 @@ def page(study: Scan) -> Page:
         sections=[
             summary.section(study, found),
             scan.section(study, EPS),
+            *pareto.sections(study),
+            *repeats.sections(study),
             curves.section(study, scored, EPS),
             signals.section(study, found, ratios, EPS),
             training.section(study, study.best.stages, "the best trial", words.trained_and_selected(study)),

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from darkclr_ray.reports.comparison import Evaluations, Ratio, rejection, side
+from darkclr_ray.reports.figures.scan import value_text
 from darkclr_ray.reports.labels import (
     BENCHMARK,
     D_Z,
@@ -80,7 +81,10 @@ def background_label(study: Study) -> Markup:
 def point(trial: Trial) -> Markup:
     """Return a trial's parameters as text: "d_z = 64, p_drop = 0.5, step size 0.02"."""
     names = {"d_z": Markup("{} = ").format(D_Z), "p_drop": Markup("{} = ").format(P_DROP), "step_size": "step size "}
-    parts = [Markup("{}{:.3g}").format(names.get(key, f"{key} = "), value) for key, value in trial.parameters.items()]
+    parts = [
+        Markup("{}{}").format(names.get(key, f"{key} = "), value_text(value, 3))
+        for key, value in trial.parameters.items()
+    ]
     return Markup(", ").join(parts)
 
 
@@ -231,13 +235,12 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
     )
     chosen = Markup(
         "<strong>What chose what.</strong> Within a training, the encoder’s epoch is that of the lowest training "
-        "loss, and the autoencoder’s {}. The search chose {}, {} and the Langevin step size: it maximised {}, judged "
+        "loss, and the autoencoder’s {}. The search chose {}: it maximised {}, judged "
         "by {}, on <em>validation</em> jets ({}). {} All numbers below come from <em>test</em> jets ({}), which chose "
         "nothing{}."
     ).format(
         autoencoder_epoch(settings["nae"]),
-        D_Z,
-        P_DROP,
+        searched(study),
         objective(study),
         detector_label(study.score),
         selecting_jets(study),
@@ -259,6 +262,14 @@ def summary(study: Scan, found: Evaluations) -> list[Markup]:
         "training with other seeds."
     ).format(EPS_S, EPS_S, matched_twin(study), level)
     return [trained, chosen, thresholds]
+
+
+def searched(study: Scan) -> Markup:
+    """Return the names of the searched parameters."""
+    keys = dict.fromkeys(key for trial in study.trials for key in trial.parameters)
+    if keys.keys() == {"d_z", "p_drop", "step_size"}:
+        return Markup("{}, {} and the Langevin step size").format(D_Z, P_DROP)
+    return Markup(", ").join(Markup("<code>{}</code>").format(key) for key in keys)
 
 
 def autoencoder_epoch(nae: Mapping[str, Any]) -> str:

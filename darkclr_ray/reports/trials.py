@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ class Trial:
     number: int
     state: str
     reason: str | None
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, Any]
     stages: Mapping[str, str]
     test: Mapping[str, Mapping[str, Any]]
     objectives: Mapping[str, float]
     seconds: Mapping[str, float]
+    score: str | None = None
 
     def objective(self, name: str) -> float:
         """Return the value of an objective on validation jets; minus infinity if it could not be computed."""
@@ -37,6 +38,8 @@ class Scan(Study):
 
     trials: tuple[Trial, ...]
     references: Mapping[str, Mapping[str, Any]]
+    repeats: Mapping[str, Any] = field(default_factory=dict)
+    """Results of the best points with further seeds; empty if they were not trained again."""
 
     @property
     def objective(self) -> str:
@@ -46,7 +49,8 @@ class Scan(Study):
     @property
     def score(self) -> str:
         """Name of the score that the objective evaluates."""
-        return str(self.settings["search"]["score"])
+        judged = (trial.score for trial in self.complete if trial.score is not None)
+        return next(judged, str(self.settings["search"]["score"]))
 
     @property
     def complete(self) -> list[Trial]:
@@ -55,8 +59,15 @@ class Scan(Study):
 
     @cached_property
     def best(self) -> Trial:
-        """Complete trial with the largest objective; the first one of several with equal objectives."""
-        return max(self.complete, key=lambda trial: (trial.objective(self.objective), -trial.number))
+        """Complete trial with the largest mean over further seeds if there are such, else with the largest objective;
+        the first one of several with equal objectives.
+        """
+        chosen = [trial for trial in self.complete if trial.number == self.repeats.get("selected")]
+        return (
+            chosen[0]
+            if chosen
+            else max(self.complete, key=lambda trial: (trial.objective(self.objective), -trial.number))
+        )
 
     def scores(self, trial: Trial) -> list[str]:
         """Return the names of a trial's scores on test jets, the score of the objective first."""
@@ -81,7 +92,12 @@ def read(folder: Path) -> Scan:
     trials = [_trial(path) for path in sorted((folder / "trials").glob("*.json"))]
     path = folder / "references.json"
     references = json_file(path) if path.is_file() else {}
-    scan = Scan(folder, about, settings, tuple(sorted(trials, key=lambda trial: trial.number)), references)
+    ordered = tuple(sorted(trials, key=lambda trial: trial.number))
+    path = folder / "seeds.json"
+    repeats = json_file(path) if path.is_file() and settings["search"].get("seeds") else {}
+    if repeats.get("objective") != settings["search"].get("objective"):
+        repeats = {}  # of earlier objectives
+    scan = Scan(folder, about, settings, ordered, references, repeats)
     if not scan.complete:
         states = ", ".join(f"trial {trial.number}: {trial.state}" for trial in scan.trials) or "no trial at all"
         raise ValueError(f"{folder}: nothing to report before the first complete trial ({states})")
@@ -108,4 +124,5 @@ def _of_facts(facts: Mapping[str, Any]) -> Trial:
         test=facts.get("test") or {},
         objectives=facts.get("objectives") or {},
         seconds=facts.get("seconds") or {},
+        score=facts.get("score"),
     )

@@ -20,18 +20,24 @@ from darkclr_ray.integrity import file_digest
 from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.messages import shown
 from darkclr_ray.runtime.cluster import TOKEN
-from darkclr_ray.settings import StudySettings
+from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.store.files import check_sealed_text, read_json, write_json, write_sealed_text
 from darkclr_ray.store.locks import Lock
 from darkclr_ray.store.stages import Store
 from darkclr_ray.study.provenance import computed_in, followed, now, starts_of
+from darkclr_ray.study.repeats import REPEATS, is_repeated
 from darkclr_ray.yaml_files import read_yaml
 
 FORMAT = 2
 """Of the folder; a study of another format is refused."""
 
-MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
-"""Settings that a study can be continued with: where it is, how long it gets and where it runs. Jets go by content."""
+MAY_CHANGE = (
+    *("out", "jets", "search.trials", "compute."),
+    *("search.objective", "search.further_objectives", "search.score", "search.seeds", "search.repeated_points"),
+)
+"""Settings that a study can be continued with: where it is, how long it gets, where it runs and what it is judged by.
+Jets go by content.
+"""
 
 STATES = ("COMPLETE", "PRUNED", "FAIL")
 """How a trial ends."""
@@ -200,7 +206,7 @@ class StudyFolder:
                 **{name: value for name, value in known.items() if name not in ("versions", "machine")},
                 "starts": starts,
                 "objective": settings.search.objective,
-                "score": settings.search.score,
+                "score": known.get("score", settings.search.score),
                 "background": settings.background,
                 **facts,
             },
@@ -261,6 +267,19 @@ class StudyFolder:
         """The completed trial with the highest objective."""
         complete = [trial for trial in self.endings() if trial["state"] == "COMPLETE"]
         return max(complete, key=lambda trial: (trial["objective"], -trial["number"]), default=None)
+
+    def selected(self, search: SearchSettings) -> dict[str, Any] | None:
+        """Return the completed trial that the study selects: by the mean over seeds if there are several, else `best`.
+
+        None if no trial is complete, or the best points have not been trained again with other seeds yet.
+        """
+        if not search.seeds:
+            return self.best()
+        path = self.path / REPEATS
+        known = read_json(path) if path.exists() else {}
+        if not is_repeated(known, self.endings(), search):
+            return None
+        return next(trial for trial in self.endings() if trial["number"] == known["selected"])
 
     def _refuse_strangers(self) -> None:
         if self.path.exists() and not self.path.is_dir():

@@ -45,6 +45,10 @@ class StudyJets:
         training = {background: len(self.training), **{name: len(jets) for name, jets in self.labelled.items()}}
         return {"train": training, **judged}
 
+    def signals(self, background: str) -> list[str]:
+        """Names of the signals that are judged in validation and test."""
+        return [name for name in self.judged["validation"] if name != background]
+
     @property
     def bytes(self) -> int:
         """What they take in memory."""

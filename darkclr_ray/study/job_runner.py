@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import ray
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from darkclr_ray import plugins
 from darkclr_ray.augmentations import registry as augmentations
@@ -66,10 +67,18 @@ class JobRunner:
         return {
             "stages": {**stages, "scores": scores.hash, "evaluation": evaluation},
             "detectors": trained,
-            "objectives": content["objectives"],
+            "objectives": {**content["objectives"], **self.costs(trained[self.judged_name])},
+            "score": self.judged_name,
             "seconds": self.all_seconds,
             "precision": self.runner.precision,
         }
+
+    def costs(self, stages: Mapping[str, str]) -> dict[str, float]:
+        """Seconds of the trainings of the judged detector, and parameters of its networks; see `objectives.COSTS`."""
+        found = [self.runner.store.find(kind, name) for kind, name in stages.items()]
+        sizes = [[weight_count(path) for path in stage.folder.glob("*.safetensors")] for stage in found]
+        seconds = sum(float(stage.notes().get("seconds", 0.0)) for stage in found)
+        return {"seconds": seconds, "parameters": float(sum(max(networks, default=0) for networks in sizes))}
 
     @cached_property
     def runner(self) -> CachedTrainer:
@@ -107,8 +116,9 @@ class JobRunner:
     @property
     def judged_name(self) -> str:
         """Name of the detector that objectives judge."""
-        names = [registry.find(entry).name for entry in self.job.detectors]
-        return self.job.score if self.job.score in names else names[0]
+        names = {entry: registry.find(entry).name for entry in self.job.detectors}
+        score = names.get(self.job.score, self.job.score)
+        return score if score in names.values() else next(iter(names.values()))
 
     def fit(self) -> tuple[list[AnomalyDetector[Any]], dict[str, dict[str, str]]]:
         """The detectors, fitted on what their types ask for, and the stages that each is made of."""
@@ -196,10 +206,11 @@ class JobRunner:
     def evaluation(self, scores: Stage) -> str:
         """Rejections of all scores on validation and on test jets, and the objectives, from validation jets only."""
         settings = self.job.settings
-        chosen = settings.search.objective
-        module = plugins.module_of("objectives", chosen)
-        own = [module] if module not in (None, "leave_out") else []
-        names = objectives.all_named(self.signals, chosen)
+        search = settings.search
+        chosen = (search.objective, *search.further_objectives)
+        modules_of = [plugins.module_of("objectives", name) for name in chosen]
+        own = sorted({module for module in modules_of if module is not None and module != "leave_out"})
+        names = objectives.all_named(self.signals, *chosen)
         description = {
             "scores": scores.hash,
             "objectives": list(names),
@@ -321,6 +332,12 @@ class JobRunner:
         blind = self.evaluate_signal_blind({background: judge(full)}, judge(z_views), replicas=2)
         objective = objectives.find(self.job.settings.search.objective, self.signals)
         return objective(ObjectiveInput(evaluations, blind))
+
+
+def weight_count(path: Path) -> int:
+    """Return the number of parameters in a file of weights."""
+    with safe_open(path, "numpy") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 def number(value: float) -> float | None:

@@ -13,7 +13,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from darkclr_ray.integrity import Damaged, digest
+from darkclr_ray.settings import SearchSettings
 from darkclr_ray.store.files import CHECKSUM
+from darkclr_ray.study.objectives import directions, values
 from darkclr_ray.study.space import Space
 
 ATTRIBUTES = ("stages", "seconds", "reason")
@@ -67,6 +69,8 @@ def restore_trials(
     name: str,
     records: Sequence[Mapping[str, Any]],
     space: Space,
+    *,
+    judged_anew: bool = False,
 ) -> bool:
     """Fill a new journal with the trials that have ended, so that the search goes on as if it had been kept.
 
@@ -77,31 +81,39 @@ def restore_trials(
         name: of the study.
         records: content of the trials' files.
         space: that the trials were drawn from.
+        judged_anew: whether the objectives have changed, so that intermediate values of the earlier ones are left out.
 
     Returns:
         Whether there was something to fill in.
     """
     if storage.get_all_studies() or not records:
         return False
-    study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    search = space.settings.search
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions(search))
     ended = {record["number"]: record for record in records}
     for number in range(max(ended) + 1):
         if number in ended:
-            study.add_trial(_trial(ended[number], space))
+            study.add_trial(_trial(ended[number], space, judged_anew))
         else:
             study.enqueue_trial(space.first_point() if number == 0 else {})
     return True
 
 
-def _trial(record: Mapping[str, Any], space: Space) -> FrozenTrial:
+def _trial(record: Mapping[str, Any], space: Space, judged_anew: bool) -> FrozenTrial:
     known = record.get("optuna", {})
     params = known.get("params", record["parameters"])
-    state = TrialState[record["state"]]
+    state, intermediate = TrialState[record["state"]], known.get("intermediate_values", {})
+    user_attrs = {name: value for name, value in known.get("user_attrs", {}).items() if not judged_anew}
     return create_trial(
         state=state,
-        value=record["objective"] if state == TrialState.COMPLETE else None,
+        values=complete_values(record, space.settings.search) if state == TrialState.COMPLETE else None,
         params=params,
         distributions=space.distributions(params),
-        intermediate_values={int(epoch): value for epoch, value in known.get("intermediate_values", {}).items()},
-        user_attrs={**known.get("user_attrs", {}), **{name: record[name] for name in ATTRIBUTES}},
+        intermediate_values={} if judged_anew else {int(epoch): value for epoch, value in intermediate.items()},
+        user_attrs={**user_attrs, **{name: record[name] for name in ATTRIBUTES}},
     )
+
+
+def complete_values(record: Mapping[str, Any], search: SearchSettings) -> list[Any]:
+    """Return the values of all objectives of a complete trial."""
+    return [record["objective"], *values(record.get("objectives", {}), search)[1:]]

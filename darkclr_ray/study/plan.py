@@ -109,7 +109,10 @@ class Plan:
         """For the trials that are left, and a reference point after them; pruning makes it less."""
         left = range(self.finished, self.settings.search.trials)
         jobs = {job_name(number): self.trial(number) for number in left}
-        return Estimate(jobs, self.allocation.worker_groups, rest=self.follower_seconds)
+        search = self.settings.search
+        repeats = search.seeds * min(search.repeated_points, search.trials)
+        rest = self.follower_seconds + repeats * (self.encoder_seconds + self.follower_seconds)
+        return Estimate(jobs, self.allocation.worker_groups, rest=rest)
 
     @property
     def bytes(self) -> int:

@@ -99,8 +99,8 @@ def make_pruner(search: SearchSettings, marks: Sequence[int]) -> BasePruner:
 
 
 def prunes(search: SearchSettings) -> bool:
-    """Return whether trials of a study are stopped early."""
-    return search.prune and search.pruner != "none"
+    """Return whether trials of a study are stopped early. With several objectives there is no order to do it by."""
+    return search.prune and search.pruner != "none" and not search.further_objectives
 
 
 class SharedEncoderSampler(BaseSampler):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from darkclr_ray.messages import nearest
 from darkclr_ray.store.files import read_json
 from darkclr_ray.study import objectives
+from darkclr_ray.study.detector_spec import SCORES
 from darkclr_ray.study.folder import DERIVED
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.run import Study
@@ -18,21 +19,20 @@ if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
     from darkclr_ray.study.tuning import Tuning
 
-SCORES = ("s_NAE", "s_CLR", "s_AE")
-"""Scores of a trial that an objective can judge."""
-
 
 class EmbeddingScan(Study):
     """Trials that Optuna asks for; the best of them, and references on the same jets."""
 
     kind = "embedding_scan"
     what = "trials"
+    signals: Sequence[str] = ()
+    """Of the jets, once these are open."""
 
     def check(self) -> None:
         search = self.settings.search
-        objectives.check(search.objective)
+        objectives.check_all(search)
         if search.score not in SCORES:
-            raise ValueError(f"search.score = {search.score}: unknown score{nearest(search.score, SCORES)}")
+            self.check_score(search.score)
         super().check()
         space = Space(self.settings)
         space.check()
@@ -42,9 +42,25 @@ class EmbeddingScan(Study):
     def open(self) -> StudyJets:
         """Raises ValueError also for an objective that names a signal that is not there."""
         jets = super().open()
-        signals = [name for name in jets.judged["validation"] if name != self.settings.background]
-        objectives.find(self.settings.search.objective, signals)
+        self.signals = jets.signals(self.settings.background)
+        search = self.settings.search
+        objectives.check_all(search, self.signals)
+        for name in (search.objective, *search.further_objectives):
+            if name not in objectives.COSTS:
+                objectives.find(name, self.signals)
         return jets
+
+    def check_score(self, score: str) -> None:
+        """Raise ValueError for a score that no detector gives, or one that is trained with labels."""
+        from darkclr_ray.detectors import registry
+        from darkclr_ray.jets.labelled import LabelledSample
+
+        try:
+            found = registry.find(score)
+        except ValueError as error:
+            raise ValueError(f"search.score = {score}: {error}") from None
+        if found.sample_type() is LabelledSample:
+            raise ValueError(f"search.score = {score}: it is trained with labels; name a detector without labels")
 
     @property
     def total(self) -> int:
@@ -58,10 +74,17 @@ class EmbeddingScan(Study):
         """Whether all trials have ended, and the last conclusions are about the best of them: more may have come."""
         if not self.folder.has("study.json", "references.json", "best", *DERIVED) or self.ended < self.total:
             return False
+        search, about = self.settings.search, self.folder.about()
+        score = search.score if search.score in SCORES else str(about.get("score"))
+        if about.get("judged") not in (None, [search.objective, *search.further_objectives, search.score]):
+            return False
+        complete = [record for record in self.folder.endings() if record["state"] == "COMPLETE"]
+        if not all(objectives.is_current(record, search, score, self.signals) for record in complete):
+            return False
         records = [*self.folder.endings(), *read_json(self.folder.path / "references.json").values()]
         if not all(self.folder.has_stages(record) for record in records):
             return False
-        best = self.folder.best()
+        best = self.folder.selected(search)
         return best is not None and self.folder.about().get("best") == best["number"]
 
     def work(self, session: Session) -> int:
@@ -86,5 +109,6 @@ class EmbeddingScan(Study):
                 f"same command changes nothing: mend the cause, and start a new study with another --name"
             )
             return 1
+        yield from tuning.repeat()
         yield from tuning.finalize()
         return 0

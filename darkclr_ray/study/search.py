@@ -21,6 +21,7 @@ from ray.tune.search import Searcher
 from darkclr_ray.runtime.outcome import EPOCH, METRIC
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.journal import CheckedJournal
+from darkclr_ray.study.objectives import directions
 from darkclr_ray.study.samplers import STOPPED_AT, make_pruner, rungs
 from darkclr_ray.study.space import ImpossiblePoint, Space
 
@@ -37,6 +38,12 @@ class TrialResult:
     parameters: dict[str, Any]
     objective: float | None
     outcome: dict[str, Any] = field(default_factory=dict)
+    further: tuple[float, ...] = ()
+
+    @property
+    def values(self) -> list[float] | None:
+        """Values of all objectives of a complete trial; None for others."""
+        return None if self.objective is None or self.state != "COMPLETE" else [self.objective, *self.further]
 
 
 def open_storage(path: Path) -> JournalStorage:
@@ -80,26 +87,32 @@ class StudySearch(Searcher):
         on_ending: Callable[[TrialResult], Mapping[str, Any]],
     ) -> None:
         super().__init__(metric=METRIC, mode="max")
-        self.search, self.space, self.storage, self.on_ending = settings.search, space, storage, on_ending
-        self.study = optuna.create_study(
-            storage=storage,
-            sampler=sampler,
-            pruner=make_pruner(settings.search, rungs(settings.contrastive.epochs)),
-            study_name=settings.name,
-            direction="maximize",
-            load_if_exists=True,
-        )
+        self.search, self.space, self.on_ending = settings.search, space, on_ending
+        self.sampler = sampler
         self.paused = False
         self.fault: Exception | None = None
         self.trials: dict[str, Trial] = {}
         self.points: dict[str, dict[str, Any]] = {}
         self.completed: set[str] = set()
-        trials = self.study.get_trials()
-        self.interrupted = [trial for trial in trials if trial.state == TrialState.RUNNING]
         self.impossible = 0
         """Number of points so far that were no valid combination of settings."""
+        self.open(settings, storage)
+
+    def open(self, settings: StudySettings, storage: JournalStorage) -> None:
+        """Take up the study in a storage, or begin it there."""
+        self.storage = storage
+        self.study = optuna.create_study(
+            storage=storage,
+            sampler=self.sampler,
+            pruner=make_pruner(settings.search, rungs(settings.contrastive.epochs)),
+            study_name=settings.name,
+            directions=directions(settings.search),
+            load_if_exists=True,
+        )
+        trials = self.study.get_trials()
+        self.interrupted = [trial for trial in trials if trial.state == TrialState.RUNNING]
         if not trials and settings.search.sampler != "grid":
-            self.study.enqueue_trial(space.first_point())
+            self.study.enqueue_trial(self.space.first_point())
 
     def suggest(self, trial_id: str) -> Any:
         if self.paused:
@@ -167,7 +180,7 @@ class StudySearch(Searcher):
         if trial is None or trial_id in self.completed:
             return
         outcome = json.loads(result["outcome"]) if result and "outcome" in result else {}
-        objective = outcome.get("objective")
+        objective, further = outcome.get("objective"), outcome.get("further", [])
         if outcome.get("state") == "broken":
             self.paused = True  # before anything is drawn that would not have been drawn without
         if (self.paused and not outcome) or outcome.get("state") in ("stopped", "broken"):
@@ -182,11 +195,14 @@ class StudySearch(Searcher):
             )
         elif outcome["state"] == "failed":
             state, reason = TrialState.FAIL, outcome["reason"]
-        elif objective is None:
+        elif objective is None or None in further:
             state, reason = TrialState.FAIL, "its objective is not a finite number"
         else:
             state, reason = TrialState.COMPLETE, None
-        self.finalize(TrialResult(trial.number, state.name, reason, self.points[trial_id], objective, outcome), trial)
+        ending = TrialResult(
+            trial.number, state.name, reason, self.points[trial_id], objective, outcome, tuple(further)
+        )
+        self.finalize(ending, trial)
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Save nothing: Optuna's storage has all that a searcher needs."""
@@ -205,8 +221,7 @@ class StudySearch(Searcher):
         trial = trial or self._again(ending.number)
         for name, value in attributes.items():
             trial.set_user_attr(name, value)
-        state = TrialState[ending.state]
-        self.study.tell(ending.number, ending.objective if state == TrialState.COMPLETE else None, state=state)
+        self.study.tell(ending.number, ending.values, state=TrialState[ending.state])
 
     def _again(self, number: int) -> Trial:
         """Return the trial of this number, which another process has asked for.

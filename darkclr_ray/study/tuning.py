@@ -15,12 +15,14 @@ from ray.tune.search import Searcher
 
 from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
 from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers, outcome_of
-from darkclr_ray.settings import StudySettings
+from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.store.files import write_json
 from darkclr_ray.study.artifacts import evaluation_of, write_best
-from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES
+from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES, detectors_of_trial
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
-from darkclr_ray.study.journal import ATTRIBUTES, known_to_optuna, restore_trials
+from darkclr_ray.study.journal import ATTRIBUTES, complete_values, known_to_optuna, restore_trials
+from darkclr_ray.study.objectives import directions, is_current, values
+from darkclr_ray.study.repeats import REPEATS, best_points, repeat_name, repeat_settings, summary
 from darkclr_ray.study.samplers import SharedEncoderSampler, prunes, rungs
 from darkclr_ray.study.search import PruningScheduler, StudySearch, TrialResult, open_storage
 from darkclr_ray.study.session import Session
@@ -55,7 +57,7 @@ class SearchBatch:
             return None
         self.left -= 1
         settings = trial_settings(self.settings, config["parameters"])
-        return job_name(config["number"]), DetectorJob(settings, score=settings.search.score, rungs=self.marks)
+        return job_name(config["number"]), trial_job(settings, self.marks)
 
     def report(self, trial_id: str, result: dict[str, Any]) -> None:
         self.searcher.on_trial_result(trial_id, result)
@@ -64,8 +66,9 @@ class SearchBatch:
     def end(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
         outcome = outcome_of(result)
         if outcome is not None and result is not None:
-            objective = outcome.result.get("objectives", {}).get(self.settings.search.objective)
-            told = {"state": outcome.state, "reason": outcome.reason, "objective": objective, **outcome.result}
+            objective, *further = values(outcome.result.get("objectives", {}), self.settings.search)
+            told = {"state": outcome.state, "reason": outcome.reason, "objective": objective, "further": further}
+            told |= outcome.result
             result = {**result, "outcome": json.dumps(told)}
         self.searcher.on_trial_complete(trial_id, result, error)
         self._check()
@@ -74,6 +77,12 @@ class SearchBatch:
         fault = self.searcher.fault
         if fault is not None:
             raise InfrastructureError(f"the search could not be written: {fault}") from fault
+
+
+def trial_job(settings: StudySettings, marks: tuple[int, ...] = ()) -> DetectorJob:
+    """Return the job of a trial with these settings; ``marks`` are the epochs at which it is judged provisionally."""
+    score = settings.search.score
+    return DetectorJob(settings, detectors_of_trial(score), score=score, rungs=marks)
 
 
 class Tuning:
@@ -118,13 +127,13 @@ class Tuning:
 
     def finalize(self) -> Generator[JobList, dict[str, Outcome], None]:
         """Part of a program: judge the reference points on the same jets, and keep the best trial."""
-        best = self.folder.best()
+        best = self.folder.selected(self.settings.search)
         assert best is not None
         settings = trial_settings(self.settings, best["parameters"])
         untrained = settings.updated({"contrastive": {"epochs": 0}})
         outcomes = yield JobList(
             {
-                "reference-untrained": DetectorJob(untrained, score=settings.search.score),
+                "reference-untrained": trial_job(untrained),
                 "reference-multiplicity": DetectorJob(settings, MULTIPLICITY, score="multiplicity"),
                 "reference-views_observables": DetectorJob(settings, OBSERVABLES, score="views_observables"),
             }
@@ -144,7 +153,30 @@ class Tuning:
         write_best(self.folder, best, settings)
         self.folder.store.drop_arrays(but={best["stages"]["representation"]})
         write_json(self.folder.path / "references.json", found)
-        self.folder.note(best=best["number"])  # last: it says that the rest belongs to this trial
+        # last: it says that the rest belongs to this trial
+        self.folder.note(best=best["number"], score=self.score, judged=judged_by(self.settings.search))
+
+    def repeat(self) -> Generator[JobList, dict[str, Outcome], None]:
+        """Part of a program: train the best points again with other seeds, and select among them by their mean.
+
+        Does nothing unless `search.seeds` is positive.
+        """
+        search = self.settings.search
+        points = best_points(self.folder.endings(), search)
+        jobs = {
+            repeat_name(record["number"], seed): replace(
+                trial_job(repeat_settings(self.settings, record["parameters"], seed)), seed=self.settings.seed
+            )
+            for record in points
+            for seed in range(1, search.seeds + 1)
+        }
+        outcomes = yield JobList(jobs)
+        for name, outcome in outcomes.items():
+            if outcome.state == "failed":
+                self.session.display.say(f"{name}: {outcome.reason}")
+        found = {name: outcome.result for name, outcome in outcomes.items() if outcome.state == "finished"}
+        if jobs:
+            write_json(self.folder.path / REPEATS, summary(points, found, search))
 
     def _reconcile(self, searcher: StudySearch) -> None:
         """Tell Optuna of trials whose file was written just before the process was killed."""
@@ -154,13 +186,18 @@ class Tuning:
             if known is not None:
                 searcher.interrupted.remove(trial)
                 fields = (known["state"], known["reason"], known["parameters"], known["objective"])
-                searcher.finalize(TrialResult(trial.number, *fields, outcome={"known": known}))
+                found = values(known.get("objectives", {}), self.settings.search)[1:]
+                further = tuple(value for value in found if value is not None)
+                ending = TrialResult(trial.number, *fields, outcome={"known": known}, further=further)
+                if ending.state != "COMPLETE" or len(further) == len(found):
+                    searcher.finalize(ending)
 
     def recompute(self) -> Generator[JobList, dict[str, Outcome], None]:
-        """Part of a program: make trials complete again whose file or whose stages are missing.
+        """Part of a program: make trials complete again whose file or whose stages are missing, and judge trials again
+        whose file is about other objectives, another score or fewer signals.
 
-        What the store still has is not computed. The search is not affected: Optuna knows these trials' points and
-        values.
+        What the store still has is not computed. The search is not affected by what was missing: Optuna knows these
+        trials' points and values. Where the objectives have changed, Optuna's journal is made again.
         """
         self._count()
         records = {record["number"]: record for record in self.folder.endings()}
@@ -168,32 +205,97 @@ class Tuning:
         trials = self._trials()
         for trial in trials:
             record = records.get(trial.number)
-            if not trial.state.is_finished() or (record is not None and self.folder.has_stages(record)):
+            if not trial.state.is_finished():
+                continue
+            if record is not None and self.folder.has_stages(record):
+                if record["state"] == "COMPLETE" and not self._is_current(record) and not self._rewritten(record):
+                    lacking[f"{job_name(trial.number)}-again"] = self._result(trial)
                 continue
             where = self.folder.trials if record is None else self.folder.store.folder
             name = job_name(trial.number)
             self.session.display.say(f"{name}: results are missing in {where}; they are computed again")
-            point = self.point(trial)
-            ending = TrialResult(trial.number, trial.state.name, trial.user_attrs.get("reason"), point, trial.value)
+            ending = self._result(trial)
             if ending.state == "COMPLETE":
                 lacking[f"{name}-again"] = ending
             else:
                 self._write(ending, trial.user_attrs.get("seconds", {}))
-        jobs = {
-            name: DetectorJob(trial_settings(self.settings, ending.parameters), score=self.settings.search.score)
-            for name, ending in lacking.items()
-        }
+        jobs = {name: trial_job(trial_settings(self.settings, ending.parameters)) for name, ending in lacking.items()}
 
         def on_end(name: str, outcome: Outcome) -> None:
             if outcome.state == "failed":
                 self.session.display.say(f"{name}: could not be computed again: {outcome.reason}")
                 return
             self._say_recomputed(outcome.result)
-            ending = replace(lacking[name], outcome=outcome.result)
-            self._write(ending, trials[ending.number].user_attrs.get("seconds", outcome.result["seconds"]))
+            seconds = trials[lacking[name].number].user_attrs.get("seconds", outcome.result["seconds"])
+            self._write(self._judged(lacking[name], outcome.result), seconds)
             self._count()
 
         yield JobList(jobs, on_end)
+        self._agree()
+
+    @cached_property
+    def score(self) -> str:
+        """Name of the score that objectives judge."""
+        score = self.settings.search.score
+        if score in SCORES:
+            return score
+        from darkclr_ray.detectors import registry  # torch, which most studies do not need here
+
+        return registry.find(score).name
+
+    def _is_current(self, record: Mapping[str, Any]) -> bool:
+        return is_current(record, self.settings.search, self.score, self.session.jets.signals(self.settings.background))
+
+    def _rewritten(self, record: Mapping[str, Any]) -> bool:
+        """Rewrite the file of a trial if it has the values of the study's objectives; return whether it has."""
+        objective, *further = values(record["objectives"], self.settings.search)
+        changed = {**record, "objective": objective}
+        if objective is None or None in further or not self._is_current(changed):
+            return False
+        self.folder.write_ending(record["number"], changed)
+        return True
+
+    def _result(self, trial: FrozenTrial) -> TrialResult:
+        """Return how a trial ended, as far as Optuna knows it."""
+        objective, *further = trial.values or [None]
+        reason = trial.user_attrs.get("reason")
+        return TrialResult(trial.number, trial.state.name, reason, self.point(trial), objective, further=tuple(further))
+
+    def _judged(self, ending: TrialResult, outcome: Mapping[str, Any]) -> TrialResult:
+        """Return how a trial ended, with the outcome of its repetition.
+
+        Its cost remains that of the first time, unless the objectives have changed.
+        """
+        search = self.settings.search
+        found = values(outcome["objectives"], search)
+        if ending.values is not None and len(ending.values) == len(found) and found[0] == ending.objective:
+            known = dict(zip((search.objective, *search.further_objectives), ending.values, strict=True))
+            return replace(ending, outcome={**outcome, "objectives": {**outcome["objectives"], **known}})
+        objective, *further = found
+        if objective is None or None in further:
+            reason = "its objective is not a finite number"
+            return replace(ending, state="FAIL", reason=reason, objective=None, further=(), outcome=dict(outcome))
+        finite = tuple(value for value in further if value is not None)
+        return replace(ending, objective=objective, further=finite, outcome=dict(outcome))
+
+    def _agree(self) -> None:
+        """Make Optuna's journal again if it holds other values than the trials' files."""
+        records = {record["number"]: record for record in self.folder.endings()}
+        search = self.settings.search
+
+        def known(trial: FrozenTrial) -> bool:
+            record = records.get(trial.number)
+            complete = record is not None and record["state"] == "COMPLETE"
+            expected = complete_values(record, search) if record is not None and complete else None
+            return record is None or (trial.state.name == record["state"] and trial.values == expected)
+
+        if len(self.searcher.study.directions) == len(directions(search)) and all(map(known, self._trials())):
+            return
+        self.folder.optuna.unlink()
+        storage = open_storage(self.folder.optuna)
+        restore_trials(storage, self.settings.name, list(records.values()), self.space, judged_anew=True)
+        self.searcher.open(self.settings, storage)
+        self.session.display.say(f"{self.folder.optuna}: made again for {', '.join(judged_by(search))}")
 
     def point(self, trial: FrozenTrial) -> dict[str, Any]:
         """Return the parameters of a trial that Optuna knows; none of a point that was not possible."""
@@ -235,7 +337,8 @@ class Tuning:
             "reason": ending.reason,
             "parameters": ending.parameters,
             "objective": ending.objective,
-            "objectives": judged.get("objectives", {}),
+            "objectives": {**judged.get("objectives", {}), **ending.outcome.get("objectives", {})},
+            "score": ending.outcome.get("score", self.score),
             "stages": stages,
             "seconds": dict(seconds),
             "validation": judged.get("validation", {}),
@@ -275,10 +378,15 @@ class Tuning:
         if best is not None:
             name = self.settings.search.objective
             self.session.standing.best = f"trial {best['number']} ({name} {best['objective']:.3f})"
-            signals = best["validation"].get(self.settings.search.score, {})
+            signals = best["validation"].get(self.score, {})
             self.session.metrics.best_trial(
                 best["objective"], {s: e["matched"]["rejection"]["0.2"]["value"] for s, e in signals.items()}
             )
+
+
+def judged_by(search: SearchSettings) -> list[str]:
+    """Return what a study's trials are judged by: the objectives and the score."""
+    return [search.objective, *search.further_objectives, search.score]
 
 
 def representations(stages: Mapping[str, str]) -> set[str]:

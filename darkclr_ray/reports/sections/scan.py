@@ -19,6 +19,8 @@ PARAMETERS = (
     scan.Parameter("step_size", Markup("Langevin step size"), log=True),
 )
 
+HEADINGS = {"d_z": D_Z, "p_drop": P_DROP, "step_size": Markup("step size")}
+
 
 def section(study: Scan, eps_s: float) -> Section:
     """Return the section with rejection and AUC of every trial on test jets (Fig. 5), and a table of all trials."""
@@ -28,7 +30,7 @@ def section(study: Scan, eps_s: float) -> Section:
         for weighting in WEIGHTINGS
         for name in signals
     }
-    searched = [p for p in PARAMETERS if all(p.key in trial.parameters for trial in study.complete)]
+    searched = parameters(study)
     caption = Markup(
         "Every complete trial on test jets against each searched parameter (the paper’s Fig. 5 shows {}). The menu "
         "chooses signal and weighting. The trial that was best on validation jets is ringed; it need not be the "
@@ -36,6 +38,22 @@ def section(study: Scan, eps_s: float) -> Section:
     ).format(D_Z, words.trained_and_selected(study))
     figure = Figure("scan", scan.scan(choices, searched, eps_s=eps_s), caption)
     return Section("scan", "What the search found", [figure, trials(study, eps_s)])
+
+
+def parameters(study: Scan) -> list[scan.Parameter]:
+    """Return the searched parameters: the paper's three, or those of the study's own search space."""
+    keys = dict.fromkeys(key for trial in study.trials for key in trial.parameters)
+    papers = {parameter.key: parameter for parameter in PARAMETERS}
+    space = study.settings["search"].get("space") or {}
+    found = []
+    for key in keys:
+        values = [trial.parameters[key] for trial in study.complete if key in trial.parameters]
+        words_only = any(isinstance(value, bool) or not isinstance(value, int | float) for value in values)
+        texts = dict.fromkeys(scan.value_text(trial.parameters.get(key)) for trial in study.complete)
+        logarithmic = isinstance(space, dict) and isinstance(space.get(key), dict) and bool(space[key].get("log"))
+        own = scan.Parameter(key, Markup("{}").format(key), logarithmic, tuple(texts) if words_only else ())
+        found.append(papers.get(key, own))
+    return found
 
 
 def points(study: Scan, signal: str, weighting: Weighting, eps_s: float) -> list[scan.Point]:
@@ -59,7 +77,7 @@ def trials(study: Scan, eps_s: float) -> Table:
         row: dict[str, Cell] = {
             "trial": str(trial.number),
             "state": {"FAIL": "failed"}.get(trial.state, trial.state.lower()),
-            **{key: f"{value:.4g}" for key, value in trial.parameters.items()},
+            **{key: scan.value_text(value) for key, value in trial.parameters.items()},
             "objective": trial.objectives.get(study.objective),
             "reason": trial.reason or "",
             "best": int(trial.number == study.best.number),
@@ -74,7 +92,7 @@ def trials(study: Scan, eps_s: float) -> Table:
     columns = [
         Column("trial", "trial"),
         Column("state", "state"),
-        *(Column(p.key, heading) for p, heading in zip(PARAMETERS, (D_Z, P_DROP, "step size"), strict=True)),
+        *(Column(p.key, HEADINGS.get(p.key, p.title)) for p in parameters(study)),
         Column("objective", Markup("objective,<br>validation")),
         *(
             Column(f"{key}_{weighting}", heading, Markup("{}, test, {}").format(study.label(study.lead), label))
