@@ -340,6 +340,12 @@ class SearchSettings(Settings):
     function of an Optuna trial that returns the settings by their dotted names (optuna.TrialPruned: no such
     combination). Empty: the three parameters of the paper, in the ranges `d_z`, `p_drop` and `step_size`.
     """
+    start_from: str | None = None
+    """Folder of another embedding scan whose best points are the first ones of this study, or the nearest points in
+    this study's space; none: the first point is that of the settings.
+    """
+    start_points: int = Field(5, ge=0, le=100000)
+    """Number of points that are taken from the study `start_from`; 0: those of all of its complete trials."""
     sampler: Literal["tpe", "random", "grid", "gp", "cmaes", "nsga2", "qmc"] = "tpe"
     """Sampler of Optuna that chooses the points. A trial may share another one's encoder with each but "grid"."""
     sampler_arguments: Arguments = {}

@@ -66,7 +66,7 @@ class StudyFolder:
         self.trials = path / "trials"
         self.logs = path / "logs"
         self.optuna = path / "optuna.log"
-        self.store = Store(path / "stages")
+        self.store = Store.of_study(path)
         self._lock = Lock(path / ".lock", "a study")
         self._precise = False
         self._endings: dict[str, dict[str, Any]] = {}
@@ -110,8 +110,11 @@ class StudyFolder:
             with suppress(OSError):
                 folder.rmdir()
 
-    def check(self, settings: StudySettings, fingerprints: Mapping[str, Any]) -> None:
-        """Raise ValueError where the folder holds another study than the one asked for; nothing is written."""
+    def check(self, settings: StudySettings, fingerprints: Mapping[str, Any], extendable: bool = False) -> None:
+        """Raise ValueError where the folder holds another study than the one asked for; nothing is written.
+
+        An ``extendable`` study may get further samples for validation and test.
+        """
         self.check_place(settings)
         if not (self.path / "study.json").exists():
             return
@@ -122,7 +125,10 @@ class StudyFolder:
                 f"version reads format {FORMAT}; continue it with that version, or start a new one with --name"
             )
         try:
-            parts = differing(known["jets"]["fingerprints"], fingerprints)
+            before = known["jets"]["fingerprints"]
+            parts = differing(before, fingerprints)
+            if extendable:
+                parts = [part for part in parts if part.startswith("train/") or in_parts(before, part)]
             own = known["jets"]["path"]
         except (KeyError, TypeError, AttributeError):
             raise ValueError(
@@ -137,12 +143,7 @@ class StudyFolder:
         path = self.path / "settings.yaml"
         if not path.exists() and not self.store.folder.exists():
             return  # it ended before it was described, and with it all that could be continued
-        if path.exists():
-            check_sealed_text(path)
-        try:
-            there = StudySettings.model_validate(read_yaml(path, "restore it, or start a new study with --name"))
-        except ValidationError as error:
-            raise ValueError(f"{path}: {format_validation_error(error)}; start a new study with --name") from error
+        there = self.settings()
         before, asked = there.model_dump(), settings.model_dump()
         changed = [
             f"{name}: {shown(at(before, name))} there, {shown(at(asked, name))} now"
@@ -154,6 +155,16 @@ class StudyFolder:
                 f"{self.path}: this study was made with other settings ({'; '.join(changed)}); ask for the same ones "
                 f"to continue it (--config {path}), or start a new one with --name"
             )
+
+    def settings(self) -> StudySettings:
+        """Return the settings that the study in the folder was started with. Raises ValueError if they are damaged."""
+        path = self.path / "settings.yaml"
+        if path.exists():
+            check_sealed_text(path)
+        try:
+            return StudySettings.model_validate(read_yaml(path, "restore it, or start a new study with --name"))
+        except ValidationError as error:
+            raise ValueError(f"{path}: {format_validation_error(error)}; start a new study with --name") from error
 
     def check_place(self, settings: StudySettings) -> None:
         """Raise ValueError where the folder cannot be a study's, or cannot be written; nothing is read of a study."""
@@ -316,6 +327,16 @@ def unequal(one: StudySettings, other: StudySettings) -> list[str]:
     """Dotted names of the settings that are not the same."""
     ours, theirs = one.model_dump(), other.model_dump()
     return [name for name, _ in leaves(StudySettings) if at(ours, name) != at(theirs, name)]
+
+
+def in_parts(fingerprints: Mapping[str, Any], part: str) -> bool:
+    """Return whether jets have a sample, by its split and name.
+
+    >>> in_parts({"test": {"qcd": "0123"}}, "test/qcd"), in_parts({"test": {"qcd": "0123"}}, "test/aachen")
+    (True, False)
+    """
+    split, _, sample = part.partition("/")
+    return sample in fingerprints.get(split, {})
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

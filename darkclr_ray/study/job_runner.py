@@ -83,7 +83,7 @@ class JobRunner:
     @cached_property
     def runner(self) -> CachedTrainer:
         return CachedTrainer(
-            Store(self.work.store),
+            Store.of_study(self.work.store.parent),
             self.place,
             source=None if self.job.fraction else self.work.jets.source,
             sample=self.sample,

@@ -91,11 +91,14 @@ def restore_trials(
     search = space.settings.search
     study = optuna.create_study(storage=storage, study_name=name, directions=directions(search))
     ended = {record["number"]: record for record in records}
-    for number in range(max(ended) + 1):
+    points = [] if search.sampler == "grid" else space.initial_points()
+    for number in range(max(max(ended) + 1, len(points))):
         if number in ended:
             study.add_trial(_trial(ended[number], space, judged_anew))
+        elif number < len(points):
+            study.enqueue_trial(points[number])
         else:
-            study.enqueue_trial(space.first_point() if number == 0 else {})
+            study.add_trial(create_trial(state=TrialState.WAITING))
     return True
 
 

@@ -121,6 +121,11 @@ def values(objectives: Mapping[str, float | None], search: SearchSettings) -> li
     return [objectives.get(name) for name in (search.objective, *search.further_objectives)]
 
 
+def judged_by(search: SearchSettings, signals: Sequence[str]) -> list[str]:
+    """Return what a study's trials are judged by: the objectives, the score and the signals."""
+    return [search.objective, *search.further_objectives, search.score, *signals]
+
+
 def is_current(record: Mapping[str, Any], search: SearchSettings, score: str, signals: Sequence[str]) -> bool:
     """Return whether a complete trial's file is about the objectives, score and signals that a study has now.
 

@@ -43,6 +43,8 @@ class Study(ABC):
     """Which question it is: in study.json, for its readers."""
     what: ClassVar[str]
     """What its jobs are called, in the plural."""
+    extendable: ClassVar[bool] = False
+    """Whether a study that was begun may get further samples for validation and test."""
 
     def __init__(self, settings: StudySettings, preset: str, command: Sequence[str]) -> None:
         self.settings, self.command = settings, command
@@ -114,13 +116,13 @@ def run(study: Study, build_report: Callable[[Path], Path]) -> int:
     study.check()
     jets = study.open()
     folder = study.folder
-    folder.check(study.settings, jets.fingerprints)
+    folder.check(study.settings, jets.fingerprints, study.extendable)
     address = address_of(study.settings.compute.address)
     if address and not seems_finished(study):
         check_reachable(address)
     folder.claim()
     try:
-        folder.check(study.settings, jets.fingerprints)
+        folder.check(study.settings, jets.fingerprints, study.extendable)
         if folder.has("study.json"):
             delete_damaged(folder, lambda line: console.print(line, soft_wrap=True))
         if not study.finished():

@@ -25,6 +25,7 @@ class EmbeddingScan(Study):
 
     kind = "embedding_scan"
     what = "trials"
+    extendable = True
     signals: Sequence[str] = ()
     """Of the jets, once these are open."""
 
@@ -36,6 +37,8 @@ class EmbeddingScan(Study):
         super().check()
         space = Space(self.settings)
         space.check()
+        if not self.folder.optuna.exists():
+            space.initial_points()
         make_sampler(search, space, self.settings.seed, 0)
         make_pruner(search, rungs(self.settings.contrastive.epochs))
 
@@ -76,7 +79,7 @@ class EmbeddingScan(Study):
             return False
         search, about = self.settings.search, self.folder.about()
         score = search.score if search.score in SCORES else str(about.get("score"))
-        if about.get("judged") not in (None, [search.objective, *search.further_objectives, search.score]):
+        if about.get("judged") not in (None, objectives.judged_by(search, self.signals)):
             return False
         complete = [record for record in self.folder.endings() if record["state"] == "COMPLETE"]
         if not all(objectives.is_current(record, search, score, self.signals) for record in complete):

@@ -112,7 +112,8 @@ class StudySearch(Searcher):
         trials = self.study.get_trials()
         self.interrupted = [trial for trial in trials if trial.state == TrialState.RUNNING]
         if not trials and settings.search.sampler != "grid":
-            self.study.enqueue_trial(self.space.first_point())
+            for point in self.space.initial_points():
+                self.study.enqueue_trial(point)
 
     def suggest(self, trial_id: str) -> Any:
         if self.paused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -18,8 +19,9 @@ from darkclr_ray import plugins
 from darkclr_ray.field_types import check_kind, is_mapping, kind_of, kinds, leaves
 from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.messages import shown, suggestion
-from darkclr_ray.settings import Range, StudySettings
+from darkclr_ray.settings import Range, SearchSettings, StudySettings
 from darkclr_ray.store.stages import content_hash
+from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jobs import trial_settings
 
 NOT_OF_A_TRIAL = ("name", "out", "jets", "background", "seed", "search", "comparison", "compute")
@@ -100,13 +102,50 @@ class Space:
         >>> Space(StudySettings()).first_point()
         {'d_z': 512, 'p_drop': 0.5, 'step_size': 0.05}
         """
+        return self.nearest(self.settings)
+
+    def nearest(self, settings: StudySettings) -> dict[str, Any]:
+        """Return the Optuna parameters of the point that is nearest to these settings; see `first_point`."""
         space = self.settings.search.space
         if isinstance(space, str):
             return {}
         if not space:
-            return _papers_point(self.settings)
-        values = json.loads(self.settings.model_dump_json())
+            return _papers_point(settings, self.settings.search)
+        values = json.loads(settings.model_dump_json())
         return {name: _nearest(name, dimension, _at(values, name)) for name, dimension in space.items()}
+
+    def initial_points(self) -> list[dict[str, Any]]:
+        """Return the Optuna parameters of the first trials: `first_point`, and those from `search.start_from`.
+
+        Raises:
+            ValueError: `search.start_from` is no embedding scan, or has no complete trial.
+        """
+        points = [self.first_point()]
+        if self.settings.search.start_from is not None:
+            points += [point for point in self._points_of_another() if point]
+        return [point for number, point in enumerate(points) if point not in points[:number]]
+
+    def _points_of_another(self) -> list[dict[str, Any]]:
+        search = self.settings.search
+        assert search.start_from is not None
+        folder = StudyFolder(Path(search.start_from))
+        if folder.kind() != "embedding_scan":
+            raise ValueError(f"search.start_from = {search.start_from}: expected the folder of an embedding scan")
+        complete = [record for record in folder.endings() if record["state"] == "COMPLETE"]
+        if not complete:
+            raise ValueError(f"search.start_from = {search.start_from}: no trial of it is complete yet")
+
+        def value(record: Mapping[str, Any]) -> float:
+            found = record["objectives"].get(search.objective)
+            return float(record["objective"] if found is None else found)
+
+        best = sorted(complete, key=lambda record: (-value(record), record["number"]))
+        theirs = folder.settings()
+        if isinstance(search.space, str):
+            points = [record["optuna"]["params"] for record in best] if theirs.search.space == search.space else []
+        else:
+            points = [self.nearest(trial_settings(theirs, record["parameters"])) for record in best]
+        return points[: search.start_points or None]
 
     def encoder(self, parameters: Mapping[str, Any]) -> str:
         """Return the hash of all values that determine the encoder at a point; equal hashes share an encoder."""
@@ -293,8 +332,7 @@ def _paper(trial: BaseTrial, settings: StudySettings) -> dict[str, Any]:
     return {"d_z": d_z, "p_drop": round(p_drop, 10), "step_size": step_size}  # Optuna's steps have rounding errors
 
 
-def _papers_point(settings: StudySettings) -> dict[str, Any]:
-    search = settings.search
+def _papers_point(settings: StudySettings, search: SearchSettings) -> dict[str, Any]:
     low, high, step = search.p_drop
     p_drop = settings.views.p_drop if isinstance(settings.views.p_drop, float) else sum(settings.views.p_drop) / 2
     return {

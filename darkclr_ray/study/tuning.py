@@ -15,13 +15,13 @@ from ray.tune.search import Searcher
 
 from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
 from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers, outcome_of
-from darkclr_ray.settings import SearchSettings, StudySettings
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import write_json
 from darkclr_ray.study.artifacts import evaluation_of, write_best
 from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES, detectors_of_trial
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, complete_values, known_to_optuna, restore_trials
-from darkclr_ray.study.objectives import directions, is_current, values
+from darkclr_ray.study.objectives import directions, is_current, judged_by, values
 from darkclr_ray.study.repeats import REPEATS, best_points, repeat_name, repeat_settings, summary
 from darkclr_ray.study.samplers import SharedEncoderSampler, prunes, rungs
 from darkclr_ray.study.search import PruningScheduler, StudySearch, TrialResult, open_storage
@@ -154,7 +154,7 @@ class Tuning:
         self.folder.store.drop_arrays(but={best["stages"]["representation"]})
         write_json(self.folder.path / "references.json", found)
         # last: it says that the rest belongs to this trial
-        self.folder.note(best=best["number"], score=self.score, judged=judged_by(self.settings.search))
+        self.folder.note(best=best["number"], score=self.score, judged=judged_by(self.settings.search, self._signals))
 
     def repeat(self) -> Generator[JobList, dict[str, Outcome], None]:
         """Part of a program: train the best points again with other seeds, and select among them by their mean.
@@ -243,8 +243,12 @@ class Tuning:
 
         return registry.find(score).name
 
+    @property
+    def _signals(self) -> list[str]:
+        return self.session.jets.signals(self.settings.background)
+
     def _is_current(self, record: Mapping[str, Any]) -> bool:
-        return is_current(record, self.settings.search, self.score, self.session.jets.signals(self.settings.background))
+        return is_current(record, self.settings.search, self.score, self._signals)
 
     def _rewritten(self, record: Mapping[str, Any]) -> bool:
         """Rewrite the file of a trial if it has the values of the study's objectives; return whether it has."""
@@ -295,7 +299,7 @@ class Tuning:
         storage = open_storage(self.folder.optuna)
         restore_trials(storage, self.settings.name, list(records.values()), self.space, judged_anew=True)
         self.searcher.open(self.settings, storage)
-        self.session.display.say(f"{self.folder.optuna}: made again for {', '.join(judged_by(search))}")
+        self.session.display.say(f"{self.folder.optuna}: made again for other objectives")
 
     def point(self, trial: FrozenTrial) -> dict[str, Any]:
         """Return the parameters of a trial that Optuna knows; none of a point that was not possible."""
@@ -382,11 +386,6 @@ class Tuning:
             self.session.metrics.best_trial(
                 best["objective"], {s: e["matched"]["rejection"]["0.2"]["value"] for s, e in signals.items()}
             )
-
-
-def judged_by(search: SearchSettings) -> list[str]:
-    """Return what a study's trials are judged by: the objectives and the score."""
-    return [search.objective, *search.further_objectives, search.score]
 
 
 def representations(stages: Mapping[str, str]) -> set[str]:
