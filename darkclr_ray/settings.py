@@ -476,6 +476,10 @@ class StudySettings(Settings):
     """Name of the background sample; every other sample is a signal."""
     seed: int = Field(1, ge=0, lt=2**31)
     """Seed of all random numbers."""
+    tracking: tuple[str, ...] = ()
+    """Experiment trackers to which trials are written as they end: tensorboard[:FOLDER], mlflow[:URI], wandb or
+    wandb:offline. A tracker that cannot be reached does not affect the study.
+    """
     inputs: InputSettings = InputSettings()
     """How jets are converted to the inputs of a network."""
     views: ViewSettings = ViewSettings()

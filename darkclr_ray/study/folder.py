@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ FORMAT = 2
 """Of the folder; a study of another format is refused."""
 
 MAY_CHANGE = (
-    *("out", "jets", "search.trials", "compute."),
+    *("out", "jets", "search.trials", "compute.", "tracking"),
     *("search.objective", "search.further_objectives", "search.score", "search.seeds", "search.repeated_points"),
 )
 """Settings that a study can be continued with: where it is, how long it gets, where it runs and what it is judged by.
@@ -257,16 +258,18 @@ class StudyFolder:
 
         Raises ValueError where one is damaged.
         """
-        paths = sorted(self.trials.glob("*.json"))
-        for path in paths:
-            if path.name not in self._endings:
+        listed = os.listdir(self.trials) if self.trials.is_dir() else []
+        names = sorted(name for name in listed if name.endswith(".json"))
+        for name in names:
+            if name not in self._endings:
+                path = self.trials / name
                 ending = read_json(path)
                 if ending.get("state") not in STATES:
                     raise ValueError(
                         f"{path}: says nothing of how a trial ended; restore it, or start anew with --name"
                     )
-                self._endings[path.name] = ending
-        return [self._endings[path.name] for path in paths]
+                self._endings[name] = ending
+        return [self._endings[name] for name in names]
 
     def write_ending(self, number: int, content: Mapping[str, Any]) -> None:
         """Write the file of a trial that has ended."""

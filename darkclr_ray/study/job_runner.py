@@ -38,7 +38,7 @@ from darkclr_ray.study.objectives import ObjectiveInput
 from darkclr_ray.study.proxy_scores import LinearAutoencoder, Norm
 from darkclr_ray.training.inference import JetEncoder, represent
 
-IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute"}
+IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute", "tracking"}
 """Settings that no detector is made of; jets count by their content."""
 
 EPS_S = (0.2, 0.1, 0.5)

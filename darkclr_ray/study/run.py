@@ -23,6 +23,8 @@ from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, unequal
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.progress import Display, Status
 from darkclr_ray.study.repair import delete_damaged
+from darkclr_ray.study.trackers import base as trackers
+from darkclr_ray.study.tracking import Followers
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
@@ -60,6 +62,8 @@ class Study(ABC):
     def check(self) -> None:
         """Raise ValueError for names in the settings that mean nothing, before any jet is read."""
         registry.check(self.settings.views)
+        for target in self.settings.tracking:
+            trackers.check(target)
         self.folder.check_place(self.settings)
         kind = self.folder.kind()
         if kind not in (None, self.kind):
@@ -125,11 +129,13 @@ def run(study: Study, build_report: Callable[[Path], Path]) -> int:
         folder.check(study.settings, jets.fingerprints, study.extendable)
         if folder.has("study.json"):
             delete_damaged(folder, lambda line: console.print(line, soft_wrap=True))
-        if not study.finished():
-            status = _guarded(study, jets, console)
-            if status:
-                return status
-        console.print(str(build_report(folder.path)), soft_wrap=True)
+        with Followers(folder.path, study.settings.tracking, lambda line: console.print(line, soft_wrap=True)):
+            if not study.finished():
+                status = _guarded(study, jets, console)
+                if status:
+                    return status
+            page = build_report(folder.path)
+        console.print(str(page), soft_wrap=True)
         return 0
     finally:
         folder.release()

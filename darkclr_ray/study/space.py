@@ -24,7 +24,7 @@ from darkclr_ray.store.stages import content_hash
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jobs import trial_settings
 
-NOT_OF_A_TRIAL = ("name", "out", "jets", "background", "seed", "search", "comparison", "compute")
+NOT_OF_A_TRIAL = ("name", "out", "jets", "background", "seed", "search", "comparison", "compute", "tracking")
 """Settings and groups that cannot be searched: no trial depends on them, or all trials share them."""
 
 DRY_RUNS = 20
@@ -50,6 +50,7 @@ class Space:
 
     def __init__(self, settings: StudySettings, sample: str = "") -> None:
         self.settings, self.sample = settings, sample
+        self._hashes: dict[str, str] = {}
         self._encoders: dict[str, str | None] = {}
         space = settings.search.space
         self._values: Function
@@ -149,6 +150,12 @@ class Space:
 
     def encoder(self, parameters: Mapping[str, Any]) -> str:
         """Return the hash of all values that determine the encoder at a point; equal hashes share an encoder."""
+        text = json.dumps(parameters)
+        if text not in self._hashes:
+            self._hashes[text] = self._encoder(parameters)
+        return self._hashes[text]
+
+    def _encoder(self, parameters: Mapping[str, Any]) -> str:
         from darkclr_ray.training.contrastive import encoder_key  # torch, which the check of a study does not need
 
         at = trial_settings(self.settings, parameters)

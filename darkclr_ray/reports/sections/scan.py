@@ -19,6 +19,9 @@ PARAMETERS = (
     scan.Parameter("step_size", Markup("Langevin step size"), log=True),
 )
 
+SHOWN = 100
+"""Number of trials above which the table shows the best ones only."""
+
 HEADINGS = {"d_z": D_Z, "p_drop": P_DROP, "step_size": Markup("step size")}
 
 
@@ -101,7 +104,11 @@ def trials(study: Scan, eps_s: float) -> Table:
         ),
         *([Column("reason", "why it ended early")] if any(row["reason"] for row in rows) else []),
     ]
-    caption = Markup("All trials; the best is marked. Objective: {}, of {}.").format(
-        words.objective(study), detector_label(study.score)
+    which = "All trials" if len(rows) <= SHOWN else f"The {SHOWN} best of {len(rows)} trials; the CSV has all"
+    caption = Markup("{}; the best is marked. Objective: {}, of {}.").format(
+        which, words.objective(study), detector_label(study.score)
     )
-    return Table("trials", caption, columns, rows)
+    if len(rows) <= SHOWN:
+        return Table("trials", caption, columns, rows)
+    best = sorted(zip(study.trials, rows, strict=True), key=lambda pair: -pair[0].objective(study.objective))[:SHOWN]
+    return Table("trials", caption, columns, [row for _, row in best], data=rows)
