@@ -15,9 +15,6 @@ from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
 from darkclr_ray.reports.measurement import Measurement
 from darkclr_ray.reports.reader import Study, json_file, study_json
 
-EPS_S = (0.1, 0.2, 0.5)
-"""Signal efficiencies of the rejections in a table."""
-
 LEVEL = "68% of the test sample"
 
 
@@ -82,7 +79,7 @@ def table(hepdata: Any, study: Study, detector: str, weighting: Weighting, rows:
         values = [study.samples.get(signal, {}).get(key) for signal in signals]
         if all(value is not None for value in values):
             found.add_variable(_independent(hepdata, name, unit, values))
-    for eps_s in EPS_S:
+    for eps_s in sorted({row.eps_s for row in rows}):
         by_signal = {row.signal: row for row in rows if row.eps_s == eps_s}
         if by_signal.keys() >= set(signals):
             found.add_variable(_dependent(hepdata, eps_s, detector, [by_signal[signal] for signal in signals]))
@@ -114,7 +111,7 @@ def of_scan(study: trials.Scan) -> Iterator[Result]:
     for detector, signals in comparison.evaluations(study).items():
         for signal, evaluation in signals.items():
             for weighting in WEIGHTINGS:
-                for eps_s in EPS_S:
+                for eps_s in efficiencies(evaluation):
                     others = [at(one[detector][signal], weighting, eps_s).value for one in repeats if detector in one]
                     value = at(evaluation, weighting, eps_s)
                     yield Result(detector, signal, weighting, eps_s, value, stdev(others) if len(others) > 1 else None)
@@ -135,6 +132,11 @@ def repeated(study: trials.Scan) -> list[dict[str, dict[str, Evaluation]]]:
     return found
 
 
+def efficiencies(evaluation: Evaluation) -> list[float]:
+    """Return the signal efficiencies at which rejections were evaluated."""
+    return [one.eps_s for one in evaluation.raw.rejections]
+
+
 def at(evaluation: Evaluation, weighting: Weighting, eps_s: float) -> Measurement:
     """Return the rejection at a signal efficiency with its interval."""
     return comparison.rejection(comparison.side(evaluation, weighting), eps_s)
@@ -143,6 +145,7 @@ def at(evaluation: Evaluation, weighting: Weighting, eps_s: float) -> Measuremen
 def of_comparison(study: runs.Comparison) -> Iterator[Result]:
     """Yield the results of a comparison's methods: means and deviations over their networks."""
     for detector, ensemble in study.methods.items():
-        for eps_s in EPS_S:
+        known = [set(efficiencies(one)) for found in ensemble.evaluations.values() for one in found]
+        for eps_s in sorted(set.intersection(*known)):
             for (signal, weighting), entry in ensembles.entries(ensemble, eps_s).items():
                 yield Result(detector, signal, weighting, eps_s, ensembles.rejection(entry), entry.deviation)

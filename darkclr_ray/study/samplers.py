@@ -122,6 +122,7 @@ class SharedEncoderSampler(BaseSampler):
     def __init__(self, search: SearchSettings, space: Space, seed: int) -> None:
         self.search, self.space, self.seed = search, space, seed
         self.sampler = make_sampler(search, space, seed, 0)
+        self._encoders: dict[int, str | None] = {}
         self.fixed: Mapping[str, Any] = {}
         """Parameters that the present trial takes from another one."""
 
@@ -130,7 +131,7 @@ class SharedEncoderSampler(BaseSampler):
         if self.search.sampler == "grid":
             return None  # a grid has each encoder with each value of the other parameters
         others = [trial for trial in study.get_trials(deepcopy=False) if trial.number != number]
-        encoders = [self.space.encoder_of(trial.params) for trial in others]
+        encoders = [self._encoder(trial) for trial in others]
         users = Counter(encoders)
         for trial, encoder in zip(others, encoders, strict=True):
             complete = trial.state == TrialState.COMPLETE and encoder is not None
@@ -138,6 +139,14 @@ class SharedEncoderSampler(BaseSampler):
                 fixed = self.space.encoder_params(trial)
                 return trial if len(fixed) < len(trial.params) else None
         return None
+
+    def _encoder(self, trial: FrozenTrial) -> str | None:
+        """Return `Space.encoder_of` a trial; that of a trial which has ended is remembered."""
+        if not trial.state.is_finished():
+            return self.space.encoder_of(trial.params)
+        if trial.number not in self._encoders:
+            self._encoders[trial.number] = self.space.encoder_of(trial.params)
+        return self._encoders[trial.number]
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         space = self.sampler.infer_relative_search_space(study, trial)

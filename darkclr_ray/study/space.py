@@ -50,7 +50,6 @@ class Space:
 
     def __init__(self, settings: StudySettings, sample: str = "") -> None:
         self.settings, self.sample = settings, sample
-        self._hashes: dict[str, str] = {}
         self._encoders: dict[str, str | None] = {}
         space = settings.search.space
         self._values: Function
@@ -150,12 +149,6 @@ class Space:
 
     def encoder(self, parameters: Mapping[str, Any]) -> str:
         """Return the hash of all values that determine the encoder at a point; equal hashes share an encoder."""
-        text = json.dumps(parameters)
-        if text not in self._hashes:
-            self._hashes[text] = self._encoder(parameters)
-        return self._hashes[text]
-
-    def _encoder(self, parameters: Mapping[str, Any]) -> str:
         from darkclr_ray.training.contrastive import encoder_key  # torch, which the check of a study does not need
 
         at = trial_settings(self.settings, parameters)

@@ -94,6 +94,7 @@ class Tuning:
 
     def __init__(self, session: Session) -> None:
         self.session, self.settings, self.folder = session, session.settings, session.folder
+        self._encoders: dict[int, str] = {}
         self._on_disk: set[str] = set().union(*(representations(trial["stages"]) for trial in self.folder.endings()))
 
     @cached_property
@@ -363,12 +364,19 @@ class Tuning:
             stages: of the trial that has just ended.
         """
         best = self.folder.best()
-        keep = to_be_followed(self.folder.endings(), self.settings.search.step_sizes_per_encoder, self.space.encoder)
+        keep = to_be_followed(self.folder.endings(), self.settings.search.step_sizes_per_encoder, self._encoder)
         if best is not None:
             keep.add(best["stages"]["representation"])
         self._on_disk |= representations(stages)
         self.folder.store.drop_arrays(of=self._on_disk - keep)
         self._on_disk &= keep
+
+    def _encoder(self, record: Mapping[str, Any]) -> str:
+        """Return what the points of trials have in common that share an encoder, for a trial's file."""
+        number = record["number"]
+        if number not in self._encoders:
+            self._encoders[number] = self.space.encoder(record["parameters"])
+        return self._encoders[number]
 
     def _trials(self) -> list[FrozenTrial]:
         """Return what Optuna knows of all trials."""
@@ -401,11 +409,11 @@ def to_be_followed(
     Args:
         endings: files of the trials that have ended.
         shared: trials an encoder.
-        encoder: returns what two points have in common that share an encoder.
+        encoder: returns what two trials have in common that share an encoder.
     """
-    users = Counter(encoder(trial["parameters"]) for trial in endings if trial["parameters"])
+    users = Counter(encoder(trial) for trial in endings if trial["parameters"])
     complete = (trial for trial in endings if trial["state"] == "COMPLETE")
-    return {trial["stages"]["representation"] for trial in complete if users[encoder(trial["parameters"])] < shared}
+    return {trial["stages"]["representation"] for trial in complete if users[encoder(trial)] < shared}
 
 
 def shown_value(value: Any) -> str:

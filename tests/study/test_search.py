@@ -437,7 +437,7 @@ def test_representations_are_kept_for_those_who_may_follow() -> None:
     ]
 
     def kept(endings: list[dict[str, Any]]) -> set[str]:
-        return to_be_followed(endings, 3, lambda parameters: parameters["p_drop"])
+        return to_be_followed(endings, 3, lambda trial: trial["parameters"]["p_drop"])
 
     assert kept(endings) == {"two users", "failed once"}
     assert kept([*endings, ending("two users")]) == {"failed once"}
