@@ -23,6 +23,9 @@ from typing import Any, TypeVar
 
 Known = TypeVar("Known")
 
+WORKING_FOLDER = "DARKCLR_WORKING_FOLDER"
+"""Environment variable of workers: the working folder of the process that started or joined Ray."""
+
 
 def names(kind: str) -> tuple[str, ...]:
     """Return the names that installed packages declare for a kind."""
@@ -92,13 +95,19 @@ def _attribute(kind: str, entry: str) -> Any:
 
 
 def see_working_folder() -> None:
-    """Let this process and its child processes import modules from the working folder, after all other places."""
+    """Let this process import modules from the working folder, after all other places."""
     here = os.getcwd()
     if here not in sys.path:
         sys.path.append(here)
-    places = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
-    if here not in places:
-        os.environ["PYTHONPATH"] = os.pathsep.join([*places, here])
+
+
+def enter_working_folder() -> None:
+    """Give a worker of Ray the working folder that `WORKING_FOLDER` names, also for imports, if its node has it."""
+    try:
+        os.chdir(os.environ[WORKING_FOLDER])
+    except OSError:
+        return
+    see_working_folder()
 
 
 def words(error: Exception) -> str:

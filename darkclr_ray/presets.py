@@ -32,6 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "p_drop": (0.4, 0.7, 0.05),  # a lower rate does not converge within seven epochs
             "step_size": (0.01, 0.25),  # with a larger step size chains diverge at this noise
             "step_sizes_per_encoder": 2,
+            "delay": 2,
         },
         "comparison": {"encoder_seeds": 2, "autoencoder_seeds": 2, "d_z": (16, 64)},
         "compute": {"cpus_per_worker": 0.75, "precision": "float32"},

@@ -381,6 +381,11 @@ class SearchSettings(Settings):
     """Drop probabilities in the anomalous views of the signal-blind objective. They are the same for every trial, so
     they may include those that a trial was trained with.
     """
+    delay: int = Field(8, ge=1, le=4096)
+    """Distance in number from which on trials count: the point of a trial, and whether it is stopped early, depend on
+    the results of trials that are at least this many numbers before it. So they are the same however many trials run
+    at a time, which are at most this many.
+    """
     prune: bool = True
     """Whether unpromising trials are stopped early; see `pruner`."""
 
@@ -453,6 +458,10 @@ class ComputeSettings(Settings):
     """Number of trials that run at the same time; 0: as many as the resources permit."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of matrix products; "auto" selects bfloat16 if the hardware is fast at it."""
+    kernels: Literal["auto", "off"] = "auto"
+    """Implementation of the networks; "auto" uses the compiled kernels in C or Triton that support a network, "off"
+    PyTorch alone, which gives the same results up to rounding and random numbers of dropout and chains.
+    """
     materialise_limit: float = Field(4.0, ge=0.0, le=1e6)
     """Size in GB up to which the training jets are kept in the object store; the streams of views read larger sets
     shard by shard. The study and each training worker have all training jets in their own memory in either case.

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
 
 from darkclr_ray.augmentations.views import ViewBatch, check, log_left_out, views_of_batches
-from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
+from darkclr_ray.jets.batching import POOL, BatchPlan, batch_slice
 from darkclr_ray.jets.folder import JetFolder
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.shards import Chunk, read_chunks
@@ -232,7 +232,7 @@ class RayViews:
         return self.plan.steps_per_epoch
 
     def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
-        part = rank_slice(self.batch_size, rank, world_size)
+        part = batch_slice(self.batch_size, rank, world_size)
         log_left_out(self.plan)
         pools = range(len(self.plan.pools(first_epoch)))  # the same number in each epoch
         items = [{"epoch": epoch, "pool": pool} for epoch in range(first_epoch, last_epoch) for pool in pools]

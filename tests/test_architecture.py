@@ -27,16 +27,17 @@ LAYERS = (
     ("evaluation",),
     ("losses", "langevin"),
     ("networks",),
+    ("kernels",),
     ("training",),
     ("detectors",),
     ("estimator", "streams", "testing"),
     ("runtime",),
     ("study",),
-    ("reports",),
+    ("reports", "results"),
     ("benchmarks", "cli"),
 )
 """Packages and modules of darkclr_ray; each imports only from its own and from earlier layers."""
-WITHOUT_RAY = ("jets", "augmentations", "networks", "losses", "training", "detectors", "evaluation", "store")
+WITHOUT_RAY = ("jets", "augmentations", "networks", "kernels", "losses", "training", "detectors", "evaluation", "store")
 
 
 def modules() -> dict[str, Path]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.model_selection import ParameterGrid
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from darkclr_ray.estimator import JetEstimator
+from darkclr_ray.jets.folder import open_jets, starter_jets
+from darkclr_ray.jets.packed import Jets
 from darkclr_ray.testing import toy_jets
 from darkclr_ray.training.trainer import Trainer
 
@@ -73,3 +80,30 @@ def test_a_refused_change_changes_nothing() -> None:
     with pytest.raises(ValueError):
         estimator.set_params(detector="jet_mass", encoder__d_z=1)
     assert estimator.get_params()["detector"] == "multiplicity"
+
+
+def test_cross_validation_grid_search_pipeline_and_pickle() -> None:
+    jets = open_jets(starter_jets()).load("train", "qcd")[:300]
+    signal = open_jets(starter_jets()).load("test", "aachen")[:200]
+
+    def area(estimator: JetEstimator, background: Jets, truth: None = None) -> float:
+        both = np.concatenate([estimator.score_samples(background), estimator.score_samples(signal)])
+        return float(roc_auc_score([1] * len(background) + [0] * len(signal), both))
+
+    plain = JetEstimator("multiplicity")
+    areas = cross_val_score(plain, jets, scoring=area, cv=3)
+    parts = KFold(3).split(np.arange(len(jets)))
+    assert areas.tolist() == [area(clone(plain).fit(jets[train]), jets[test]) for train, test in parts]
+
+    search = GridSearchCV(
+        JetEstimator("isolation_forest"), {"seed": [1, 2], "contamination": [0.2]}, scoring=area, cv=2
+    )
+    search.fit(jets)
+    assert search.best_params_["contamination"] == 0.2
+    assert (search.best_estimator_.predict(jets) == -1).mean() == pytest.approx(0.2, abs=0.01)
+
+    hardest = FunctionTransformer(Jets.hardest, kw_args={"count": 5})
+    pipeline = make_pipeline(hardest, JetEstimator("multiplicity")).fit(jets)
+    assert set(pipeline.score_samples(jets).tolist()) == set(np.minimum(jets.multiplicity, 5).tolist())
+    again = pickle.loads(pickle.dumps(search.best_estimator_))
+    np.testing.assert_array_equal(again.score_samples(signal), search.best_estimator_.score_samples(signal))

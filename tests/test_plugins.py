@@ -123,20 +123,47 @@ def test_a_module_that_breaks_is_explained(tmp_path: Path, monkeypatch: pytest.M
         detectors.find("broken_jets:Mine")
 
 
-def test_the_working_folder_is_seen_here_and_by_children(tmp_path: Path) -> None:
+def test_the_working_folder_is_seen_after_all_other_places(tmp_path: Path) -> None:
     (tmp_path / "local_jets.py").write_text(CODE)
-    child = "import local_jets; print(local_jets.nothing)"
-    program = f"""
-import subprocess, sys
+    (tmp_path / "random.py").write_text("raise RuntimeError")
+    program = """
+import sys
 from darkclr_ray.augmentations.registry import find
-print(find("local_jets:Same").__name__)
-subprocess.run([sys.executable, "-P", "-c", {child!r}], check=True)
+import random
+print(find("local_jets:Same").__name__, sys.path[-1])
 """
-    outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program], cwd=tmp_path, env=outside, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["Same", "3"]
+    done = subprocess.run([sys.executable, "-P", "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == ["Same", str(tmp_path)], done.stderr
+
+
+@pytest.mark.slow
+def test_workers_see_the_working_folder_after_all_other_places(tmp_path: Path) -> None:
+    """Also modules of Python that a worker has not imported before, in workers and in Ray's own processes."""
+    (tmp_path / "local_jets.py").write_text(CODE)
+    (tmp_path / "logs").mkdir()
+    for name in ("random", "calendar", "queue", "types", "cProfile"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError")
+    program = """
+import os, sys
+from pathlib import Path
+import ray
+from darkclr_ray.runtime.cluster import running_ray
+from darkclr_ray.settings import ComputeSettings
+
+def look():
+    import calendar, cProfile, local_jets
+    return os.getcwd(), sys.path[-1], local_jets.nothing
+
+class Looker:
+    def look(self):
+        return look()
+
+with running_ray(ComputeSettings(), Path("logs/ray"), 10**8):
+    found = {*ray.get(ray.remote(look).remote()), *ray.get(ray.remote(Looker).remote().look.remote())}
+print(sorted(map(str, found)))
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip() == str(["3", str(tmp_path)]), done.stderr
 
 
 def test_their_code_counts_in_what_is_stored(package: Path) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.dropping import Dropping
-from darkclr_ray.augmentations.registry import Packed, register
+from darkclr_ray.augmentations.registry import register
+from darkclr_ray.jets.packed import Packed
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 

@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.registry import Augmentation, Packed, apply, find, register, takes_tree
+from darkclr_ray.augmentations.registry import Augmentation, apply, find, register, takes_tree
 from darkclr_ray.jets.cambridge_aachen import ClusterTree
-from darkclr_ray.jets.packed import ragged_arange
+from darkclr_ray.jets.packed import Packed, ragged_arange
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 import darkclr_ray.augmentations
 from darkclr_ray import plugins
 from darkclr_ray.jets.cambridge_aachen import ClusterTree
+from darkclr_ray.jets.packed import Packed
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
-
-Packed = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Constituents float32 (M, 3) and offsets int64 (B + 1,) of B jets; see :class:`darkclr_ray.jets.packed.Jets`."""
 
 
 class Augmentation(Protocol):

@@ -1,14 +1,13 @@
-"""Make the network's inputs from jets: truncate, centre, transform and scale them; a batch contains all views.
+"""Make the views of jets as network inputs; a batch contains all views.
 
-A jet is cut to its hardest N_c constituents and centred on their pT centroid once, before any transformation. phi is
-relative to the jet axis and already wrapped (:class:`darkclr_ray.jets.packed.Jets`), so the centroid is a plain
-weighted mean. No view is centred again, since the position of its centroid is part of the transformation.
+A jet is truncated and centred once, before any transformation (:mod:`darkclr_ray.jets.preprocessing`). No view is
+centred again, since the position of its centroid is part of the transformation.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Protocol
@@ -17,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations import registry
-from darkclr_ray.augmentations.registry import Augmentation, Packed, apply, takes_tree
-from darkclr_ray.jets.batching import POOL, BatchPlan, rank_slice
+from darkclr_ray.augmentations.registry import Augmentation, apply, takes_tree
+from darkclr_ray.jets.batching import POOL, BatchPlan, batch_slice
 from darkclr_ray.jets.cambridge_aachen import ClusterTree
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.preprocessing import centred, scaled
 from darkclr_ray.malloc import keep_freed_memory
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
@@ -106,7 +106,7 @@ class MemoryViews:
         return self.plan.steps_per_epoch
 
     def stream(self, first_epoch: int, last_epoch: int, rank: int = 0, world_size: int = 1) -> Iterator[ViewBatch]:
-        part = rank_slice(self.batch_size, rank, world_size)
+        part = batch_slice(self.batch_size, rank, world_size)
         log_left_out(self.plan)
         if need_trees(self.views, self.inputs):
             self.sample.jets.tree  # noqa: B018  # made here, once, and kept with the jets
@@ -150,7 +150,7 @@ def make_views(
     >>> batch.views, len(batch), batch.offsets[:5].tolist()
     (3, 2, [0, 2, 3, 5, 6])
     """
-    untouched = _centred(jets, inputs)
+    untouched = centred(jets, inputs)
     if tree is None and need_trees(views, inputs):
         tree = jets.hardest_trees(inputs.constituents)
     parts = []
@@ -160,7 +160,7 @@ def make_views(
             draws = KeyedRNG.keyed(jets.ids, seed=seed, epoch=epoch, transformation=name, draw=draw)
             packed = apply(augmentation, packed, draws, tree if place == 0 else None)
         parts.append(packed)
-    constituents, offsets = _scaled(parts, jets, inputs)
+    constituents, offsets = scaled(parts, jets, inputs)
     return ViewBatch(constituents, offsets, jets.ids, len(parts), epoch, step)
 
 
@@ -215,11 +215,6 @@ def need_trees(views: ViewSettings, inputs: InputSettings) -> bool:
     return any(takes_tree(steps[0][1]) for steps in _recipe(views, inputs) if steps)
 
 
-def plain_inputs(jets: Jets, inputs: InputSettings) -> Packed:
-    """Return jets as network inputs for scoring: constituents float32 (M, 3) and offsets int64 (B + 1,)."""
-    return _scaled([_centred(jets, inputs)], jets, inputs)
-
-
 @lru_cache(maxsize=64)
 def _recipe(views: ViewSettings, inputs: InputSettings) -> tuple[tuple[tuple[str, Augmentation, int], ...], ...]:
     """Return for each view its transformations in order, as (name, transformation, number of its draw)."""
@@ -234,38 +229,3 @@ def _recipe(views: ViewSettings, inputs: InputSettings) -> tuple[tuple[tuple[str
             steps.append((name, transformation.from_settings(views, inputs), draw))
         recipe.append(tuple(steps))
     return tuple(recipe)
-
-
-def _centred(jets: Jets, inputs: InputSettings) -> Packed:
-    """Return the hardest constituents relative to their pT centroid, stored by columns.
-
-    Raises ValueError for a jet without constituents.
-    """
-    if not len(jets):
-        return jets.constituents, jets.offsets
-    if not jets.multiplicity.all():
-        raise ValueError(f"jet {int(np.argmin(jets.multiplicity))} of {len(jets)} has no constituents; leave it out")
-    if jets.multiplicity.max() > inputs.constituents:
-        jets = jets.hardest(inputs.constituents)
-    columns = jets.constituents.T.copy()
-    starts, sizes = jets.offsets[:-1], jets.multiplicity
-    total = np.add.reduceat(columns[0], starts)
-    for axis in (1, 2):
-        centroid = np.add.reduceat(columns[0] * columns[axis], starts) / total
-        columns[axis] -= np.repeat(centroid, sizes)
-    return columns.T, jets.offsets
-
-
-def _scaled(parts: Sequence[Packed], jets: Jets, inputs: InputSettings) -> Packed:
-    """Return all parts concatenated, stored by rows, with pT divided as the settings define."""
-    ends = np.cumsum([len(constituents) for constituents, _ in parts])
-    starts = ends - [len(constituents) for constituents, _ in parts]
-    scaled = np.empty((ends[-1], 3), dtype=np.float32)
-    for (constituents, offsets), first, last in zip(parts, starts, ends, strict=True):
-        unit = np.float32(inputs.pt_scale) if inputs.pt == "gev" else np.repeat(jets.pt, np.diff(offsets))
-        scaled[first:last, 0] = constituents[:, 0] / unit
-        scaled[first:last, 1] = constituents[:, 1]
-        scaled[first:last, 2] = constituents[:, 2]
-    return scaled, np.concatenate(
-        [[0], *(offsets[1:] + first for (_, offsets), first in zip(parts, starts, strict=True))]
-    )

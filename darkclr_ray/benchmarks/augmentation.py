@@ -14,7 +14,7 @@ from darkclr_ray.benchmarks.reference import three_views
 from darkclr_ray.benchmarks.result import OURS, PLAIN, Result
 from darkclr_ray.benchmarks.timing import Action, alternate
 from darkclr_ray.jets.cambridge_aachen import cluster_tree
-from darkclr_ray.networks.padded import pad
+from darkclr_ray.networks.padding import pad
 from darkclr_ray.presets import preset
 from darkclr_ray.settings import StudySettings
 

@@ -11,8 +11,12 @@ import numpy as np
 import torch
 
 from darkclr_ray.benchmarks.timing import alternate
-from darkclr_ray.networks.kernels.in_use import kernels_in_use
+from darkclr_ray.kernels.registry import implementations_of
+from darkclr_ray.networks.autoencoder import Autoencoder
+from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.precision import products_dtype
+from darkclr_ray.settings import EncoderSettings, NAESettings
+from darkclr_ray.training.base import place
 
 SIDE = {"cpu": 1536, "cuda": 8192}
 """Dimension of the square matrices that are multiplied; one product takes a few tens of milliseconds."""
@@ -65,14 +69,21 @@ def describe() -> dict[str, str]:
     return {
         "processor": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "units": ", ".join(units()) or "none for bfloat16",
-        "kernels": kernels_in_use("cpu", automatic()),
+        "kernels": kernels("cpu"),
         "threads of torch": str(torch.get_num_threads()),
         "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
-        "GPU": gpu if gpu == "none" else f"{gpu}, kernels: {kernels_in_use('cuda', automatic('cuda'))}",
+        "GPU": gpu if gpu == "none" else f"{gpu}, kernels: {kernels('cuda')}",
         "versions": f"torch {torch.__version__}, numpy {np.__version__}, Python {platform.python_version()}",
         "products": str(automatic("cuda" if torch.cuda.is_available() else "cpu")).removeprefix("torch."),
     }
+
+
+def kernels(device: str) -> str:
+    """Return which implementations the networks of the paper have on a device."""
+    networks = torch.nn.ModuleList([Encoder(EncoderSettings()), Autoencoder(EncoderSettings().d_z, NAESettings())])
+    place(networks, torch.device(device), str(automatic(device)).removeprefix("torch."))
+    return ", ".join(f"{network}: {name}" for network, name in implementations_of(networks).items())
 
 
 def processor() -> str:

@@ -12,7 +12,7 @@ from darkclr_ray.augmentations.views import ViewBatch
 from darkclr_ray.detectors.darkclr import contrastive_training
 from darkclr_ray.jets.folder import open_jets, starter_jets
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.networks.padded import pad
+from darkclr_ray.networks.padding import pad
 from darkclr_ray.presets import preset
 from darkclr_ray.settings import EncoderSettings, StudySettings
 from darkclr_ray.training.contrastive import ContrastiveTraining

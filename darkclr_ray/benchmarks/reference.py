@@ -15,8 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darkclr_ray.networks.autoencoder import Autoencoder
-from darkclr_ray.networks.block import Block
-from darkclr_ray.networks.encoder import Encoder
+from darkclr_ray.networks.encoder import Block, Encoder
 from darkclr_ray.settings import EncoderSettings, NAESettings
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.benchmarks.inputs import SIZES, repeated, settings_of, starter_background
 from darkclr_ray.benchmarks.result import OURS, PLAIN, Result
 from darkclr_ray.benchmarks.timing import Action, alternate
 from darkclr_ray.jets.folder import JetFolder, open_jets
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.jets.shards import write_shard
+from darkclr_ray.kernels.frozen import frozen_weights
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.networks.precision import products_dtype
 from darkclr_ray.settings import InputSettings, StudySettings
@@ -75,11 +76,11 @@ def forward(encoder: Encoder, model: EnergyModel, inputs: InputSettings, jets: J
     """Return a function that applies only the networks, to prepared batches like those of `represent`."""
     batches = []
     for members in make_batches(encoder, inputs, jets):
-        constituents, offsets = plain_inputs(jets.take(members), inputs)
+        constituents, offsets = network_inputs(jets.take(members), inputs)
         batches.append((torch.from_numpy(constituents), torch.from_numpy(offsets)))
 
     def passed() -> float:
-        with torch.inference_mode(), encoder.frozen_weights():
+        with torch.inference_mode(), frozen_weights(encoder):
             for constituents, offsets in batches:
                 model(encoder(constituents, offsets).head)
         return len(jets)

@@ -103,24 +103,20 @@ def show_study(path: Path, console: Console) -> None:
     """Print the kind of a study, its jets, the final states of its trials or runs, and its best model."""
     from collections import Counter
 
-    from darkclr_ray.store.files import read_json
+    from darkclr_ray.study.records import RunRecord, StudyRecord, TrialRecord
 
-    study = read_json(path / "study.json")
-    if "name" not in study:
-        raise ValueError(f"{path / 'study.json'}: damaged, it does not say which study this is; restore it")
-    kind = study.get("kind", "embedding_scan")
-    say(
-        console, f"{path}: the study {study.get('name')!r} ({kind}), begun {study.get('created', 'at an unknown time')}"
-    )
-    say(console, f"  jets: {(study.get('jets') or {}).get('path', 'not recorded')}, command: {study.get('command')}")
-    for folder in ("trials", "runs"):
-        states = Counter(read_json(file).get("state") for file in (path / folder).glob("*.json"))
+    study = StudyRecord.read(path / "study.json")
+    begun = study.created or "at an unknown time"
+    say(console, f"{path}: the study {study.name!r} ({study.kind}), begun {begun}")
+    say(console, f"  jets: {study.jets.path if study.jets else 'not recorded'}, command: {study.command}")
+    for folder, record in (("trials", TrialRecord), ("runs", RunRecord)):
+        states = Counter(record.read(file).state for file in (path / folder).glob("*.json"))
         if states:
             say(console, f"  {folder}: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
     if (path / "report" / "index.html").is_file():
         say(console, f"  report: {path / 'report' / 'index.html'}")
     if (path / "best" / "model.json").is_file():
-        say(console, f"  best trial {study.get('best')}:")
+        say(console, f"  best trial {study.best}:")
         show_model(path / "best", console)
 
 

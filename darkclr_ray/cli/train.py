@@ -63,7 +63,11 @@ def main(arguments: Sequence[str], program: str) -> int:
     check_labels(detectors, jets, settings)
     device = "cpu" if settings.threads else None
     runner = Trainer(
-        device=device, precision=settings.compute.precision, threads=settings.threads or None, report=tell_epochs()
+        device=device,
+        precision=settings.compute.precision,
+        kernels=settings.compute.kernels,
+        threads=settings.threads or None,
+        report=tell_epochs(),
     )
     fitted_on: dict[str, str] = {}
     for detector in detectors:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get
 import numpy as np
 from numpy.typing import NDArray
 
+from darkclr_ray.detectors.display import Display
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.trainer import Trainer
@@ -35,7 +36,9 @@ class AnomalyDetector(ABC, Generic[Sample]):
     name: ClassVar[str]
     """Unique short name of the detector in ``scores.parquet`` and in lists of detectors."""
     title: ClassVar[str]
-    """Name of the detector in legends and tables."""
+    """Name of the detector as plain text, for records and for users' detectors in legends and tables."""
+    display: ClassVar[Display | None] = None
+    """How reports show the detector; a user's detector has its title, and a style that is computed from its name."""
     family: ClassVar[str] = "others"
     """Name of the group of detectors that share trained parts, such as an encoder."""
     seeds: ClassVar[frozenset[Literal["encoder", "autoencoder"]]] = frozenset({"encoder"})

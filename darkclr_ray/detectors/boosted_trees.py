@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.display import WINE, Display, Style
 from darkclr_ray.detectors.trees import Trees, tree_features
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets
@@ -32,6 +33,9 @@ class BoostedTrees(AnomalyDetector[LabelledSample]):
 
     name = "boosted_trees"
     title = "boosted trees on observables"
+    display = Display(
+        "boosted trees (supervised)", Style(WINE, "dot", "star-open"), order=71, phrase="supervised boosted trees"
+    )
     family = "trees"
 
     def __init__(self, seed: int = 1, match_pt: bool = False) -> None:

@@ -13,6 +13,7 @@ from torch import nn
 
 from darkclr_ray.augmentations.anomalous import blind_jets
 from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.display import BLUE, INDIGO, SKY, Display, Style
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.networks.encoder import Encoder
@@ -104,6 +105,7 @@ class EncoderNorm(RepresentationDetector):
 
     name = "s_CLR"
     title = "norm of the representation"
+    display = Display("DarkCLR, s<sub>CLR</sub>", Style(SKY, "longdash", "square"), order=21)
 
     def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
         squares: NDArray[np.float64] = np.einsum("ij,ij->i", z, z, dtype=np.float64)
@@ -115,6 +117,7 @@ class EncoderEnergy(RepresentationDetector):
 
     name = "s_NAE"
     title = "energy of the normalised autoencoder"
+    display = Display("DarkCLR, s<sub>NAE</sub>", Style(BLUE), order=20, prominent=True)
     product = "autoencoder"
     seeds = frozenset({"encoder", "autoencoder"})
 
@@ -146,6 +149,7 @@ class PlainEnergy(EncoderEnergy):
 
     name = "s_AE"
     title = "error of the plain autoencoder"
+    display = Display("DarkCLR, s<sub>AE</sub>", Style(INDIGO, "dashdot", "hexagon"), order=22)
     product = "plain_autoencoder"
 
 
@@ -188,6 +192,6 @@ def judging_views(settings: StudySettings, jets: Jets) -> Jets | None:
 def loaded(module: Module, path: Path, runner: Trainer) -> Module:
     """Load the weights in ``path`` into ``module`` and return it in evaluation mode on the device of ``runner``."""
     load_weights(module, path)
-    place(module, runner.device, runner.precision)
+    place(module, runner.device, runner.precision, runner.kernels)
     module.eval().requires_grad_(False)
     return module

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.detectors.darkclr import RepresentationDetector
+from darkclr_ray.detectors.display import SKY, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.training.contrastive import ContrastiveTraining
@@ -55,6 +56,7 @@ class Mahalanobis(PooledDistance):
 
     name = "mahalanobis"
     title = "Mahalanobis distance before the head"
+    display = Display("DarkCLR, Mahalanobis distance", Style(SKY, "dot", "square-open"), order=30)
 
     def fit_distance(self, background: NDArray[np.float32]) -> Mapping[str, NDArray[np.float64]]:
         from sklearn.covariance import LedoitWolf
@@ -76,6 +78,7 @@ class NearestNeighbours(PooledDistance):
 
     name = "neighbours"
     title = "distance to the tenth neighbour before the head"
+    display = Display("DarkCLR, distance to neighbours", Style(SKY, "dashdot", "square-cross"), order=31)
 
     neighbours: ClassVar[int] = 10
 

@@ -1,13 +1,14 @@
 """Export a trained DarkCLR model as one graph from constituents to scores, for programs without this package.
 
 The graph takes zero-padded jets and contains every step of the scoring: the selection of the hardest N_c constituents,
-the pT centroid, the scale of pT, the encoder in its padded form (`darkclr_ray.networks.padded`) and the scores. The
+the pT centroid, the scale of pT, the encoder in its padded form (`Encoder.padded`) and the scores. The
 sizes of batch and padding are free.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,8 +24,9 @@ from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm
 from darkclr_ray.integrity import replacing
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.losses.reconstruction import squared_error
-from darkclr_ray.networks.padded import PaddedEncoder, pad
+from darkclr_ray.networks.padding import pad
 from darkclr_ray.settings import InputSettings
+from darkclr_ray.training.base import place
 from darkclr_ray.training.nae import EnergyModel
 
 INPUTS = ("constituents", "mask", "pt")
@@ -47,12 +49,14 @@ class Portable(nn.Module):
         if len({id(encoder.encoder) for encoder in encoders}) > 1 and not _same(encoders):
             raise ValueError(f"{', '.join(d.name for d in detectors)} look at different encoders; export each alone")
         self.inputs: InputSettings = encoders[0].inputs
-        self.encoder = PaddedEncoder(encoders[0].encoder)
+        self.encoder = copy.deepcopy(encoders[0].encoder)
         self.names = tuple(detector.name for detector in kinds)
         self.models = nn.ModuleList(
-            Energy(detector.model) if isinstance(detector, EncoderEnergy) else Norm() for detector in kinds
+            Energy(copy.deepcopy(detector.model)) if isinstance(detector, EncoderEnergy) else Norm()
+            for detector in kinds
         )
-        self.cpu().float().eval().requires_grad_(False)
+        place(self, torch.device("cpu"), "float32", "off")
+        self.eval().requires_grad_(False)
 
     def forward(self, constituents: Tensor, mask: Tensor, pt: Tensor) -> tuple[Tensor, ...]:
         """Return representations (B, d_z), followed by each detector's scores (B,), of B jets.
@@ -71,7 +75,7 @@ class Portable(nn.Module):
         for axis in (1, 2):
             angle = torch.where(kept, constituents[:, :, axis], 0.0)
             columns.append(angle - (hardness * angle).sum(1, keepdim=True) / total)
-        z = self.encoder(torch.stack(columns, dim=2), kept).head
+        z = self.encoder.padded(torch.stack(columns, dim=2), kept).head
         return (z, *(model(z) for model in self.models))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.display import GREY, Display, Style
 from darkclr_ray.detectors.trees import Trees, tree_features
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.randomness import digest
@@ -30,6 +31,7 @@ class IsolationForest(AnomalyDetector[TrainingSample]):
 
     name = "isolation_forest"
     title = "isolation forest on observables"
+    display = Display("isolation forest", Style(GREY, "dash", "star-square"), order=46)
     family = "trees"
 
     def __init__(self, seed: int = 1) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from darkclr_ray.detectors.display import OLIVE, Display, Style
 from darkclr_ray.detectors.observable import ObservableCut
 from darkclr_ray.jets.packed import Jets
 
@@ -14,6 +15,7 @@ class JetMass(ObservableCut):
 
     name = "jet_mass"
     title = "jet mass"
+    display = Display("jet mass", Style(OLIVE, "dot", "triangle-down"), order=61)
 
     def score(self, jets: Jets) -> NDArray[np.float64]:
         return jets.mass.astype(np.float64)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from darkclr_ray.detectors.display import GREY, Display, Style
 from darkclr_ray.detectors.observable import ObservableCut
 from darkclr_ray.jets.packed import Jets
 
@@ -19,6 +20,7 @@ class JetPt(ObservableCut):
 
     name = "jet_pt"
     title = "jet pT"
+    display = Display("jet p<sub>T</sub>", Style(GREY, "dot", "triangle-right"), order=62)
 
     def score(self, jets: Jets) -> NDArray[np.float64]:
         return jets.pt.astype(np.float64)

@@ -9,6 +9,7 @@ the anomalous views.
 from __future__ import annotations
 
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm
+from darkclr_ray.detectors.display import PURPLE, Display, Style
 
 VIEW = ("rotation", "smearing", "splitting", "translation")
 JETCLR = {
@@ -23,6 +24,7 @@ class JetCLRNorm(EncoderNorm):
 
     name = "JetCLR s_CLR"
     title = "JetCLR, norm of the representation"
+    display = Display("JetCLR, s<sub>CLR</sub>", Style(PURPLE, "dot", "pentagon-open"), order=41)
     family = "JetCLR"
     overrides = JETCLR
 
@@ -32,5 +34,6 @@ class JetCLREnergy(EncoderEnergy):
 
     name = "JetCLR s_NAE"
     title = "JetCLR, energy of the normalised autoencoder"
+    display = Display("JetCLR, s<sub>NAE</sub>", Style(PURPLE, "longdash", "pentagon"), order=40, prominent=True)
     family = "JetCLR"
     overrides = JETCLR

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from darkclr_ray.detectors.display import GREEN, Display, Style
 from darkclr_ray.detectors.observable import ObservableCut
 from darkclr_ray.jets.packed import Jets
 
@@ -14,6 +15,13 @@ class Multiplicity(ObservableCut):
 
     name = "multiplicity"
     title = "few constituents"
+    display = Display(
+        "few constituents",
+        Style(GREEN, "dash", "triangle-up"),
+        order=60,
+        prominent=True,
+        phrase="a cut on the number of constituents",
+    )
 
     def score(self, jets: Jets) -> NDArray[np.float64]:
         return -jets.multiplicity.astype(np.float64)

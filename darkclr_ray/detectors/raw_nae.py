@@ -8,11 +8,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import judging_views, loaded
+from darkclr_ray.detectors.display import BROWN, Display, Style
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample, ragged_arange
+from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import save_weights
 from darkclr_ray.training.nae import EnergyModel, NAETraining, energies
@@ -34,6 +35,7 @@ class RawEnergy(AnomalyDetector[TrainingSample]):
 
     name = "raw_nae"
     title = "normalised autoencoder on constituents"
+    display = Display("NAE on constituents", Style(BROWN, "dashdot", "hourglass"), order=45)
     family = "constituents"
     seeds = frozenset({"autoencoder"})
 
@@ -78,7 +80,7 @@ def side_by_side(jets: Jets, inputs: InputSettings) -> NDArray[np.float32]:
     >>> side_by_side(jets, InputSettings(constituents=2)).tolist()
     [[0.5, -0.25, 0.0, 0.5, 0.25, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
     """
-    constituents, offsets = plain_inputs(jets, inputs)
+    constituents, offsets = network_inputs(jets, inputs)
     sizes = np.diff(offsets)
     pt, eta, phi = constituents.T
     order = np.lexsort((phi, eta, -pt, np.repeat(np.arange(len(sizes)), sizes)))

@@ -11,6 +11,7 @@ from typing import Any
 import darkclr_ray.detectors
 from darkclr_ray import plugins
 from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.display import Display
 from darkclr_ray.settings import StudySettings
 
 
@@ -35,6 +36,12 @@ def find(entry: str) -> type[AnomalyDetector[Any]]:
     if not (isinstance(found, type) and issubclass(found, AnomalyDetector)):
         raise ValueError(f"detector {entry!r} is not a class derived from {AnomalyDetector.__module__}.AnomalyDetector")
     return found
+
+
+def display_of(name: str) -> Display | None:
+    """Return how reports show a detector of this package; None for any other name."""
+    cls = _shipped().get(name)
+    return None if cls is None else cls.display
 
 
 def make(entry: str, settings: StudySettings) -> AnomalyDetector[Any]:

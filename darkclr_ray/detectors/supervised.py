@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import LoadedEncoder, loaded
+from darkclr_ray.detectors.display import WINE, Display, Style
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets
@@ -31,6 +32,9 @@ class Supervised(AnomalyDetector[LabelledSample]):
 
     name = "supervised"
     title = "supervised transformer"
+    display = Display(
+        "supervised", Style(WINE, "longdashdot", "star"), order=70, prominent=True, phrase="the supervised classifier"
+    )
     family = "supervised"
 
     def __init__(self, settings: StudySettings) -> None:

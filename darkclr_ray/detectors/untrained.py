@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm
+from darkclr_ray.detectors.display import ORANGE, Display, Style
 from darkclr_ray.detectors.views_classifier import ViewsClassifier
 
 UNTRAINED = {"contrastive": {"epochs": 0}}
@@ -13,6 +14,12 @@ class UntrainedNorm(EncoderNorm):
 
     name = "untrained s_CLR"
     title = "untrained, norm of the representation"
+    display = Display(
+        "untrained, s<sub>CLR</sub>",
+        Style(ORANGE, "longdash", "x-thin-open"),
+        order=52,
+        phrase="the norm of an untrained encoder",
+    )
     family = "untrained"
     overrides = UNTRAINED
 
@@ -22,6 +29,12 @@ class UntrainedEnergy(EncoderEnergy):
 
     name = "untrained s_NAE"
     title = "untrained, energy of the normalised autoencoder"
+    display = Display(
+        "untrained, s<sub>NAE</sub>",
+        Style(ORANGE, "dot", "x"),
+        order=51,
+        phrase="an untrained encoder with its own NAE",
+    )
     family = "untrained"
     overrides = UNTRAINED
 
@@ -34,5 +47,12 @@ class UntrainedViewsClassifier(ViewsClassifier):
 
     name = "untrained views_classifier"
     title = "untrained, classifier of anomalous views"
+    display = Display(
+        "untrained, views’ classifier",
+        Style(ORANGE, "dash", "cross"),
+        order=50,
+        prominent=True,
+        phrase="the views’ classifier on an untrained encoder",
+    )
     family = "untrained"
     overrides = UNTRAINED

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.anomalous import anomalous_jets
 from darkclr_ray.detectors.darkclr import RepresentationDetector
+from darkclr_ray.detectors.display import VERMILLION, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.randomness import digest
@@ -37,6 +38,13 @@ class ViewsClassifier(RepresentationDetector):
 
     name = "views_classifier"
     title = "classifier of anomalous views"
+    display = Display(
+        "views’ classifier",
+        Style(VERMILLION, "solid", "diamond"),
+        order=13,
+        prominent=True,
+        phrase="the views’ classifier",
+    )
     groups = (*RepresentationDetector.groups, "views_classifier")
 
     def __init__(self, settings: StudySettings) -> None:

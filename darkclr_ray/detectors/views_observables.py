@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.anomalous import anomalous_jets
 from darkclr_ray.detectors.base import AnomalyDetector, Sample
+from darkclr_ray.detectors.display import BROWN, WINE, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, load_settings, save_arrays, save_settings
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.observables import centred, observable_table
@@ -111,6 +112,13 @@ class ViewsObservables(ObservablesClassifier[TrainingSample]):
 
     name = "views_observables"
     title = "logistic regression on observables, trained on views"
+    display = Display(
+        "observables, views",
+        Style(BROWN, "solid", "star-diamond"),
+        order=10,
+        prominent=True,
+        phrase="logistic regression on observables of views",
+    )
     family = "views_observables"
     groups = ("views_observables", "seed")
 
@@ -132,6 +140,12 @@ class SupervisedObservables(ObservablesClassifier[LabelledSample]):
 
     name = "supervised_observables"
     title = "logistic regression on observables, trained with labels"
+    display = Display(
+        "observables (supervised)",
+        Style(WINE, "dash", "star-diamond-open"),
+        order=72,
+        phrase="supervised logistic regression on observables",
+    )
     family = "supervised_observables"
     groups = ("views_observables", "supervised")
     seeds = frozenset()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.display import BROWN, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, load_settings, save_arrays, save_settings
 from darkclr_ray.detectors.views_classifier import ViewsClassifier
 from darkclr_ray.detectors.views_observables import ViewsObservables
@@ -33,6 +34,7 @@ class ViewsRanks(AnomalyDetector[TrainingSample]):
 
     name = "views_ranks"
     title = "observables and network of views, by ranks"
+    display = Display("observables and network, views", Style(BROWN, "dash", "diamond-wide"), order=11)
     family = "DarkCLR"
 
     def __init__(self, settings: StudySettings) -> None:

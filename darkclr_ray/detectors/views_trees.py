@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.detectors.boosted_trees import exported
+from darkclr_ray.detectors.display import BROWN, Display, Style
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.detectors.trees import Trees
 from darkclr_ray.detectors.views_observables import ViewsObservables
@@ -31,6 +32,7 @@ class ViewsTrees(ViewsObservables):
 
     name = "views_trees"
     title = "shallow trees on observables, trained on views"
+    display = Display("trees on observables, views", Style(BROWN, "dot", "star-triangle-up"), order=12)
     family = "views_trees"
 
     trees: Trees | None = None

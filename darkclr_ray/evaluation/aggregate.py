@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ class Entry:
         networks: number of networks.
         lower_bound: whether no background survived for at least one network, so that the mean is a lower bound.
         auc, auc_deviation: mean area under the ROC curve, and its standard deviation over networks.
+        auc_low, auc_high: interval of the area from the test sample; None for several networks.
     """
 
     detector: str
@@ -42,6 +44,15 @@ class Entry:
     lower_bound: bool
     auc: float
     auc_deviation: float | None
+    auc_low: float | None = None
+    auc_high: float | None = None
+
+    @property
+    def significance_improvement(self) -> tuple[float, float, float | None]:
+        """Significance improvement eps_S/sqrt(eps_B), and the ends of its interval, from those of the rejection."""
+        high = self.bootstrap_high
+        low = self.eps_s * math.sqrt(self.bootstrap_low)
+        return self.eps_s * math.sqrt(self.rejection), low, None if high is None else self.eps_s * math.sqrt(high)
 
 
 def robustness_table(
@@ -80,6 +91,8 @@ def _entry(detector: str, signal: str, networks: Sequence[Evaluation], matched: 
         lower_bound=any(cut.lower_bound for cut in cuts),
         auc=float(np.mean([side.auc for side in sides])),
         auc_deviation=seed_deviation([side.auc for side in sides]),
+        auc_low=sides[0].auc_low if len(sides) == 1 else None,
+        auc_high=sides[0].auc_high if len(sides) == 1 else None,
     )
 
 

@@ -9,12 +9,29 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from darkclr_ray.evaluation.rejection import Evaluation, Performance
 
-Trial = Mapping[str, Any]
-"""Trial as in its JSON file: "number", "state", "parameters", "objectives", "validation" and "test"."""
+Evaluations = Mapping[str, Mapping[str, Evaluation]]
+"""Evaluations by detector and signal."""
+
+
+class Trial(Protocol):
+    """Trial of a search, with its evaluations on validation and on test jets."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+    @property
+    def objectives(self) -> Mapping[str, float | None]: ...
+    @property
+    def validation(self) -> Evaluations: ...
+    @property
+    def test(self) -> Evaluations: ...
 
 
 @dataclass(frozen=True)
@@ -81,23 +98,24 @@ def leave_one_out(trials: Sequence[Trial], *, score: str = "s_NAE", eps_s: float
         ValueError: no complete trial has this score, or there are fewer than two signals.
     """
     complete = sorted(
-        (trial for trial in trials if trial["state"] == "COMPLETE" and score in trial["test"]),
-        key=lambda trial: int(trial["number"]),
+        (trial for trial in trials if trial.state == "COMPLETE" and score in trial.test),
+        key=lambda trial: trial.number,
     )
     if not complete:
         raise ValueError(f"of {len(trials)} trials none is complete with a score {score!r}: nothing to choose from")
-    signals = list(complete[0]["test"][score])
+    signals = list(complete[0].test[score])
     if len(signals) < 2:
         raise ValueError(f"one signal ({signals[0]}): leaving it out leaves nothing to select on")
 
     seen = [
-        {signal: _evaluation(trial, "validation", score, signal).log_rejection("matched", eps_s) for signal in signals}
+        {signal: trial.validation[score][signal].log_rejection("matched", eps_s) for signal in signals}
         for trial in complete
     ]
-    blind = [trial["objectives"].get("signal_blind") for trial in complete]
+    values = [trial.objectives.get("signal_blind") for trial in complete]
+    blind = [value for value in values if value is not None]
     results = []
     for signal in signals:
-        test = [_evaluation(trial, "test", score, signal) for trial in complete]
+        test = [trial.test[score][signal] for trial in complete]
 
         def best(worth: Sequence[float], test: Sequence[Evaluation] = test) -> tuple[Choice, float]:
             """The choice, and its merit on test jets."""
@@ -113,15 +131,11 @@ def leave_one_out(trials: Sequence[Trial], *, score: str = "s_NAE", eps_s: float
                 signal=signal,
                 left_out=left_out,
                 oracle=oracle,
-                signal_blind=None if None in blind else best(blind)[0],
+                signal_blind=best(blind)[0] if len(blind) == len(complete) else None,
                 loss=math.exp(reachable - reached),
             )
         )
     return tuple(results)
-
-
-def _evaluation(trial: Trial, split: str, score: str, signal: str) -> Evaluation:
-    return Evaluation.from_json(trial[split][score][signal])
 
 
 def _choice(trial: Trial, objective: float, evaluation: Evaluation, eps_s: float) -> Choice:
@@ -129,6 +143,4 @@ def _choice(trial: Trial, objective: float, evaluation: Evaluation, eps_s: float
         rejection = side.at(eps_s)
         return rejection.value, rejection.bootstrap_low, rejection.bootstrap_high, rejection.lower_bound
 
-    return Choice(
-        int(trial["number"]), dict(trial["parameters"]), objective, *ends(evaluation.raw), *ends(evaluation.matched)
-    )
+    return Choice(trial.number, dict(trial.parameters), objective, *ends(evaluation.raw), *ends(evaluation.matched))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,6 +32,11 @@ class Ratio:
     high: float
     confidence: float
     bound: str | None
+
+    @property
+    def significant(self) -> Literal[-1, 0, 1]:
+        """Sign of the difference from 1 if the two-sided 95% interval of the ratio excludes 1; otherwise 0."""
+        return 1 if self.confidence >= 0.975 else -1 if self.confidence <= 0.025 else 0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from darkclr_ray.evaluation.roc import Floats, finite, roc_curve
 
 
 class ScorePair:
-    """Scores of the same N jets before and after a perturbation (see `darkclr_ray.evaluation.perturbations`).
+    """Scores of the same N jets before and after a perturbation (see `darkclr_ray.augmentations.perturbations`).
 
     Args:
         nominal, perturbed: scores, higher = more anomalous, (N,).

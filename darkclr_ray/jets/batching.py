@@ -121,14 +121,17 @@ class Pool:
         return shuffled[: self.steps * self.batch_size].reshape(self.steps, self.batch_size)
 
 
-def rank_slice(batch_size: int, rank: int, world_size: int) -> slice:
-    """Return a rank's part of each global batch, which is contiguous; parts differ by at most one jet.
-
-    Raises ValueError if there are more ranks than jets in a batch.
+def rank_slice(total: int, rank: int, world_size: int) -> slice:
+    """Return a rank's part of ``total`` rows, which is contiguous; parts differ by at most one row.
 
     >>> [rank_slice(5, rank, 2) for rank in range(2)]
     [slice(0, 2, None), slice(2, 5, None)]
     """
+    return slice(total * rank // world_size, total * (rank + 1) // world_size)
+
+
+def batch_slice(batch_size: int, rank: int, world_size: int) -> slice:
+    """Return a rank's part of each global batch, see `rank_slice`; raise ValueError for more ranks than jets."""
     if batch_size < world_size:
         raise ValueError(f"a batch of {batch_size} jets cannot be shared among {world_size} workers; use fewer workers")
-    return slice(batch_size * rank // world_size, batch_size * (rank + 1) // world_size)
+    return rank_slice(batch_size, rank, world_size)

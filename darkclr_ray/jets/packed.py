@@ -6,11 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from darkclr_ray.jets.cambridge_aachen import ClusterTree, cluster_tree
+from darkclr_ray.jets.clustering import wrap
+
+Packed = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Constituents float32 (M, 3) and offsets int64 (B + 1,) of B jets, as in `Jets`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,35 @@ class Jets:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Return the number of jets as a shape, by which scikit-learn takes jets for an array that it may index."""
+        return (len(self),)
+
+    def __getitem__(self, index: int | slice | NDArray[np.bool_] | NDArray[np.integer]) -> Jets:
+        """Return one jet, a slice, the jets of a boolean mask (B,), or those at integer positions.
+
+        >>> jets = Jets.from_lists([[[9.0, 0.0, 0.0]], [[5.0, 0.0, 0.0]]])
+        >>> jets[jets.pt > 6], jets[-1]
+        (<1 jet, 1 constituent>, <1 jet, 1 constituent>)
+
+        Raises:
+            IndexError: a position that does not exist, or a mask of another length.
+        """
+        return self.take(np.atleast_1d(np.arange(len(self))[index]))
+
+    def __repr__(self) -> str:
+        jets, constituents = len(self), len(self.constituents)
+        return f"<{jets:,} jet{'s' * (jets != 1)}, {constituents:,} constituent{'s' * (constituents != 1)}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table of means and pictures of the first jets, which notebooks show."""
+        if not len(self):
+            return "<p>0 jets</p>"
+        means = f"mean pT {self.pt.mean():.0f} GeV, mass {self.mass.mean():.1f} GeV, {self.multiplicity.mean():.1f} "
+        pictures = "".join(_picture(self[number].constituents) for number in range(min(4, len(self))))
+        return f"<p>{len(self):,} jets: {means}constituents</p><p>{pictures}</p>"
 
     @property
     def pt(self) -> NDArray[np.float32]:
@@ -154,6 +188,38 @@ class Jets:
         numbers = np.arange(len(jets), dtype=np.int64)
         return Jets(constituents, offsets, numbers, numbers.copy(), kinematics)
 
+    @staticmethod
+    def from_numpy(constituents: ArrayLike, *, events: ArrayLike | None = None) -> Jets:
+        """Return jets from an array of their massless constituents, padded with zeros or NaN.
+
+        The jets' axes, transverse momenta and masses are those of the sums of their constituents; ids count from 0.
+
+        Args:
+            constituents: (B, C, 3): pT in GeV, and eta and phi in the detector, not relative to the jet. A constituent
+                whose pT is 0 or NaN is padding.
+            events: (B,), the collision of each jet; by default each jet has its own.
+
+        >>> jets = Jets.from_numpy([[[40.0, 1.0, 3.1], [60.0, 1.0, -3.1]], [[50.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])
+        >>> jets.multiplicity.tolist(), np.rint(jets.pt).tolist(), np.rint(jets.mass).tolist()
+        ([2, 1], [100.0, 50.0], [4.0, 0.0])
+
+        Raises:
+            ValueError: another shape, a negative pT, a value that is infinite, or a jet without constituents.
+        """
+        padded = np.asarray(constituents, dtype=np.float64)
+        if padded.ndim != 3 or padded.shape[2] != 3:
+            raise ValueError(f"constituents have shape {padded.shape}; expected (jets, constituents, 3): pT, eta, phi")
+        there = np.nan_to_num(padded[..., 0]) != 0
+        return _from_detector(padded[there], there.sum(axis=1), events)
+
+    @staticmethod
+    def from_awkward(constituents: Any, *, events: ArrayLike | None = None) -> Jets:
+        """Return jets from a jagged awkward array (B, var) with fields pt [GeV], eta and phi; see `from_numpy`."""
+        import awkward as ak
+
+        columns = [ak.to_numpy(ak.flatten(constituents[name], axis=1)) for name in ("pt", "eta", "phi")]
+        return _from_detector(np.stack(columns, axis=1).astype(np.float64), ak.to_numpy(ak.num(constituents)), events)
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingSample:
@@ -173,6 +239,46 @@ class TrainingSample:
             content.update(f"{field.name} {array.dtype.str} {array.shape}".encode())
             content.update(array.data)
         return content.hexdigest()
+
+
+def _picture(constituents: NDArray[np.float32], size: int = 150, extent: float = 0.8) -> str:
+    """Return an SVG of one jet: constituents at (eta, phi) relative to the axis, with areas in proportion to pT."""
+    scale = size / (2 * extent)
+    radii = 14.0 * np.sqrt(constituents[:, 0] / constituents[:, 0].sum())
+    circles = "".join(
+        f'<circle cx="{size / 2 + scale * eta:.1f}" cy="{size / 2 - scale * phi:.1f}" r="{max(radius, 1.0):.1f}"/>'
+        for (_, eta, phi), radius in zip(constituents, radii, strict=True)
+    )
+    frame = f'<rect width="{size}" height="{size}" fill="none" stroke="currentColor"/>'
+    return (
+        f'<svg width="{size}" height="{size}" role="img" aria-label="jet of {len(constituents)} constituents">'
+        f'{frame}<g fill="#3b6ea8" fill-opacity="0.6">{circles}</g></svg>'
+    )
+
+
+def _from_detector(rows: NDArray[np.float64], sizes: NDArray[np.integer], events: ArrayLike | None) -> Jets:
+    """Return jets from the concatenated constituents (M, 3) in the detector, and their number in each jet (B,)."""
+    if not sizes.all():
+        raise ValueError(f"jet {int(np.argmin(sizes))} has no constituents; leave it out")
+    if not (np.isfinite(rows).all() and (rows[:, 0] > 0).all()):
+        raise ValueError("a constituent has a pT that is not positive, or a number that is not finite")
+    numbers = np.arange(len(sizes), dtype=np.int64)
+    jet = np.repeat(numbers, sizes)
+    rows = rows[np.lexsort((-rows[:, 0], jet))]
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    pt, eta, phi = rows.T
+    columns = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)
+    px, py, pz, energy = (np.bincount(jet, column, len(numbers)) for column in columns)
+    jet_pt = np.hypot(px, py)
+    jet_eta, jet_phi = np.arcsinh(pz / jet_pt), wrap(np.arctan2(py, px))
+    mass = np.sqrt(np.maximum(energy**2 - jet_pt**2 - pz**2, 0.0))
+    return Jets(
+        np.stack([pt, eta - jet_eta[jet], wrap(phi - jet_phi[jet])], axis=1).astype(np.float32),
+        offsets,
+        numbers,
+        numbers.copy() if events is None else np.asarray(events, dtype=np.int64),
+        np.stack([jet_pt, jet_eta, jet_phi, mass], axis=1).astype(np.float32),
+    )
 
 
 def ragged_arange(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from darkclr_ray.fs_checks import is_of_disk
+from darkclr_ray.integrity import replacing
 from darkclr_ray.jets.counts import COUNTED, are_counts
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.schema import CONSTITUENTS, KINEMATICS, SCHEMA, to_jets, to_table
@@ -61,12 +62,11 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
         raise BrokenShard(f"{path}: not written: column 'jet_id': some jets have the same; give each its own")
     extra = {METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with replacing(path, owner=f"{platform.node()}-{os.getpid()}") as partial:
             pq.write_table(
                 to_table(jets, sample).replace_schema_metadata(extra),
-                file,
+                partial,
                 row_group_size=ROW_GROUP,
                 compression="zstd",
                 compression_level=3,
@@ -75,14 +75,8 @@ def write_shard(path: Path, jets: Jets, sample: str, metadata: Mapping[str, Any]
                 # bytes of floats compress better if they are grouped by significance, without loss
                 use_byte_stream_split=[*KINEMATICS, *(f"{name}.list.element" for name in CONSTITUENTS)],
             )
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException as error:
-        Path(partial).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # the error of a full disk does not name the file
+    except OSError as error:
+        error.filename = error.filename or str(path)  # the error of a full disk does not name the file
         raise
 
 

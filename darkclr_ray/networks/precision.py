@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 Precision = Literal["auto", "float32", "bfloat16"]
-
-LARGE_PRODUCT = 2**20
-"""Number of multiplications above which a product in bfloat16 is faster on a CPU than one in float32."""
-SCORED_TOGETHER = 2**10
-"""Number of rows assumed for passes without gradients, so that a jet's score does not depend on the batch size."""
 
 
 def products_dtype(precision: Precision, device: torch.device | str) -> torch.dtype:
@@ -33,14 +28,6 @@ def products_dtype(precision: Precision, device: torch.device | str) -> torch.dt
     return torch.bfloat16 if fast else torch.float32
 
 
-def product_type(matmul_dtype: torch.dtype, x: Tensor, weight: Tensor) -> torch.dtype:
-    """Return the dtype in which to multiply x, (B, in), with a weight, (out, in).
-
-    It is float32 where bfloat16 would be slower. The number of rows matters only in training.
-
-    >>> product_type(torch.bfloat16, torch.zeros(100, 8), torch.zeros(8, 8))
-    torch.float32
-    """
-    rows = len(x) if torch.is_grad_enabled() else SCORED_TOGETHER
-    large = x.is_cuda or rows * weight.numel() >= LARGE_PRODUCT
-    return matmul_dtype if large else weight.dtype
+def products_in(matmul_dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which matrix products are computed in ``matmul_dtype``, and other operations as they are."""
+    return torch.autocast(device.type, matmul_dtype) if matmul_dtype == torch.bfloat16 else nullcontext()

@@ -1,18 +1,26 @@
-"""Figures and report pages, built from the files in a study's folder. Nothing here trains or imports torch or Ray."""
+"""Report pages with figures and tables, built from the files in a study's folder; nothing is trained or computed here.
+
+`darkclr_ray.study.results` reads the folder and computes what the pages show. A page is a list of sections. Each is a
+function in `darkclr_ray.reports.sections` that returns figures and tables, and a template with the same name in
+``templates/sections`` that holds the text.
+"""
 
 from pathlib import Path
 
-from darkclr_ray.reports import detector_comparison, embedding_scan
-from darkclr_ray.reports.reader import study_json
+from darkclr_ray.reports.builder import build_page
+from darkclr_ray.reports.page import environment, write
+from darkclr_ray.study.results import read_results
 
 __all__ = ["build"]
 
 
 def build(study_folder: Path) -> Path:
-    """Write the page and the CSV files of a study of any kind and return the path of the page.
+    """Write ``report/index.html`` and its CSV files into a study's folder and return the path of the page.
+
+    Only files are read and nothing is trained, so that a page can be built at any time, also while the study runs.
 
     Raises:
-        ValueError: the folder contains no study, or no trial or run of it is complete yet.
+        ValueError: the folder contains no study, a file of it is damaged, or no trial or run of it is complete yet.
     """
-    kind = study_json(Path(study_folder)).get("kind", "embedding_scan")
-    return embedding_scan.build(study_folder) if kind == "embedding_scan" else detector_comparison.build(study_folder)
+    study = read_results(Path(study_folder))
+    return write(build_page(study), environment(study), study.folder / "report")

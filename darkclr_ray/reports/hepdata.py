@@ -8,12 +8,10 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any
 
-from darkclr_ray.evaluation.rejection import Evaluation
 from darkclr_ray.fs_checks import check_writable
-from darkclr_ray.reports import comparison, ensembles, runs, trials
-from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
-from darkclr_ray.reports.measurement import Measurement
-from darkclr_ray.reports.reader import Study, json_file, study_json
+from darkclr_ray.reports.measurement import Measurement, rejection
+from darkclr_ray.study.records import EvaluationRecord
+from darkclr_ray.study.results import WEIGHTINGS, StudyResults, Weighting, read_results
 
 LEVEL = "68% of the test sample"
 
@@ -46,11 +44,10 @@ def export(study_folder: Path, out: Path) -> list[str]:
     if out.exists():
         raise ValueError(f"{out}: exists; name a new folder with --out")
     check_writable(out.parent, "--out")
-    kind = study_json(study_folder).get("kind", "embedding_scan")
-    study: Study = trials.read(study_folder) if kind == "embedding_scan" else runs.read(study_folder)
-    found = list(of_scan(study) if isinstance(study, trials.Scan) else of_comparison(study))  # type: ignore[arg-type]
+    study = read_results(study_folder)
+    found = list(results(study))
     submission = hepdata_lib.Submission()
-    submission.comment = f"Background rejections of the study {study.name}, made with darkclr_ray."
+    submission.comment = f"Background rejections of the study {study.about.name}, made with darkclr_ray."
     names = []
     for detector in dict.fromkeys(result.detector for result in found):
         for weighting in WEIGHTINGS:
@@ -61,7 +58,7 @@ def export(study_folder: Path, out: Path) -> list[str]:
     return names
 
 
-def table(hepdata: Any, study: Study, detector: str, weighting: Weighting, rows: list[Result]) -> Any:
+def table(hepdata: Any, study: StudyResults, detector: str, weighting: Weighting, rows: list[Result]) -> Any:
     """Return the hepdata_lib table of one detector: a row per signal, a column per signal efficiency."""
     signals = list(dict.fromkeys(row.signal for row in rows))
     found = hepdata.Table(f"Rejection of {detector}, {weighting}"[:64])
@@ -71,12 +68,12 @@ def table(hepdata: Any, study: Study, detector: str, weighting: Weighting, rows:
         f"eps_S of the test signal. stat: {LEVEL}; seed: standard deviation over networks with other seeds. A value "
         f"with > is a lower limit (95%)."
     )
-    found.location = f"Study {study.name}"
+    found.location = f"Study {study.about.name}"
     found.keywords["observables"] = ["1/eps_B"]
     found.keywords["phrases"] = ["Anomaly detection", "Dark showers", "Jets"]
     found.add_variable(_independent(hepdata, "signal", "", signals))
     for name, key, unit in (("r_inv", "r_inv", ""), ("dark pion mass", "pion_mass", "GeV")):
-        values = [study.samples.get(signal, {}).get(key) for signal in signals]
+        values = [getattr(study.samples.get(signal), key, None) for signal in signals]
         if all(value is not None for value in values):
             found.add_variable(_independent(hepdata, name, unit, values))
     for eps_s in sorted({row.eps_s for row in rows}):
@@ -105,47 +102,26 @@ def _dependent(hepdata: Any, eps_s: float, detector: str, rows: list[Result]) ->
     return variable
 
 
-def of_scan(study: trials.Scan) -> Iterator[Result]:
-    """Yield the results of a scan's best trial, with the deviation over its further seeds, and of the references."""
-    repeats = repeated(study)
-    for detector, signals in comparison.evaluations(study).items():
-        for signal, evaluation in signals.items():
-            for weighting in WEIGHTINGS:
-                for eps_s in efficiencies(evaluation):
-                    others = [at(one[detector][signal], weighting, eps_s).value for one in repeats if detector in one]
-                    value = at(evaluation, weighting, eps_s)
-                    yield Result(detector, signal, weighting, eps_s, value, stdev(others) if len(others) > 1 else None)
+def results(study: StudyResults) -> Iterator[Result]:
+    """Yield the results of a comparison's detectors, or of a scan's best trial and references.
 
-
-def repeated(study: trials.Scan) -> list[dict[str, dict[str, Evaluation]]]:
-    """Return the evaluations of the best point on test jets with each further seed, by detector and signal."""
-    points = [point for point in study.repeats.get("points", ()) if point["number"] == study.best.number]
-    found = []
-    for stages in (stages for point in points for stages in point["stages"] if stages):
-        content = json_file(study.stage("evaluation", stages["evaluation"]) / "evaluation.json")["test"]
-        found.append(
-            {
-                detector: {signal: Evaluation.from_json(facts) for signal, facts in signals.items()}
-                for detector, signals in content.items()
-            }
-        )
-    return found
-
-
-def efficiencies(evaluation: Evaluation) -> list[float]:
-    """Return the signal efficiencies at which rejections were evaluated."""
-    return [one.eps_s for one in evaluation.raw.rejections]
-
-
-def at(evaluation: Evaluation, weighting: Weighting, eps_s: float) -> Measurement:
-    """Return the rejection at a signal efficiency with its interval."""
-    return comparison.rejection(comparison.side(evaluation, weighting), eps_s)
-
-
-def of_comparison(study: runs.Comparison) -> Iterator[Result]:
-    """Yield the results of a comparison's methods: means and deviations over their networks."""
+    The deviation over seeds is that over the networks of a detector or, of a scan's best trial, over its further seeds.
+    """
+    further = repeated(study)
     for detector, ensemble in study.methods.items():
-        known = [set(efficiencies(one)) for found in ensemble.evaluations.values() for one in found]
+        evaluations = [one for found in ensemble.evaluations.values() for one in found]
+        known = [{cut.eps_s for cut in one.raw.rejections} for one in evaluations]
         for eps_s in sorted(set.intersection(*known)):
-            for (signal, weighting), entry in ensembles.entries(ensemble, eps_s).items():
-                yield Result(detector, signal, weighting, eps_s, ensembles.rejection(entry), entry.deviation)
+            for (signal, weighting), entry in ensemble.entries(eps_s).items():
+                halves = [getattr(one.test[detector][signal], weighting) for one in further if detector in one.test]
+                others = [half.at(eps_s).value for half in halves]
+                deviation = stdev(others) if len(others) > 1 else entry.deviation
+                yield Result(detector, signal, weighting, eps_s, rejection(entry), deviation)
+
+
+def repeated(study: StudyResults) -> list[EvaluationRecord]:
+    """Return the evaluations of a scan's best point with each further seed."""
+    points = [] if study.repeats is None else study.repeats.points
+    stages = [stages for point in points if point.number == study.best.number for stages in point.stages if stages]
+    folders = [study.stage("evaluation", one["evaluation"]) for one in stages]
+    return [EvaluationRecord.read(folder / "evaluation.json") for folder in folders]

@@ -1,6 +1,6 @@
 """Report pages: sections of text, figures and tables, written as one HTML file that works offline.
 
-Every table, and every figure with data, also gets a CSV file beside the page. All text is escaped unless it is
+Every table, and every figure with data, also gets a CSV file beside the page. Templates escape all text that is not
 `markupsafe.Markup`. The page's Content-Security-Policy forbids loading anything, and running any script other than
 plotly.js and the page's own script.
 """
@@ -14,36 +14,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from darkclr_ray.integrity import replacing
+from darkclr_ray.reports import labels, text
 from darkclr_ray.reports.tables import Cell, Table, as_csv
-
-_DRAW = """"use strict";
-const drawings = [...document.querySelectorAll("div.plot")].map((place) => {
-  const figure = JSON.parse(document.getElementById(place.id + "-data").textContent);
-  const options = {
-    displaylogo: false,
-    displayModeBar: "hover",
-    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
-    toImageButtonOptions: {format: "svg", filename: place.id},
-  };
-  return Plotly.newPlot(place, figure.data, figure.layout, options);
-});
-Promise.all(drawings).then(() => { document.documentElement.dataset.drawn = drawings.length; });
-"""
+from darkclr_ray.study.results import EPS_S, StudyResults
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A plotly figure with a caption, a name that is unique on the page ([a-z][a-z0-9_]*), and the rows of its CSV."""
+    """A plotly figure, a name that is unique on the page ([a-z][a-z0-9_]*), and the rows of its CSV."""
 
     name: str
     figure: go.Figure
-    caption: str
     data: Sequence[Mapping[str, Cell]] = ()
 
     @property
@@ -55,11 +43,20 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a page: a heading, followed by paragraphs (str or Markup), figures and tables in order."""
+    """A section of a page.
+
+    Attributes:
+        name: name of the template in ``templates/sections``, which holds the heading and the text.
+        parts: figures, tables and other values by the names that the template uses.
+    """
 
     name: str
-    title: str
-    blocks: Sequence[str | Figure | Table]
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> list[Figure | Table]:
+        """Figures and tables of the section."""
+        return [part for part in self.parts.values() if isinstance(part, Figure | Table)]
 
 
 @dataclass(frozen=True)
@@ -67,20 +64,17 @@ class Page:
     """A page: the first screen (title, result in a few sentences, one figure), and the sections below it."""
 
     title: str
-    subtitle: str
-    headline: str
-    key: Figure
-    sections: Sequence[Section] = field(default_factory=tuple)
+    head: Section
+    sections: Sequence[Section]
 
     @property
     def blocks(self) -> list[Figure | Table]:
-        """List of all figures and tables in the order of the page."""
-        below = [block for section in self.sections for block in section.blocks if not isinstance(block, str)]
-        return [self.key, *below]
+        """All figures and tables in the order of the page."""
+        return [block for section in (self.head, *self.sections) for block in section.blocks]
 
 
-def render(page: Page) -> str:
-    """Return the page as HTML.
+def render(page: Page, templates: Environment) -> str:
+    """Return the page as HTML, with the templates of `environment`.
 
     Raises:
         ValueError: two blocks have the same name, or a name does not match [a-z][a-z0-9_]*.
@@ -89,25 +83,47 @@ def render(page: Page) -> str:
     for name in names:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or names.count(name) > 1:
             raise ValueError(f"block {name!r}: expected a name of a-z, 0-9 and _ that no other figure or table has")
-    environment = Environment(
-        loader=PackageLoader("darkclr_ray.reports", "."),
+    scripts = {"plotly_js": _plotly_js(), "draw": templates.get_template("draw.js").render()}
+    return templates.get_template("page.html.j2").render(
+        title=page.title,
+        head=rendered(templates, page.head),
+        sections={section.name: rendered(templates, section) for section in page.sections},
+        hashes=[_hash(script) for script in scripts.values()],
+        **scripts,
+    )
+
+
+def rendered(templates: Environment, section: Section) -> Any:
+    """Return the rendered template of a section: its HTML as text, and its heading as ``title``."""
+    return templates.get_template(f"sections/{section.name}.html.j2").make_module(dict(section.parts))
+
+
+def section_html(study: StudyResults, section: Section) -> str:
+    """Return one section of a study's page as HTML."""
+    return str(rendered(environment(study), section))
+
+
+def environment(study: StudyResults) -> Environment:
+    """Return the jinja environment of a study's page, with symbols and text functions for all templates."""
+    templates = Environment(
+        loader=PackageLoader("darkclr_ray.reports"),
         autoescape=select_autoescape(["j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data_link"] = _data_link
-    template = environment.get_template("page.html.j2")
-    scripts = [_plotly_js(), _DRAW]
-    return template.render(page=page, plotly_js=scripts[0], draw=scripts[1], hashes=[_hash(text) for text in scripts])
+    symbols = {name: getattr(labels, name) for name in ("R_INV", "EPS_S", "EPS_B", "P_DROP", "D_Z", "P_T")}
+    templates.globals |= {"study": study, "eps_s": EPS_S, **symbols, **text.functions(study)}
+    templates.filters |= {**text.FILTERS, "data_link": _data_link}
+    return templates
 
 
-def write(page: Page, folder: Path) -> Path:
+def write(page: Page, templates: Environment, folder: Path) -> Path:
     """Write ``index.html`` and the CSV files into ``folder``, which is created if needed; return the path of the page.
 
     Each file is written atomically, the page last.
     """
-    html = render(page)
+    html = render(page, templates)
     folder.mkdir(parents=True, exist_ok=True)
     for block in page.blocks:
         text = _csv(block)

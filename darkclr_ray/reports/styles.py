@@ -1,88 +1,22 @@
-"""Plotting styles: one style (colour, dash and symbol) for each detector and signal, and one plotly template.
-
-The colours are those of Okabe and Ito (2008), which colour-blind readers can distinguish, and, where these do not
-suffice, the dark ones of Tol (2021). Methods of one family share a colour and differ in dash and symbol.
-"""
+"""Plotting styles of detectors and signals, and one plotly template for all figures."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # yellow is omitted: it is invisible on white
-INDIGO, WINE, OLIVE, BROWN = "#332288", "#882255", "#999933", "#661100"
-GREY = "#7A7A7A"
+from darkclr_ray.detectors.display import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, Style
+from darkclr_ray.study.display import display_of, in_order
+from darkclr_ray.study.results import StudyResults
+
 INK = "#1A1A1A"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 WIDTH = 1080
 """Width of a figure in pixels, which fits on a laptop screen and is scaled to the width of an A4 page in print."""
 
-
-@dataclass(frozen=True)
-class Style:
-    """Colour (hex), line dash and marker symbol of a curve, in plotly's notation."""
-
-    colour: str
-    dash: str = "solid"
-    symbol: str = "circle"
-
-    def faded(self, opacity: float) -> str:
-        """Return the colour as rgba with ``opacity`` in [0, 1].
-
-        >>> Style("#0072B2").faded(0.2)
-        'rgba(0,114,178,0.2)'
-        """
-        red, green, blue = (int(self.colour[at : at + 2], 16) for at in (1, 3, 5))
-        return f"rgba({red},{green},{blue},{opacity:g})"
-
-
-DETECTORS: dict[str, Style] = {
-    "views_observables": Style(BROWN, "solid", "star-diamond"),
-    "views_ranks": Style(BROWN, "dash", "diamond-wide"),
-    "views_trees": Style(BROWN, "dot", "star-triangle-up"),
-    "views_classifier": Style(VERMILLION, "solid", "diamond"),
-    "s_NAE": Style(BLUE),
-    "s_CLR": Style(SKY, "longdash", "square"),
-    "s_AE": Style(INDIGO, "dashdot", "hexagon"),
-    "mahalanobis": Style(SKY, "dot", "square-open"),
-    "neighbours": Style(SKY, "dashdot", "square-cross"),
-    "JetCLR s_NAE": Style(PURPLE, "longdash", "pentagon"),
-    "JetCLR s_CLR": Style(PURPLE, "dot", "pentagon-open"),
-    "raw_nae": Style(BROWN, "dashdot", "hourglass"),
-    "isolation_forest": Style(GREY, "dash", "star-square"),
-    "untrained views_classifier": Style(ORANGE, "dash", "cross"),
-    "untrained s_NAE": Style(ORANGE, "dot", "x"),
-    "untrained s_CLR": Style(ORANGE, "longdash", "x-thin-open"),
-    "multiplicity": Style(GREEN, "dash", "triangle-up"),
-    "jet_mass": Style(OLIVE, "dot", "triangle-down"),
-    "jet_pt": Style(GREY, "dot", "triangle-right"),
-    "supervised": Style(WINE, "longdashdot", "star"),
-    "boosted_trees": Style(WINE, "dot", "star-open"),
-    "supervised_observables": Style(WINE, "dash", "star-diamond-open"),
-    "paper": Style(BLACK, "longdash", "diamond-open"),
-    "paper supervised": Style(BLACK, "dot", "star-triangle-up-open"),
-    "linear head": Style(INDIGO, "solid", "circle"),
-    "linear pooled": Style(VERMILLION, "dash", "square"),
-    "linear constituents": Style(GREY, "dot", "triangle-up"),
-}
-"""Styles of the built-in detectors, in the order of tables and legends, including the paper's published numbers and
-linear classifiers."""
-
-PROMINENT = (
-    "views_observables",
-    "views_classifier",
-    "s_NAE",
-    "JetCLR s_NAE",
-    "untrained views_classifier",
-    "multiplicity",
-    "supervised",
-)
-"""Detectors that a figure shows if it cannot show all."""
 
 _SPARE = tuple(
     Style(colour, dash, symbol)
@@ -103,14 +37,15 @@ SIGNALS: dict[str, Style] = {
 def detector_styles(names: Iterable[str]) -> dict[str, Style]:
     """Return a style for each detector.
 
-    A detector without a style in `DETECTORS` gets one that is computed from its name, so that it is the same on every
-    page. If two names of one list get the same style, the second one gets the next free style.
+    A user's detector gets a style that is computed from its name, so that it is the same on every page. If two names
+    of one list get the same style, the second one gets the next free style.
 
     >>> detector_styles(["s_NAE", "mine"])["mine"] == detector_styles(["mine", "other"])["mine"]
     True
     """
-    styles = {name: DETECTORS[name] for name in names if name in DETECTORS}
-    for name in names:
+    ordered = list(names)
+    styles = {name: display.style for name in ordered if (display := display_of(name)) is not None}
+    for name in ordered:
         if name not in styles:
             first = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest()) % len(_SPARE)
             spare = [*_SPARE[first:], *_SPARE[:first]]
@@ -118,21 +53,16 @@ def detector_styles(names: Iterable[str]) -> dict[str, Style]:
     return styles
 
 
+def styles_of(study: StudyResults) -> dict[str, Style]:
+    """Return the styles of all detectors of a study."""
+    return detector_styles(in_order({name for run in study.complete for name in run.test}))
+
+
 def signal_styles(names: Sequence[str]) -> dict[str, Style]:
     """Return a style for each signal: that of `SIGNALS`, else a spare one, which is the same for the same names."""
     others = sorted(set(names) - set(SIGNALS))
     spare = {name: _SPARE[at % len(_SPARE)] for at, name in enumerate(others)}
     return {name: SIGNALS.get(name) or spare[name] for name in names}
-
-
-def in_order(names: Iterable[str]) -> list[str]:
-    """Return detectors in the order of tables and legends: that of `DETECTORS`, with the user's own after "s_AE".
-
-    >>> in_order(["supervised", "mine", "s_NAE"])
-    ['s_NAE', 'mine', 'supervised']
-    """
-    places = {name: float(at) for at, name in enumerate(DETECTORS)}
-    return sorted(names, key=lambda name: places.get(name, places["s_AE"] + 0.5))
 
 
 def _template() -> go.layout.Template:

@@ -33,7 +33,6 @@ class Table:
     """
 
     name: str
-    caption: str
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Cell]]
     data: Sequence[Mapping[str, Cell]] = ()

@@ -1,4 +1,4 @@
-"""A runner inside a training worker: stages come from the store, batches from Ray Data, reports go to the mailbox."""
+"""Trainer of a training worker: it takes finished stages from the store, and batches from Ray Data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from darkclr_ray.augmentations.views import ViewSource, need_trees
 from darkclr_ray.integrity import Damaged, announce, check_sealed, write_sealed
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.networks.kernels.in_use import kernels_in_use
+from darkclr_ray.kernels.registry import Kernels, implementations_of
 from darkclr_ray.networks.precision import Precision
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.settings import InputSettings, ViewSettings
@@ -37,41 +37,50 @@ class CachedTrainer(Trainer):
     """Runs a detector's trainings on all ranks of a worker group; a stage that the store has is not computed again.
 
     Args:
-        store: of the study.
-        place: of this worker.
-        source: the study's training jets, as Ray Data gets at them; None for a sample of the detector's own.
+        store: store of the study.
+        worker: context of this worker.
+        source: training jets of the study for Ray Data; None for a detector with another sample.
         sample: the same jets.
-        precision: see `Trainer`.
-        data_cpus: for the data workers that feed this worker.
-        rungs: epochs of an encoder's training after which ``judge`` is asked.
-        judge: intermediate result of an encoder in training.
+        precision, kernels: see `Trainer`.
+        data_cpus: CPUs of the data workers of this worker.
+        rungs: epochs of an encoder's training after which ``proxy_objective`` is reported.
+        proxy_objective: returns the intermediate objective of an encoder in training.
     """
 
     def __init__(
         self,
         store: Store,
-        place: WorkerContext,
+        worker: WorkerContext,
         *,
         source: JetSource | None,
         sample: TrainingSample,
         precision: Precision,
+        kernels: Kernels = "auto",
         data_cpus: float,
         rungs: Collection[int] = (),
-        judge: Callable[[JetEncoder], float] | None = None,
+        proxy_objective: Callable[[JetEncoder], float] | None = None,
     ) -> None:
-        super().__init__(device=place.device, precision=precision, rank=place.rank, world_size=place.world_size)
-        self.store, self.place, self.source, self.sample = store, place, source, sample
-        self.data_cpus, self.rungs, self.judge = data_cpus, rungs, judge
+        super().__init__(
+            device=worker.device,
+            precision=precision,
+            kernels=kernels,
+            rank=worker.rank,
+            world_size=worker.world_size,
+        )
+        self.store, self.worker, self.source, self.sample = store, worker, source, sample
+        self.data_cpus, self.rungs, self.proxy_objective = data_cpus, rungs, proxy_objective
         self.stages: dict[str, str] = {}
-        """Hashes of the stages that were used, by kind, since somebody emptied it: one detector's, for a study."""
+        """Hashes of the stages that were used, by kind; a study empties it before each detector."""
+        self.kernels_used: dict[str, str] = {}
+        """Implementation of each kind of network in them, wherever they were trained."""
         self.seconds: dict[str, float] = {}
-        """Time spent on them here."""
+        """Seconds spent on the stages."""
         self._hashes: WeakKeyDictionary[Jets, str] = WeakKeyDictionary()
 
     def views(
         self, sample: TrainingSample, views: ViewSettings, inputs: InputSettings, batch_size: int, seed: int
     ) -> ViewSource:
-        """Batches made by Ray Data."""
+        """Return batches that Ray Data augments."""
         if self.source is not None and sample is self.sample:
             source = self.source
         else:
@@ -80,7 +89,9 @@ class CachedTrainer(Trainer):
 
     def train(self, training: AnyTraining) -> AnyTraining:
         finished = super().train(training)
-        self.stages[training.kind] = self.stage(finished).hash
+        stage = self.stage(finished)
+        self.stages[training.kind] = stage.hash
+        self.kernels_used |= stage.notes()["kernels"]
         return finished
 
     def run(self, training: Training) -> None:
@@ -88,73 +99,75 @@ class CachedTrainer(Trainer):
         started = time.monotonic()
         waited = 0.0
         with stage.lock:
-            while not self.place.broadcast(self.rank == 0 and (stage.usable() or stage.lock.acquire())):
-                self.place.check_stop(
+            while not self.worker.broadcast(self.rank == 0 and (stage.usable() or stage.lock.acquire())):
+                self.worker.check_stop(
                     {"stage": training.kind, "waits": f"for {stage.lock.holder()} to finish the same stage"}
                 )
                 time.sleep(POLL_SECONDS)
                 waited = time.monotonic() - started
-            if self.place.broadcast(stage.finished):
+            if self.worker.broadcast(stage.finished):
                 training.load_artifacts(stage.folder)
                 training.history = read_history(stage.folder)
                 training.finish()
             else:
-                self.place.report({"stage": training.kind, "waits": None})
+                self.worker.report({"stage": training.kind, "waits": None})
                 report = partial(self.on_progress, training)
                 run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
                 if self.rank == 0:
                     seconds = round(time.monotonic() - started - waited, 3)
-                    stage.commit({"seconds": seconds, **environment(self)}, but={CHECKPOINT})
-                self.place.broadcast(True)  # nobody reads before it is there
+                    stage.commit({"seconds": seconds, **environment(self, training)}, but={CHECKPOINT})
+                self.worker.broadcast(True)  # no rank reads the stage before it is complete
         self.seconds[training.kind] = self.seconds.get(training.kind, 0.0) + time.monotonic() - started - waited
 
     def stage(self, training: Training) -> Stage:
-        """Where a training's outcome is stored."""
+        """Return the stage of a training."""
         modules = (type(training).__module__, *training.plugin_modules())
         code = code_fingerprint(*modules, "darkclr_ray.training.loop")
         description = {"key": training.key(), "code": code, "precision": self.precision}
-        return self.store.stage(training.kind, description, owner=self.place.job)
+        return self.store.stage(training.kind, description, owner=self.worker.job)
 
     def identity(self, encoder: JetEncoder) -> Any:
-        """The hash of an encoder's stage, which holds the code that trained it, too."""
+        """Return the hash of an encoder's stage, which depends on the code of its training, too."""
         return self.stage(encoder).hash if isinstance(encoder, Training) else super().identity(encoder)
 
     def on_progress(self, training: Training, progress: Progress) -> None:
         """Report progress; between epochs, check whether to stop."""
         record = progress.record
-        told = {name: record[name] for name in ("loss", "jets_per_second", "energy_difference") if name in record}
-        told |= {"stage": progress.kind, "epoch": progress.epoch, "epochs": progress.epochs, "waits": None}
-        told |= {"part": progress.step / progress.steps}
+        values = {name: record[name] for name in ("loss", "jets_per_second", "energy_difference") if name in record}
+        values |= {"stage": progress.kind, "epoch": progress.epoch, "epochs": progress.epochs, "waits": None}
+        values |= {"part": progress.step / progress.steps}
         if not progress.finished:
-            self.place.report(told)
+            self.worker.report(values)
             return
         epoch = progress.epoch + 1
-        if self.judge is not None and training.kind == "representation" and epoch in self.rungs:
+        if self.proxy_objective is not None and training.kind == "representation" and epoch in self.rungs:
             assert hasattr(training, "encoder")
             if self.rank == 0:
-                self.place.report_metric({"epoch": epoch, "objective": self.judge(training)})  # type: ignore[arg-type]
-        self.place.check_stop(told)
+                self.worker.report_metric({"epoch": epoch, "objective": self.proxy_objective(training)})  # type: ignore[arg-type]
+        self.worker.check_stop(values)
 
     def represent(self, encoder: JetEncoder, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
-        """Representations of jets, kept beside the encoder's weights as long as the study keeps the trial."""
+        """Return representations of jets, which are cached beside the encoder's weights."""
         if not isinstance(encoder, Training):
             return super().represent(encoder, jets, layer)
         if jets not in self._hashes:
             self._hashes[jets] = TrainingSample(jets).fingerprint
         path = self.stage(encoder).folder / f"{layer}-{self._hashes[jets]}.npy"
         kept = read_array(path) if self.rank == 0 else None
-        if self.place.broadcast(kept is not None):
+        if self.worker.broadcast(kept is not None):
             return kept if kept is not None else awaited_array(path)
         if self.rank == 0 and path.exists():
             announce(f"{path}: this representation is damaged; it is computed again")
         z = super().represent(encoder, jets, layer)
         if self.rank == 0 and path.parent.is_dir():
-            write_sealed(path, lambda file: np.save(file, z), owner=self.place.job)  # others may be at it, too
+            write_sealed(
+                path, lambda file: np.save(file, z), owner=self.worker.job
+            )  # other processes may write the same file
         return z
 
 
 def read_array(path: Path) -> NDArray[np.float32] | None:
-    """An array that somebody left, as it lies on the disk; None where there is none, or a damaged one."""
+    """Return a memory-mapped array from a file; None if it is missing or damaged."""
     try:
         check_sealed(path)
         array: NDArray[np.float32] = np.load(path, mmap_mode="r")
@@ -164,22 +177,25 @@ def read_array(path: Path) -> NDArray[np.float32] | None:
 
 
 def awaited_array(path: Path, limit: float = 60.0) -> NDArray[np.float32]:
-    """An array that the first rank has found: other nodes may see it later. Raises FileNotFoundError after a while."""
+    """Return an array that rank 0 has found; wait up to ``limit`` seconds, since other nodes may see it later.
+
+    Raises FileNotFoundError after that.
+    """
     for _ in range(math.ceil(limit / POLL_SECONDS)):
         array = read_array(path)
         if array is not None:
             return array
         time.sleep(POLL_SECONDS)
-    raise FileNotFoundError(errno.ENOENT, "this node does not see what another has found", str(path))
+    raise FileNotFoundError(errno.ENOENT, "this node cannot access a file of another node", str(path))
 
 
-def environment(runner: Trainer) -> dict[str, Any]:
-    """Where and with what a stage was computed; noted beside it."""
+def environment(runner: Trainer, training: Training) -> dict[str, Any]:
+    """Return device, kernels and versions for the metadata of a stage."""
     device = torch.cuda.get_device_name(runner.device) if runner.device.type == "cuda" else platform.machine()
     return {
         "device": f"{runner.device.type}, {device}",
         "workers": runner.world_size,
         "threads": torch.get_num_threads(),
-        "kernels": kernels_in_use(runner.device.type, getattr(torch, runner.precision)),
+        "kernels": implementations_of(torch.nn.ModuleDict(training.modules)),
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
     }

@@ -1,4 +1,4 @@
-"""Ray for a study: one of its own on this machine, or a cluster that is there; quiet, and gone without a trace."""
+"""Start Ray on this machine or join a cluster, redirect its output to files, and clean up afterwards."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -15,13 +16,16 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from joblib import cpu_count
 
+from darkclr_ray.plugins import WORKING_FOLDER, enter_working_folder
 from darkclr_ray.settings import ComputeSettings
+from darkclr_ray.store.locks import Lock
 
 RAY_ENV = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # the controller's poll; its 2 s would be added to every start
@@ -38,9 +42,11 @@ RAY_ENV = {
 
 PREFIX = "darkclr_ray-"
 LONGEST_SOCKET = 107
-"""Bytes of a socket's path on Linux, at most (unix(7))."""
+"""Largest number of bytes in the path of a socket on Linux (unix(7))."""
+LOCK = ".lock"
+"""File that a process holds locked while it uses the folder of its own Ray."""
 TOKEN = ".shared-"
-"""How files begin by which nodes find out whether they see the same folder."""
+"""Prefix of the files with which nodes check that they share a folder."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +56,22 @@ class Cluster:
     Attributes:
         dashboard: its address, if there is one.
         own: whether it was started for this study, on this machine.
+        token: file with the token that the dashboard of one's own Ray asks for; None if it asks for none.
     """
 
     dashboard: str | None
     own: bool
+    token: Path | None = None
 
 
 @contextlib.contextmanager
 def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iterator[Cluster]:
-    """Ray while a study lasts.
+    """Context manager in which Ray runs.
 
     Args:
-        compute: names the cluster; without an address (nor `RAY_ADDRESS`), or with "local", Ray is started here.
-        logs: receives what Ray wrote, if it is our own.
-        object_store: bytes of shared memory for jets and batches, if it is our own.
+        compute: settings with the address; without one (nor `RAY_ADDRESS`), or with "local", Ray is started here.
+        logs: folder for the logs of a Ray that is started here.
+        object_store: bytes of shared memory for jets and batches, if Ray is started here.
 
     Raises:
         ValueError: the cluster cannot be used.
@@ -74,40 +82,64 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
     import ray
 
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    temporary: Path | None = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if address:
-            context = join(address, **common)
-        else:
-            temporary = temporary_folder(logs.with_name("ray_folder"))
-            context = start(
-                temporary,
-                num_cpus=max(2, cpu_count()),  # this process's: a container may allow fewer than there are
-                object_store_memory=object_store,
-                include_dashboard=True,
-                dashboard_host="127.0.0.1",
-                **common,
-            )
-    try:
-        with quiet(logs.parent / "study.log"):
+    with contextlib.ExitStack() as stack:
+        token: Path | None = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if address:
+                context = join(address, **common)
+            else:
+                temporary = stack.enter_context(private_folder(logs.with_name("ray_folder")))
+                token = stack.enter_context(own_token(temporary))
+                context = start(
+                    temporary / "ray",
+                    num_cpus=max(2, cpu_count()),  # this process's: a container may allow fewer than there are
+                    object_store_memory=object_store,
+                    include_dashboard=True,
+                    dashboard_host="127.0.0.1",
+                    **common,
+                )
+                stack.callback(keep_logs, temporary / "ray", logs)
+        with redirect_output(logs.parent / "study.log"):
             try:
-                yield Cluster(getattr(context, "dashboard_url", None) or None, own=temporary is not None)
+                yield Cluster(getattr(context, "dashboard_url", None) or None, own=not address, token=token)
             finally:
-                ray.shutdown()  # here, since Ray prints at its end what it held back
+                ray.shutdown()  # here, since Ray prints delayed output when it ends
+
+
+@contextlib.contextmanager
+def own_token(folder: Path) -> Iterator[Path | None]:
+    """Set a random token for a Ray that starts within this context; yield a file that contains it.
+
+    Without a token in its environment, Ray would write one to the home folder, which may not be writable. The file is
+    for people, and only its owner may read it. None is yielded where the environment names a token or turns tokens
+    off.
+    """
+    named = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    if named or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        yield None
+        return
+    path = folder / "token"
+    path.touch(mode=0o600)
+    path.write_text(token_of_process(), encoding="utf-8")
+    os.environ["RAY_AUTH_TOKEN"] = token_of_process()
+    try:
+        yield path
     finally:
-        if temporary is not None:
-            keep_logs(temporary, logs)
-            shutil.rmtree(temporary, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                logs.with_name("ray_folder").unlink(missing_ok=True)
+        del os.environ["RAY_AUTH_TOKEN"]
+
+
+@cache
+def token_of_process() -> str:
+    """Return a random token, always the same one in a process, since Ray reads the token of a process only once."""
+    return secrets.token_hex(32)
 
 
 def start(temporary: Path, **options: Any) -> Any:
     """Start Ray on this machine, and return the context of `ray.init`.
 
     Args:
-        temporary: folder for Ray's sockets and logs; deleted where Ray does not start.
+        temporary: folder for Ray's sockets and logs, in a `private_folder`: Ray makes it writable for everybody.
         options: of `ray.init`.
 
     Raises:
@@ -116,13 +148,10 @@ def start(temporary: Path, **options: Any) -> Any:
     import ray
 
     try:
-        with defer_signal(signal.SIGINT):
-            return ray.init(address="local", _temp_dir=str(temporary), **options)
+        with defer_signal(signal.SIGINT), working_folder_last() as environment:
+            return ray.init(address="local", _temp_dir=str(temporary), runtime_env=environment, **options)
     except BaseException as error:
-        try:
-            ray.shutdown()
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        ray.shutdown()
         if not isinstance(error, Exception):
             raise  # Ctrl-C
         raise ValueError(
@@ -132,63 +161,78 @@ def start(temporary: Path, **options: Any) -> Any:
 
 
 @contextlib.contextmanager
+def working_folder_last() -> Iterator[dict[str, Any]]:
+    """Yield the ``runtime_env`` with which workers have the working folder, and import from it after all other places.
+
+    Ray puts the folder that is the working folder while it starts before all other places of its workers, and its own
+    processes begin there: a file ``random.py`` in it would take the place of Python's module.
+    """
+    hook = f"{enter_working_folder.__module__}.{enter_working_folder.__name__}"
+    environment = {"worker_process_setup_hook": hook, "env_vars": {WORKING_FOLDER: os.getcwd()}}
+    with contextlib.chdir("/"):
+        yield environment
+
+
+@contextlib.contextmanager
 def defer_signal(number: signal.Signals) -> Iterator[None]:
-    """Have a signal wait until the end of this: interrupted while it starts, Ray leaves processes behind."""
+    """Defer a signal until the end of the context, since Ray leaves processes behind if its start is interrupted."""
     if threading.current_thread() is not threading.main_thread():
         yield  # where signals do not arrive
         return
-    came: list[FrameType | None] = []
-    before = signal.signal(number, lambda _, frame: came.append(frame))
+    received: list[FrameType | None] = []
+    before = signal.signal(number, lambda _, frame: received.append(frame))
     try:
         yield
     finally:
         signal.signal(number, before)
-    if came:
+    if received:
         signal.raise_signal(number)
 
 
 def join(address: str, **options: Any) -> Any:
-    """Join a cluster that somebody else started: `ray.init`, with one sentence where that is not possible.
+    """Join a running cluster and return the context of `ray.init`.
 
-    Raises ValueError: nobody is there; it wants another token; its Ray or Python is another.
+    Raises ValueError: no answer, another token, or another version of Ray or Python.
     """
     import ray
 
     check_reachable(address)
-    with capture_stderr() as muttered:
+    with capture_stderr() as stderr_text:
         try:
-            return ray.init(address=address, **options)
+            with working_folder_last() as environment:
+                return ray.init(address=address, runtime_env=environment, **options)
         except Exception as error:
-            raise ValueError(f"--address {address}: {reason(str(error), muttered())}") from error
+            raise ValueError(f"--address {address}: {reason(str(error), stderr_text())}") from error
 
 
 @contextlib.contextmanager
 def capture_stderr() -> Iterator[Callable[[], str]]:
-    """Keep what Ray's C++ writes to the process's stderr off the screen; gives a function that tells it."""
+    """Redirect the process's stderr, to which Ray's C++ writes; yield a function that returns the text so far."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as file:
         screen = os.dup(2)
         os.dup2(file.fileno(), 2)
 
-        def tell() -> str:
+        def text_so_far() -> str:
             file.seek(0)
             return file.read()
 
         try:
-            yield tell
+            yield text_so_far
         finally:
             os.dup2(screen, 2)
             os.close(screen)
 
 
 def address_of(named: str | None) -> str | None:
-    """The cluster to join: the one that is named, or that `RAY_ADDRESS` names; None to start Ray here ("local")."""
+    """Return the address of the cluster, from the settings or `RAY_ADDRESS`; None to start Ray here ("local")."""
     address = named or os.environ.get("RAY_ADDRESS")
     return None if address == "local" else address or None
 
 
 def check_reachable(address: str) -> None:
-    """Raise ValueError where nobody answers at an address, for Ray would try for ten minutes; and for one of another
-    kind: the search runs in the study's own process, which Ray's client (``ray://``) would move elsewhere.
+    """Raise ValueError if an address does not answer or is that of Ray's client (``ray://``).
+
+    Ray itself would try for ten minutes. With the client, the search would run in another process.
     """
     if "://" in address:
         raise ValueError(
@@ -207,42 +251,63 @@ def check_reachable(address: str) -> None:
         ) from None
 
 
-def reason(error: str, muttered: str) -> str:
-    """Why a cluster could not be joined, in one sentence."""
-    if "AuthToken" in error + muttered or "Unauthenticated" in error + muttered:
+def reason(error: str, stderr_text: str) -> str:
+    """Return why a cluster could not be joined, as one sentence."""
+    if "AuthToken" in error + stderr_text or "Unauthenticated" in error + stderr_text:
         return (
-            "this cluster wants another token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to "
-            "those of its head"
+            "this cluster requires another token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, "
+            "to those of its head"
         )
     text = " ".join(error.split())
     return text if "ersion mismatch" in text else f"{text or 'no answer'}; is the head running and can it be reached?"
 
 
-def temporary_folder(note: Path) -> Path:
-    """A short-lived folder for Ray, noted down; the one that a killed process noted before goes."""
-    place = place_of_sockets()
-    if note.exists():
-        left = Path(note.read_text(encoding="utf-8"))
-        if left.name.startswith(PREFIX) and left.parent == place:
-            shutil.rmtree(left, ignore_errors=True)
+@contextlib.contextmanager
+def private_folder(note: Path | None = None) -> Iterator[Path]:
+    """Make a folder that only its owner may enter, for one's own Ray; delete it at the end of the context.
+
+    Args:
+        note: file that records the folder. The folder that a killed process recorded there is deleted first, unless a
+            process uses it: a study may be copied, together with its note, while it runs.
+    """
+    place = socket_folder()
+    if note is not None and note.exists():
+        delete_unused(Path(note.read_text(encoding="utf-8")), place)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
-        note.write_text(str(folder), encoding="utf-8")
-    except OSError:
-        folder.rmdir()
-        raise
-    return folder
+        with Lock(folder / LOCK) as lock:
+            lock.acquire()
+            if note is not None:
+                note.write_text(str(folder), encoding="utf-8")
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if note is not None:
+            with contextlib.suppress(OSError):
+                note.unlink(missing_ok=True)
 
 
-def place_of_sockets() -> Path:
-    """Where Ray's folder lies: in RAY_TMPDIR or else TMPDIR; in /tmp where that is too long for Ray's sockets."""
+def delete_unused(folder: Path, place: Path) -> None:
+    """Delete a folder for Ray in ``place`` whose process has ended; leave any other folder as it is."""
+    if not folder.name.startswith(PREFIX) or folder.parent != place or folder.is_symlink() or not folder.is_dir():
+        return
+    if folder.stat().st_uid != os.getuid():
+        return
+    with Lock(folder / LOCK) as lock, contextlib.suppress(OSError):
+        if lock.acquire():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def socket_folder() -> Path:
+    """Return the parent of Ray's folder: RAY_TMPDIR or TMPDIR, or /tmp if that is too long for Ray's sockets."""
     place = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
-    longest = place / f"{PREFIX}12345678" / "session_2026-01-01_00-00-00_123456_1234567" / "sockets" / "plasma_store"
+    session = place / f"{PREFIX}12345678" / "ray" / "session_2026-01-01_00-00-00_123456_1234567"
+    longest = session / "sockets" / "plasma_store"
     return place if len(os.fsencode(longest)) <= LONGEST_SOCKET else Path("/tmp")
 
 
 class LossyLog(io.TextIOWrapper):
-    """A log that takes what its disk takes: where that is full or gone, nobody who logs is to blame."""
+    """Text stream that drops writes which fail with OSError."""
 
     def write(self, text: str, /) -> int:
         with contextlib.suppress(OSError):
@@ -251,8 +316,8 @@ class LossyLog(io.TextIOWrapper):
 
 
 @contextlib.contextmanager
-def quiet(path: Path) -> Iterator[None]:
-    """Let what libraries print, warn and log in this process go to a file, and not to the screen; how it ends, too."""
+def redirect_output(path: Path) -> Iterator[None]:
+    """Redirect output, warnings and logs of libraries in this process to a file; a final error is logged, too."""
     with LossyLog(open(path, "ab", buffering=0), encoding="utf-8", write_through=True) as file:
         handler = logging.StreamHandler(file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -278,22 +343,33 @@ def quiet(path: Path) -> Iterator[None]:
 
 
 def keep_logs(temporary: Path, logs: Path) -> None:
-    """Take over what Ray wrote, in place of what an earlier run left."""
+    """Copy what Ray wrote, in place of what an earlier run left; symbolic links are left out."""
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        return {name for name in names if name == "old" or not is_own(Path(folder) / name)}
+
     for session in temporary.glob("session_2*"):
+        if session.is_symlink() or (session / "logs").is_symlink():
+            continue
         with contextlib.suppress(OSError):
             shutil.rmtree(logs, ignore_errors=True)
-            shutil.copytree(session / "logs", logs, ignore=shutil.ignore_patterns("*.sock", "old"))
+            shutil.copytree(session / "logs", logs, ignore=left_out)
+
+
+def is_own(path: Path) -> bool:
+    """Return whether a path is a regular file or a folder itself: no symbolic link, socket or pipe."""
+    return not path.is_symlink() and (path.is_file() or path.is_dir())
 
 
 def check_shared(folder: Path) -> None:
-    """Raise ValueError unless every node of the cluster sees the same folder."""
+    """Raise ValueError unless every node of the cluster can access the same folder."""
     folder = folder.resolve()
     token = folder / f"{TOKEN}{uuid.uuid4().hex}"
     try:
         token.write_text("seen")
-        for node in failing_nodes(sees, str(token)):
+        for node in failing_nodes(can_access, str(token)):
             raise ValueError(
-                f"{folder}: node {node} does not see this folder; point --out at storage that all nodes share (NFS, "
+                f"{folder}: node {node} cannot access this folder; point --out at storage that all nodes share (NFS, "
                 f"for example)"
             )
     finally:
@@ -301,9 +377,9 @@ def check_shared(folder: Path) -> None:
 
 
 def failing_nodes(question: Callable[..., bool], *arguments: Any) -> list[str]:
-    """Ask every node of a cluster of several; the addresses of those where the answer is no.
+    """Call a function on every node, if there are several; return the addresses of those where it returns False.
 
-    Raises ValueError where a node does not answer.
+    Raises ValueError if a node does not answer.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -314,20 +390,20 @@ def failing_nodes(question: Callable[..., bool], *arguments: Any) -> list[str]:
     there = ray.remote(num_cpus=0)(question)
     places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
     answers = [there.options(scheduling_strategy=place).remote(*arguments) for place in places]
-    denying = []
+    failing = []
     for node, answer in zip(nodes, answers, strict=True):
         try:
             if not ray.get(answer, timeout=60):
-                denying.append(node["NodeManagerAddress"])
+                failing.append(node["NodeManagerAddress"])
         except ray.exceptions.RayError as error:
             raise ValueError(
                 f"node {node['NodeManagerAddress']} does not answer ({type(error).__name__}); take it out of the "
                 f"cluster, or wait until it is back"
             ) from error
-    return denying
+    return failing
 
 
-def sees(path: str) -> bool:
+def can_access(path: str) -> bool:
     """Whether this node can read and write beside a file."""
     file = Path(path)
     beside = file.with_name(f"{file.name}-{os.getpid()}")

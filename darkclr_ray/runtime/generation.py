@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from darkclr_ray.jets.generation.generate import ShardTask, make_shard
-from darkclr_ray.runtime.cluster import PREFIX, RAY_ENV, check_shared, join, place_of_sockets, start
+from darkclr_ray.runtime.cluster import RAY_ENV, check_shared, join, own_token, private_folder, start
 
 
 def on_ray(
@@ -28,7 +26,7 @@ def on_ray(
 
     Raises:
         OSError: a shard cannot be written.
-        ValueError: Ray does not start or cannot be joined, a node does not see ``out``, events give no jets, or a
+        ValueError: Ray does not start or cannot be joined, a node cannot access ``out``, events give no jets, or a
             worker is lost again and again.
     """
     if not tasks:
@@ -67,15 +65,12 @@ def _ray(workers: int | None, address: str | None) -> Iterator[None]:
     for name, value in RAY_ENV.items():
         os.environ.setdefault(name, value)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    temporary: Path | None = None
-    if address:
-        join(address, **options)
-    else:
-        temporary = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place_of_sockets()))
-        start(temporary, num_cpus=workers, include_dashboard=False, **options)
-    try:
+    with ExitStack() as stack:
+        if address:
+            join(address, **options)
+        else:
+            folder = stack.enter_context(private_folder())
+            stack.enter_context(own_token(folder))
+            start(folder / "ray", num_cpus=workers, include_dashboard=False, **options)
+        stack.callback(ray.shutdown)
         yield
-    finally:
-        ray.shutdown()
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)

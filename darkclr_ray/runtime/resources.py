@@ -1,4 +1,4 @@
-"""The arithmetic of a cluster: how many worker groups of training workers fit, and what cannot run at all."""
+"""Divide the resources of a cluster among worker groups, or refuse a configuration that does not fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darkclr_ray.settings import ComputeSettings
 
 @dataclass(frozen=True)
 class Node:
-    """What Ray may use of one machine."""
+    """Resources of one node."""
 
     cpus: float
     gpus: float = 0.0
@@ -20,15 +20,15 @@ class Node:
 
 @dataclass(frozen=True)
 class ResourcePlan:
-    """Who gets what.
+    """Resources of each trial and worker.
 
     Attributes:
-        worker groups: trials at the same time, each with workers of its own.
+        worker_groups: number of trials at the same time.
         workers: training workers of a worker group.
-        cpus_per_worker, gpus_per_worker: held by each of them.
+        cpus_per_worker, gpus_per_worker: resources of each training worker.
         data_cpus: CPUs of the data workers that feed one training worker.
-        cpus, gpus: of the whole cluster.
-        nodes: machines of the cluster.
+        cpus, gpus: resources of the whole cluster.
+        nodes: number of nodes.
     """
 
     worker_groups: int
@@ -42,12 +42,12 @@ class ResourcePlan:
 
     @property
     def threads(self) -> int:
-        """Threads of torch in a training worker."""
+        """Number of torch threads in a training worker."""
         return max(1, int(self.cpus_per_worker))
 
     @property
     def per_worker(self) -> dict[str, float]:
-        """What Ray Train reserves for a training worker."""
+        """Resources that Ray Train reserves for a training worker."""
         return {"CPU": self.cpus_per_worker} | ({"GPU": self.gpus_per_worker} if self.gpus_per_worker else {})
 
     def __str__(self) -> str:
@@ -68,6 +68,11 @@ def allocate(compute: ComputeSettings, trials: int, nodes: Sequence[Node]) -> Re
     as many trials at a time as there are GPUs, and gives each of them its share; without GPUs, as many trials of one
     worker as there are CPUs for.
 
+    Args:
+        compute: settings.
+        trials: largest number of trials that can run at a time.
+        nodes: of the cluster.
+
     Raises:
         ValueError: the cluster is too small for what was asked for; the message has the numbers.
 
@@ -81,12 +86,12 @@ def allocate(compute: ComputeSettings, trials: int, nodes: Sequence[Node]) -> Re
     most_gpus = sum(math.floor(node.gpus) for node in nodes)
     workers = compute.workers
     if most_gpus:
-        worker_groups = compute.concurrent_trials or min(trials, max(1, most_gpus // max(1, workers)))
+        worker_groups = min(trials, compute.concurrent_trials or max(1, most_gpus // max(1, workers)))
         workers = workers or max(1, most_gpus // worker_groups)
     else:
         workers = workers or 1
         fitting = max((n for n in range(1, trials + 1) if _fits(nodes, n * workers, held, 0.0, feeding)), default=1)
-        worker_groups = compute.concurrent_trials or fitting
+        worker_groups = min(compute.concurrent_trials, trials) or fitting
     streams = worker_groups * workers
     gpu_each = 1.0 if most_gpus else 0.0
     if not _fits(nodes, streams, held, gpu_each, feeding):
@@ -109,11 +114,11 @@ def allocate(compute: ComputeSettings, trials: int, nodes: Sequence[Node]) -> Re
 
 
 MOST_DATA_CPUS = 8
-"""CPUs beyond which one training is not fed any faster."""
+"""Largest useful number of CPUs for the data workers of one training worker."""
 
 
 def _fits(nodes: Sequence[Node], workers: int, held: float, gpu: float, feeding: float) -> bool:
-    """Whether all workers, and one data worker for each, find a place; the emptiest node is filled first."""
+    """Return whether all workers, and one data worker for each, fit; the emptiest node is filled first."""
     free = [[node.cpus, node.gpus] for node in nodes]
     for cpus, gpus in [(held, gpu)] * workers + [(feeding, 0.0)] * workers:
         able = [place for place in free if place[0] >= cpus - 1e-9 and place[1] >= gpus - 1e-9]
@@ -126,6 +131,6 @@ def _fits(nodes: Sequence[Node], workers: int, held: float, gpu: float, feeding:
 
 
 def cluster_nodes(described: Sequence[dict[str, Any]]) -> list[Node]:
-    """Living nodes as `ray.nodes()` describes them."""
+    """Return the living nodes of a list from `ray.nodes()`."""
     alive = [node["Resources"] for node in described if node["Alive"]]
     return [Node(resources.get("CPU", 0.0), resources.get("GPU", 0.0)) for resources in alive]

@@ -1,4 +1,4 @@
-"""Fingerprint of the code that computes a stage; comments, docstrings and layout do not change it."""
+"""Fingerprint of the code that computes a stage; comments, docstrings, messages and layout do not change it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def code_fingerprint(*modules: str) -> str:
     versions are recorded in the metadata of each stage. The module of settings is not followed either, since a stage's
     description holds the values of the settings. An imported package counts with every module in it, since a registry
     finds its files at run time. A module counts with the C source of the same name and the headers beside it. Moving
-    code or renaming a local variable changes the hash; a comment or a docstring does not.
+    code or renaming a local variable changes the hash; a comment, a docstring or the text of an error, of a warning or
+    of a log message does not.
 
     Args:
         modules: dotted names, such as "darkclr_ray.training.nae" or the module of a plug-in.
@@ -123,7 +124,27 @@ def _file_hash(path: Path, changed: int) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
+        elif isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and _writes_message(node.func)):
+            _WithoutText().generic_visit(node)
+        elif isinstance(node, ast.Assert):
+            node.msg = None
     return hashlib.blake2b(ast.dump(tree).encode(), digest_size=16).hexdigest()
+
+
+class _WithoutText(ast.NodeTransformer):
+    """Replaces texts, with the values that are formatted into them, by an empty text."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
+        return ast.Constant("")
+
+
+def _writes_message(function: ast.expr) -> bool:
+    """Return whether this is a method of a module's logger, or `warnings.warn`."""
+    names = ("logger", "warnings")
+    return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id in names
 
 
 def _is_text(line: ast.stmt) -> bool:

@@ -1,4 +1,4 @@
-"""What belongs to a comparison as a whole, computed from the scores when all runs have ended."""
+"""Analyses of a whole comparison, computed from the scores when all runs have ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from darkclr_ray.evaluation.leave_one_out import leave_one_out
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.sculpting import sculpting as sculpted
-from darkclr_ray.evaluation.systematics import Scored, systematic
+from darkclr_ray.evaluation.systematics import Scored, Systematic, systematic
 from darkclr_ray.evaluation.variance import rejection_variance
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.runtime.outcome import Outcome
@@ -22,6 +22,7 @@ from darkclr_ray.store.files import read_json
 from darkclr_ray.store.scores import read_scores
 from darkclr_ray.study.extra_jobs import StabilityJob
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.records import ANALYSES, Analysis, PairRecord, RunRecord
 from darkclr_ray.study.run_specs import RunSpec
 
 if TYPE_CHECKING:
@@ -46,21 +47,21 @@ PAIRS = (
     ("views_observables", "supervised_observables"),
     ("views_observables", "boosted_trees"),
 )
-"""Who is compared with whom, where both take part."""
+"""Pairs of detectors that are compared if the study has both."""
 
 
 @dataclass
 class AnalysisInput:
-    """What a section is computed from.
+    """Input of an analysis.
 
     Attributes:
-        settings: of the study.
-        folder: of the study.
+        settings: settings of the study.
+        folder: folder of the study.
         runs: specifications of all runs.
         scan: folder of the embedding scan whose selection is examined, if there is one.
         session: runs further jobs.
-        records: of all runs.
-        outcomes: of the jobs that the section needs, see `JOBS`.
+        records: records of all runs.
+        outcomes: outcomes of the jobs that the analysis needs, see `JOBS`.
     """
 
     settings: StudySettings
@@ -68,7 +69,7 @@ class AnalysisInput:
     runs: Sequence[RunSpec]
     scan: Path | None
     session: Session
-    records: Sequence[dict[str, Any]]
+    records: Sequence[RunRecord]
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     tables: dict[str, dict[str, dict[str, Scores]]] = field(default_factory=dict)
 
@@ -78,7 +79,7 @@ class AnalysisInput:
 
     @property
     def test(self) -> dict[str, Jets]:
-        return self.session.jets.judged["test"]
+        return self.session.jets.evaluation["test"]
 
     @property
     def background(self) -> Jets:
@@ -86,46 +87,46 @@ class AnalysisInput:
 
     @property
     def signals(self) -> list[str]:
-        """The study's own signals, without those of further folders."""
-        names = self.session.jets.judged["validation"]
+        """Signals of the study, without those of further folders."""
+        names = self.session.jets.evaluation["validation"]
         return [name for name in names if name != self.settings.background]
 
     @property
-    def methods(self) -> list[dict[str, Any]]:
-        """The networks of the ensembles at the study's own settings that were completed."""
-        return [record for record in self.records if "methods" in record["sections"] and record["state"] == "COMPLETE"]
+    def methods(self) -> list[RunRecord]:
+        """Completed runs of the ensembles at the study's own settings."""
+        return [record for record in self.records if "methods" in record.sections and record.state == "COMPLETE"]
 
     @property
-    def first(self) -> dict[str, dict[str, Any]]:
-        """The first network of each detector."""
-        found: dict[str, dict[str, Any]] = {}
-        by_seed = sorted(self.methods, key=lambda r: (r["seeds"]["encoder"] or 0, r["seeds"]["autoencoder"] or 0))
+    def first(self) -> dict[str, RunRecord]:
+        """Run with the first network of each detector."""
+        found: dict[str, RunRecord] = {}
+        by_seed = sorted(self.methods, key=lambda r: (r.seeds.encoder or 0, r.seeds.autoencoder or 0))
         for record in by_seed:
-            for name in record["detectors"]:
+            for name in record.detectors:
                 found.setdefault(name, record)
         return found
 
-    def scores(self, record: dict[str, Any], detector: str) -> Scores:
-        """A network's scores of all test jets, by sample, in the order of the jets."""
-        stage = record["stages"]["scores"]
+    def scores(self, record: RunRecord, detector: str) -> Scores:
+        """Return a network's scores of all test jets, by sample, in the order of the jets."""
+        stage = record.stages["scores"]
         if stage not in self.tables:
             self.tables[stage] = read_scores(self.folder.store.find("scores", stage).folder / "scores.parquet")
         return self.tables[stage]["test"][detector]
 
     def keys(self) -> dict[str, str]:
-        """By detector, whose scores a section is about where it looks at one network."""
-        return {name: record["key"] for name, record in self.first.items()}
+        """Return the key of the run with the first network of each detector."""
+        return {name: record.key for name, record in self.first.items()}
 
 
-def pairs(done: AnalysisInput) -> dict[str, Any] | None:
-    """Ratios of rejections on the same jets, with a confidence."""
-    first, found, background = done.first, [], done.background
-    name = done.settings.background
+def pairs(given: AnalysisInput) -> Analysis[Any] | None:
+    """Return ratios of rejections on the same jets, with a confidence."""
+    first, found, background = given.first, [], given.background
+    name = given.settings.background
     for a, b in PAIRS:
         if a not in first or b not in first:
             continue
-        for signal in done.signals:
-            scores_a, scores_b, jets = done.scores(first[a], a), done.scores(first[b], b), done.test[signal]
+        for signal in given.signals:
+            scores_a, scores_b, jets = given.scores(first[a], a), given.scores(first[b], b), given.test[signal]
             ratio = paired_ratio(
                 scores_a[name],
                 scores_a[signal],
@@ -135,90 +136,91 @@ def pairs(done: AnalysisInput) -> dict[str, Any] | None:
                 jets.pt,
                 background.events,
                 jets.events,
-                seed=done.seed,
+                seed=given.seed,
             )
-            keys = {"a_key": first[a]["key"], "b_key": first[b]["key"]}
-            found.append({"a": a, "b": b, **keys, "signal": signal, **ratio.to_json()})
+            keys = {"a_key": first[a].key, "b_key": first[b].key}
+            found.append(PairRecord(a=a, b=b, **keys, signal=signal, **vars(ratio)))
     words = "first network of each, same test jets, bootstrap over events with cuts derived anew"
-    return {"of": done.keys(), "result": found, "words": words} if found else None
+    return analysis("pairs", given.keys(), found, words) if found else None
 
 
-def sculpting(done: AnalysisInput) -> dict[str, Any] | None:
-    """Mass and pT of the background before and after cuts."""
-    name = done.settings.background
-    observables = {"mass": done.background.mass, "pt": done.background.pt}
+def sculpting(given: AnalysisInput) -> Analysis[Any] | None:
+    """Return the spectra of the background's mass and pT before and after cuts."""
+    name = given.settings.background
+    observables = {"mass": given.background.mass, "pt": given.background.pt}
     result = {
         detector: {
-            observable: [cut.to_json() for cut in sculpted(done.scores(record, detector)[name], values, seed=done.seed)]
+            observable: list(sculpted(given.scores(record, detector)[name], values, seed=given.seed))
             for observable, values in observables.items()
         }
-        for detector, record in done.first.items()
+        for detector, record in given.first.items()
     }
-    return {"of": done.keys(), "result": result, "words": f"test {name} jets, first network of each detector"}
+    return analysis("sculpting", given.keys(), result, f"test {name} jets, first network of each detector")
 
 
-def stability_jobs(done: AnalysisInput) -> dict[str, StabilityJob]:
-    """Jobs that score test jets after small changes, for the first network of each detector."""
-    keys = set(done.keys().values())
-    runs: dict[str, RunSpec] = {e.key: e for e in done.runs if e.key in keys}
-    limit = done.settings.comparison.stability_jets
+def stability_jobs(given: AnalysisInput) -> dict[str, StabilityJob]:
+    """Return jobs that score perturbed test jets with the first network of each detector."""
+    keys = set(given.keys().values())
+    runs: dict[str, RunSpec] = {e.key: e for e in given.runs if e.key in keys}
+    limit = given.settings.comparison.stability_jets
     return {f"stability-{key}": StabilityJob(e.job, limit) for key, e in runs.items()}  # type: ignore[arg-type]
 
 
-def stability(done: AnalysisInput) -> dict[str, Any] | None:
-    """Scores after small changes of a jet."""
-    limit = done.settings.comparison.stability_jets
+def stability(given: AnalysisInput) -> Analysis[Any] | None:
+    """Return the shifts of the scores of perturbed jets."""
+    limit = given.settings.comparison.stability_jets
     result = {}
-    for outcome in done.outcomes.values():
+    for outcome in given.outcomes.values():
         if outcome.state == "finished":
-            stage = done.folder.store.find("stability", outcome.result["stages"]["stability"])
+            stage = given.folder.store.find("stability", outcome.result["stages"]["stability"])
             content = read_json(stage.folder / "stability.json")
-            result.update({name: changes for name, changes in content.items() if name in done.first})
+            result.update({name: changes for name, changes in content.items() if name in given.first})
     words = f"up to {limit:,} test jets of each sample, first network of each detector"
-    return {"of": {name: key for name, key in done.keys().items() if name in result}, "result": result, "words": words}
+    keys = {name: key for name, key in given.keys().items() if name in result}
+    return analysis("stability", keys, result, words)
 
 
-def systematics(done: AnalysisInput) -> dict[str, Any] | None:
-    """The cut that the nominal background was judged at, on backgrounds of other simulations."""
-    variants = done.session.jets.variants
+def systematics(given: AnalysisInput) -> Analysis[Any] | None:
+    """Apply the nominal working point to each background variation."""
+    variants = given.session.jets.variants
     if not variants:
         return None
-    name = done.settings.background
+    name = given.settings.background
 
     def scored(scores: Scores, sample: str) -> Scored:
-        return Scored(scores[sample], done.test[sample].pt, done.test[sample].events)
+        return Scored(scores[sample], given.test[sample].pt, given.test[sample].events)
 
-    result: dict[str, dict[str, Any]] = {}
-    samples = done.session.jets.facts(name)["samples"]
-    for detector, record in done.first.items():
-        scores = done.scores(record, detector)
-        signals = {signal: scored(scores, signal) for signal in done.signals}
+    result: dict[str, dict[str, Systematic]] = {}
+    samples = given.session.jets.facts(name)["samples"]
+    for detector, record in given.first.items():
+        scores = given.scores(record, detector)
+        signals = {signal: scored(scores, signal) for signal in given.signals}
         result[detector] = {
             samples[variant]["variation"]: systematic(
-                scored(scores, name), scored(scores, variant), signals, seed=done.seed
-            ).to_json()
+                scored(scores, name), scored(scores, variant), signals, seed=given.seed
+            )
             for variant in variants
         }
     words = "first network of each detector; cuts from the test signal, as on the nominal background"
-    return {"of": done.keys(), "result": result, "words": words}
+    return analysis("systematics", given.keys(), result, words)
 
 
-def variance(done: AnalysisInput) -> dict[str, Any] | None:
-    """What an encoder's seed, an autoencoder's seed and the test sample contribute to the spread of a rejection."""
-    name = done.settings.background
+def variance(given: AnalysisInput) -> Analysis[Any] | None:
+    """Return the components of variance of a rejection: encoder seed, autoencoder seed and test sample."""
+    name = given.settings.background
     result: dict[str, dict[str, Any]] = {}
-    for detector in done.first:
-        networks: dict[int, list[dict[str, Any]]] = {}
-        for record in done.methods:
-            if detector in record["detectors"] and record["seeds"]["encoder"] is not None:
-                networks.setdefault(record["seeds"]["encoder"], []).append(record)
+    for detector in given.first:
+        networks: dict[int, list[RunRecord]] = {}
+        for record in given.methods:
+            if detector in record.detectors and record.seeds.encoder is not None:
+                networks.setdefault(record.seeds.encoder, []).append(record)
         sizes = {len(members) for members in networks.values()}
         if len(networks) < 2 or len(sizes) > 1 or min(sizes) < 2:
             continue
-        scores = [[done.scores(record, detector) for record in members] for members in networks.values()]
+        scores = [[given.scores(record, detector) for record in members] for members in networks.values()]
         result[detector] = {}
-        for signal in done.signals:
-            jets, background = done.test[signal], done.background
+        for signal in given.signals:
+            jets, background = given.test[signal], given.background
             components = rejection_variance(
                 [[network[name] for network in members] for members in scores],
                 [[network[signal] for network in members] for members in scores],
@@ -226,35 +228,45 @@ def variance(done: AnalysisInput) -> dict[str, Any] | None:
                 jets.pt,
                 background.events,
                 jets.events,
-                seed=done.seed,
+                seed=given.seed,
             )
-            result[detector][signal] = {side: part.to_json() for side, part in components.items()}
+            result[detector][signal] = components
     words = "ln of the rejection at eps_S = 0.2; autoencoders nested in encoders, four parts of the test sample"
-    return {"of": dict.fromkeys(result, "all networks"), "result": result, "words": words} if result else None
+    return analysis("variance", dict.fromkeys(result, "all networks"), result, words) if result else None
 
 
-def leave_out(done: AnalysisInput) -> dict[str, Any] | None:
-    """What the choice among a scan's trials loses on a signal that it is made without; a scan on other jets only where
-    it was asked for. The trials are those of the scan's own search, which may have seen the signal."""
-    scan = done.scan
+def leave_out(given: AnalysisInput) -> Analysis[Any] | None:
+    """Return the rejection lost by leave-one-signal-out selection among a scan's trials.
+
+    A scan on other jets is used only if the settings name it. The scan's own search may have used the signal.
+    """
+    scan = given.scan
     if scan is None:
         return None
     folder = StudyFolder(scan)
-    score = folder.about().get("score", "s_NAE")
-    same = folder.made_on(done.session.jets.fingerprints)
-    if not same and done.settings.comparison.scan is None:
+    about = folder.about()
+    if about is None:
         return None
-    trials = [read_json(path) for path in sorted((scan / "trials").glob("*.json"))]
-    result = [left.to_json() for left in leave_one_out(trials, score=score)]
+    same = folder.made_on(given.session.jets.fingerprints)
+    if not same and given.settings.comparison.scan is None:
+        return None
+    trials = folder.trial_records()
+    result = list(leave_one_out(trials, score=about.score))
     words = f"{len(trials)} trials of the embedding scan {scan.name}{'' if same else ', on other jets than these'}"
-    led_by = folder.about().get("objective")
-    if led_by != "signal_blind":
-        words += f"; its search was led by {led_by!r}: only the choice among its trials was made without the signal"
+    if about.objective != "signal_blind":
+        words += (
+            f"; its search was led by {about.objective!r}: only the choice among its trials was made without the signal"
+        )
     words += "."
-    return {"of": {score: str(scan)}, "result": result, "words": words}
+    return analysis("leave_one_out", {about.score: str(scan)}, result, words)
 
 
-SECTIONS: dict[str, Callable[[AnalysisInput], dict[str, Any] | None]] = {
+def analysis(name: str, of: Mapping[str, str], result: Any, words: str) -> Analysis[Any]:
+    """Return the record of an analysis."""
+    return ANALYSES[name](name=name, of=dict(of), result=result, words=words)
+
+
+SECTIONS: dict[str, Callable[[AnalysisInput], Analysis[Any] | None]] = {
     "pairs": pairs,
     "sculpting": sculpting,
     "stability": stability,
@@ -262,7 +274,7 @@ SECTIONS: dict[str, Callable[[AnalysisInput], dict[str, Any] | None]] = {
     "variance": variance,
     "leave_one_out": leave_out,
 }
-"""By the name of their file; None where the study has nothing to say."""
+"""Analyses by the name of their file; they return None if the study has no data for them."""
 
 JOBS: dict[str, Callable[[AnalysisInput], Mapping[str, StabilityJob]]] = {"stability": stability_jobs}
-"""Jobs of training workers that a section needs."""
+"""Jobs of training workers that an analysis needs."""

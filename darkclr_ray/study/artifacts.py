@@ -1,4 +1,4 @@
-"""What a study leaves for its readers beside its trials: the jets that were judged, examples, and the best trial."""
+"""Write the files that a study provides besides its records: evaluated jets, examples, and the best model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +17,9 @@ from darkclr_ray.integrity import replacing
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
-from darkclr_ray.store.files import read_json, replace_folder, write_json, write_text
+from darkclr_ray.store.files import replace_folder, write_json, write_text
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.records import EvaluationRecord, StudyRecord, TrialRecord
 
 EXAMPLES = {
     "rotation": ("rotation", 0.5),
@@ -29,14 +29,14 @@ EXAMPLES = {
     "smearing": ("smearing", 0.5),
     "splitting": ("splitting", 0.5),
 }
-"""Example views: name, transformation, p_drop."""
+"""Name, transformation and p_drop of the example views."""
 
 EXAMPLE_SIZE = 40
-"""Constituents of the example jet, about."""
+"""Approximate number of constituents of the example jet."""
 
 
 def write_jets(path: Path, jets: Mapping[str, Mapping[str, Jets]]) -> None:
-    """One row a jet that is judged, so that a report needs no shards."""
+    """Write one row per evaluated jet, so that a report needs no shards."""
     parts = [
         pa.table(
             {
@@ -58,7 +58,7 @@ def write_jets(path: Path, jets: Mapping[str, Mapping[str, Jets]]) -> None:
 
 
 def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: int) -> None:
-    """One background jet, and what each transformation makes of it; float32 (n, 3): pT in GeV, eta, phi."""
+    """Write one background jet before and after each transformation; float32 (n, 3): pT in GeV, eta, phi."""
     hardest = background.hardest(inputs.constituents)
     jet = hardest.take(np.argsort(abs(hardest.multiplicity - EXAMPLE_SIZE), kind="stable")[:1])
     views = {"original": jet.constituents}
@@ -70,24 +70,33 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
         np.savez(file, **views)  # type: ignore[arg-type]
 
 
-def write_best(folder: StudyFolder, best: Mapping[str, Any], settings: StudySettings) -> None:
-    """The best trial's weights, settings and metrics in a folder of their own: a model (`detectors.models`)."""
-    from darkclr_ray.detectors.models import write_description  # torch, which a refusal does not wait for
+def write_best(folder: StudyFolder, best: TrialRecord, settings: StudySettings) -> None:
+    """Write the best trial's weights, settings and metrics to ``best/``, as a model (`detectors.models`)."""
+    from darkclr_ray.detectors.models import (
+        write_description,  # it imports torch, which an error message does not wait for
+    )
 
     partial = folder.path / "best.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for kind in ("representation", "energy"):
-        for path in folder.store.find(kind, best["stages"][kind]).folder.glob("*.safetensors"):
+        for path in folder.store.find(kind, best.stages[kind]).folder.glob("*.safetensors"):
             shutil.copy(path, partial)
     write_text(partial / "settings.yaml", yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False))
-    fitted_on = read_json(folder.path / "study.json")["jets"]["fingerprints"]["train"]
-    metrics = ("number", "parameters", "objective", "objectives", "validation", "test")
-    write_json(partial / "metrics.json", {name: best[name] for name in metrics})
-    write_description(partial, ("s_NAE", "s_CLR", "s_AE"), {f"train/{name}": hash for name, hash in fitted_on.items()})
+    jets = StudyRecord.read(folder.path / "study.json").jets
+    assert jets is not None
+    metrics = {"number", "parameters", "objective", "objectives", "validation", "test"}
+    write_json(partial / "metrics.json", best.model_dump(mode="json", include=metrics))
+    write_description(
+        partial,
+        ("s_NAE", "s_CLR", "s_AE"),
+        {f"train/{name}": hash for name, hash in jets.fingerprints["train"].items()},
+    )
     replace_folder(partial, folder.path / "best")
 
 
-def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> dict[str, Any]:
-    """What was judged of a job: "validation", "test", "signal_blind", "objectives"."""
-    return read_json(folder.store.find("evaluation", stages["evaluation"]).folder / "evaluation.json")
+def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> EvaluationRecord:
+    """Return the evaluation of a job with these stages; an empty one if it ended before its evaluation."""
+    if "evaluation" not in stages:
+        return EvaluationRecord()
+    return EvaluationRecord.read(folder.store.find("evaluation", stages["evaluation"]).folder / "evaluation.json")

@@ -1,4 +1,4 @@
-"""Training speed of a worker group, measured with a few steps, for the estimate of how long a study takes."""
+"""Measure the training speed of a worker group with a few steps, to estimate the time of a study."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from darkclr_ray.training.nae import NAETraining
 from darkclr_ray.training.trainer import Trainer
 
 ENOUGH = 1.0
-"""Seconds that a measurement takes, about."""
+"""Approximate seconds of a measurement."""
 
 
-def calibrate(settings: StudySettings, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-    """Seconds of one epoch of each training and of scoring one jet, by a short training on this worker alone."""
-    sample = work.jets.sample()
+def calibrate(settings: StudySettings, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
+    """Return the seconds of one epoch of each training and of scoring one jet, from a short training on this worker."""
+    sample = context.jets.sample()
     few = TrainingSample(sample.jets.take(np.arange(min(len(sample), 20 * settings.contrastive.batch_size))))
-    share = settings.contrastive.batch_size // place.world_size or 1
+    share = settings.contrastive.batch_size // worker.world_size or 1
     contrastive = settings.contrastive.model_copy(update={"epochs": 1, "batch_size": min(share, len(few))})
     source = MemoryViews(few, settings.views, settings.inputs, contrastive.batch_size, settings.seed)
     encoder = ContrastiveTraining(
@@ -40,8 +40,9 @@ def calibrate(settings: StudySettings, work: JobContext, place: WorkerContext) -
         inputs=settings.inputs,
         seed=settings.seed,
     )
-    runner = Trainer(device=place.device, precision=settings.compute.precision)
-    encoder.to(runner.device, runner.precision)
+    compute = settings.compute
+    runner = Trainer(device=worker.device, precision=compute.precision, kernels=compute.kernels)
+    encoder.to(runner.device, runner.precision, kernels=runner.kernels)
     encoder.begin_epoch(0)
     batches = encoder.stream(0, 0, 1)
     first = next(batches)
@@ -50,7 +51,7 @@ def calibrate(settings: StudySettings, work: JobContext, place: WorkerContext) -
     step = seconds_of(lambda: steps.take(first))
     scored = few.jets.take(np.arange(min(len(few), 1000)))
     forward = seconds_of(lambda: represent(encoder.encoder, settings.inputs, scored)) / len(scored)
-    jets, ranks = len(sample), place.world_size
+    jets, ranks = len(sample), worker.world_size
     return {
         "encoder_epoch": step * (jets // settings.contrastive.batch_size),
         "reconstruction_epoch": energy_epoch(settings, runner, jets, {"divergence_epochs": 0}) / ranks,
@@ -60,11 +61,11 @@ def calibrate(settings: StudySettings, work: JobContext, place: WorkerContext) -
 
 
 def energy_epoch(settings: StudySettings, runner: Trainer, jets: int, changes: dict[str, int]) -> float:
-    """Seconds of an autoencoder's epoch in one of its phases, on noise."""
+    """Return the seconds of an autoencoder's epoch in one of its phases, measured on noise."""
     nae = settings.nae.model_copy(update={"reconstruction_epochs": 1, "divergence_epochs": 1, **changes})
     z = np.random.default_rng(1).normal(size=(nae.batch_size, settings.encoder.d_z)).astype(np.float32)
     training = NAETraining(z, nae, seed=settings.seed, source={})
-    training.to(runner.device, runner.precision)
+    training.to(runner.device, runner.precision, kernels=runner.kernels)
     training.begin_epoch(0)
     rows = next(training.stream(0, 0, 1))
     steps = steps_of(training)
@@ -73,7 +74,7 @@ def energy_epoch(settings: StudySettings, runner: Trainer, jets: int, changes: d
 
 
 def seconds_of(action: Callable[[], Any]) -> float:
-    """Mean time of an action."""
+    """Return the mean seconds of an action."""
     started = time.monotonic()
     times = 0
     while time.monotonic() - started < ENOUGH / 3 or times < 2:

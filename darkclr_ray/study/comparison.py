@@ -1,4 +1,4 @@
-"""Studies that compare detectors: runs are trained and judged, then what belongs to the study as a whole."""
+"""Studies that compare detectors: runs are trained and evaluated, then the whole comparison is analysed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from abc import abstractmethod
 from collections.abc import Generator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from darkclr_ray.presets import preset
-from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study.artifacts import evaluation_of
 from darkclr_ray.study.folder import DERIVED, StudyFolder
 from darkclr_ray.study.jets import StudyJets, open_study_jets, with_labelled
 from darkclr_ray.study.plan import OVERHEAD, Estimate, duration
+from darkclr_ray.study.records import DetectorRecord, RunRecord, Seeds, SelectedOn, TrainedOn
 from darkclr_ray.study.run import Study
 
 if TYPE_CHECKING:
@@ -25,35 +25,35 @@ if TYPE_CHECKING:
 RUNS, SECTIONS = "runs", "sections"
 
 CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "supervised")
-"""Settings that make a detector better or worse, and that somebody chose on some jets."""
+"""Groups of settings that affect a detector's performance and were selected on some jets."""
 
 
 class Comparison(Study):
-    """A study whose jobs are runs that are known beforehand."""
+    """Base class of studies whose jobs are runs that are known beforehand."""
 
     what = "runs"
     sections: tuple[str, ...] = ()
-    """What is computed when all runs have ended: functions of `darkclr_ray.study.analyses`."""
+    """Names of the analyses that follow when all runs have ended, see `darkclr_ray.study.analyses`."""
 
     @abstractmethod
     def expand_runs(self) -> list[RunSpec]:
-        """Everybody who takes part."""
+        """Return the runs of the study; a run may occur more than once."""
 
     @cached_property
     def runs(self) -> list[RunSpec]:
-        """Everybody once, those first whose encoder others wait for."""
-        from darkclr_ray.study.run_specs import merged
+        """Runs of the study, each once; runs whose encoders others share come first."""
+        from darkclr_ray.study.run_specs import deduplicate
 
-        return merged(self.expand_runs())
+        return deduplicate(self.expand_runs())
 
     def check(self) -> None:
-        """Raises ValueError also for a detector or an embedding scan that there is not."""
+        """Raise ValueError for unknown names in the settings, detectors, or a missing embedding scan."""
         super().check()
         scan = self.settings.comparison.scan
         if scan is not None and not has_trials(Path(scan)):
             raise ValueError(f"comparison.scan = {scan}: no embedding scan with trials in this folder")
         if scan is not None:
-            StudyFolder(Path(scan)).endings()
+            StudyFolder(Path(scan)).trial_records()
         if not self.settings.comparison.detectors:
             return  # torch, which a refusal of jets does not wait for
         from darkclr_ray.detectors import registry
@@ -67,7 +67,7 @@ class Comparison(Study):
 
     @property
     def scan(self) -> Path | None:
-        """The embedding scan whose choices are looked at."""
+        """Folder of the embedding scan whose selection is analysed; None if there is none."""
         named = self.settings.comparison.scan
         beside = self.folder.path.parent / "embedding_scan"
         return Path(named) if named else beside if has_trials(beside) else None
@@ -86,55 +86,60 @@ class Comparison(Study):
         return len(self.states())
 
     def states(self) -> dict[str, str]:
-        """How those ended that have."""
-        return {record["key"]: record["state"] for record in self.records()}
+        """Return the final state of each run that has ended, by key."""
+        return {record.key: record.state for record in self.records()}
 
-    def records(self) -> list[dict[str, Any]]:
-        """Return the content of the files of the runs that have ended, by the files' names."""
-        return [read_json(path) for path in sorted((self.folder.path / RUNS).glob("*.json"))]
+    def records(self) -> list[RunRecord]:
+        """Return the records of the runs that have ended, by their files' names."""
+        return [RunRecord.read(path) for path in sorted((self.folder.path / RUNS).glob("*.json"))]
 
     def finished(self) -> bool:
         about = self.folder.about()
-        sections = (f"{SECTIONS}/{name}.json" for name in about.get(SECTIONS, ()))
-        if not about.get("finished") or not self.folder.has(*DERIVED, *sections):
+        if about is None or not about.finished:
             return False
-        there = {record["key"] for record in self.records() if self.folder.has_stages(record)}
+        if not self.folder.has(*DERIVED, *(f"{SECTIONS}/{name}.json" for name in about.sections)):
+            return False
+        there = {record.key for record in self.records() if self.folder.has_stages(record.stages)}
         return there >= {run_spec.key for run_spec in self.runs}
 
     def work(self, session: Session) -> int:
         return session.run(self.program(session))
 
     def program(self, session: Session) -> Program:
-        """Train and judge the runs that are left, then compute the sections; see `Program`."""
+        """Train and evaluate the runs that are left, then compute the analyses; see `Program`."""
         from darkclr_ray.runtime.trials import JobList
 
         cost = yield from session.calibrate()
-        ended = {record["key"]: record["state"] for record in self.records() if self.folder.has_stages(record)}
+        ended: dict[str, str] = {
+            record.key: record.state for record in self.records() if self.folder.has_stages(record.stages)
+        }
         for key in sorted(self.states().keys() - ended.keys()):
-            session.display.say(f"{key}: results are missing in {self.folder.store.folder}; they are computed again")
+            session.display.print_line(
+                f"{key}: results are missing in {self.folder.store.folder}; they are computed again"
+            )
         left = [run_spec for run_spec in self.runs if run_spec.key not in ended]
         session.count(ended)
         estimate = expected(left, session, cost, rescored=self.rescored())
-        session.expect(estimate)
-        session.display.say(self.plan(estimate, session))
+        session.set_estimate(estimate)
+        session.display.print_line(self.plan(estimate, session))
         by_key = {run_spec.key: run_spec for run_spec in left}
 
         def on_end(key: str, outcome: Outcome) -> None:
-            self.folder.note_precision(outcome.result.get("precision"))
+            self.folder.note_computed(outcome.result)
             record = self.record(by_key[key], outcome, session.jets)
-            write_json(self.folder.path / RUNS / f"{key}.json", record)
-            ended[key] = record["state"]
+            record.write(self.folder.path / RUNS / f"{key}.json")
+            ended[key] = record.state
             session.count(ended)
             for line in outcome.result.get("recomputed", ()):
-                session.display.say(line)
-            session.display.say(f"{key}: {summary(record)}")
+                session.display.print_line(line)
+            session.display.print_line(f"{key}: {summary(record)}")
             self.drop_arrays([run_spec for run_spec in left if run_spec.key not in ended])
 
         yield JobList({run_spec.key: run_spec.job for run_spec in left}, on_end)
         if "COMPLETE" not in ended.values():
-            session.display.say(
-                f"no run was completed; {self.folder.path / RUNS} says why, and {self.folder.logs} has the "
-                f"details. The same command changes nothing: mend the cause, and start a new study with another --name"
+            session.display.print_line(
+                f"no run was completed; {self.folder.path / RUNS} has the reasons, and {self.folder.logs} the details. "
+                f"The same command changes nothing: correct the cause, and start a new study with another --name"
             )
             return 1
         yield from self.finalize(session)
@@ -144,7 +149,7 @@ class Comparison(Study):
         return 0
 
     def rescored(self) -> list[str]:
-        """Keys of the runs whose jets are scored again after all have ended: the first network of each detector."""
+        """Return the keys of the runs whose jets are scored again at the end: the first network of each detector."""
         if "stability" not in self.sections or (self.folder.path / SECTIONS / "stability.json").exists():
             return []
         first: dict[str, str] = {}
@@ -154,15 +159,15 @@ class Comparison(Study):
         return list(dict.fromkeys(first.values()))
 
     def drop_arrays(self, left: list[RunSpec]) -> None:
-        """Free the disk of representations that none of those who are left will ask for."""
+        """Delete representations that no remaining run needs."""
         wanted = {run_spec.trains.get("representation") for run_spec in left}
         names = {e.key: e.trains.get("representation") for e in self.runs}
-        finished = [r["stages"] for r in self.records() if names.get(r["key"]) not in wanted]
+        finished = [record.stages for record in self.records() if names.get(record.key) not in wanted]
         idle = {stages["representation"] for stages in finished if "representation" in stages}
         self.folder.store.drop_arrays(of=idle)
 
     def finalize(self, session: Session) -> Generator[JobList, dict[str, Outcome], None]:
-        """Compute the sections: what belongs to the study as a whole."""
+        """Part of a program: compute the analyses of the whole comparison."""
         from darkclr_ray.runtime.trials import JobList
         from darkclr_ray.study import analyses as sections
 
@@ -171,58 +176,59 @@ class Comparison(Study):
             path = self.folder.path / SECTIONS / f"{name}.json"
             if path.exists():
                 continue
-            session.display.say(f"section {name}")
+            session.display.print_line(f"analysis {name}")
             done = sections.AnalysisInput(self.settings, self.folder, self.runs, self.scan, session, records)
             jobs = sections.JOBS[name](done) if name in sections.JOBS else {}
             done.outcomes = yield JobList(jobs)  # also where there are none: an interrupted study ends here
             try:
                 content = sections.SECTIONS[name](done)
-            except ValueError as error:  # too few jets for it, for example: the rest of the study is none the worse
-                session.display.say(f"section {name} is left out: {error}")
+            except ValueError as error:  # too few jets for it, for example; the other analyses are not affected
+                session.display.print_line(f"analysis {name} is left out: {error}")
                 continue
             if content is not None:
-                write_json(path, {"name": name, **content})
+                content.write(path)
 
-    def record(self, run_spec: RunSpec, outcome: Outcome, jets: StudyJets) -> dict[str, Any]:
-        """What is kept of a run."""
+    def record(self, run_spec: RunSpec, outcome: Outcome, jets: StudyJets) -> RunRecord:
+        """Return the record of a run that has ended."""
         stages = outcome.result.get("stages", {})
-        judged = evaluation_of(self.folder, stages) if "evaluation" in stages else {}
+        evaluation = evaluation_of(self.folder, stages)
         trained = outcome.result.get("detectors", {})
-        detectors = {name: {**facts, "stages": trained.get(name, {})} for name, facts in run_spec.detectors.items()}
+        detectors = {
+            name: DetectorRecord(**facts, stages=trained.get(name, {})) for name, facts in run_spec.detectors.items()
+        }
         counts = jets.counts["train"]
         background, signal = self.settings.background, self.settings.supervised.signal
         mixed = round(run_spec.fraction * counts[background])
-        used = {
-            "background": background,
-            "jets": counts[background],
-            "signal": signal if run_spec.labels or mixed else None,
-            "signal_jets": counts[signal] if run_spec.labels else mixed,
-            "labels": run_spec.labels,
-            "fraction": run_spec.fraction,
-        }
-        parameters = dict(run_spec.parameters) | {name: judged[name] for name in ("dimension",) if name in judged}
-        return {
-            "key": run_spec.key,
-            "kind": "linear_classifier" if "fold_aucs" in judged else "detectors",
-            "label": run_spec.label,
-            "sections": list(run_spec.sections),
-            "state": "COMPLETE" if outcome.state == "finished" else "FAIL",
-            "reason": outcome.reason,
-            "seeds": {"encoder": run_spec.encoder_seed, "autoencoder": run_spec.autoencoder_seed},
-            "parameters": parameters,
-            "detectors": detectors,
-            "trained_on": {**used, "words": trained_words(used)},
-            "selected_on": self.selected_on(run_spec),
-            "stages": stages,
-            "seconds": outcome.result.get("seconds", {}),
-            "validation": judged.get("validation", {}),
-            "test": judged.get("test", {}),
-            **{name: judged[name] for name in ("signal_blind", "objectives", "chains", "fold_aucs") if name in judged},
-            "warnings": judged.get("warnings", []),
-        }
+        used = TrainedOn(
+            background=background,
+            jets=counts[background],
+            signal=signal if run_spec.labels or mixed else None,
+            signal_jets=counts[signal] if run_spec.labels else mixed,
+            labels=run_spec.labels,
+            fraction=run_spec.fraction,
+        )
+        names = {"signal_blind", "objectives", "chains", "fold_aucs"} & evaluation.model_fields_set
+        measured = {} if evaluation.dimension is None else {"dimension": evaluation.dimension}
+        return RunRecord(
+            key=run_spec.key,
+            kind="linear_classifier" if evaluation.fold_aucs else "detectors",
+            label=run_spec.label,
+            sections=list(run_spec.sections),
+            state="COMPLETE" if outcome.state == "finished" else "FAIL",
+            reason=outcome.reason,
+            seeds=Seeds(encoder=run_spec.encoder_seed, autoencoder=run_spec.autoencoder_seed),
+            parameters=dict(run_spec.parameters) | measured,
+            detectors=detectors,
+            trained_on=used.model_copy(update={"words": trained_words(used)}),
+            selected_on=self.selected_on(run_spec),
+            stages=stages,
+            kernels=outcome.result.get("kernels", {}),
+            seconds=outcome.result.get("seconds", {}),
+            **{name: getattr(evaluation, name) for name in names | {"validation", "test", "warnings"}},
+        )
 
-    def selected_on(self, run_spec: RunSpec) -> dict[str, str]:
-        """Which jets chose what, in words."""
+    def selected_on(self, run_spec: RunSpec) -> SelectedOn:
+        """Return the criteria and jets that selected epochs and settings, as text."""
         epoch = "; ".join(chosen_epochs(run_spec))
         known = preset(self.preset)
         seen = (
@@ -233,18 +239,18 @@ class Comparison(Study):
         )
         if any(getattr(self.settings, group) != getattr(known, group) for group in CHOSEN):
             seen += "; changes to them were given with the command, chosen on jets that it does not tell"
-        return {"epoch": epoch, "settings": seen, "words": f"{epoch or 'no epoch'}; settings: {seen}"}
+        return SelectedOn(epoch=epoch, settings=seen, words=f"{epoch or 'no epoch'}; settings: {seen}")
 
     def plan(self, estimate: Estimate, session: Session) -> str:
-        """What is about to happen, in a few lines."""
+        """Return the runs, jets, resources and estimated time, as lines for the screen."""
         counts = session.jets.counts
-        judged = sum(sum(samples.values()) for split, samples in counts.items() if split != "train")
+        evaluated = sum(sum(samples.values()) for split, samples in counts.items() if split != "train")
         trained = ", ".join(f"{number} {name}" for name, number in counts["train"].items())
         before = f" ({self.ended} finished before)" if self.ended else ""
         return "\n".join(
             [
-                f"runs   {self.total}{before}, then {', '.join(self.sections) or 'nothing'}",
-                f"jets       {trained} to train on, {judged} to judge",
+                f"runs       {self.total}{before}, then {', '.join(self.sections) or 'nothing'}",
+                f"jets       {trained} for training, {evaluated} to evaluate",
                 f"resources  {session.allocation}",
                 f"time       about {duration(estimate.seconds)}",
             ]
@@ -252,7 +258,7 @@ class Comparison(Study):
 
 
 def chosen_epochs(run_spec: RunSpec) -> list[str]:
-    """What chose the epoch of each of a run's trainings."""
+    """Return the criterion that selects the epoch of each training of a run, as text."""
     from darkclr_ray.detectors import registry
 
     settings, words = run_spec.job.settings, []
@@ -274,12 +280,12 @@ def chosen_epochs(run_spec: RunSpec) -> list[str]:
 
 
 def has_trials(scan: Path) -> bool:
-    """Whether a folder is that of an embedding scan with trials."""
+    """Return whether a folder is that of an embedding scan with trials."""
     return any((scan / "trials").glob("*.json"))
 
 
 def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], rescored: Sequence[str] = ()) -> Estimate:
-    """Estimate the seconds of what is left. What runs share, the first of them trains.
+    """Estimate the seconds that are left. The first of several runs with a common training trains it.
 
     Args:
         runs: those that are left.
@@ -287,7 +293,7 @@ def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], resc
         cost: measured seconds, see `darkclr_ray.study.calibration.calibrate`.
         rescored: keys of runs whose test jets are scored again after small changes of them.
     """
-    from darkclr_ray.evaluation.perturbations import PERTURBATIONS
+    from darkclr_ray.augmentations.perturbations import PERTURBATIONS
 
     settings, jets = session.settings, session.jets
     nae, counts = settings.nae, jets.counts["train"]
@@ -299,8 +305,8 @@ def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], resc
         "energy": nae.reconstruction_epochs * cost["reconstruction_epoch"]
         + nae.divergence_epochs * cost["divergence_epoch"],
     }
-    judged = sum(sum(samples.values()) for samples in jets.counts.values())
-    scores = cost["jet"] * judged / session.allocation.workers + OVERHEAD
+    evaluated = sum(sum(samples.values()) for samples in jets.counts.values())
+    scores = cost["jet"] * evaluated / session.allocation.workers + OVERHEAD
     begun: set[tuple[str, str]] = set()
     plan = {}
     for run_spec in runs:
@@ -314,26 +320,26 @@ def expected(runs: list[RunSpec], session: Session, cost: dict[str, float], resc
     return Estimate(plan, session.allocation.worker_groups)
 
 
-def trained_words(used: dict[str, Any]) -> str:
-    """What something was trained on, for a caption.
+def trained_words(used: TrainedOn) -> str:
+    """Return the training jets of a run as text for a caption.
 
-    >>> trained_words({"background": "qcd", "jets": 12000, "signal": None, "signal_jets": 0, "labels": False})
+    >>> trained_words(TrainedOn(background="qcd", jets=12000))
     '12,000 qcd jets, without labels'
     """
-    background = f"{used['jets']:,} {used['background']} jets"
-    if used["labels"]:
-        return f"{background} and {used['signal_jets']:,} {used['signal']} jets, with labels"
-    if used["signal_jets"]:
-        return f"{background}, {used['signal_jets']:,} of them replaced by {used['signal']} jets, without labels"
+    background = f"{used.jets:,} {used.background} jets"
+    if used.labels:
+        return f"{background} and {used.signal_jets:,} {used.signal} jets, with labels"
+    if used.signal_jets:
+        return f"{background}, {used.signal_jets:,} of them replaced by {used.signal} jets, without labels"
     return f"{background}, without labels"
 
 
-def summary(record: dict[str, Any]) -> str:
-    """One line on a run that has ended."""
-    if record["state"] != "COMPLETE":
-        return f"failed: {record['reason']}"
+def summary(record: RunRecord) -> str:
+    """Return one line on a run that has ended."""
+    if record.state != "COMPLETE":
+        return f"failed: {record.reason}"
     parts = []
-    for name, signals in record["test"].items():
+    for name, signals in record.test.items():
         signal, evaluation = next(iter(signals.items()))
-        parts.append(f"{name} {evaluation['matched']['rejection']['0.2']['value']:.1f}")
+        parts.append(f"{name} {evaluation.matched.at(0.2).value:.1f}")
     return f"matched rejection on {signal}: {', '.join(parts)}"

@@ -15,7 +15,7 @@ DARKCLR = (
 
 MULTIPLICITY = ("darkclr_ray.detectors.multiplicity:Multiplicity",)
 OBSERVABLES = ("darkclr_ray.detectors.views_observables:ViewsObservables",)
-"""The label-free reference of a search: it depends on no point of the search, and is trained in seconds."""
+"""Label-free reference of a search; it does not depend on the searched parameters and trains in seconds."""
 
 
 SCORES = ("s_NAE", "s_CLR", "s_AE")
@@ -23,7 +23,7 @@ SCORES = ("s_NAE", "s_CLR", "s_AE")
 
 
 def detectors_of_trial(score: str) -> tuple[str, ...]:
-    """Return the detectors of a trial: `DARKCLR`, and the one that objectives judge, if it is another one.
+    """Return the detectors of a trial: `DARKCLR`, and the one for which objectives are computed, if it is another one.
 
     >>> detectors_of_trial("s_CLR") == DARKCLR, detectors_of_trial("isolation_forest")[-1]
     (True, 'isolation_forest')
@@ -33,15 +33,15 @@ def detectors_of_trial(score: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class DetectorSpec:
-    """Fit detectors on background, score all jets, judge the scores.
+    """Specification of a job that fits detectors on background, scores all jets and evaluates the scores.
 
     Attributes:
-        settings: of this trial.
+        settings: settings of the trial.
         detectors: by name or as module:name (`darkclr_ray.detectors.registry`), in the order in which they are fitted.
-        score: detector that objectives judge, by its name or as in ``detectors``.
-        rungs: epochs of the encoder after which it is judged provisionally.
-        fraction: share of the training background that is jets of the signal `supervised.signal` instead.
-        seed: of what judges the scores, where that is not the settings': what is compared shares all draws.
+        score: detector for which the objectives are computed, by its name or as in ``detectors``.
+        rungs: epochs of the encoder after which the objective is estimated for pruning.
+        fraction: fraction of the training background that is replaced by jets of the signal `supervised.signal`.
+        seed: seed of the evaluation; None for that of the settings. Compared runs share all draws.
     """
 
     settings: StudySettings

@@ -1,54 +1,38 @@
-"""What the trainings behind a detector's scores had to complain of."""
+"""Training warnings and Langevin-chain diagnostics of detectors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from darkclr_ray.store.stages import Store
+from darkclr_ray.study.records import ChainRecord
+from darkclr_ray.training.checkpoint import read_history
+from darkclr_ray.training.selection import selected_epoch
 
 
-def training_health(store: Store, stages: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Chain health and warnings of the epochs whose weights were kept.
+def training_diagnostics(store: Store, stages: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return the diagnostics of the selected epochs.
 
     Args:
-        store: of the study.
+        store: store of the study.
         stages: by detector, the hashes of its trainings by kind.
 
     Returns:
-        "chains": of each detector with contrastive divergence in it; "warnings": sentences.
+        "chains": `ChainRecord` of each detector that was trained with contrastive divergence; "warnings": sentences.
     """
-    from darkclr_ray.training.checkpoint import read_history  # it needs torch, and pages need `kept_epoch` only
-
-    kept = {
-        name: {kind: kept_epoch(kind, read_history(store.find(kind, stage).folder)) for kind, stage in used.items()}
+    selected = {
+        name: {kind: selected_epoch(kind, read_history(store.find(kind, hash).folder)) for kind, hash in used.items()}
         for name, used in stages.items()
     }
-    chains = {name: chain_health(records["energy"]) for name, records in kept.items() if "energy" in records}
-    told = [record.get("warning") for records in kept.values() for record in records.values()]
+    energies = {name: records["energy"] for name, records in selected.items() if "energy" in records}
+    warnings = [record.get("warning") for records in selected.values() for record in records.values()]
     return {
-        "chains": {name: health for name, health in chains.items() if health},
-        "warnings": list(dict.fromkeys(warning for warning in told if warning)),
+        "chains": {name: chain_record(record) for name, record in energies.items() if "energy_chain" in record},
+        "warnings": list(dict.fromkeys(warning for warning in warnings if warning)),
     }
 
 
-SELECTED_BY = {"representation": "loss", "energy": "energy_difference", "supervised": "validation_loss"}
-"""Whose smallest value chooses the epoch that a training keeps, in size."""
-
-
-def kept_epoch(kind: str, history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The record of the epoch whose weights a finished training left; where none tells, the last one."""
-    name = SELECTED_BY.get(kind, "")
-    told = [record for record in history if record.get(name) is not None]
-    size = abs if kind == "energy" else float
-    return min(told, key=lambda record: size(record[name])) if told else history[-1] if history else {}
-
-
-def chain_health(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What the record of an epoch of contrastive divergence says of its chains; nothing for another epoch.
-
-    >>> chain_health({"phase": "reconstruction"})
-    {}
-    """
-    names = ("energy_data", "energy_chain", "displacement", "standing_still", "above_data")
-    return {name: record[name] for name in names} if "energy_chain" in record else {}
+def chain_record(record: Mapping[str, Any]) -> ChainRecord:
+    """Return the diagnostics of the chains in the record of an epoch of contrastive divergence."""
+    return ChainRecord(**{name: record[name] for name in ChainRecord.model_fields})

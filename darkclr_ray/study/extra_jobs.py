@@ -1,4 +1,4 @@
-"""Jobs of comparisons beside fitting and judging: the linear classifier test, and stability under small changes."""
+"""Further jobs of comparisons: the linear classifier test, and scores of perturbed jets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.jobs import DetectorJob
+from darkclr_ray.study.records import EvaluationRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from darkclr_ray.study.job_runner import JobRunner
 
 Features = Literal["head", "pooled", "constituents"]
-"""What a linear classifier looks at: the representation z, the one before the head, or the jets themselves."""
+"""Features of a linear classifier: representation z, representation before the head, or the constituents."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class LinearJob:
     """The linear classifier test of Appendix A on test jets.
 
     Attributes:
-        settings: of the encoder.
-        features: what the classifier looks at.
-        constituents: how many, where it looks at them.
-        seed: of the folds and of what judges the scores.
+        settings: settings of the encoder.
+        features: features of the classifier.
+        constituents: number of constituents, if these are the features.
+        seed: seed of the folds and of the evaluation.
     """
 
     settings: StudySettings
@@ -40,16 +41,16 @@ class LinearJob:
 
     @property
     def name(self) -> str:
-        """What the scores are called."""
+        """Name of the scores."""
         return f"linear {self.features}"
 
-    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
         """Run on every rank of a worker group; return hashes of the stages, seconds."""
         from darkclr_ray.detectors.darkclr import contrastive_training
         from darkclr_ray.study.job_runner import EPS_S, REPLICAS, JobRunner
 
-        fitting = JobRunner(work, DetectorJob(self.settings, (), seed=self.seed), place)
-        runner = fitting.runner
+        job_runner = JobRunner(context, DetectorJob(self.settings, (), seed=self.seed), worker)
+        runner = job_runner.runner
         features: Callable[[Jets], NDArray[np.floating]]
         if self.features == "constituents":
             from darkclr_ray.evaluation.linear_classifier import constituent_features
@@ -58,7 +59,7 @@ class LinearJob:
                 return constituent_features(jets, self.constituents)
         else:
             layer = self.features
-            encoder = runner.train(contrastive_training(self.settings, fitting.sample, runner))
+            encoder = runner.train(contrastive_training(self.settings, job_runner.sample, runner))
 
             def features(jets: Jets) -> NDArray[np.floating]:
                 return runner.represent(encoder, jets, layer)
@@ -68,94 +69,89 @@ class LinearJob:
             "features": self.features,
             "constituents": self.constituents if self.features == "constituents" else None,
             "seed": self.seed,
-            "jets": fitting.fingerprints["test"],
-            "background": work.jets.background,
+            "jets": job_runner.fingerprints["test"],
+            "background": context.jets.background,
             "eps_s": EPS_S,
             "replicas": REPLICAS,
         }
-        stage = fitting.cached_json(
+        stage = job_runner.cached_json(
             "evaluation",
             description,
-            lambda: self.judged(fitting, features),
+            lambda: self.evaluate(job_runner, features).content(),
             "darkclr_ray.evaluation.linear_classifier",
             "darkclr_ray.evaluation.rejection",
             "darkclr_ray.training.inference",
         )
         stages = {**runner.stages, "evaluation": stage}
-        return {"stages": stages, "detectors": {self.name: dict(runner.stages)}, "seconds": fitting.all_seconds}
+        return {"stages": stages, "detectors": {self.name: dict(runner.stages)}, "seconds": job_runner.all_seconds}
 
-    def judged(self, fitting: JobRunner, features: Callable[[Jets], NDArray[np.floating]]) -> dict[str, Any]:
-        """Evaluations of the scores that each test jet got from a classifier that had not seen it."""
+    def evaluate(self, job_runner: JobRunner, features: Callable[[Jets], NDArray[np.floating]]) -> EvaluationRecord:
+        """Return the evaluation of scores from classifiers that were not fitted to the scored jets."""
         from darkclr_ray.evaluation.linear_classifier import linear_classifier_test
 
-        jets = fitting.jets["test"]
-        name = fitting.work.jets.background
-        seen = {sample: features(jets[sample]) for sample in (name, *fitting.signals)}
+        jets = job_runner.jets["test"]
+        name = job_runner.context.jets.background
+        seen = {sample: features(jets[sample]) for sample in (name, *job_runner.signals)}
         evaluations, folds = {}, {}
-        for signal in fitting.signals:
+        for signal in job_runner.signals:
             events = jets[name].events, jets[signal].events
             test = linear_classifier_test(seen[name], seen[signal], *events, seed=self.seed)
             samples = {name: jets[name], signal: jets[signal]}
-            compared = fitting.compare(samples, {name: test.background, signal: test.signal})
-            evaluations[signal] = compared[signal].to_json()
+            compared = job_runner.compare(samples, {name: test.background, signal: test.signal})
+            evaluations[signal] = compared[signal]
             folds[signal] = test.fold_aucs.tolist()
-        return {
-            "validation": {},
-            "test": {self.name: evaluations},
-            "signal_blind": {},
-            "objectives": {},
-            "dimension": seen[name].shape[1],
-            "fold_aucs": {self.name: folds},
-        }
+        return EvaluationRecord(
+            test={self.name: evaluations}, dimension=seen[name].shape[1], fold_aucs={self.name: folds}
+        )
 
 
 @dataclass(frozen=True)
 class StabilityJob:
-    """Score test jets again after small changes of them.
+    """Score perturbed test jets.
 
     Attributes:
-        run: whose detectors; their trainings are in the store.
-        limit: jets of a sample, at most.
+        run_spec: job of the detectors; their trainings are in the store.
+        limit: largest number of jets of a sample.
     """
 
     run_spec: DetectorJob
     limit: int
 
-    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """Run on every rank of a worker group; return the hash of the stage with the outcome."""
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
+        """Run on every rank of a worker group; return the hash of the stage with the result."""
         from darkclr_ray.study.job_runner import JobRunner
 
-        fitting = JobRunner(work, self.run_spec, place)
-        scores = fitting.scores()
-        stage = fitting.cached_json(
+        job_runner = JobRunner(context, self.run_spec, worker)
+        scores = job_runner.scores()
+        stage = job_runner.cached_json(
             "stability",
-            {"scores": scores.hash, "limit": self.limit, "seed": fitting.seed},
-            lambda: self.judged(fitting),
+            {"scores": scores.hash, "limit": self.limit, "seed": job_runner.seed},
+            lambda: self.evaluate(job_runner),
             "darkclr_ray.evaluation.stability",
-            "darkclr_ray.evaluation.perturbations",
+            "darkclr_ray.augmentations.perturbations",
         )
         return {"stages": {"stability": stage}}
 
-    def judged(self, fitting: JobRunner) -> dict[str, Any]:
-        """By detector and perturbation; see `darkclr_ray.evaluation.stability`."""
+    def evaluate(self, job_runner: JobRunner) -> dict[str, Any]:
+        """Return the stability by detector and perturbation; see `darkclr_ray.evaluation.stability`."""
         import numpy as np
 
-        from darkclr_ray.evaluation.perturbations import PERTURBATIONS, perturbed
+        from darkclr_ray.augmentations.perturbations import PERTURBATIONS, perturbed
         from darkclr_ray.evaluation.stability import ScorePair, stability
 
-        background = fitting.work.jets.background
-        samples = {name: fitting.jets["test"][name] for name in (background, *fitting.signals)}
+        background = job_runner.context.jets.background
+        samples = {name: job_runner.jets["test"][name] for name in (background, *job_runner.signals)}
         samples = {name: jets.take(np.arange(min(len(jets), self.limit))) for name, jets in samples.items()}
-        detectors, _ = fitting.fit()
+        detectors, _ = job_runner.fit()
         nominal = {d.name: {name: d.score(jets) for name, jets in samples.items()} for d in detectors}
         found: dict[str, dict[str, Any]] = {detector.name: {} for detector in detectors}
         for change in PERTURBATIONS:
-            changed = {name: perturbed(jets, change, seed=fitting.seed) for name, jets in samples.items()}
+            changed = {name: perturbed(jets, change, seed=job_runner.seed) for name, jets in samples.items()}
             for detector in detectors:
                 pairs = {
                     name: ScorePair(nominal[detector.name][name], detector.score(changed[name]), jets.pt, jets.events)
                     for name, jets in samples.items()
                 }
-                outcome = stability(pairs.pop(background), pairs, seed=fitting.seed)
+                outcome = stability(pairs.pop(background), pairs, seed=job_runner.seed)
                 found[detector.name][change] = outcome.to_json()
         return found

@@ -1,4 +1,4 @@
-"""A study's folder: one study, its settings, and nobody else at it."""
+"""Folder of a study: its settings and records, and a lock that keeps other processes away."""
 
 from __future__ import annotations
 
@@ -22,44 +22,42 @@ from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.messages import shown
 from darkclr_ray.runtime.cluster import TOKEN
 from darkclr_ray.settings import SearchSettings, StudySettings
-from darkclr_ray.store.files import check_sealed_text, read_json, write_json, write_sealed_text
+from darkclr_ray.store.files import check_sealed_text, read_json, write_sealed_text
 from darkclr_ray.store.locks import Lock
 from darkclr_ray.store.stages import Store
-from darkclr_ray.study.provenance import computed_in, followed, now, starts_of
+from darkclr_ray.study.provenance import computed_in, now, with_start
+from darkclr_ray.study.records import Machine, Repeats, Start, StudyRecord, TrialRecord, best_trial
 from darkclr_ray.study.repeats import REPEATS, is_repeated
 from darkclr_ray.yaml_files import read_yaml
 
 FORMAT = 2
-"""Of the folder; a study of another format is refused."""
+"""Format of the folder; a study of another format is refused."""
 
 MAY_CHANGE = (
     *("out", "jets", "search.trials", "compute.", "tracking"),
     *("search.objective", "search.further_objectives", "search.score", "search.seeds", "search.repeated_points"),
 )
-"""Settings that a study can be continued with: where it is, how long it gets, where it runs and what it is judged by.
-Jets go by content.
+"""Settings that may change when a study is continued: location, length, resources and what trials are judged by. Jets
+are compared by content.
 """
 
-STATES = ("COMPLETE", "PRUNED", "FAIL")
-"""How a trial ends."""
-
 DERIVED = ("jets.parquet", "examples.npz")
-"""Files for a study's readers that are written at each start, with checksums in study.json."""
+"""Files for readers that each start writes anew, with checksums in study.json."""
 
 LEFTOVERS = (".lock", f"{TOKEN}*", ".study.json.partial")
-"""Files that are left by a first start that ended before there was a study.json."""
+"""Files that a first start leaves if it ends before study.json is written."""
 
 LEFT_LOGS = ("ray_folder", "study.log")
-"""The same in logs/, beside Ray's own in logs/ray. Whatever else is there (Slurm's --output) a user has put there."""
+"""The same in logs/, beside those of Ray in logs/ray. Other files there belong to the user (Slurm's --output)."""
 
 LIBRARIES = ("darkclr_ray", "numpy", "optuna", "pyarrow", "ray", "torch")
 
 
 class StudyFolder:
-    """Reads and writes what is known of a study.
+    """Reads and writes the files of a study.
 
     Args:
-        path: of the folder, there or not.
+        path: path of the folder, which need not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,15 +67,15 @@ class StudyFolder:
         self.optuna = path / "optuna.log"
         self.store = Store.of_study(path)
         self._lock = Lock(path / ".lock", "a study")
-        self._precise = False
-        self._endings: dict[str, dict[str, Any]] = {}
+        self._computed: list[dict[str, Any]] = []
+        self._trials: dict[str, TrialRecord] = {}
 
     def claim(self) -> None:
-        """Make the folder, and keep other processes away until this one ends.
+        """Create the folder and lock it until this process ends.
 
-        Raises ValueError where it is in use, or nobody could be kept away.
+        Raises ValueError if another process uses it, or if it cannot be created or locked.
         """
-        self._refuse_strangers()
+        self._check_foreign_files()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -86,8 +84,8 @@ class StudyFolder:
             free = self._lock.acquire()
         except OSError as error:
             raise ValueError(
-                f"{self.path}: cannot be locked ({error.strerror}); choose another --out, where there is room and "
-                f"the file system knows locks"
+                f"{self.path}: cannot be locked ({error.strerror}); choose another --out on a file system with free "
+                f"space that supports locks"
             ) from None
         if not free:
             raise ValueError(
@@ -95,13 +93,13 @@ class StudyFolder:
             )
 
     def release(self) -> None:
-        """Let others at the study; a folder in which none came about goes."""
+        """Unlock the folder; delete it if no study was begun in it."""
         if not (self.path / "study.json").exists():
             self._clear()
         self._lock.release()
 
     def _clear(self) -> None:
-        """Take away what a first start has made, and folders that hold nothing else."""
+        """Delete the files of a first start, and folders that are then empty."""
         shutil.rmtree(self.logs / "ray", ignore_errors=True)
         files = [path for pattern in LEFTOVERS for path in self.path.glob(pattern)]
         for file in (*files, *(self.logs / name for name in LEFT_LOGS)):
@@ -112,43 +110,41 @@ class StudyFolder:
                 folder.rmdir()
 
     def check(self, settings: StudySettings, fingerprints: Mapping[str, Any], extendable: bool = False) -> None:
-        """Raise ValueError where the folder holds another study than the one asked for; nothing is written.
+        """Raise ValueError if the folder contains another study than the requested one; nothing is written.
 
         An ``extendable`` study may get further samples for validation and test.
         """
-        self.check_place(settings)
+        self.check_location(settings)
         if not (self.path / "study.json").exists():
             return
-        known = read_json(self.path / "study.json")
-        if known.get("format") != FORMAT:
+        content = read_json(self.path / "study.json")
+        if content.get("format") != FORMAT:
             raise ValueError(
-                f"{self.path}: a study of format {known.get('format')}, made by darkclr_ray {made_by(known)}; this "
+                f"{self.path}: a study of format {content.get('format')}, made by darkclr_ray {made_by(content)}; this "
                 f"version reads format {FORMAT}; continue it with that version, or start a new one with --name"
             )
-        try:
-            before = known["jets"]["fingerprints"]
-            parts = differing(before, fingerprints)
-            if extendable:
-                parts = [part for part in parts if part.startswith("train/") or in_parts(before, part)]
-            own = known["jets"]["path"]
-        except (KeyError, TypeError, AttributeError):
+        jets = StudyRecord.read(self.path / "study.json").jets
+        if jets is None:
             raise ValueError(
                 f"{self.path / 'study.json'}: damaged, it does not say which jets the study has; restore it, or start "
                 f"a new study with --name"
-            ) from None
+            )
+        parts = differing_samples(jets.fingerprints, fingerprints)
+        if extendable:
+            parts = [part for part in parts if part.startswith("train/") or has_sample(jets.fingerprints, part)]
         if parts:
             raise ValueError(
                 f"{self.path}: this study was made with other jets ({', '.join(parts)} differ from those in "
-                f"{settings.jets}); give it its own jets ({own}), or start a new one with --name"
+                f"{settings.jets}); give it its own jets ({jets.path}), or start a new one with --name"
             )
         path = self.path / "settings.yaml"
         if not path.exists() and not self.store.folder.exists():
-            return  # it ended before it was described, and with it all that could be continued
+            return  # a first start that ended before its settings were written: nothing can be continued
         there = self.settings()
         before, asked = there.model_dump(), settings.model_dump()
         changed = [
-            f"{name}: {shown(at(before, name))} there, {shown(at(asked, name))} now"
-            for name in unequal(there, settings)
+            f"{name}: {shown(setting_value(before, name))} there, {shown(setting_value(asked, name))} now"
+            for name in changed_settings(there, settings)
             if not name.startswith(MAY_CHANGE)
         ]
         if changed:
@@ -167,29 +163,26 @@ class StudyFolder:
         except ValidationError as error:
             raise ValueError(f"{path}: {format_validation_error(error)}; start a new study with --name") from error
 
-    def check_place(self, settings: StudySettings) -> None:
-        """Raise ValueError where the folder cannot be a study's, or cannot be written; nothing is read of a study."""
+    def check_location(self, settings: StudySettings) -> None:
+        """Raise ValueError if the folder cannot be used for a study or is not writable; no file of a study is read."""
         check_writable(self.path.parent, "--out")
         folders = () if settings.jets == "starter" else (settings.jets,)
         for folder in (*folders, *settings.comparison.further_jets):
             if "\0" not in folder and self.path.resolve().is_relative_to(Path(folder).resolve()):
                 raise ValueError(f"{self.path}: would be among the jets of {folder}; choose another --out")
-        self._refuse_strangers()
+        self._check_foreign_files()
         if (self.path / "study.json").exists():
             check_writable(self.path, "--out")
 
-    def about(self) -> dict[str, Any]:
-        """Content of study.json; nothing where there is none."""
+    def about(self) -> StudyRecord | None:
+        """Return the content of study.json; None if there is no such file."""
         path = self.path / "study.json"
-        return read_json(path) if path.exists() else {}
-
-    def kind(self) -> str | None:
-        """Which question the study in the folder is about; None where there is none, or it does not say."""
-        return self.about().get("kind")
+        return StudyRecord.read(path) if path.exists() else None
 
     def made_on(self, fingerprints: Mapping[str, Mapping[str, str]]) -> bool:
-        """Whether all jets that the study was made on are among these: hashes by split and sample."""
-        known = self.about().get("jets", {}).get("fingerprints", {})
+        """Return whether all jets of the study are among these: hashes by split and sample."""
+        about = self.about()
+        known = about.jets.fingerprints if about is not None and about.jets is not None else {}
         there = [samples.items() <= fingerprints[split].items() for split, samples in known.items()]
         return bool(there) and all(there)
 
@@ -201,149 +194,141 @@ class StudyFolder:
         machine: Mapping[str, Any],
         facts: Mapping[str, Any],
     ) -> None:
-        """Write study.json and settings.yaml; what a study began with stays, and a start of another kind is added.
+        """Write study.json and settings.yaml, and add a start if it differs from the last one.
 
-        The folder of the stages comes last: where it is, the rest is.
+        The folder of the stages is created last: if it exists, the other files exist too.
         """
         known = self.about()
         versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
-        starts = followed(starts_of(known), {"time": now(), "versions": versions, "machine": machine})
-        begun = {"preset": preset, "command": list(command), "created": now()}
-        write_json(
-            self.path / "study.json",
-            {
-                "format": FORMAT,
-                "name": settings.name,
-                **begun,
-                **{name: value for name, value in known.items() if name not in ("versions", "machine")},
-                "starts": starts,
-                "objective": settings.search.objective,
-                "score": known.get("score", settings.search.score),
-                "background": settings.background,
-                **facts,
-            },
+        start = Start(time=now(), versions=versions, machine=Machine(**machine))
+        begun = known or StudyRecord(
+            format=FORMAT, name=settings.name, preset=preset, command=list(command), created=start.time
+        )
+        self._write(
+            begun,
+            starts=with_start(begun.starts, start),
+            objective=settings.search.objective,
+            score=begun.score if known is not None else settings.search.score,
+            background=settings.background,
+            **facts,
         )
         text = yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False)
         write_sealed_text(self.path / "settings.yaml", text)
         self.store.folder.mkdir(exist_ok=True)
 
     def note(self, **facts: Any) -> None:
-        """Add facts to study.json."""
-        write_json(self.path / "study.json", read_json(self.path / "study.json") | facts)
+        """Set fields of study.json."""
+        self._write(StudyRecord.read(self.path / "study.json"), **facts)
 
-    def note_derived(self) -> None:
-        """Add the checksums of the files `DERIVED` to study.json."""
+    def _write(self, record: StudyRecord, **facts: Any) -> None:
+        StudyRecord(**{**record.model_dump(exclude_unset=True), **facts}).write(self.path / "study.json")
+
+    def record_checksums(self) -> None:
+        """Set the checksums of the files `DERIVED` in study.json."""
         self.note(files={name: file_digest(self.path / name) for name in DERIVED})
 
     def has(self, *names: str) -> bool:
         """Return whether the folder holds all of these files and folders."""
         return all((self.path / name).exists() for name in names)
 
-    def has_stages(self, record: Mapping[str, Any]) -> bool:
-        """Return whether the stages that a trial's or a run's file names are there, as far as it names any."""
-        stages = record.get("stages", {})
+    def has_stages(self, stages: Mapping[str, str]) -> bool:
+        """Return whether the store has these stages, given as hashes by kind."""
         return all((self.store.folder / kind / name).is_dir() for kind, name in stages.items())
 
-    def note_precision(self, precision: str | None) -> None:
-        """Add to the last start what its first job to end multiplied in, where that tells (others: on machines alike).
+    def note_computed(self, result: Mapping[str, Any]) -> None:
+        """Add the precision and the networks' implementations of a job's result, if it has them, to the last start.
 
-        A worker finds it out: "auto" depends on its processor.
+        Only a worker knows them: "auto" depends on its processor.
         """
-        if precision is not None and not self._precise:
-            self.note(starts=computed_in(starts_of(self.about()), precision))
-            self._precise = True
+        computed = {name: result[name] for name in ("precision", "kernels") if name in result}
+        if len(computed) == 2 and computed not in self._computed:
+            self.note(starts=computed_in(StudyRecord.read(self.path / "study.json").starts, **computed))
+            self._computed.append(computed)
 
-    def endings(self) -> list[dict[str, Any]]:
-        """Return what the files of the trials that have ended contain, by number; each file is read once.
+    def trial_records(self) -> list[TrialRecord]:
+        """Return the records of the trials that have ended, by number; each file is read once.
 
-        Raises ValueError where one is damaged.
+        Raises Damaged if a file is damaged.
         """
         listed = os.listdir(self.trials) if self.trials.is_dir() else []
         names = sorted(name for name in listed if name.endswith(".json"))
         for name in names:
-            if name not in self._endings:
-                path = self.trials / name
-                ending = read_json(path)
-                if ending.get("state") not in STATES:
-                    raise ValueError(
-                        f"{path}: says nothing of how a trial ended; restore it, or start anew with --name"
-                    )
-                self._endings[name] = ending
-        return [self._endings[name] for name in names]
+            if name not in self._trials:
+                self._trials[name] = TrialRecord.read(self.trials / name)
+        return [self._trials[name] for name in names]
 
-    def write_ending(self, number: int, content: Mapping[str, Any]) -> None:
-        """Write the file of a trial that has ended."""
-        path = self.trials / f"{number:04d}.json"
-        write_json(path, content)
-        self._endings.pop(path.name, None)
+    def write_trial(self, record: TrialRecord) -> None:
+        """Write the record of a trial that has ended."""
+        path = self.trials / f"{record.number:04d}.json"
+        record.write(path)
+        self._trials.pop(path.name, None)
 
-    def best(self) -> dict[str, Any] | None:
-        """The completed trial with the highest objective."""
-        complete = [trial for trial in self.endings() if trial["state"] == "COMPLETE"]
-        return max(complete, key=lambda trial: (trial["objective"], -trial["number"]), default=None)
+    def best(self) -> TrialRecord | None:
+        """Return the best trial so far, see `best_trial`."""
+        return best_trial(self.trial_records())
 
-    def selected(self, search: SearchSettings) -> dict[str, Any] | None:
-        """Return the completed trial that the study selects: by the mean over seeds if there are several, else `best`.
+    def selected(self, search: SearchSettings) -> TrialRecord | None:
+        """Return the trial that the study selects: by the mean over further seeds if there are such, else `best`.
 
-        None if no trial is complete, or the best points have not been trained again with other seeds yet.
+        None if no trial is complete, or the best points have not been trained with further seeds yet.
         """
         if not search.seeds:
             return self.best()
-        path = self.path / REPEATS
-        known = read_json(path) if path.exists() else {}
-        if not is_repeated(known, self.endings(), search):
+        path, records = self.path / REPEATS, self.trial_records()
+        known = Repeats.read(path) if path.exists() else None
+        if known is None or not is_repeated(known, records, search):
             return None
-        return next(trial for trial in self.endings() if trial["number"] == known["selected"])
+        return next(trial for trial in records if trial.number == known.selected)
 
-    def _refuse_strangers(self) -> None:
+    def _check_foreign_files(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path}: a file is in the way of the study's folder; choose another --name or --out")
         if self.path.is_dir() and not (self.path / "study.json").exists():
-            others = [path.name for path in self.path.iterdir() if not left_over(path)]
+            others = [path.name for path in self.path.iterdir() if not is_leftover(path)]
             if others:
                 raise ValueError(
                     f"{self.path}: holds {', '.join(sorted(others)[:3])} but no study; choose another --name or --out"
                 )
 
 
-def left_over(path: Path) -> bool:
-    """Whether this may lie where a first start ended before there was a study.json; stages are somebody's work."""
+def is_leftover(path: Path) -> bool:
+    """Return whether a first start may have left this file or folder; stages that contain anything are results."""
     if path.name == "stages":
         return path.is_dir() and not any(path.iterdir())
     return path.name == "logs" or any(path.match(pattern) for pattern in LEFTOVERS)
 
 
-def made_by(about: Mapping[str, Any]) -> str:
-    """The version of this package that a study was last computed with."""
-    starts = starts_of(about)
-    return str(starts[-1].get("versions", {}).get("darkclr_ray", "?")) if starts else "?"
+def made_by(content: Mapping[str, Any]) -> str:
+    """Return the version of this package that last worked on a study, from a study.json of any format."""
+    starts = content.get("starts") or [content]
+    return str(starts[-1].get("versions", {}).get("darkclr_ray", "?"))
 
 
-def at(values: Any, name: str) -> Any:
-    """A nested value by its dotted name, lists as tuples."""
+def setting_value(values: Any, name: str) -> Any:
+    """Return a nested value by its dotted name, with lists as tuples."""
     for part in name.split("."):
         values = values[part]
     return tuple(values) if isinstance(values, list) else values
 
 
-def unequal(one: StudySettings, other: StudySettings) -> list[str]:
-    """Dotted names of the settings that are not the same."""
+def changed_settings(one: StudySettings, other: StudySettings) -> list[str]:
+    """Return the dotted names of the settings that differ."""
     ours, theirs = one.model_dump(), other.model_dump()
-    return [name for name, _ in leaves(StudySettings) if at(ours, name) != at(theirs, name)]
+    return [name for name, _ in leaves(StudySettings) if setting_value(ours, name) != setting_value(theirs, name)]
 
 
-def in_parts(fingerprints: Mapping[str, Any], part: str) -> bool:
-    """Return whether jets have a sample, by its split and name.
+def has_sample(fingerprints: Mapping[str, Any], part: str) -> bool:
+    """Return whether jets have a sample ("split/sample").
 
-    >>> in_parts({"test": {"qcd": "0123"}}, "test/qcd"), in_parts({"test": {"qcd": "0123"}}, "test/aachen")
+    >>> has_sample({"test": {"qcd": "0123"}}, "test/qcd"), has_sample({"test": {"qcd": "0123"}}, "test/aachen")
     (True, False)
     """
     split, _, sample = part.partition("/")
     return sample in fingerprints.get(split, {})
 
 
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Which samples of which splits are not the same."""
+def differing_samples(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the samples ("split/sample") whose fingerprints differ."""
     names = {(split, sample) for jets in (one, other) for split, samples in jets.items() for sample in samples}
     return sorted(
         f"{split}/{sample}"

@@ -1,4 +1,4 @@
-"""All jets of a study, opened and checked before anything is trained."""
+"""Open and validate all jets of a study before anything is trained."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from darkclr_ray.settings import StudySettings
 
 @dataclass(frozen=True, eq=False)
 class StudyJets:
-    """All jets of a study, checked.
+    """All jets of a study, validated.
 
     Attributes:
-        folder: where they come from.
+        folder: folder of the jets.
         training: background jets.
-        judged: jets by split (validation, test) and sample, background first.
-        fingerprints: of all of them.
-        labelled: training jets of signals, for those who need labels.
-        further: folders beside the first whose test jets are judged, too.
-        variants: samples of background as another simulation has it; they are scored, and no signals.
+        evaluation: jets by split (validation, test) and sample, background first.
+        fingerprints: fingerprints of all samples.
+        labelled: training jets of signals, for detectors that use labels.
+        further: further folders, of which the test jets are evaluated.
+        variants: samples of background from other simulations; they are scored, and are no signals.
     """
 
     folder: JetFolder
     training: TrainingSample
-    judged: dict[str, dict[str, Jets]]
+    evaluation: dict[str, dict[str, Jets]]
     fingerprints: dict[str, dict[str, str]]
     labelled: dict[str, Jets] = field(default_factory=dict)
     further: tuple[JetFolder, ...] = ()
@@ -40,26 +40,28 @@ class StudyJets:
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of jets by split and sample."""
-        judged = {split: {name: len(jets) for name, jets in samples.items()} for split, samples in self.judged.items()}
+        counts = {
+            split: {name: len(jets) for name, jets in samples.items()} for split, samples in self.evaluation.items()
+        }
         (background,) = set(self.fingerprints["train"]) - set(self.labelled)
         training = {background: len(self.training), **{name: len(jets) for name, jets in self.labelled.items()}}
-        return {"train": training, **judged}
+        return {"train": training, **counts}
 
     def signals(self, background: str) -> list[str]:
         """Names of the signals that are judged in validation and test."""
-        return [name for name in self.judged["validation"] if name != background]
+        return [name for name in self.evaluation["validation"] if name != background]
 
     @property
     def bytes(self) -> int:
-        """What they take in memory."""
-        parts = [jets for samples in self.judged.values() for jets in samples.values()]
+        """Memory of the jets in bytes."""
+        parts = [jets for samples in self.evaluation.values() for jets in samples.values()]
         parts += [self.training.jets, *self.labelled.values()]
         return sum(jets.constituents.nbytes + 64 * len(jets) for jets in parts)
 
     def facts(self, background: str) -> dict[str, Any]:
-        """What study.json says about the jets."""
+        """Return the facts on the jets for study.json."""
         samples = {}
-        for name in self.judged["test"]:
+        for name in self.evaluation["test"]:
             home = next(folder for folder in (self.folder, *self.further) if name in folder.samples("test"))
             metadata = home.metadata("test", name)
             parameters = metadata.get("parameters") or metadata.get("sample") or {}
@@ -76,11 +78,11 @@ class StudyJets:
 
 
 def open_study_jets(settings: StudySettings, *, further: Sequence[str] = ()) -> StudyJets:
-    """Open and check the jets that a study needs.
+    """Open and validate the jets that a study needs.
 
     Args:
-        settings: of the study.
-        further: folders whose test jets are judged beside the study's own.
+        settings: settings of the study.
+        further: further folders, of which the test jets are evaluated.
 
     Raises ValueError: broken shards; a split or the background missing; no signal; too few jets for a batch; a name
     that two folders have; a further folder without test jets.
@@ -105,9 +107,10 @@ def open_study_jets(settings: StudySettings, *, further: Sequence[str] = ()) -> 
             raise ValueError(
                 f"{group}.batch_size = {batch}: more than the {len(training)} jets in {path / 'train' / name}; lower it"
             )
-    judged = {split: {s: folder.load(split, s) for s in (name, *signals)} for split in ("validation", "test")}
+    evaluation = {split: {s: folder.load(split, s) for s in (name, *signals)} for split in ("validation", "test")}
     fingerprints = {"train": {name: folder.fingerprint("train", name)}} | {
-        split: {sample: folder.fingerprint(split, sample) for sample in samples} for split, samples in judged.items()
+        split: {sample: folder.fingerprint(split, sample) for sample in samples}
+        for split, samples in evaluation.items()
     }
     folders = tuple(open_jets(Path(other)) for other in further)
     variants = []
@@ -115,30 +118,30 @@ def open_study_jets(settings: StudySettings, *, further: Sequence[str] = ()) -> 
         if "test" not in beside.splits():
             raise ValueError(f"{beside.path}: no test split in it (--comparison.further_jets); name another folder")
         for sample in beside.samples("test"):
-            if sample in judged["test"]:
+            if sample in evaluation["test"]:
                 if _same_point(folder, beside, sample):
                     continue  # a grid passes through the paper's points, and the first folder has those
                 raise ValueError(
                     f"{beside.path}: {sample!r} is in another folder, too, and names have to be unique; rename its "
                     f"folder, or leave it out of --comparison.further_jets"
                 )
-            judged["test"][sample] = beside.load("test", sample)
-            _check_apart(training.jets, beside, judged["test"][sample], sample)
+            evaluation["test"][sample] = beside.load("test", sample)
+            _check_apart(training.jets, beside, evaluation["test"][sample], sample)
             fingerprints["test"][sample] = beside.fingerprint("test", sample)
             if beside.metadata("test", sample).get("variation"):
                 variants.append(sample)
-    return StudyJets(folder, training, judged, fingerprints, further=folders, variants=tuple(variants))
+    return StudyJets(folder, training, evaluation, fingerprints, further=folders, variants=tuple(variants))
 
 
 def with_labelled(jets: StudyJets, signal: str) -> StudyJets:
-    """The same jets and training jets of a signal. Raises ValueError where there are none."""
+    """Return the jets with training jets of a signal. Raises ValueError if there are none."""
     folder = jets.folder
     (name,) = jets.fingerprints["train"]
     check_signal(folder, signal, name, "one of the detectors")
     labelled = folder.load("train", signal)
     for beside in jets.further:
         for sample in beside.samples("test"):
-            _check_apart(labelled, beside, jets.judged["test"][sample], sample)
+            _check_apart(labelled, beside, jets.evaluation["test"][sample], sample)
     train = jets.fingerprints["train"] | {signal: folder.fingerprint("train", signal)}
     return replace(
         jets,
@@ -147,9 +150,9 @@ def with_labelled(jets: StudyJets, signal: str) -> StudyJets:
     )
 
 
-def _check_apart(training: Jets, beside: JetFolder, judged: Jets, sample: str) -> None:
-    """Raise ValueError where jets of a further folder come from events that detectors are trained on."""
-    shared = np.isin(judged.events, training.events).sum()
+def _check_apart(training: Jets, beside: JetFolder, evaluation: Jets, sample: str) -> None:
+    """Raise ValueError if jets of a further folder come from events of the training jets."""
+    shared = np.isin(evaluation.events, training.events).sum()
     if shared:
         raise ValueError(
             f"{beside.path}: {shared} jets of test/{sample} are from events that detectors are trained on; leave it "
@@ -158,7 +161,7 @@ def _check_apart(training: Jets, beside: JetFolder, judged: Jets, sample: str) -
 
 
 def _same_point(first: JetFolder, second: JetFolder, name: str) -> bool:
-    """Whether a sample of two folders is the same point in the parameters of the generator."""
+    """Return whether a sample has the same generator parameters in two folders."""
     if name not in first.samples("test"):
         return False
     points = [folder.metadata("test", name).get("sample") for folder in (first, second)]

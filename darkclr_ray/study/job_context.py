@@ -1,4 +1,4 @@
-"""What all jobs of a study have in common: where its jets, its stages and its logs are."""
+"""Context that all jobs of a study share: references to its jets, and folders of its stages and logs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from darkclr_ray.streams import JetSource
 
 @dataclass(frozen=True)
 class DatasetRefs:
-    """Where all jets of a study are, small enough to be sent to workers.
+    """References to all jets of a study, small enough to be sent to workers.
 
     Attributes:
-        source: the background jets to train on.
+        source: background jets for training.
         evaluation: dict split -> dict sample -> `Jets` for validation and test, in the object store.
         background: name of the background sample.
         labelled: training jets of signals, in the object store.
-        variants: samples of background as another simulation has it: scored, and judged as no signal.
+        variants: samples of background from other simulations; they are scored, and are no signals.
     """
 
     source: JetSource
@@ -36,15 +36,15 @@ class DatasetRefs:
     variants: tuple[str, ...] = ()
 
     def sample(self) -> TrainingSample:
-        """The background jets, as a detector is fitted on them."""
+        """Return the background jets on which detectors are fitted."""
         return TrainingSample(self.source.load())
 
 
 class Job(Protocol):
     """A job that a worker group can run."""
 
-    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """Run it on every rank; return its result."""
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
+        """Run the job on every rank and return its result."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class JobContext:
 
     Attributes:
         store: folder of the stages.
-        jets: where the jets are.
+        jets: references to the jets.
         log: folder for the workers' logs.
-        data_cpus: for the data workers of one training worker.
+        data_cpus: CPUs of the data workers of one training worker.
     """
 
     store: Path
@@ -63,14 +63,14 @@ class JobContext:
     log: Path
     data_cpus: float
 
-    def __call__(self, job: Job, place: WorkerContext) -> dict[str, Any]:
-        with logging_to(self.log / f"{place.job}.log", place.rank), announcements() as recomputed:
-            result = job.run(self, place)
+    def __call__(self, job: Job, worker: WorkerContext) -> dict[str, Any]:
+        with logging_to(self.log / f"{worker.job}.log", worker.rank), announcements() as recomputed:
+            result = job.run(self, worker)
         return {**result, "recomputed": recomputed} if recomputed else result
 
 
 class logging_to:
-    """Log to a file while a job lasts; ranks beyond the first only tell of trouble."""
+    """Context manager that logs to a file while a job runs; ranks other than 0 log warnings only."""
 
     def __init__(self, path: Path, rank: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

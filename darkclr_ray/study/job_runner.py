@@ -1,4 +1,4 @@
-"""What training workers do for a trial: fit detectors, score jets, judge scores. Each step is a stage of the store."""
+"""Run a job on a training worker: fit detectors, score jets, evaluate scores. Each step is a stage of the store."""
 
 from __future__ import annotations
 
@@ -20,61 +20,64 @@ from darkclr_ray.augmentations import registry as augmentations
 from darkclr_ray.augmentations.anomalous import blind_jets
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.darkclr import PlainEnergy
 from darkclr_ray.evaluation.rejection import Evaluation, evaluate
 from darkclr_ray.jets.contamination import contaminated
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.runtime.cached_trainer import CachedTrainer
 from darkclr_ray.runtime.worker_loop import WorkerContext
-from darkclr_ray.store.files import read_json, write_json
+from darkclr_ray.store.files import write_json
 from darkclr_ray.store.fingerprints import code_fingerprint
 from darkclr_ray.store.scores import read_scores, score_table, write_scores
 from darkclr_ray.store.stages import Stage, Store
 from darkclr_ray.study import objectives
 from darkclr_ray.study.detector_spec import DetectorSpec
-from darkclr_ray.study.diagnostics import training_health
+from darkclr_ray.study.diagnostics import training_diagnostics
 from darkclr_ray.study.job_context import JobContext
 from darkclr_ray.study.objectives import ObjectiveInput
 from darkclr_ray.study.proxy_scores import LinearAutoencoder, Norm
+from darkclr_ray.study.records import EvaluationRecord
 from darkclr_ray.training.inference import JetEncoder, represent
 
 IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute", "tracking"}
-"""Settings that no detector is made of; jets count by their content."""
+"""Settings that do not affect a detector; jets are identified by their content."""
 
 EPS_S = (0.2, 0.1, 0.5)
 REPLICAS = 400
 RUNG_JETS = 4000
-"""Background jets on which an unfinished encoder is judged, at most."""
+"""Largest number of jets of a sample on which an unfinished encoder is evaluated."""
 
 
 @dataclass(eq=False)
 class JobRunner:
-    """One job on one worker; all ranks of a worker group hold one and go through the same steps."""
+    """Runs one job on one worker; all ranks of a worker group run the same steps."""
 
-    work: JobContext
+    context: JobContext
     job: DetectorSpec
-    place: WorkerContext
+    worker: WorkerContext
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
-        """The stages' hashes, the objectives and the seconds spent; scores and evaluations are in the store."""
+        """Return hashes of the stages, objectives and seconds; scores and evaluations are in the store."""
         scores = self.scores()
         evaluation = self.evaluation(scores)
         trained = scores.notes()["stages"]
-        content = read_json(self.runner.store.find("evaluation", evaluation).folder / "evaluation.json")
-        # what the judged detector is made of, and of the others what it has none of
-        stages = {kind: name for used in (*trained.values(), trained[self.judged_name]) for kind, name in used.items()}
+        content = EvaluationRecord.read(self.runner.store.find("evaluation", evaluation).folder / "evaluation.json")
+        # stages of the evaluated detector, and other kinds of stages of the other detectors
+        stages = {kind: name for used in (*trained.values(), trained[self.score_name]) for kind, name in used.items()}
         return {
             "stages": {**stages, "scores": scores.hash, "evaluation": evaluation},
             "detectors": trained,
-            "objectives": {**content["objectives"], **self.costs(trained[self.judged_name])},
-            "score": self.judged_name,
+            "objectives": {**content.objectives, **self.costs(trained[self.score_name])},
+            "score": self.score_name,
             "seconds": self.all_seconds,
             "precision": self.runner.precision,
+            "kernels": scores.notes()["kernels"],
         }
 
     def costs(self, stages: Mapping[str, str]) -> dict[str, float]:
-        """Seconds of the trainings of the judged detector, and parameters of its networks; see `objectives.COSTS`."""
+        """Return the seconds of a detector's trainings and the parameters of its networks; see `objectives.COSTS`."""
         found = [self.runner.store.find(kind, name) for kind, name in stages.items()]
         sizes = [[weight_count(path) for path in stage.folder.glob("*.safetensors")] for stage in found]
         seconds = sum(float(stage.notes().get("seconds", 0.0)) for stage in found)
@@ -83,45 +86,46 @@ class JobRunner:
     @cached_property
     def runner(self) -> CachedTrainer:
         return CachedTrainer(
-            Store.of_study(self.work.store.parent),
-            self.place,
-            source=None if self.job.fraction else self.work.jets.source,
+            Store.of_study(self.context.store.parent),
+            self.worker,
+            source=None if self.job.fraction else self.context.jets.source,
             sample=self.sample,
             precision=self.job.settings.compute.precision,
-            data_cpus=self.work.data_cpus,
+            kernels=self.job.settings.compute.kernels,
+            data_cpus=self.context.data_cpus,
             rungs=self.job.rungs,
-            judge=self.proxy_scores,
+            proxy_objective=self.proxy_objective,
         )
 
     @cached_property
     def sample(self) -> TrainingSample:
-        background = self.work.jets.sample()
+        background = self.context.jets.sample()
         if not self.job.fraction:
             return background
         return contaminated(background.jets, self.signal, self.job.fraction, seed=self.seed)
 
     @cached_property
     def signal(self) -> Jets:
-        """Training jets of the signal that some detectors are taught with."""
+        """Training jets of the signal for detectors that use labels."""
         name = self.job.settings.supervised.signal
-        if name not in self.work.jets.labelled:
-            raise ValueError(f"no training jets of the signal {name!r} (supervised.signal) are at hand")
-        return ray.get(self.work.jets.labelled[name])
+        if name not in self.context.jets.labelled:
+            raise ValueError(f"no training jets of the signal {name!r} (supervised.signal) were loaded")
+        return ray.get(self.context.jets.labelled[name])
 
     @property
     def seed(self) -> int:
-        """Of what is drawn to judge scores."""
+        """Seed of the evaluation's random numbers."""
         return self.job.settings.seed if self.job.seed is None else self.job.seed
 
     @property
-    def judged_name(self) -> str:
-        """Name of the detector that objectives judge."""
+    def score_name(self) -> str:
+        """Name of the detector for which the objectives are computed."""
         names = {entry: registry.find(entry).name for entry in self.job.detectors}
         score = names.get(self.job.score, self.job.score)
         return score if score in names.values() else next(iter(names.values()))
 
     def fit(self) -> tuple[list[AnomalyDetector[Any]], dict[str, dict[str, str]]]:
-        """The detectors, fitted on what their types ask for, and the stages that each is made of."""
+        """Return the detectors, fitted on the samples that their types require, and the stages of each."""
         samples: dict[type[Any], Callable[[], Any]] = {
             TrainingSample: lambda: self.sample,
             LabelledSample: lambda: LabelledSample(self.sample.jets, self.signal),
@@ -135,11 +139,11 @@ class JobRunner:
 
     @cached_property
     def jets(self) -> dict[str, dict[str, Jets]]:
-        return ray.get(self.work.jets.evaluation)
+        return ray.get(self.context.jets.evaluation)
 
     @cached_property
     def fingerprints(self) -> dict[str, dict[str, str]]:
-        """Of the jets that are judged, by split and sample."""
+        """Fingerprints of the evaluation jets by split and sample."""
         return {
             split: {name: TrainingSample(jets).fingerprint for name, jets in samples.items()}
             for split, samples in self.jets.items()
@@ -148,15 +152,15 @@ class JobRunner:
     @cached_property
     def blind(self) -> Jets:
         settings = self.job.settings
-        background = self.jets["validation"][self.work.jets.background]
+        background = self.jets["validation"][self.context.jets.background]
         return blind_jets(background, settings.inputs, settings.search.blind_p_drop, self.seed)
 
     def detectors(self) -> list[AnomalyDetector[Any]]:
-        """The detectors, not fitted yet."""
+        """Return the unfitted detectors."""
         return [registry.make(entry, self.job.settings) for entry in self.job.detectors]
 
     def scores(self) -> Stage:
-        """Fit the detectors, score all validation and test jets."""
+        """Fit the detectors, score all validation and test jets, and return the stage with the scores."""
         settings = self.job.settings
         classes = [registry.find(entry) for entry in self.job.detectors]
         modules = {cls.__module__ for cls in classes}
@@ -172,12 +176,12 @@ class JobRunner:
             "code": code_fingerprint(*sorted(modules), "darkclr_ray.training.loop"),
             "precision": self.runner.precision,
         }
-        stage = self.runner.store.stage("scores", description, owner=self.place.job)
-        if self.place.broadcast(self.place.rank == 0 and self.complete(stage)):
+        stage = self.runner.store.stage("scores", description, owner=self.worker.job)
+        if self.worker.broadcast(self.worker.rank == 0 and self.complete(stage)):
             return stage
         fitted, stages = self.fit()
         started = time.monotonic()
-        self.place.check_stop({"stage": "scores", "epoch": 0, "epochs": 1, "part": 0.0})
+        self.worker.check_stop({"stage": "scores", "epoch": 0, "epochs": 1, "part": 0.0})
         tables = []
         for split, samples in self.jets.items():
             for name, jets in samples.items():
@@ -190,21 +194,21 @@ class JobRunner:
             np.savez(folder / "views.npz", **views)  # type: ignore[arg-type]
             write_json(folder / "weights.json", {detector.name: detector.weights() for detector in fitted})
 
-        if self.place.rank == 0:
-            stage.get_or_compute(write, {"stages": stages})
-        self.place.broadcast(True)
+        if self.worker.rank == 0:
+            stage.get_or_compute(write, {"stages": stages, "kernels": self.runner.kernels_used})
+        self.worker.broadcast(True)
         self.seconds["scores"] = time.monotonic() - started
         return stage
 
     def complete(self, scores: Stage) -> bool:
-        """Return whether scores are there, and with them the trainings that they were made from, none damaged."""
+        """Return whether the store has the scores and the trainings that produced them, undamaged."""
         if not scores.usable():
             return False
         named = {(kind, name) for used in scores.notes()["stages"].values() for kind, name in used.items()}
         return all(self.runner.store.named(kind, name).usable() for kind, name in sorted(named))
 
     def evaluation(self, scores: Stage) -> str:
-        """Rejections of all scores on validation and on test jets, and the objectives, from validation jets only."""
+        """Return the hash of the stage with the evaluation of all scores; objectives use validation jets only."""
         settings = self.job.settings
         search = settings.search
         chosen = (search.objective, *search.further_objectives)
@@ -214,47 +218,50 @@ class JobRunner:
         description = {
             "scores": scores.hash,
             "objectives": list(names),
-            "score": self.judged_name,
+            "score": self.score_name,
             "eps_s": EPS_S,
             "replicas": REPLICAS,
             "seed": self.seed,
         }
         modules = ("darkclr_ray.evaluation.rejection", "darkclr_ray.study.objectives", *own)
-        return self.cached_json("evaluation", description, lambda: self.judged(scores, names), *modules)
+        return self.cached_json(
+            "evaluation", description, lambda: self.evaluate_scores(scores, names).content(), *modules
+        )
 
     def cached_json(
-        self, kind: str, description: Mapping[str, Any], content: Callable[[], dict[str, Any]], *modules: str
+        self, kind: str, description: Mapping[str, Any], content: Callable[[], Mapping[str, Any]], *modules: str
     ) -> str:
-        """Hash of the stage with a JSON file of the same name, computed by all ranks unless it is there.
+        """Return the hash of a stage with a JSON file of the same name, computed by all ranks if the store lacks it.
 
         Args:
             kind: of the stage.
-            description: what determines its content, beside the code.
-            content: computes it.
-            modules: whose code does.
+            description: values that determine its content, besides the code.
+            content: function that computes it.
+            modules: names of the modules with that code.
         """
         described = {**description, "code": code_fingerprint(*modules)}
-        stage = self.runner.store.stage(kind, described, owner=self.place.job)
-        if not self.place.broadcast(self.place.rank == 0 and stage.usable()):
+        stage = self.runner.store.stage(kind, described, owner=self.worker.job)
+        if not self.worker.broadcast(self.worker.rank == 0 and stage.usable()):
             started = time.monotonic()
-            self.place.report({"stage": kind, "epoch": 0, "epochs": 1, "part": 0.0})
+            self.worker.report({"stage": kind, "epoch": 0, "epochs": 1, "part": 0.0})
             computed = content()
-            if self.place.rank == 0:
+            if self.worker.rank == 0:
                 stage.get_or_compute(lambda folder: write_json(folder / f"{kind}.json", computed))
             self.seconds[kind] = time.monotonic() - started
-            self.place.broadcast(True)
+            self.worker.broadcast(True)
         return stage.hash
 
     @property
     def all_seconds(self) -> dict[str, float]:
-        """Time spent here so far, by stage."""
+        """Seconds spent so far by stage."""
         return {**self.runner.seconds, **self.seconds}
 
     @property
     def signals(self) -> list[str]:
-        return [name for name in self.jets["validation"] if name != self.work.jets.background]
+        return [name for name in self.jets["validation"] if name != self.context.jets.background]
 
-    def judged(self, scores: Stage, names: tuple[str, ...]) -> dict[str, Any]:
+    def evaluate_scores(self, scores: Stage, names: tuple[str, ...]) -> EvaluationRecord:
+        """Return the evaluations of all scores, the objectives, and the diagnostics of the trainings."""
         table = read_scores(scores.folder / "scores.parquet")
         found: dict[str, dict[str, dict[str, Evaluation]]] = {}
         for split, samples in self.jets.items():
@@ -264,15 +271,20 @@ class JobRunner:
             }
         with np.load(scores.folder / "views.npz") as views:
             blind = {name: self.evaluate_signal_blind(table["validation"][name], views[name]) for name in views.files}
-        objective_input = ObjectiveInput(found["validation"][self.judged_name], blind[self.judged_name])
+        objective_input = ObjectiveInput(found["validation"][self.score_name], blind[self.score_name])
+        return EvaluationRecord(
+            **found,
+            signal_blind=blind,
+            objectives={name: number(objectives.find(name, self.signals)(objective_input)) for name in names},
+            **training_diagnostics(self.runner.store, self.diagnosed(scores)),
+        )
+
+    def diagnosed(self, scores: Stage) -> dict[str, dict[str, str]]:
+        """Return the trainings of each detector; a plain autoencoder is not diagnosed, since no chain trained it."""
+        plain = {cls.name for cls in map(registry.find, self.job.detectors) if issubclass(cls, PlainEnergy)}
         return {
-            **{
-                split: {d: {s: e.to_json() for s, e in signals.items()} for d, signals in detectors.items()}
-                for split, detectors in found.items()
-            },
-            "signal_blind": {name: evaluation.to_json() for name, evaluation in blind.items()},
-            "objectives": {name: number(objectives.find(name, self.signals)(objective_input)) for name in names},
-            **training_health(self.runner.store, scores.notes()["stages"]),
+            name: {kind: hash for kind, hash in used.items() if kind != "energy" or name not in plain}
+            for name, used in scores.notes()["stages"].items()
         }
 
     def compare(
@@ -283,11 +295,11 @@ class JobRunner:
         *,
         shared: bool = False,
     ) -> dict[str, Evaluation]:
-        """One detector's scores on each signal against background; of the same events where these are ``shared``."""
-        background = samples[self.work.jets.background]
+        """Return the evaluations of a detector on each signal; ``shared``: signal and background have common events."""
+        background = samples[self.context.jets.background]
         return {
             name: evaluate(
-                scores[self.work.jets.background],
+                scores[self.context.jets.background],
                 scores[name],
                 background.pt,
                 jets.pt,
@@ -299,21 +311,24 @@ class JobRunner:
                 shared=shared,
             )
             for name, jets in samples.items()
-            if name not in (self.work.jets.background, *self.work.jets.variants)
+            if name not in (self.context.jets.background, *self.context.jets.variants)
         }
 
     def evaluate_signal_blind(
         self, scores: Mapping[str, NDArray[np.float64]], views: NDArray[np.float64], replicas: int = REPLICAS
     ) -> Evaluation:
-        """One detector's scores on background against anomalous views of it."""
-        name = self.work.jets.background
+        """Return the evaluation of a detector on background against its anomalous views."""
+        name = self.context.jets.background
         samples = {name: self.jets["validation"][name], "views": self.blind}
         return self.compare(samples, {name: scores[name], "views": views}, replicas, shared=True)["views"]
 
-    def proxy_scores(self, encoder: JetEncoder) -> float:
-        """The objective with what an encoder in training allows: its norm where s_CLR is judged, else the error of the
-        best linear autoencoder with the bottleneck of the real one on scaled representations."""
-        background = self.work.jets.background
+    def proxy_objective(self, encoder: JetEncoder) -> float:
+        """Return the objective of an encoder in training with a proxy for the score; nan if it is not finite.
+
+        The proxy is the norm for s_CLR, else the error of the best linear autoencoder on scaled representations with
+        the bottleneck of the real autoencoder.
+        """
+        background = self.context.jets.background
         samples = {
             name: jets.take(np.arange(min(len(jets), RUNG_JETS))) for name, jets in self.jets["validation"].items()
         }
@@ -322,14 +337,14 @@ class JobRunner:
         if not all(np.isfinite(values).all() for values in z.values()):
             return math.nan
         if self.job.score == "s_CLR":
-            judge = Norm()
+            score_of = Norm()
         else:
             training = self.sample.jets.take(np.arange(min(len(self.sample), RUNG_JETS)))
             fitted = represent(encoder.encoder, encoder.inputs, training)
-            judge = LinearAutoencoder(fitted, self.job.settings.nae.bottleneck)
-        evaluations = self.compare(samples, {name: judge(values) for name, values in z.items()}, replicas=2)
+            score_of = LinearAutoencoder(fitted, self.job.settings.nae.bottleneck)
+        evaluations = self.compare(samples, {name: score_of(values) for name, values in z.items()}, replicas=2)
         full = represent(encoder.encoder, encoder.inputs, self.jets["validation"][background])
-        blind = self.evaluate_signal_blind({background: judge(full)}, judge(z_views), replicas=2)
+        blind = self.evaluate_signal_blind({background: score_of(full)}, score_of(z_views), replicas=2)
         objective = objectives.find(self.job.settings.search.objective, self.signals)
         return objective(ObjectiveInput(evaluations, blind))
 
@@ -341,5 +356,5 @@ def weight_count(path: Path) -> int:
 
 
 def number(value: float) -> float | None:
-    """JSON has no NaN."""
+    """Return None for a number that is not finite, which JSON cannot represent."""
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Jobs of training workers. Light to import: a trial's own process has neither torch nor data."""
+"""Jobs of training workers; importing this module imports no torch, which a trial's own process does not need."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 class DetectorJob(DetectorSpec):
     """A `DetectorSpec` that a worker group can run."""
 
-    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
         """Run on every rank of a worker group; return hashes of the stages, objectives, seconds."""
         from darkclr_ray.study.job_runner import JobRunner
 
-        return JobRunner(work, self, place).run()
+        return JobRunner(context, self, worker).run()
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class CalibrationJob:
 
     settings: StudySettings
 
-    def run(self, work: JobContext, place: WorkerContext) -> dict[str, Any]:
-        """Seconds of an encoder's epoch, of an autoencoder's epoch in both phases, and of scoring one jet."""
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
+        """Return the seconds of an epoch of each training and of scoring one jet."""
         from darkclr_ray.study.calibration import calibrate
 
-        return calibrate(self.settings, work, place)
+        return calibrate(self.settings, context, worker)
 
 
 PAPER_PARAMETERS = {"d_z": "encoder.d_z", "p_drop": "views.p_drop", "step_size": "nae.step_size"}

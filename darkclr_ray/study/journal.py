@@ -1,9 +1,11 @@
-"""Optuna's journal of a study with a checksum in every line, and how it is made again from the trials' files."""
+"""Optuna's journal with a checksum in every line; it can be restored from the records of the trials."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from darkclr_ray.integrity import Damaged, digest
 from darkclr_ray.settings import SearchSettings
 from darkclr_ray.store.files import CHECKSUM
 from darkclr_ray.study.objectives import directions, values
+from darkclr_ray.study.records import OptunaRecord, TrialRecord
 from darkclr_ray.study.space import Space
 
 ATTRIBUTES = ("stages", "seconds", "reason")
@@ -34,6 +37,54 @@ class CheckedJournal(JournalFileBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         super().append_logs([{**log, CHECKSUM: line_digest(log)} for log in logs])
+
+
+class DelayedJournal(JournalStorage):
+    """Optuna's storage of a study in which a trial may be shown the results of much earlier trials only.
+
+    Which trials have ended, and in which order, depends on how many run at a time and on how fast. What samplers and
+    pruners make of a trial does not, where results of trials shortly before it are hidden from them, whether they are
+    there or not.
+    """
+
+    _reader: tuple[int, int] | None = None
+
+    @contextlib.contextmanager
+    def shown_to(self, number: int, delay: int) -> Iterator[None]:
+        """Within this context, show only what a trial may know.
+
+        The results of trials up to ``number - delay`` are shown. Trials after them, up to ``number``, are shown with
+        their points, as if they were still running. Later trials are not shown.
+        """
+        self._reader = number, delay
+        try:
+            yield
+        finally:
+            self._reader = None
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return the trials of a study in the given states (all by default); see `shown_to`."""
+        if self._reader is None:
+            return super().get_all_trials(study_id, deepcopy, states)
+        number, delay = self._reader
+        trials = super().get_all_trials(study_id, deepcopy)
+        shown = [
+            trial if trial.number <= number - delay or trial.number == number else without_results(trial)
+            for trial in trials
+            if trial.number <= number
+        ]
+        return [trial for trial in shown if states is None or trial.state in states]
+
+
+def without_results(trial: FrozenTrial) -> FrozenTrial:
+    """Return a copy of a trial as it was when it started."""
+    started = copy.copy(trial)
+    if trial.state.is_finished():
+        started.state, started.values, started.datetime_complete = TrialState.RUNNING, None, None
+    started.intermediate_values, started.user_attrs = {}, {}
+    return started
 
 
 def line_digest(log: Mapping[str, Any]) -> str:
@@ -55,31 +106,31 @@ def check_journal(path: Path) -> None:
             raise Damaged(f"{path}: line {number} is damaged; delete the file, and the study makes it again")
 
 
-def known_to_optuna(trial: FrozenTrial) -> dict[str, Any]:
-    """Return what a trial's file holds for `restore_trials`: what Optuna knows beside the trial's end."""
-    return {
-        "params": dict(trial.params),
-        "intermediate_values": {str(epoch): value for epoch, value in trial.intermediate_values.items()},
-        "user_attrs": {name: value for name, value in trial.user_attrs.items() if name not in ATTRIBUTES},
-    }
+def optuna_record(trial: FrozenTrial) -> OptunaRecord:
+    """Return what Optuna stores of a trial besides its end, for `restore_trials`."""
+    return OptunaRecord(
+        params=dict(trial.params),
+        intermediate_values=trial.intermediate_values,
+        user_attrs={name: value for name, value in trial.user_attrs.items() if name not in ATTRIBUTES},
+    )
 
 
 def restore_trials(
     storage: JournalStorage,
     name: str,
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[TrialRecord],
     space: Space,
     *,
     judged_anew: bool = False,
 ) -> bool:
     """Fill a new journal with the trials that have ended, so that the search goes on as if it had been kept.
 
-    A number without a file belongs to a trial that was at work: it is asked for first.
+    A number without a record belongs to a trial that was running: it is suggested first.
 
     Args:
         storage: of the study.
         name: of the study.
-        records: content of the trials' files.
+        records: records of the trials that have ended.
         space: that the trials were drawn from.
         judged_anew: whether the objectives have changed, so that intermediate values of the earlier ones are left out.
 
@@ -90,7 +141,7 @@ def restore_trials(
         return False
     search = space.settings.search
     study = optuna.create_study(storage=storage, study_name=name, directions=directions(search))
-    ended = {record["number"]: record for record in records}
+    ended = {record.number: record for record in records}
     points = [] if search.sampler == "grid" else space.initial_points()
     for number in range(max(max(ended) + 1, len(points))):
         if number in ended:
@@ -102,21 +153,22 @@ def restore_trials(
     return True
 
 
-def _trial(record: Mapping[str, Any], space: Space, judged_anew: bool) -> FrozenTrial:
-    known = record.get("optuna", {})
-    params = known.get("params", record["parameters"])
-    state, intermediate = TrialState[record["state"]], known.get("intermediate_values", {})
-    user_attrs = {name: value for name, value in known.get("user_attrs", {}).items() if not judged_anew}
+def _trial(record: TrialRecord, space: Space, judged_anew: bool) -> FrozenTrial:
+    known, state = record.optuna, TrialState[record.state]
+    params = known.params or record.parameters
     return create_trial(
         state=state,
         values=complete_values(record, space.settings.search) if state == TrialState.COMPLETE else None,
         params=params,
         distributions=space.distributions(params),
-        intermediate_values={} if judged_anew else {int(epoch): value for epoch, value in intermediate.items()},
-        user_attrs={**user_attrs, **{name: record[name] for name in ATTRIBUTES}},
+        intermediate_values={} if judged_anew else known.intermediate_values,
+        user_attrs={
+            **({} if judged_anew else known.user_attrs),
+            **{name: getattr(record, name) for name in ATTRIBUTES},
+        },
     )
 
 
-def complete_values(record: Mapping[str, Any], search: SearchSettings) -> list[Any]:
+def complete_values(record: TrialRecord, search: SearchSettings) -> list[Any]:
     """Return the values of all objectives of a complete trial."""
-    return [record["objective"], *values(record.get("objectives", {}), search)[1:]]
+    return [record.objective, *values(record.objectives, search)[1:]]

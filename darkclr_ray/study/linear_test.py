@@ -1,4 +1,4 @@
-"""The linear classifier test of Appendix A (Fig. 6): what is linearly there in representations that saw no signal."""
+"""Linear classifier test of Appendix A (Fig. 6) on representations that were trained without signal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LinearClassifierStudy(Comparison):
-    """Head representations, those before the head, and constituents, against their dimension."""
+    """Study of linear classifiers on representations, representations before the head, and constituents."""
 
     kind = "linear_classifier_test"
 
@@ -34,14 +34,15 @@ class LinearClassifierStudy(Comparison):
     def run_spec(
         self, encoder: str, features: Features, changes: dict[str, object], seed: int | None, constituents: int = 0
     ) -> RunSpec:
-        """One classifier test."""
+        """Return the run of one classifier test."""
         from darkclr_ray.study.extra_jobs import LinearJob
-        from darkclr_ray.study.run_specs import RunSpec, shown, trained
+        from darkclr_ray.study.run_specs import RunSpec, reader_parameters, trainings
 
         settings = self.settings.updated(changes)
         d_z = settings.encoder.d_z
         name = f"{features}-{constituents}" if features == "constituents" else f"{encoder}-{features}-d_z_{d_z}-e{seed}"
         job = LinearJob(settings, features, constituents, self.settings.seed)
+        parameters = {"features": features, "encoder": encoder, "constituents": constituents}
         title = {"head": "representation", "pooled": "before the head", "constituents": "constituents"}[features]
         return RunSpec(
             key=f"linear-{name}",
@@ -50,6 +51,6 @@ class LinearClassifierStudy(Comparison):
             job=job,
             detectors={job.name: {"title": f"linear classifier, {title}", "entry": None, "labels": True}},
             encoder_seed=seed,
-            parameters={**shown(settings), "features": features, "encoder": encoder, "constituents": constituents},
-            trains=trained(["s_CLR"], settings) if encoder == "DarkCLR" else {},
+            parameters={**reader_parameters(settings), **parameters},
+            trains=trainings(["s_CLR"], settings) if encoder == "DarkCLR" else {},
         )

@@ -1,4 +1,4 @@
-"""The methods side by side (Table 2, Fig. 3 and 5), and the forms of the views' classifier."""
+"""Comparison of all methods (Table 2, Fig. 3 and 5), and of variants of the views' classifier."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OVER_DIMENSIONS = ("DarkCLR", "JetCLR")
 """Families that are compared over embedding dimensions."""
 
 FORM_P_DROP = (0.4, 0.6, (0.3, 0.7))
-"""Drop probabilities that forms of the views' classifier are taught with. They are judged by the mix
-`search.blind_p_drop`: its defaults lie in the range, and are none of the two fixed ones."""
+"""Drop probabilities with which variants of the views' classifier are trained. They are evaluated with the mix
+`search.blind_p_drop`: its defaults lie in the range, and differ from the two fixed values."""
 
 
 class MethodComparison(Comparison):
-    """All detectors on all signals; DarkCLR and JetCLR over embedding dimensions."""
+    """Study of all detectors on all signals, and of DarkCLR and JetCLR against the embedding dimension."""
 
     kind = "method_comparison"
     sections = ("pairs", "variance")
@@ -32,9 +32,9 @@ class MethodComparison(Comparison):
         comparison = self.settings.comparison
         encoders, autoencoders = comparison.encoder_seeds, comparison.autoencoder_seeds
         ensemble = partial(expand_runs, encoders=encoders, autoencoders=autoencoders)
-        everybody = check_unique([*registry.names(), *comparison.detectors])
-        both = [entry for entry in everybody if registry.find(entry).family in OVER_DIMENSIONS]
-        others = [entry for entry in everybody if entry not in both]
+        entries = check_unique([*registry.names(), *comparison.detectors])
+        both = [entry for entry in entries if registry.find(entry).family in OVER_DIMENSIONS]
+        others = [entry for entry in entries if entry not in both]
         also = ("dimensions",) if comparison.d_z else ()
         runs = ensemble(self.settings, both, ("methods", *also))
         runs += ensemble(self.settings, others, ("methods",))
@@ -46,7 +46,7 @@ class MethodComparison(Comparison):
         return runs + self.forms()
 
     def forms(self) -> list[RunSpec]:
-        """The views' classifier in other forms, on the first encoder."""
+        """Return runs of variants of the views' classifier, on the first encoder."""
         from darkclr_ray.study.run_specs import expand_runs
 
         runs = []

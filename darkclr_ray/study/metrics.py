@@ -1,4 +1,4 @@
-"""What the Ray dashboard, and Prometheus behind it, can watch of a study."""
+"""Metrics of a study for the Ray dashboard and Prometheus."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class StudyMetrics:
     def __init__(self, study: str) -> None:
         self.study = study
         by_stage = ("study", "trial", "stage")
-        self.loss = Gauge("darkclr_loss", "Mean loss of the epoch at work.", by_stage)
-        self.speed = Gauge("darkclr_jets_per_second", "Jets trained on a second.", by_stage)
+        self.loss = Gauge("darkclr_loss", "Mean loss of the current epoch.", by_stage)
+        self.speed = Gauge("darkclr_jets_per_second", "Training jets per second.", by_stage)
         self.difference = Gauge(
             "darkclr_energy_difference", "Energy of data minus energy of chains, per dimension.", ("study", "trial")
         )
@@ -32,7 +32,7 @@ class StudyMetrics:
         self.trials = Gauge("darkclr_trials", "Trials by state.", ("study", "state"))
 
     def jobs(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
-        """Where the jobs at work stand; see `darkclr_ray.runtime.mailbox.News`."""
+        """Set the metrics of the running jobs; see `darkclr_ray.runtime.mailbox.News`."""
         for trial, job in jobs.items():
             tags = {"study": self.study, "trial": trial, "stage": str(job.get("stage", "starting"))}
             for gauge, name in ((self.loss, "loss"), (self.speed, "jets_per_second")):
@@ -41,14 +41,14 @@ class StudyMetrics:
             if "energy_difference" in job:
                 self.difference.set(job["energy_difference"], {"study": self.study, "trial": trial})
 
-    def standing(self, counts: Mapping[str, int], running: int) -> None:
-        """How many trials are in which state."""
+    def trial_counts(self, counts: Mapping[str, int], running: int) -> None:
+        """Set the number of trials in each state."""
         for state in STATES:
             value = running if state == "running" else counts.get(state.upper(), 0)
             self.trials.set(value, {"study": self.study, "state": state})
 
     def best_trial(self, objective: float, rejections: Mapping[str, float]) -> None:
-        """What the best trial reaches on validation jets."""
+        """Set the objective and the rejections of the best trial on validation jets."""
         self.best.set(objective, {"study": self.study})
         for signal, rejection in rejections.items():
             self.rejection.set(rejection, {"study": self.study, "signal": signal})

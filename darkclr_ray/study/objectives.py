@@ -1,4 +1,4 @@
-"""What a search maximises, computed from validation jets only: five objectives by name, or one of your own.
+"""Objectives of a search, computed from validation jets only: five by name, or a function of the user.
 
 Those with a name are means of ln of background rejections at eps_S = 0.2; see `Evaluation.log_rejection`.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from darkclr_ray import plugins
 from darkclr_ray.evaluation.rejection import Evaluation
 from darkclr_ray.messages import nearest
 from darkclr_ray.settings import SearchSettings
+from darkclr_ray.study.records import TrialRecord
 
 COSTS = ("seconds", "parameters")
 """Objectives that are minimised: seconds of a trial's trainings, whoever did them, and parameters of its networks."""
@@ -23,7 +24,7 @@ NAMED = ("matched", "raw", "worst", "signal_blind", "leave_out:SIGNAL")
 
 @dataclass(frozen=True)
 class ObjectiveInput:
-    """What an objective may look at: one score of one trial on validation jets.
+    """Input of an objective: one score of one trial on validation jets.
 
     Attributes:
         signals: the score's evaluation on each signal.
@@ -38,15 +39,15 @@ class ObjectiveInput:
 Direction = Literal["maximize", "minimize"]
 
 Objective = Callable[[ObjectiveInput], float]
-"""Higher is better; NaN where it cannot be said."""
+"""Function that returns a number, higher is better, or nan if it is undefined."""
 
 
 def find(name: str, signals: Sequence[str]) -> Objective:
-    """The objective that a study's settings name.
+    """Return the objective that a study's settings name.
 
     Args:
         name: one of `NAMED`, or a function of a `ObjectiveInput` by module:name or entry point (`darkclr_ray.plugins`).
-        signals: names of the signals that are there.
+        signals: names of the signals of the study.
 
     Raises:
         ValueError: there is no such objective, signal, module or function.
@@ -73,7 +74,7 @@ def find(name: str, signals: Sequence[str]) -> Objective:
 
 
 def check(name: str, signals: Sequence[str] | None = None) -> None:
-    """Raise ValueError for an objective that cannot be, as far as can be told without importing a user's module."""
+    """Raise ValueError for an impossible objective, without importing a user's module."""
     first, colon, rest = name.partition(":")
     if not colon:
         known = [*NAMED, *plugins.names("objectives")]
@@ -126,21 +127,21 @@ def judged_by(search: SearchSettings, signals: Sequence[str]) -> list[str]:
     return [search.objective, *search.further_objectives, search.score, *signals]
 
 
-def is_current(record: Mapping[str, Any], search: SearchSettings, score: str, signals: Sequence[str]) -> bool:
-    """Return whether a complete trial's file is about the objectives, score and signals that a study has now.
+def is_current(record: TrialRecord, search: SearchSettings, score: str, signals: Sequence[str]) -> bool:
+    """Return whether the record of a complete trial is about the objectives, score and signals that a study has now.
 
     Args:
-        record: content of the file.
+        record: record of the trial.
         search: settings of the search.
         score: name of the judged score.
         signals: that the study has.
     """
-    found = values(record["objectives"], search)
-    same = record["objective"] == found[0] and None not in found
-    return same and record.get("score", "s_NAE") == score and set(signals) <= record["test"].get(score, {}).keys()
+    found = values(record.objectives, search)
+    same = record.objective == found[0] and None not in found
+    return same and record.score == score and set(signals) <= record.test.get(score, {}).keys()
 
 
 def all_named(signals: Sequence[str], chosen: str, *further: str) -> tuple[str, ...]:
-    """Names of all objectives that can be computed with these signals, and of the chosen ones; costs are not."""
+    """Return the names of all objectives that can be computed with these signals, and of the chosen ones but costs."""
     left_out = [f"leave_out:{signal}" for signal in signals] if len(signals) > 1 else []
     return tuple(dict.fromkeys([*NAMED[:4], *left_out, chosen, *(name for name in further if name not in COSTS)]))

@@ -1,4 +1,4 @@
-"""What a study will take, said before it begins."""
+"""Estimate the time and disk space of a study before it starts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ OVERHEAD = 2.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the jobs that are left will take.
+    """Estimated time of the remaining jobs.
 
     Attributes:
-        jobs: seconds of each job's stages, in the order in which it goes through them.
-        worker groups: how many jobs are done at a time.
-        rest: seconds of what comes after them.
+        jobs: seconds of each job's stages, in their order.
+        worker_groups: number of jobs at a time.
+        rest: seconds of what follows the jobs.
     """
 
     jobs: Mapping[str, Mapping[str, float]]
@@ -32,7 +32,7 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """All of it.
+        """Total in seconds.
 
         >>> Estimate({"a": {"representation": 3.0}, "b": {"energy": 1.0}}, worker_groups=2, rest=1.0).seconds
         3.0
@@ -40,7 +40,7 @@ class Estimate:
         return sum(sum(stages.values()) for stages in self.jobs.values()) / self.worker_groups + self.rest
 
     def done(self, ended: Collection[str], running: Mapping[str, Mapping[str, Any]]) -> float:
-        """How much of it is behind us, given who has ended and where the others stand (`Session.jobs`).
+        """Return how many of these seconds are done, from the ended jobs and the progress of the running ones.
 
         >>> estimate = Estimate({"a": {"representation": 4.0, "energy": 2.0}, "b": {"energy": 1.0}})
         >>> estimate.done(["b"], {"a": {"stage": "energy", "epoch": 2, "part": 0.5, "epochs": 5}})
@@ -49,22 +49,22 @@ class Estimate:
         done = sum(sum(self.jobs[name].values()) for name in ended if name in self.jobs)
         for name, job in running.items():
             stages = list(self.jobs.get(name, {}).items())
-            places = [stage for stage, _ in stages]
-            if job.get("stage") in places:
-                here = places.index(job["stage"])
+            names = [stage for stage, _ in stages]
+            if job.get("stage") in names:
+                at = names.index(job["stage"])
                 part = (job.get("epoch", 0) + job.get("part", 0.0)) / max(1, job.get("epochs", 1))
-                done += sum(seconds for _, seconds in stages[:here]) + part * stages[here][1]
+                done += sum(seconds for _, seconds in stages[:at]) + part * stages[at][1]
         return done / self.worker_groups
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Trials, resources, time and disk of what is left of a study.
+    """Remaining trials of a study, and their resources, time and disk space.
 
     Attributes:
-        settings: of the study.
-        allocation: its share of the cluster.
-        finished: trials that have ended before.
+        settings: settings of the study.
+        allocation: resources of the study.
+        finished: number of trials that have ended before.
         jets: number of jets by split and sample.
         cost: measured seconds, see `darkclr_ray.study.calibration.calibrate`.
     """
@@ -77,36 +77,36 @@ class Plan:
 
     @property
     def encoder_seconds(self) -> float:
-        """Training of one encoder."""
+        """Seconds of the training of one encoder."""
         return self.cost["encoder_epoch"] * self.settings.contrastive.epochs
 
     @property
     def follower_seconds(self) -> float:
-        """What comes after the encoder: autoencoder, scores."""
+        """Seconds of a trial without its encoder: autoencoder and scores."""
         return self.energy_seconds + self.scores_seconds
 
     @property
     def energy_seconds(self) -> float:
-        """Training of one autoencoder."""
+        """Seconds of the training of one autoencoder."""
         nae = self.settings.nae
         seconds = nae.reconstruction_epochs * self.cost["reconstruction_epoch"]
         return seconds + nae.divergence_epochs * self.cost["divergence_epoch"]
 
     @property
     def scores_seconds(self) -> float:
-        """Scoring all jets, and the rest of a trial."""
+        """Seconds for scoring all jets, and the overhead of a trial."""
         return self.cost["jet"] * self._jets / self.allocation.workers + OVERHEAD
 
     def trial(self, number: int) -> dict[str, float]:
-        """Seconds of a trial's stages; the first of the trials that share an encoder trains it."""
-        block = self.allocation.worker_groups * self.settings.search.step_sizes_per_encoder
-        first = number % block < self.allocation.worker_groups
+        """Return the seconds of a trial's stages; the first of the trials that share an encoder trains it."""
+        search = self.settings.search
+        first = number % (search.delay * search.step_sizes_per_encoder) < search.delay
         encoder = {"representation": self.encoder_seconds} if first else {}
         return {**encoder, "energy": self.energy_seconds, "scores": self.scores_seconds}
 
     @property
     def estimate(self) -> Estimate:
-        """For the trials that are left, and a reference point after them; pruning makes it less."""
+        """Estimate for the remaining trials and the reference after them, without pruning."""
         left = range(self.finished, self.settings.search.trials)
         jobs = {job_name(number): self.trial(number) for number in left}
         search = self.settings.search
@@ -116,7 +116,7 @@ class Plan:
 
     @property
     def bytes(self) -> int:
-        """Disk at the most: scores of every trial, weights, and the representations of those that are kept."""
+        """Upper limit of the disk space: scores and weights of all trials, and the representations that are kept."""
         settings = self.settings
         scores = 3 * 12 * self._jets
         widest = max(widths(settings))
@@ -141,18 +141,18 @@ class Plan:
         return "\n".join(
             [
                 f"trials     {search.trials}{done}, {shared} in a row share an encoder; maximised: {search.objective} "
-                f"of {search.score} on validation jets" + ("; bad ones are stopped early" if prunes(search) else ""),
-                f"jets       {training} {self.settings.background} to train on, {self._jets - training} to judge",
+                f"of {search.score} on validation jets" + ("; unpromising ones are pruned" if prunes(search) else ""),
+                f"jets       {training} {self.settings.background} for training, {self._jets - training} to evaluate",
                 f"resources  {self.allocation}",
-                f"time       about {duration(self.estimate.seconds)} (measured: {duration(self.encoder_seconds)} an "
-                f"encoder, {duration(self.follower_seconds)} what follows it)",
+                f"time       about {duration(self.estimate.seconds)} (measured: {duration(self.encoder_seconds)} per "
+                f"encoder, {duration(self.follower_seconds)} for autoencoder and scores)",
                 f"disk       up to {size(self.bytes)}",
             ]
         )
 
 
 def widths(settings: StudySettings) -> tuple[int, ...]:
-    """Return embedding dimensions of the trials; those of a user's function are not known beforehand.
+    """Return the embedding dimensions of the trials; those of a user's function are not known beforehand.
 
     >>> widths(StudySettings(search={"space": {"encoder.d_z": [8, 16]}}))
     (8, 16)
@@ -167,7 +167,7 @@ def widths(settings: StudySettings) -> tuple[int, ...]:
 
 
 def duration(seconds: float) -> str:
-    """A time in words.
+    """Return a time as text.
 
     >>> duration(42), duration(400), duration(9000)
     ('42 s', '7 min', '2.5 h')
@@ -178,7 +178,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in words.
+    """Return a number of bytes as text.
 
     >>> size(2.5e6), size(3e9)
     ('2.5 MB', '3.0 GB')

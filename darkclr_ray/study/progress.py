@@ -1,4 +1,4 @@
-"""What a study shows while it runs: one display on a terminal, plain lines elsewhere."""
+"""Progress of a running study: a live display on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAGES = {
     "scores": "scores",
     "evaluation": "evaluation",
 }
-"""What stages are called on the screen."""
+"""Names of stages on the screen."""
 
 PAUSE = 20.0
 """Seconds between two plain lines on the same stage of a trial."""
@@ -30,15 +30,15 @@ PAUSE = 20.0
 
 @dataclass
 class Status:
-    """Where a study stands.
+    """Progress of a study.
 
     Attributes:
-        total: jobs that it shall have.
-        counts: ended ones by state.
-        best: number, objective and parameters of the best so far.
-        left: seconds left, if they can be told.
-        note: one more line, such as how to stop.
-        what: what its jobs are called.
+        total: total number of jobs.
+        counts: number of ended jobs by state.
+        best: number and objective of the best trial so far.
+        left: estimated seconds left; None if unknown.
+        note: a further line, such as how to stop.
+        what: plural noun for the jobs.
     """
 
     total: int
@@ -50,11 +50,11 @@ class Status:
 
     @property
     def ended(self) -> int:
-        """Jobs that have ended."""
+        """Number of jobs that have ended."""
         return sum(self.counts.values())
 
     def summary(self) -> str:
-        """One line."""
+        """Return the progress as one line."""
         states = ", ".join(f"{count} {state.lower()}" for state, count in sorted(self.counts.items()) if count)
         parts = [f"{self.ended} of {self.total} {self.what}" + (f" ({states})" if states else "")]
         if self.left is not None:
@@ -65,21 +65,21 @@ class Status:
 
 
 def _live(console: Console) -> Live:
-    # what others print goes elsewhere, and shall stay there
+    # other output is redirected to a file
     return Live(console=console, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
 class Display:
-    """Shows the jobs at work; `update` as often as there is something new.
+    """Shows the running jobs.
 
     Args:
-        console: where.
+        console: console of the output.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._live = _live(console) if console.is_terminal else None
-        self._told: dict[str, tuple[str, float]] = {}
+        self._shown: dict[str, tuple[str, float]] = {}
 
     def __enter__(self) -> Display:
         if self._live is not None:
@@ -90,25 +90,23 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def say(self, text: str) -> None:
-        """A line that stays."""
+    def print_line(self, text: str) -> None:
+        """Print a line that stays on the screen."""
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    def update(self, jobs: Mapping[str, Mapping[str, Any]], standing: Status) -> None:
-        """Show where jobs stand (see `darkclr_ray.runtime.mailbox.News`)."""
+    def update(self, jobs: Mapping[str, Mapping[str, Any]], status: Status) -> None:
+        """Show the progress of the jobs (see `darkclr_ray.runtime.mailbox.News`)."""
         if self._live is not None:
-            self._live.update(
-                Group(*self._rows(jobs), Text(standing.summary()), Text(standing.note or "", style="dim"))
-            )
+            self._live.update(Group(*self._rows(jobs), Text(status.summary()), Text(status.note or "", style="dim")))
             return
         now = time.monotonic()
         for name, job in jobs.items():
             stage = str(job.get("stage", "starting"))
-            last, told = self._told.get(name, ("", -math.inf))
-            if stage != last or now - told >= PAUSE:
-                self._told[name] = stage, now
-                left = f", about {duration(standing.left)} left" if standing.left is not None else ""
-                self.say(f"{name}: {describe(job)}{left}")
+            last, shown_at = self._shown.get(name, ("", -math.inf))
+            if stage != last or now - shown_at >= PAUSE:
+                self._shown[name] = stage, now
+                left = f", about {duration(status.left)} left" if status.left is not None else ""
+                self.print_line(f"{name}: {describe(job)}{left}")
 
     def _rows(self, jobs: Mapping[str, Mapping[str, Any]]) -> list[RenderableType]:
         table = Table.grid(padding=(0, 2))
@@ -119,7 +117,7 @@ class Display:
 
 
 def describe(job: Mapping[str, Any]) -> str:
-    """One line on a job.
+    """Return the progress of a job as one line.
 
     >>> describe({"stage": "representation", "epoch": 3, "epochs": 12, "loss": 1.25, "jets_per_second": 4012.3})
     'encoder, epoch 4 of 12, loss 1.250, 4012 jets/s'

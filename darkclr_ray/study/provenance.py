@@ -1,55 +1,46 @@
-"""With what a study was made: it may be continued by other versions, on another machine, in another precision."""
+"""Provenance of a study: versions, machine and precision of each start that differs from the one before."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-Start = Mapping[str, Any]
-"""time (ISO 8601), versions by library, machine (cpus, gpus, nodes), and precision once a job has told it."""
+from darkclr_ray.study.records import Start
 
 
 def now() -> str:
-    """The time, as a study's folder has it."""
+    """Return the current time in ISO 8601."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def starts_of(about: Mapping[str, Any]) -> list[Start]:
-    """The starts that a study.json tells of, the first one first.
+def with_start(starts: Sequence[Start], start: Start) -> list[Start]:
+    """Return the starts with one more, if it differs from the last one in anything but the time.
 
-    Before there was this list it told of one: the first one's versions, the last one's machine.
+    A start without a precision does not differ from one with a precision.
 
-    >>> starts_of({"created": "2026-01-01", "versions": {"torch": "2.9.0"}, "machine": {"cpus": 2}})
-    [{'time': '2026-01-01', 'versions': {'torch': '2.9.0'}, 'machine': {'cpus': 2}}]
-    """
-    one = {"time": about.get("created"), **{name: about[name] for name in ("versions", "machine") if name in about}}
-    return list(about.get("starts") or ([one] if len(one) > 1 else []))
-
-
-def followed(starts: Sequence[Start], start: Start) -> list[Start]:
-    """The starts with one more, where that differs from the last one in what it tells besides its time.
-
-    >>> first = {"time": "2026-01-01", "versions": {"torch": "2.9.0"}, "precision": "float32"}
-    >>> followed([first], {"time": "2026-01-02", "versions": {"torch": "2.9.0"}}) == [first]
+    >>> first = Start(time="2026-01-01", versions={"torch": "2.9.0"}, precision="float32")
+    >>> with_start([first], Start(time="2026-01-02", versions={"torch": "2.9.0"})) == [first]
     True
-    >>> len(followed([first], {"time": "2026-01-02", "versions": {"torch": "2.13.0"}}))
+    >>> len(with_start([first], Start(time="2026-01-02", versions={"torch": "2.13.0"})))
     2
     """
-    last = starts[-1] if starts else None
-    if last is not None and all(last.get(name) == value for name, value in start.items() if name != "time"):
+    if starts and all(getattr(starts[-1], name) == getattr(start, name) for name in start.model_fields_set - {"time"}):
         return list(starts)
     return [*starts, start]
 
 
-def computed_in(starts: Sequence[Start], precision: str) -> list[Start]:
-    """The starts where a job of the last one has told its precision: another one than the last job's begins anew.
+def computed_in(starts: Sequence[Start], precision: str, kernels: Mapping[str, str]) -> list[Start]:
+    """Return the starts with a job's precision and its networks' implementations added to the last one.
 
-    >>> computed_in([{"time": "2026-01-01"}], "float32")
-    [{'time': '2026-01-01', 'precision': 'float32'}]
+    If they differ from those of an earlier job, a new start is added.
+
+    >>> computed_in([Start(time="2026-01-01")], "float32", {"encoder": "C"})[-1].kernels
+    {'encoder': 'C'}
     """
     *before, last = starts
-    told = {**last, "precision": precision}
-    if "precision" not in last:
-        return [*before, told]
-    return followed(starts, {**told, "time": now()})
+    same = all(last.kernels.get(name, kernel) == kernel for name, kernel in kernels.items())
+    if last.precision in (None, precision) and same:
+        computed = {"precision": precision, "kernels": {**last.kernels, **kernels}}
+        return [*before, last.model_copy(update=computed)]
+    new = {"precision": precision, "kernels": dict(kernels), "time": now()}
+    return with_start(starts, last.model_copy(update=new))

@@ -1,4 +1,4 @@
-"""Scores that an encoder in training allows, before there is an autoencoder."""
+"""Proxies for the score of an encoder in training, before an autoencoder is trained."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class Norm:
-    """s_CLR."""
+    """Norm of a representation: s_CLR."""
 
     def __call__(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
         length: NDArray[np.float64] = np.linalg.norm(z.astype(np.float64), axis=1)

@@ -1,4 +1,4 @@
-"""What is damaged in a study's folder is deleted before the study goes on, and so computed again.
+"""Delete damaged files of a study before it is continued, so that they are computed again.
 
 Every file is compared with the checksum that was written with it. study.json and settings.yaml say which study this is
 and cannot be computed again: `StudyFolder.check` refuses a folder where they are damaged.
@@ -16,11 +16,11 @@ from darkclr_ray.store.stages import check_stage
 from darkclr_ray.study.folder import DERIVED, StudyFolder
 
 RECORDS = ("trials/*.json", "runs/*.json", "sections/*.json", "references.json", "seeds.json")
-"""Files of results: each is made again from the stages that it is about."""
+"""Files of results, which are computed again from their stages."""
 
 
-def delete_damaged(folder: StudyFolder, say: Callable[[str], object]) -> None:
-    """Delete every damaged file of a study that can be computed again, and say so in one line for each.
+def delete_damaged(folder: StudyFolder, print_line: Callable[[str], object]) -> None:
+    """Delete every damaged file of a study that can be computed again, and print one line for each.
 
     The caller holds the study's lock. A study that had ended is noted as unfinished where something was deleted.
 
@@ -29,9 +29,10 @@ def delete_damaged(folder: StudyFolder, say: Callable[[str], object]) -> None:
     """
     damaged = [path for path, check in checks(folder) if not passes(check)]
     for path in damaged:
-        say(f"{path}: damaged; it is computed again")
+        print_line(f"{path}: damaged; it is computed again")
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    if damaged and folder.about().get("finished"):
+    about = folder.about()
+    if damaged and about is not None and about.finished:
         folder.note(finished=False)
 
 
@@ -46,7 +47,8 @@ def passes(check: Callable[[], object]) -> bool:
 
 def checks(folder: StudyFolder) -> Iterator[tuple[Path, Callable[[], object]]]:
     """Yield what a study can compute again, and for each the function that raises ValueError where it is damaged."""
-    known = folder.about().get("files", {})
+    about = folder.about()
+    known = about.files if about is not None else {}
     for name in DERIVED:
         if (path := folder.path / name).exists():
             yield path, lambda path=path, name=name: check_file(path, known.get(name))  # type: ignore[misc]

@@ -8,15 +8,16 @@ from typing import Any
 
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.jobs import trial_settings
+from darkclr_ray.study.records import RepeatedPoint, Repeats, TrialRecord
 
 REPEATS = "seeds.json"
 """File in a study's folder with the results of the best points with other seeds."""
 
 
-def best_points(records: Sequence[Mapping[str, Any]], search: SearchSettings) -> list[Mapping[str, Any]]:
-    """Return the files of the complete trials with the best objectives; none if they are not trained again."""
-    complete = [record for record in records if record["state"] == "COMPLETE"]
-    ordered = sorted(complete, key=lambda record: (-record["objective"], record["number"]))
+def best_points(records: Sequence[TrialRecord], search: SearchSettings) -> list[TrialRecord]:
+    """Return the complete trials with the best objectives; none if they are not trained again."""
+    complete = [record for record in records if record.state == "COMPLETE" and record.objective is not None]
+    ordered = sorted(complete, key=lambda record: (-(record.objective or 0.0), record.number))
     return ordered[: search.repeated_points] if search.seeds else []
 
 
@@ -40,43 +41,41 @@ def repeat_name(number: int, seed: int) -> str:
     return f"seeds-{number:04d}-{seed}"
 
 
-def summary(
-    points: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]], search: SearchSettings
-) -> dict[str, Any]:
+def summary(points: Sequence[TrialRecord], found: Mapping[str, Mapping[str, Any]], search: SearchSettings) -> Repeats:
     """Return the content of `REPEATS`: the objective of each point with each seed, its mean, and the selected point.
 
     Args:
-        points: files of the trials whose points were trained again.
+        points: trials whose points were trained again.
         found: results of the finished jobs, by `repeat_name`.
         search: settings of the search.
     """
     rows = []
     for record in points:
-        number = record["number"]
-        jobs = [found.get(repeat_name(number, seed)) for seed in range(1, search.seeds + 1)]
+        jobs = [found.get(repeat_name(record.number, seed)) for seed in range(1, search.seeds + 1)]
         objectives = [job["objectives"].get(search.objective) if job else None for job in jobs]
         known = [value for value in objectives if value is not None]
+        assert record.objective is not None
         rows.append(
-            {
-                "number": number,
-                "parameters": record["parameters"],
-                "objective": record["objective"],
-                "repeats": objectives,
-                "stages": [job["stages"] if job else {} for job in jobs],
-                "mean": fmean(known) if known else None,
-                "deviation": stdev(known) if len(known) > 1 else None,
-            }
+            RepeatedPoint(
+                number=record.number,
+                parameters=record.parameters,
+                objective=record.objective,
+                repeats=objectives,
+                stages=[job["stages"] if job else {} for job in jobs],
+                mean=fmean(known) if known else None,
+                deviation=stdev(known) if len(known) > 1 else None,
+            )
         )
-    judged = [row for row in rows if row["mean"] is not None]
-    selected = max(judged, key=lambda row: (row["mean"], -row["number"]), default=rows[0])
-    return {**_question(search), "points": rows, "selected": selected["number"]}
+    judged = [row for row in rows if row.mean is not None]
+    selected = max(judged, key=lambda row: (row.mean, -row.number), default=rows[0])
+    return Repeats(**_question(search), points=rows, selected=selected.number)
 
 
-def is_repeated(known: Mapping[str, Any], records: Sequence[Mapping[str, Any]], search: SearchSettings) -> bool:
+def is_repeated(known: Repeats, records: Sequence[TrialRecord], search: SearchSettings) -> bool:
     """Return whether the content of `REPEATS` is about the present best points, objective and number of seeds."""
-    expected = [(record["number"], record["objective"]) for record in best_points(records, search)]
-    same = all(known.get(name) == value for name, value in _question(search).items())
-    return same and [(row["number"], row["objective"]) for row in known.get("points", ())] == expected != []
+    expected = [(record.number, record.objective) for record in best_points(records, search)]
+    same = all(getattr(known, name) == value for name, value in _question(search).items())
+    return same and [(row.number, row.objective) for row in known.points] == expected != []
 
 
 def _question(search: SearchSettings) -> dict[str, Any]:

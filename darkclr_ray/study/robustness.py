@@ -1,4 +1,4 @@
-"""How each detector fares as the dark sector changes (Table 3, Fig. 4), and how far that can be trusted."""
+"""Robustness of detectors against the parameters of the dark sector (Table 3, Fig. 4), with its uncertainties."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONTAMINATED = ("s_NAE", "s_CLR", "views_classifier", "views_observables")
 
 
 class Robustness(Comparison):
-    """Detectors trained once, judged on every signal; contamination, and what moves their scores."""
+    """Study of detectors on every signal, of contaminated training jets, and of shifts of the scores."""
 
     kind = "robustness"
     sections = ("pairs", "variance", "sculpting", "systematics", "stability", "leave_one_out")
@@ -38,8 +38,8 @@ class Robustness(Comparison):
 
         comparison = self.settings.comparison
         encoders, autoencoders = comparison.encoder_seeds, comparison.autoencoder_seeds
-        everybody = check_unique([*DETECTORS, *comparison.detectors])
-        runs = expand_runs(self.settings, everybody, ("methods",), encoders=encoders, autoencoders=autoencoders)
+        entries = check_unique([*DETECTORS, *comparison.detectors])
+        runs = expand_runs(self.settings, entries, ("methods",), encoders=encoders, autoencoders=autoencoders)
         for fraction in comparison.contamination:
             runs += expand_runs(
                 self.settings, CONTAMINATED, ("contamination",), fraction=fraction, prefix=f"signal_{fraction:g}-"

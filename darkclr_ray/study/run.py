@@ -1,4 +1,4 @@
-"""A study from the first check to the report."""
+"""Run a study, from the first check to the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from darkclr_ray.presets import PRESETS, preset
 from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import write_examples, write_jets
-from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, unequal
+from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, changed_settings
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.progress import Display, Status
 from darkclr_ray.study.repair import delete_damaged
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 
 class Study(ABC):
-    """One question put to jets: jobs for training workers, and a page with what came of them.
+    """Base class of studies: jobs for training workers, and a report page with their results.
 
-    What it finds it writes to its folder as it comes, so that a study that was killed goes on where it was.
+    Results are written to the folder as they are obtained, so that a killed study can be continued.
 
     Args:
-        settings: of the study.
-        preset: the name of the preset that they were read over.
-        command: what a user types to run the study again.
+        settings: settings of the study.
+        preset: name of the preset on which the settings are based.
+        command: command line that runs the study again.
     """
 
     kind: ClassVar[str]
-    """Which question it is: in study.json, for its readers."""
+    """Kind of the study in study.json."""
     what: ClassVar[str]
-    """What its jobs are called, in the plural."""
+    """Plural noun for its jobs on the screen."""
     extendable: ClassVar[bool] = False
     """Whether a study that was begun may get further samples for validation and test."""
 
@@ -55,53 +55,62 @@ class Study(ABC):
 
     @cached_property
     def preset(self) -> str:
-        """The preset that the settings came from: a file of settings, by which a study goes on, does not name it."""
-        known = self.folder.about().get("preset")
+        """Name of the preset on which the settings are based; a settings file does not contain it."""
+        about = self.folder.about()
+        known = about.preset if about is not None else None
         return known if known in PRESETS else preset_of(self.settings, self._preset)
 
     def check(self) -> None:
-        """Raise ValueError for names in the settings that mean nothing, before any jet is read."""
+        """Raise ValueError for unknown names in the settings, before any jet is read."""
         registry.check(self.settings.views)
         for target in self.settings.tracking:
             trackers.check(target)
-        self.folder.check_place(self.settings)
-        kind = self.folder.kind()
-        if kind not in (None, self.kind):
+        self.folder.check_location(self.settings)
+        about = self.folder.about()
+        if about is not None and about.kind != self.kind:
             raise ValueError(
-                f"{self.folder.path}: holds a study of another kind ({kind}); choose another --name or --out"
+                f"{self.folder.path}: holds a study of another kind ({about.kind}); choose another --name or --out"
             )
 
     def open(self) -> StudyJets:
-        """The jets that it needs. Raises ValueError where they are not there."""
+        """Return the jets of the study. Raises ValueError if they are missing."""
         return open_study_jets(self.settings)
 
     @property
     @abstractmethod
     def total(self) -> int:
-        """How many jobs there are, by and by."""
+        """Total number of jobs."""
+
+    @property
+    def most_at_once(self) -> int:
+        """Largest number of jobs that can run at a time."""
+        return self.total
 
     @property
     @abstractmethod
     def ended(self) -> int:
-        """How many of them have ended, in this process or before."""
+        """Number of jobs that have ended, in this process or before."""
 
     @abstractmethod
     def finished(self) -> bool:
-        """Whether nothing is left to compute."""
+        """Return whether nothing is left to compute."""
 
     @abstractmethod
     def work(self, session: Session) -> int:
-        """Compute what is left; the exit status: `INTERRUPTED` where something still is."""
+        """Compute what is left and return the exit status, which is `INTERRUPTED` if the study is not finished."""
 
 
 def preset_of(settings: StudySettings, named: str) -> str:
-    """The preset whose settings these are, apart from where and for how long; the named one where they are no other's.
+    """Return the preset with these settings, apart from location and length; ``named`` if there is none.
 
     >>> preset_of(preset("paper").updated({"name": "mine"}), named="laptop")
     'paper'
     """
     for name in (named, *PRESETS):
-        if all(changed.startswith(("name", "comparison.", *MAY_CHANGE)) for changed in unequal(preset(name), settings)):
+        if all(
+            changed.startswith(("name", "comparison.", *MAY_CHANGE))
+            for changed in changed_settings(preset(name), settings)
+        ):
             return name
     return named
 
@@ -116,7 +125,7 @@ def run(study: Study, build_report: Callable[[Path], Path]) -> int:
     Raises:
         ValueError: the user can correct the cause; raised before anything is trained.
     """
-    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)  # paths are what they are
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)  # a path is no markup
     study.check()
     jets = study.open()
     folder = study.folder
@@ -150,12 +159,12 @@ def seems_finished(study: Study) -> bool:
 
 
 def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
-    """`_compute`, with a few words on how to go on where something is left; where nothing is, `Study.work` has them."""
+    """Compute a study; print how to continue it if something is left to do. Returns the exit status."""
     from ray.exceptions import RayError
 
     from darkclr_ray.runtime.outcome import InfrastructureError
 
-    def say(text: str) -> None:
+    def print_line(text: str) -> None:
         console.print(text, soft_wrap=True)
 
     try:
@@ -165,13 +174,13 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
     except KeyboardInterrupt:
         status = INTERRUPTED
     except (InfrastructureError, OSError) as error:
-        say(f"the study cannot go on: {error}")
+        print_line(f"the study cannot go on: {error}")
         status = 1
     except RayError as error:
-        say(f"the study cannot go on, a part of Ray was lost: {str(error).splitlines()[0]}")
+        print_line(f"the study cannot go on, a part of Ray was lost: {str(error).splitlines()[0]}")
         status = 1
-    say(f"{study.ended} of {study.total} {study.what} have ended; nothing finished is lost. To continue:")
-    say(f"  {shlex.join(study.command)}")
+    print_line(f"{study.ended} of {study.total} {study.what} have ended; nothing finished is lost. To continue:")
+    print_line(f"  {shlex.join(study.command)}")
     return status
 
 
@@ -183,7 +192,7 @@ def _compute(study: Study, jets: StudyJets, console: Console) -> int:
 
 
 def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -> int:
-    """Compute what is left of a study, while Ray runs; the exit status."""
+    """Compute what is left of a study while Ray runs; return the exit status."""
     import ray
 
     from darkclr_ray.runtime.resources import allocate, cluster_nodes
@@ -191,18 +200,19 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
 
     settings, folder = study.settings, study.folder
     nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]
-    allocation = allocate(settings.compute, study.total, nodes)
+    allocation = allocate(settings.compute, study.most_at_once, nodes)
     check_shared(folder.path)
     machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}
     facts = {"kind": study.kind, **jets.facts(settings.background)}
     folder.describe(settings, study.preset, study.command, machine, facts)
-    write_jets(folder.path / "jets.parquet", jets.judged)
-    background = jets.judged["validation"][settings.background]
+    write_jets(folder.path / "jets.parquet", jets.evaluation)
+    background = jets.evaluation["validation"][settings.background]
     write_examples(folder.path / "examples.npz", background, settings.inputs, settings.seed)
-    folder.note_derived()
+    folder.record_checksums()
     console.print(f"study      {folder.path}", soft_wrap=True)
     if cluster.dashboard:
-        console.print(f"dashboard  http://{cluster.dashboard}", soft_wrap=True)
+        asks = f" (its token: cat {shlex.quote(str(cluster.token))})" if cluster.token else ""
+        console.print(f"dashboard  http://{cluster.dashboard}{asks}", soft_wrap=True)
     with (
         Display(console) as display,
         Session(settings, folder, jets, allocation, display, Status(study.total, what=study.what)) as session,

@@ -1,4 +1,4 @@
-"""Who takes part in a comparison: each run is one network of each of a few detectors that share it."""
+"""Runs of a comparison: each run is one network of each detector that shares the run's trainings."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from darkclr_ray.study.extra_jobs import LinearJob
 from darkclr_ray.study.jobs import DetectorJob
 
 SHOWN = ("encoder.d_z", "views.p_drop", "nae.step_size", "nae.noise", "contrastive.norm_penalty", "inputs.pt")
-"""Settings that a reader wants to see of every run."""
+"""Settings that the record of every run contains."""
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A member of a comparison, trained once.
+    """Specification of a run of a comparison.
 
     Attributes:
-        key: its file's name, made of who it is and its seeds.
-        label: of all members of its ensemble.
-        sections: the questions that it answers.
-        job: what a worker group does for it.
-        detectors: what it brings, by name of the score: title and whether labels were used.
-        encoder_seed, autoencoder_seed: that it depends on; None where it does not.
-        parameters: what makes it different from others, for readers.
-        trains: what is trained for it, by stage; runs that name the same share it.
+        key: name of its file: family of the detectors, and seeds.
+        label: label of the runs of its ensemble.
+        sections: names of the analyses that use it.
+        job: job of a worker group.
+        detectors: title, entry and use of labels of each detector, by name of the score.
+        encoder_seed, autoencoder_seed: seeds on which it depends; None for no dependence.
+        parameters: settings in which runs may differ.
+        trains: name of each training by kind; runs with the same name share the training.
     """
 
     key: str
@@ -46,12 +46,12 @@ class RunSpec:
 
     @property
     def fraction(self) -> float:
-        """Of signal in what it was trained on."""
+        """Fraction of signal among the training jets."""
         return self.job.fraction if isinstance(self.job, DetectorJob) else 0.0
 
     @property
     def labels(self) -> bool:
-        """Whether it was trained with labels."""
+        """Whether its training uses labels."""
         return any(detector["labels"] for detector in self.detectors.values())
 
 
@@ -67,19 +67,19 @@ def expand_runs(
     prefix: str = "",
     parameters: Mapping[str, Any] | None = None,
 ) -> list[RunSpec]:
-    """Runs for detectors: as many networks of each as there are seeds that it depends on.
+    """Return the runs of detectors, one per network; a detector has one network for each seed on which it depends.
 
-    Detectors of one family, with the same seeds and the same appetite for labels, make one run a network.
+    Detectors of one family that depend on the same seeds, and all or none of which use labels, share their runs.
 
     Args:
         settings: of the study.
         entries: detectors, see `darkclr_ray.detectors.registry`.
-        sections: questions that the runs answer.
-        encoders, autoencoders: number of encoders, and of autoencoders on each.
-        changes: to the settings.
-        fraction: of signal in the training background.
-        prefix: of the keys.
-        parameters: more of them to show.
+        sections: names of the analyses that use the runs.
+        encoders, autoencoders: number of encoders, and of autoencoders for each.
+        changes: changes to the settings.
+        fraction: fraction of signal in the training background.
+        prefix: prefix of the keys.
+        parameters: further parameters for the records.
     """
     groups: dict[tuple[str, bool, bool, bool], list[str]] = {}
     for entry in entries:
@@ -105,31 +105,31 @@ def expand_runs(
                         job=DetectorJob(
                             complete, tuple(members), score=first.name, fraction=fraction, seed=settings.seed
                         ),
-                        detectors=described(members),
+                        detectors=detector_facts(members),
                         encoder_seed=seed if by_encoder else None,
                         autoencoder_seed=own if by_autoencoder else None,
-                        parameters={**shown(complete), **(parameters or {})},
-                        trains=trained(members, complete, fraction),
+                        parameters={**reader_parameters(complete), **(parameters or {})},
+                        trains=trainings(members, complete, fraction),
                     )
                 )
     return runs
 
 
 def check_unique(entries: Sequence[str]) -> Sequence[str]:
-    """The same detectors. Raises ValueError where the scores of two of them have the same name, or one is unknown."""
+    """Return the detectors. Raises ValueError if two of them have scores of the same name, or one is unknown."""
     known: dict[str, str] = {}
     for entry in entries:
         name = registry.find(entry).name
         if name in known:
             raise ValueError(
-                f"{entry!r}: {known[name]!r} takes part, and its scores are called {name!r}, too; name each once"
+                f"{entry!r}: the scores of {known[name]!r} are called {name!r}, too; name each detector once"
             )
         known[name] = entry
     return entries
 
 
-def described(entries: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What readers are told of detectors, by the name of the score."""
+def detector_facts(entries: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return title, entry and use of labels of detectors, by the name of the score."""
     found = {}
     for entry in entries:
         cls = registry.find(entry)
@@ -137,8 +137,8 @@ def described(entries: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def trained(entries: Sequence[str], settings: StudySettings, fraction: float = 0.0) -> dict[str, str]:
-    """What is trained for detectors, by stage, named so that those who share it name it alike."""
+def trainings(entries: Sequence[str], settings: StudySettings, fraction: float = 0.0) -> dict[str, str]:
+    """Return the names of the trainings of detectors by kind; a shared training has the same name for all."""
     stages = {}
     for entry in entries:
         cls = registry.find(entry)
@@ -154,8 +154,8 @@ def trained(entries: Sequence[str], settings: StudySettings, fraction: float = 0
     return stages
 
 
-def merged(runs: Sequence[RunSpec]) -> list[RunSpec]:
-    """Each run once, with all questions that it answers; encoders first, so that nobody waits for one."""
+def deduplicate(runs: Sequence[RunSpec]) -> list[RunSpec]:
+    """Return each run once, with all analyses that use it; runs without an autoencoder come first."""
     found: dict[str, RunSpec] = {}
     for run_spec in runs:
         known = found.get(run_spec.key)
@@ -164,8 +164,8 @@ def merged(runs: Sequence[RunSpec]) -> list[RunSpec]:
     return sorted(found.values(), key=lambda run_spec: run_spec.autoencoder_seed is not None)
 
 
-def shown(settings: StudySettings) -> dict[str, Any]:
-    """Flat parameters for readers."""
+def reader_parameters(settings: StudySettings) -> dict[str, Any]:
+    """Return the settings `SHOWN` as a flat dictionary."""
     values = settings.model_dump(mode="json")
     flat = {}
     for name in SHOWN:

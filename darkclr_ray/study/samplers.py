@@ -106,8 +106,8 @@ def prunes(search: SearchSettings) -> bool:
 class SharedEncoderSampler(BaseSampler):
     """A sampler that is made anew for each trial; several trials take the encoder of one and vary what comes after it.
 
-    What a trial draws is a function of the seed, its number and the trials before it, so a study that was killed and
-    continued asks for the same points as one that was not.
+    What a trial draws is a function of the seed, its number and the trials before it that it is shown, so a study that
+    was killed and continued asks for the same points as one that was not.
 
     A trial takes the encoder of the first complete trial that fewer than ``step_sizes_per_encoder`` trials have used;
     if there is none, it chooses its own. So trials at the same time do not wait for one another, and nobody follows a
@@ -184,7 +184,7 @@ class SuccessiveHalving(BasePruner):
     """Asynchronous successive halving (Li et al., arXiv:1810.05934) on the encoder's epochs, by Ray Tune's rule.
 
     A trial is compared once at each rung, with its first report there. It is pruned where it is worse than the best
-    `1 / reduction` of the trials that reported there before, if these are at least `reduction`.
+    `1 / reduction` of the trials whose reports there it is shown, if these are at least `reduction`.
 
     Optuna's own `SuccessiveHalvingPruner` has rungs at powers of the reduction factor only, and prunes also where fewer
     trials were at a rung.

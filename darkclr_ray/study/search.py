@@ -9,19 +9,19 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from darkclr_ray.runtime.outcome import EPOCH, METRIC
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.journal import CheckedJournal
+from darkclr_ray.study.journal import CheckedJournal, DelayedJournal
 from darkclr_ray.study.objectives import directions
+from darkclr_ray.study.records import State
 from darkclr_ray.study.samplers import STOPPED_AT, make_pruner, rungs
 from darkclr_ray.study.space import ImpossiblePoint, Space
 
@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended: what goes into its file and into Optuna."""
+    """Final state, parameters and outcome of a trial."""
 
     number: int
-    state: str
+    state: State
     reason: str | None
     parameters: dict[str, Any]
     objective: float | None
@@ -46,8 +46,8 @@ class TrialResult:
         return None if self.objective is None or self.state != "COMPLETE" else [self.objective, *self.further]
 
 
-def open_storage(path: Path) -> JournalStorage:
-    """The study's Optuna storage; the caller holds the study's lock, so what a killed process left is set right."""
+def open_storage(path: Path) -> DelayedJournal:
+    """Open the study's Optuna storage and repair what a killed process left; the caller holds the study's lock."""
     for leftover in path.parent.glob(path.name + ".lock*"):
         leftover.unlink()  # the journal's own lock
     if path.exists():
@@ -56,12 +56,15 @@ def open_storage(path: Path) -> JournalStorage:
             with open(path, "r+b") as file:
                 file.truncate(content.rfind(b"\n") + 1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return JournalStorage(CheckedJournal(path))
+    return DelayedJournal(CheckedJournal(path))
 
 
 class StudySearch(Searcher):
     """Ray Tune's searcher for a study whose driver may be killed at any time.
 
+    - A trial's point, and whether it is pruned, depend on the results of trials that are `search.delay` or more
+      numbers before it. It is suggested only when these have ended, so that both are the same however many trials run
+      at a time, and in whichever order they end.
     - A trial that a killed driver left unfinished is suggested again, with its number and its parameters.
     - A point that is no valid combination of settings ends as PRUNED at once, and the next one is suggested.
     - A trial that is stopped by the pruner ends as PRUNED, one without a finite objective as FAIL. A trial that was
@@ -82,13 +85,12 @@ class StudySearch(Searcher):
         self,
         settings: StudySettings,
         space: Space,
-        storage: JournalStorage,
+        storage: DelayedJournal,
         sampler: BaseSampler,
         on_ending: Callable[[TrialResult], Mapping[str, Any]],
     ) -> None:
         super().__init__(metric=METRIC, mode="max")
-        self.search, self.space, self.on_ending = settings.search, space, on_ending
-        self.sampler = sampler
+        self.search, self.space, self.on_ending, self.sampler = settings.search, space, on_ending, sampler
         self.paused = False
         self.fault: Exception | None = None
         self.trials: dict[str, Trial] = {}
@@ -98,7 +100,7 @@ class StudySearch(Searcher):
         """Number of points so far that were no valid combination of settings."""
         self.open(settings, storage)
 
-    def open(self, settings: StudySettings, storage: JournalStorage) -> None:
+    def open(self, settings: StudySettings, storage: DelayedJournal) -> None:
         """Take up the study in a storage, or begin it there."""
         self.storage = storage
         self.study = optuna.create_study(
@@ -119,16 +121,39 @@ class StudySearch(Searcher):
         if self.paused:
             return Searcher.FINISHED
         while trial_id not in self.points:
-            trial = self._again(self.interrupted.pop(0).number) if self.interrupted else self.study.ask()
-            try:
-                self.points[trial_id] = self.space.draw(trial)
-                self.trials[trial_id] = trial
-            except ImpossiblePoint as error:
-                self.impossible += 1
-                self.finalize(TrialResult(trial.number, "PRUNED", f"not possible: {error}", {}, None), trial)
-                if trial.number + 1 >= self.search.trials and not self.interrupted:
-                    return Searcher.FINISHED
+            number = self._next_number()
+            if not self._may_start(number):
+                return None
+            with self.storage.shown_to(number, self.search.delay):
+                again = bool(self.interrupted) and number == self.interrupted[0].number
+                trial = self._again(self.interrupted.pop(0).number) if again else self.study.ask()
+                point, error = self._drawn(trial)
+            if error is None:
+                self.trials[trial_id], self.points[trial_id] = trial, point
+                break
+            self.impossible += 1
+            self.finalize(TrialResult(number, "PRUNED", f"not possible: {error}", {}, None), trial)
+            if number + 1 >= self.search.trials and not self.interrupted:
+                return Searcher.FINISHED
         return {"number": self.trials[trial_id].number, "parameters": self.points[trial_id]}
+
+    def _drawn(self, trial: Trial) -> tuple[dict[str, Any], ImpossiblePoint | None]:
+        """Return a trial's parameters, or the error if they are no valid combination of settings."""
+        try:
+            return self.space.draw(trial), None
+        except ImpossiblePoint as error:
+            return {}, error
+
+    def _next_number(self) -> int:
+        """Return the number of the trial that is to be suggested next."""
+        trials = self.study.get_trials(deepcopy=False)
+        left = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+        return min([len(trials), *left, *(trial.number for trial in self.interrupted)])
+
+    def _may_start(self, number: int) -> bool:
+        """Return whether all trials have ended whose results count for a trial."""
+        trials = self.study.get_trials(deepcopy=False)
+        return all(trial.state.is_finished() for trial in trials if trial.number <= number - self.search.delay)
 
     def prunes(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Return whether a trial shall be stopped after an intermediate result.
@@ -161,8 +186,9 @@ class StudySearch(Searcher):
             return False
         if STOPPED_AT not in stored.user_attrs:
             stored.intermediate_values = {**stored.intermediate_values, epoch: value}
-            if not self.study.pruner.prune(self.study, stored):
-                return False
+            with self.storage.shown_to(stored.number, self.search.delay):
+                if not self.study.pruner.prune(self.study, stored):
+                    return False
             self.trials[trial_id].set_user_attr(STOPPED_AT, [epoch, value])
         return True
 
@@ -200,10 +226,8 @@ class StudySearch(Searcher):
             state, reason = TrialState.FAIL, "its objective is not a finite number"
         else:
             state, reason = TrialState.COMPLETE, None
-        ending = TrialResult(
-            trial.number, state.name, reason, self.points[trial_id], objective, outcome, tuple(further)
-        )
-        self.finalize(ending, trial)
+        point, name = self.points[trial_id], cast(State, state.name)
+        self.finalize(TrialResult(trial.number, name, reason, point, objective, outcome, tuple(further)), trial)
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Save nothing: Optuna's storage has all that a searcher needs."""
@@ -227,10 +251,12 @@ class StudySearch(Searcher):
     def _again(self, number: int) -> Trial:
         """Return the trial of this number, which another process has asked for.
 
-        Optuna has no function for it, but the class and the storage's look-ups are public.
+        Optuna has no function for it, but the class and the storage's look-ups are public. A study object remembers
+        the trials that it showed to the last trial that was asked for, so this one has an object of its own.
         """
-        study = self.storage.get_study_id_from_name(self.study.study_name)
-        return Trial(self.study, self.storage.get_trial_id_from_study_id_trial_number(study, number))
+        study = optuna.load_study(study_name=self.study.study_name, storage=self.storage, sampler=self.study.sampler)
+        known = self.storage.get_study_id_from_name(study.study_name)
+        return Trial(study, self.storage.get_trial_id_from_study_id_trial_number(known, number))
 
 
 def intermediate(result: Mapping[str, Any]) -> tuple[int, float] | None:

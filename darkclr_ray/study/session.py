@@ -1,4 +1,4 @@
-"""The part of a study that computes: one run of Ray Tune, its progress on the screen, and how it is stopped."""
+"""Run the jobs of a study with Ray Tune, show their progress, and stop them on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ TICK = 0.5
 def group_plan(settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: ResourcePlan) -> GroupPlan:
     """Put a study's jets into the object store and return the plan of its worker groups.
 
-    Raises ValueError where a node does not see shards that are to be streamed.
+    Raises ValueError if a node cannot access shards that are to be streamed.
     """
     limit, trees = settings.compute.materialise_limit, need_trees(settings.views, settings.inputs)
     source = materialise(jets.folder, "train", settings.background, limit=limit, trees=trees)
     if isinstance(source, ShardJets):
         for node in failing_nodes(ShardJets.intact, source):
             raise ValueError(
-                f"{jets.folder.path}: node {node} does not see these jets; point --jets at storage that all nodes "
+                f"{jets.folder.path}: node {node} cannot access these jets; point --jets at storage that all nodes "
                 f"share, or raise compute.materialise_limit so that they are held in memory"
             )
     places = DatasetRefs(
         source=source,
-        evaluation=ray.put(jets.judged),
+        evaluation=ray.put(jets.evaluation),
         background=settings.background,
         labelled={name: ray.put(signal) for name, signal in jets.labelled.items()},
         variants=jets.variants,
@@ -84,7 +84,7 @@ class Session:
         status: Status,
     ) -> None:
         self.settings, self.folder, self.jets = settings, folder, jets
-        self.allocation, self.display, self.standing = allocation, display, status
+        self.allocation, self.display, self.status = allocation, display, status
         self.metrics = StudyMetrics(settings.name)
         self.interrupted = False
         self.estimate: Estimate | None = None
@@ -126,21 +126,21 @@ class Session:
         return INTERRUPTED if searcher.status is None else searcher.status
 
     def calibrate(self) -> Generator[JobList, dict[str, Outcome], dict[str, float]]:
-        """Part of a program: measure everything that a plan adds up; see `darkclr_ray.study.calibration.calibrate`."""
+        """Part of a program: measure the times for estimates; see `darkclr_ray.study.calibration.calibrate`."""
         outcomes = yield JobList({"measuring": CalibrationJob(self.settings)})
         outcome = outcomes["measuring"]
         if outcome.state != "finished":
             raise InfrastructureError(f"the first steps of a training failed: {outcome.reason}")
         return outcome.result
 
-    def expect(self, estimate: Estimate) -> None:
-        """Set the estimate of all jobs that are left, and start the clock."""
+    def set_estimate(self, estimate: Estimate) -> None:
+        """Set the estimate of the time of all remaining jobs, which starts now."""
         self.estimate, self.began = estimate, time.monotonic()
 
     def count(self, states: Mapping[str, str]) -> None:
-        """Set which jobs of the study have ended, and how."""
+        """Set the final states of the jobs that have ended."""
         self.ended |= frozenset(states)
-        self.standing.counts = dict(Counter(states.values()))
+        self.status.counts = dict(Counter(states.values()))
 
     def left(self) -> float | None:
         """Return the seconds left: the estimate of what is to come, scaled by the speed so far."""
@@ -187,19 +187,19 @@ class Progress(tune.Callback):
         self._show()
 
     def _show(self) -> None:
-        session, standing = self.session, self.session.standing
+        session, status = self.session, self.session.status
         if time.monotonic() - self.shown < TICK:
             return
         self.shown = time.monotonic()
-        if session.interrupted and standing.note is None:
-            standing.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
-            session.display.say(standing.note)
+        if session.interrupted and status.note is None:
+            status.note = "stopping after the epoch at work; Ctrl-C once more stops at once"
+            session.display.print_line(status.note)
         waits = bool(self.waiting) and min(self.waiting.values()) > WAITING_SECONDS
         if waits and not self.waits:
-            session.display.say("waiting    for resources that others hold, or for nodes that are still to come")
+            session.display.print_line("waiting    for resources in use, or for nodes that have not joined yet")
         self.waits = waits
-        standing.left = session.left()
+        status.left = session.left()
         expected = session.estimate.jobs if session.estimate is not None else {}
         session.metrics.jobs(session.jobs)
-        session.metrics.standing(standing.counts, sum(name in expected for name in session.jobs))
-        session.display.update(session.jobs, standing)
+        session.metrics.trial_counts(status.counts, sum(name in expected for name in session.jobs))
+        session.display.update(session.jobs, status)

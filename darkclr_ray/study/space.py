@@ -23,6 +23,7 @@ from darkclr_ray.settings import Range, SearchSettings, StudySettings
 from darkclr_ray.store.stages import content_hash
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jobs import trial_settings
+from darkclr_ray.study.records import TrialRecord
 
 NOT_OF_A_TRIAL = ("name", "out", "jets", "background", "seed", "search", "comparison", "compute", "tracking")
 """Settings and groups that cannot be searched: no trial depends on them, or all trials share them."""
@@ -129,22 +130,23 @@ class Space:
         search = self.settings.search
         assert search.start_from is not None
         folder = StudyFolder(Path(search.start_from))
-        if folder.kind() != "embedding_scan":
+        about = folder.about()
+        if about is None or about.kind != "embedding_scan":
             raise ValueError(f"search.start_from = {search.start_from}: expected the folder of an embedding scan")
-        complete = [record for record in folder.endings() if record["state"] == "COMPLETE"]
+        complete = [record for record in folder.trial_records() if record.state == "COMPLETE"]
         if not complete:
             raise ValueError(f"search.start_from = {search.start_from}: no trial of it is complete yet")
 
-        def value(record: Mapping[str, Any]) -> float:
-            found = record["objectives"].get(search.objective)
-            return float(record["objective"] if found is None else found)
+        def value(record: TrialRecord) -> float:
+            found = record.objectives.get(search.objective)
+            return float((record.objective or 0.0) if found is None else found)
 
-        best = sorted(complete, key=lambda record: (-value(record), record["number"]))
+        best = sorted(complete, key=lambda record: (-value(record), record.number))
         theirs = folder.settings()
         if isinstance(search.space, str):
-            points = [record["optuna"]["params"] for record in best] if theirs.search.space == search.space else []
+            points = [record.optuna.params for record in best] if theirs.search.space == search.space else []
         else:
-            points = [self.nearest(trial_settings(theirs, record["parameters"])) for record in best]
+            points = [self.nearest(trial_settings(theirs, record.parameters)) for record in best]
         return points[: search.start_points or None]
 
     def encoder(self, parameters: Mapping[str, Any]) -> str:

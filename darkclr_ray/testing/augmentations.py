@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from darkclr_ray.augmentations.registry import Augmentation, Packed, TreeAugmentation, takes_tree
-from darkclr_ray.jets.packed import Jets
+from darkclr_ray.augmentations.registry import Augmentation, TreeAugmentation, takes_tree
+from darkclr_ray.jets.packed import Jets, Packed
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, ViewSettings
 from darkclr_ray.testing.toys import copied, toy_jets

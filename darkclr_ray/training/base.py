@@ -18,10 +18,12 @@ from torch import Tensor, nn
 
 from darkclr_ray.fs_checks import is_of_disk
 from darkclr_ray.integrity import replacing
+from darkclr_ray.kernels.registry import Kernels, use_kernels
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.randomness import reseed
 from darkclr_ray.training.parallel import weighted_sum
+from darkclr_ray.training.selection import selection_value
 
 CPU = torch.device("cpu")
 ROWS_TOGETHER = 1024
@@ -67,7 +69,7 @@ class Training(ABC):
         self.generator = torch.Generator()
         """Random number generator of the steps, on the training's device; every step seeds it anew."""
         self.best: dict[str, Any] | None = None
-        """Epoch, value of `selection` and weights of the best epoch so far."""
+        """Epoch, value of `selection_value` and weights of the best epoch so far."""
 
     @abstractmethod
     def key(self) -> dict[str, Any]:
@@ -108,10 +110,6 @@ class Training(ABC):
     @abstractmethod
     def step_key(self, batch: Any) -> tuple[int | str, ...]:
         """Return the key of the random numbers of a batch's step."""
-
-    @abstractmethod
-    def selection(self, record: Mapping[str, Any]) -> float | None:
-        """Return the value of an epoch's record that is minimised to select the best epoch; None excludes the epoch."""
 
     @abstractmethod
     def describe(self) -> str:
@@ -164,23 +162,32 @@ class Training(ABC):
             weighted_sum([values, *gradients], size / self.batch_size)
         return dict(zip(scalars, values, strict=True))
 
-    def has_diverged(self, means: Mapping[str, Tensor]) -> Tensor:
-        """Return as a boolean scalar tensor, on their device, whether `check` raises for these scalars."""
-        return ~(means["loss"].isfinite() & means["gradient_norm"].isfinite())
+    def has_diverged(self, means: Mapping[str, Any]) -> Any:
+        """Return whether the loss or the gradient is not finite.
+
+        The scalars of a step are floats or tensors on one device; the result is a bool or a boolean scalar tensor.
+        """
+        return ((abs(means["loss"]) < math.inf) & (abs(means["gradient_norm"]) < math.inf)) ^ True
 
     def check(self, metrics: Mapping[str, float]) -> None:
-        """Raise TrainingDiverged if the loss or the gradient is not finite."""
-        for name, meaning in (("loss", "loss"), ("gradient_norm", "norm of the loss's gradient")):
-            if not math.isfinite(metrics[name]):
-                raise TrainingDiverged(
-                    f"{self.kind}: the {meaning} became {metrics[name]} in epoch {self.epoch}, step {self.step_number} "
-                    f"({self.describe()})"
-                )
+        """Raise TrainingDiverged if the training has diverged in the step with these scalars."""
+        if self.has_diverged(metrics):
+            raise TrainingDiverged(
+                f"{self.kind}: {self.divergence(metrics)} in epoch {self.epoch}, step {self.step_number} "
+                f"({self.describe()})"
+            )
+
+    def divergence(self, metrics: Mapping[str, float]) -> str:
+        """Return what diverged in a step for which `has_diverged` is true."""
+        name, meaning = ("loss", "loss")
+        if math.isfinite(metrics["loss"]):
+            name, meaning = ("gradient_norm", "norm of the loss's gradient")
+        return f"the {meaning} became {metrics[name]}"
 
     def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
         """Return the record of the finished epoch from its mean scalars, and keep the weights of the best epoch."""
         record = self.record(means)
-        value = self.selection(record)
+        value = selection_value(self.kind, record)
         if value is not None and (self.best is None or value < self.best["value"]):
             self.best = {"epoch": self.epoch, "value": value, "modules": copy.deepcopy(self.module_states())}
         return record
@@ -212,12 +219,14 @@ class Training(ABC):
             load_weights(module, folder / f"{name}.safetensors")
             module.eval().requires_grad_(False)
 
-    def to(self, device: torch.device, precision: str, rank: int = 0, world_size: int = 1) -> None:
+    def to(
+        self, device: torch.device, precision: str, rank: int = 0, world_size: int = 1, kernels: Kernels = "auto"
+    ) -> None:
         """Move the training to a device and set its rank and world size, before the first step."""
         self.device, self.precision, self.rank, self.world_size = device, precision, rank, world_size
         self.generator = torch.Generator(device)
         for module in self.artifacts().values():
-            place(module, device, precision)
+            place(module, device, precision, kernels)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state after the last finished epoch, complete for resuming and loadable with weights_only."""
@@ -248,12 +257,13 @@ def numbers(scalars: Mapping[str, Tensor]) -> dict[str, float]:
     return dict(zip(scalars, torch.stack(list(scalars.values())).tolist(), strict=True))
 
 
-def place(module: nn.Module, device: torch.device, precision: str) -> None:
-    """Move a module to a device, and set the dtype of matrix products of its networks according to ``precision``."""
+def place(module: nn.Module, device: torch.device, precision: str, kernels: Kernels = "auto") -> None:
+    """Move a module to a device, and select the dtype of matrix products and the implementation of its networks."""
     module.to(device)
     for part in module.modules():
         if isinstance(part, Encoder | Autoencoder):
             part.matmul_dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    use_kernels(module, kernels)
 
 
 def save_weights(module: nn.Module, path: Path) -> None:

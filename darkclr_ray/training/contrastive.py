@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from darkclr_ray.augmentations import registry
 from darkclr_ray.augmentations.views import ViewBatch, ViewSource
-from darkclr_ray.jets.batching import rank_slice
+from darkclr_ray.jets.batching import batch_slice
 from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.kernels.available import LONGEST_PACKED
 from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
 from darkclr_ray.losses.norm_penalty import norm_penalty
 from darkclr_ray.losses.nt_xent import nt_xent
 from darkclr_ray.losses.similarity import similarities
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import ContrastiveSettings, EncoderSettings, InputSettings, ViewSettings
 from darkclr_ray.training.base import CPU, Training, adam, numbers, packed_inputs, to_tensor
@@ -140,7 +140,7 @@ class ContrastiveTraining(Training):
     def share(self) -> Share:
         if self.world_size == 1:
             return None
-        return rank_slice(self.batch_size, self.rank, self.world_size).start, self.batch_size
+        return batch_slice(self.batch_size, self.rank, self.world_size).start, self.batch_size
 
     def graph_capturable(self, inputs: Sequence[Any]) -> bool:
         return bool(inputs[2] <= LONGEST_PACKED)
@@ -161,9 +161,6 @@ class ContrastiveTraining(Training):
                 f"{spreads['spread']:.1e}; lower the learning rate ({self.settings.learning_rate:g}) or change the seed"
             )
         return record
-
-    def selection(self, record: Mapping[str, Any]) -> float:
-        return float(record["loss"])
 
     def describe(self) -> str:
         return f"learning rate {self.settings.learning_rate:g}, temperature {self.settings.temperature:g}"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from darkclr_ray.networks.kernels.available import has_kernels
+from darkclr_ray.kernels.registry import REFERENCE, implementations_of
 from darkclr_ray.training.base import Training, to_device
 
 WARM_UP = 3
@@ -30,12 +30,18 @@ class Steps(Protocol):
 
 
 def steps_of(training: Training) -> Steps:
-    """Return the object that runs a training's steps: with CUDA graphs on a single GPU, otherwise eagerly."""
-    if training.device.type != "cuda" or training.world_size > 1 or not has_kernels():
-        return EagerSteps(training)
-    from darkclr_ray.networks.kernels.gpu.adam import FlatAdam  # needs Triton
+    """Return the object that runs a training's steps.
 
-    return CudaGraphSteps(training) if FlatAdam.fits(training.optimizer) else EagerSteps(training)
+    CUDA graphs need a single GPU, kernels for all networks, and an optimiser that can be captured.
+    """
+    used = {name for module in training.modules.values() for name in implementations_of(module).values()}
+    graphs = training.device.type == "cuda" and training.world_size == 1 and used and REFERENCE not in used
+    return CudaGraphSteps(training) if graphs and fused(training.optimizer) else EagerSteps(training)
+
+
+def fused(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether an optimiser is torch's fused Adam, whose steps can be captured and skipped on the device."""
+    return isinstance(optimizer, torch.optim.Adam) and all(group["fused"] for group in optimizer.param_groups)
 
 
 class EagerSteps:
@@ -138,12 +144,15 @@ class CudaGraphSteps:
         return tally
 
     def adopt(self, optimizer: torch.optim.Optimizer) -> None:
-        """Use an optimiser whose steps can be captured, and which changes nothing while ``diverged_flag`` is set."""
-        from darkclr_ray.networks.kernels.gpu.adam import FlatAdam  # needs Triton
+        """Use a fused Adam for captured steps, which changes nothing while ``diverged_flag`` is set.
 
+        As `torch.amp.GradScaler` does, it is told by ``found_inf`` to skip a step.
+        """
         self.recordings.clear()
         self.optimizer = optimizer
-        self.adam = FlatAdam(optimizer, self.diverged_flag)
+        optimizer.found_inf = self.diverged_flag  # type: ignore[attr-defined]
+        for group in optimizer.param_groups:
+            group["capturable"] = True
 
     def record(self, inputs: Sequence[Any]) -> Recording:
         """Return a captured graph of the step; the weights are not changed."""
@@ -179,5 +188,5 @@ class CudaGraphSteps:
         self.diverged_flag.copy_(has_diverged | (self.diverged_flag > 0))
         tally.sums.add_(torch.where(self.diverged_flag == 0, values, 0.0))
         tally.taken.add_(self.diverged_flag == 0)
-        self.adam.step()
+        self.training.optimizer.step()
         return tally

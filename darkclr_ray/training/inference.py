@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.preprocessing import network_inputs
+from darkclr_ray.kernels.frozen import frozen_weights
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import InputSettings
 from darkclr_ray.training.base import to_tensor
@@ -43,9 +44,9 @@ def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer 
     width = encoder.settings.d_z if layer == "head" else encoder.settings.d_r
     result = np.empty((len(jets), width), dtype=np.float32)
     encoder.eval()
-    with torch.inference_mode(), encoder.frozen_weights():
+    with torch.inference_mode(), frozen_weights(encoder):
         for members in make_batches(encoder, inputs, jets):
-            constituents, offsets = plain_inputs(jets.take(members), inputs)
+            constituents, offsets = network_inputs(jets.take(members), inputs)
             output = encoder(
                 to_tensor(constituents, device),
                 to_tensor(offsets, torch.device("cpu")),
@@ -58,13 +59,14 @@ def represent(encoder: Encoder, inputs: InputSettings, jets: Jets, layer: Layer 
 def make_batches(encoder: Encoder, inputs: InputSettings, jets: Jets) -> list[slice] | list[NDArray[np.int64]]:
     """Return slices or indices of the jets of each forward pass.
 
-    The jets keep their order if the encoder `supports_ragged`; otherwise they are sorted by length.
+    On a CPU the jets keep their order. On a GPU they are sorted by length, since each takes as long as the longest.
     """
     if not len(jets):
         return []
     sizes = np.minimum(jets.multiplicity, inputs.constituents)
-    order = None if encoder.supports_ragged else np.argsort(sizes, kind="stable")
-    each = CONSTITUENTS_AT_ONCE[encoder.embedding.weight.device.type]
+    device = encoder.embedding.weight.device.type
+    order = None if device == "cpu" else np.argsort(sizes, kind="stable")
+    each = CONSTITUENTS_AT_ONCE[device]
     ends = np.cumsum(sizes if order is None else sizes[order])
     cuts = np.searchsorted(ends, np.arange(each, ends[-1], each))
     cuts = np.unique(cuts[cuts > 0])

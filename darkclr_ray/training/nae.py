@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from darkclr_ray.evaluation.roc import rejection_at
-from darkclr_ray.jets.batching import rank_slice
+from darkclr_ray.jets.batching import batch_slice
+from darkclr_ray.kernels.frozen import frozen_weights
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
 from darkclr_ray.networks.autoencoder import Autoencoder
-from darkclr_ray.networks.potential import ReconstructionPotential
 from darkclr_ray.randomness import digest, keyed_generator
 from darkclr_ray.settings import NAESettings
 from darkclr_ray.training.base import Training, TrainingDiverged, adam, to_tensor
@@ -180,7 +180,7 @@ class NAETraining(Training):
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Tensor]:
         """Yield scaled representations, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
-        own = rank_slice(self.batch_size, rank, world_size)
+        own = batch_slice(self.batch_size, rank, world_size)
         data = self.model.scaled(to_tensor(self.z, self.device))
         for epoch in range(first_epoch, self.epochs):
             order = keyed_generator("autoencoder batches", self.seed, epoch).permutation(len(data))
@@ -206,19 +206,19 @@ class NAETraining(Training):
     def loss(self, batch: Tensor, phase: str) -> dict[str, Tensor]:
         if phase == RECONSTRUCTION:
             return {"loss": self.model.autoencoder.energy(batch).mean()}
-        with self.model.autoencoder.frozen_weights():
-            potential = ReconstructionPotential(self.model.autoencoder)
+        autoencoder = self.model.autoencoder
+        with frozen_weights(autoencoder):
             chain = langevin_chain(
-                potential,
+                autoencoder.potential,
                 batch,
                 step_size=self.settings.step_size,
                 noise=self.settings.noise,
                 steps=self.settings.steps,
                 generator=self.generator,
                 gradient_clip=self.settings.gradient_clip,
-                walk=potential.walk(),
+                walk=autoencoder.walk,
             )
-            energy_data, energy_chain = self.model.autoencoder.energy(torch.cat([batch, chain.end])).chunk(2)
+            energy_data, energy_chain = autoencoder.energy(torch.cat([batch, chain.end])).chunk(2)
         return {
             "loss": contrastive_divergence(energy_data, energy_chain, self.settings.energy_penalty),
             "energy_data": energy_data.mean(),
@@ -228,21 +228,22 @@ class NAETraining(Training):
             "nonfinite": chain.nonfinite / len(batch),
         }
 
-    def has_diverged(self, means: Mapping[str, Tensor]) -> Tensor:
-        diverged = super().has_diverged(means)
-        if "displacement" in means:
-            diverged |= (means["nonfinite"] > 0) | (means["displacement"] > RUNAWAY)
-        return diverged
+    def has_diverged(self, means: Mapping[str, Any]) -> Any:
+        """Return whether the Langevin chains, the loss or the gradient diverged."""
+        return super().has_diverged(means) | self._chains_diverged(means)
 
-    def check(self, metrics: Mapping[str, float]) -> None:
-        """Raise TrainingDiverged if the chains, the loss or the gradient diverge."""
-        if metrics.get("nonfinite", 0.0) > 0.0 or metrics.get("displacement", 0.0) > RUNAWAY:
-            raise TrainingDiverged(
-                f"{self.kind}: Langevin chains ran away in epoch {self.epoch}, step {self.step_number}: "
-                f"displacement {metrics['displacement']:.3g} data spreads, {metrics['nonfinite']:.1%} not finite "
-                f"({self.describe()})"
-            )
-        super().check(metrics)
+    def _chains_diverged(self, means: Mapping[str, Any]) -> Any:
+        if "displacement" not in means:
+            return False
+        return (means["nonfinite"] > 0) | (means["displacement"] > RUNAWAY)
+
+    def divergence(self, metrics: Mapping[str, float]) -> str:
+        if not self._chains_diverged(metrics):
+            return super().divergence(metrics)
+        return (
+            f"Langevin chains ran away (displacement {metrics['displacement']:.3g} data spreads, "
+            f"{metrics['nonfinite']:.1%} not finite)"
+        )
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
         record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
@@ -286,9 +287,6 @@ class NAETraining(Training):
         super().finish()
         if not self.settings.divergence_epochs:
             self.model.load_state_dict(self.plain.state_dict())
-
-    def selection(self, record: Mapping[str, Any]) -> float | None:
-        return abs(record["energy_difference"]) if record["phase"] == CONTRASTIVE_DIVERGENCE else None
 
     def describe(self) -> str:
         settings = self.settings

@@ -45,12 +45,3 @@ def agreed(value: int, device: torch.device) -> bool:
     ends = torch.tensor([value, -value], device=device)
     distributed.all_reduce(ends, distributed.ReduceOp.MAX)
     return bool(ends.sum() == 0)
-
-
-def slice_of(total: int, rank: int, world_size: int) -> slice:
-    """Return the contiguous part of ``total`` rows that a rank owns; parts differ by at most one row.
-
-    >>> [slice_of(5, rank, 2) for rank in range(2)]
-    [slice(0, 2, None), slice(2, 5, None)]
-    """
-    return slice(total * rank // world_size, total * (rank + 1) // world_size)

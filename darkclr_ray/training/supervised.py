@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +12,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.evaluation.matching import pt_weights
-from darkclr_ray.jets.batching import rank_slice
+from darkclr_ray.jets.batching import batch_slice, rank_slice
 from darkclr_ray.jets.labelled import LabelledSample
+from darkclr_ray.jets.preprocessing import network_inputs
+from darkclr_ray.kernels.available import LONGEST_PACKED
 from darkclr_ray.networks.classifier import Classifier
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import LONGEST_PACKED
 from darkclr_ray.randomness import digest, keyed_generator
 from darkclr_ray.settings import EncoderSettings, InputSettings, SupervisedSettings
 from darkclr_ray.training.base import CPU, Training, adam, packed_inputs, to_tensor
 from darkclr_ray.training.inference import represent
-from darkclr_ray.training.parallel import gather_rows, slice_of
+from darkclr_ray.training.parallel import gather_rows
 
 COLLAPSED = 1e-3
 """Standard deviation of validation logits below which they are considered constant (collapsed)."""
@@ -95,13 +95,13 @@ class SupervisedTraining(Training):
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[LabelledBatch]:
         """Yield jets of both classes, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
-        own = rank_slice(self.batch_size, rank, world_size)
+        own = batch_slice(self.batch_size, rank, world_size)
         jets, labels = self.sample.jets, self.sample.labels
         for epoch in range(first_epoch, self.epochs):
             order = keyed_generator("labelled batches", self.seed, epoch).permutation(len(self.sample))
             for step in range(self.steps_per_epoch):
                 rows = order[step * self.batch_size : (step + 1) * self.batch_size][own]
-                constituents, offsets = plain_inputs(jets.take(rows), self.inputs)
+                constituents, offsets = network_inputs(jets.take(rows), self.inputs)
                 yield LabelledBatch(constituents, offsets, labels[rows], self.weights[rows], epoch, step)
 
     def size(self, batch: LabelledBatch) -> int:
@@ -140,15 +140,12 @@ class SupervisedTraining(Training):
     def validation_logits(self) -> Tensor:
         """Return logits of all validation jets, (B,), without dropout; the ranks share the computation."""
         jets = self.held_out.jets
-        own = slice_of(len(jets), self.rank, self.world_size)
+        own = rank_slice(len(jets), self.rank, self.world_size)
         part = jets.take(np.arange(len(jets))[own])
         with torch.no_grad():
             pooled = represent(self.encoder, self.inputs, part, "pooled")
             logits: Tensor = self.classifier(to_tensor(pooled, self.device))
         return logits if self.world_size == 1 else gather_rows(logits, own.start, len(jets))
-
-    def selection(self, record: Mapping[str, Any]) -> float:
-        return float(record["validation_loss"])
 
     def describe(self) -> str:
         return f"learning rate {self.settings.learning_rate:g}"

@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.views import MemoryViews, ViewSource
+from darkclr_ray.jets.batching import rank_slice
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.kernels.registry import Kernels
 from darkclr_ray.malloc import keep_freed_memory
 from darkclr_ray.networks.precision import Precision, products_dtype
 from darkclr_ray.settings import InputSettings, ViewSettings
@@ -20,7 +22,7 @@ from darkclr_ray.training.base import Training, TrainingDiverged
 from darkclr_ray.training.checkpoint import canonical
 from darkclr_ray.training.inference import JetEncoder, Layer, represent
 from darkclr_ray.training.loop import Progress, Report, StopTraining, run_training
-from darkclr_ray.training.parallel import gather_rows, slice_of
+from darkclr_ray.training.parallel import gather_rows
 
 __all__ = ["Progress", "Report", "StopTraining", "Trainer", "Training", "TrainingDiverged", "run_training"]
 
@@ -36,6 +38,7 @@ class Trainer:
     Args:
         device: "cuda" or "cpu"; None selects a GPU if there is one.
         precision: dtype of the networks' matrix products; "auto" selects bfloat16 where the hardware is fast at it.
+        kernels: "auto" uses the kernels that support a network, "off" the networks as they are.
         threads: number of torch's CPU threads; None leaves it unchanged.
         folder: parent of a folder per training with its checkpoint, from which an interrupted training resumes; None
             keeps everything in memory.
@@ -52,6 +55,7 @@ class Trainer:
         *,
         device: str | torch.device | None = None,
         precision: Precision = "float32",
+        kernels: Kernels = "auto",
         threads: int | None = None,
         folder: Path | None = None,
         rank: int = 0,
@@ -65,6 +69,7 @@ class Trainer:
         if self.device.type not in ("cuda", "cpu"):
             raise ValueError(f"device {self.device}: trainings run on cuda or cpu")
         self.precision = "bfloat16" if products_dtype(precision, self.device) == torch.bfloat16 else "float32"
+        self.kernels: Kernels = kernels
         self.folder = folder
         self.rank, self.world_size = rank, world_size
         self.report = report
@@ -80,7 +85,7 @@ class Trainer:
         """
         key = canonical(training.key())
         if key not in self._trainings:
-            training.to(self.device, self.precision, self.rank, self.world_size)
+            training.to(self.device, self.precision, self.rank, self.world_size, self.kernels)
             self.run(training)
             self._trainings[key] = training
         finished = self._trainings[key]
@@ -113,7 +118,7 @@ class Trainer:
         kept = self._representations.setdefault(jets, {})
         key = canonical(encoder.key()), layer
         if key not in kept:
-            own = slice_of(len(jets), self.rank, self.world_size)
+            own = rank_slice(len(jets), self.rank, self.world_size)
             part = jets if self.world_size == 1 else jets.take(np.arange(len(jets))[own])
             z = represent(encoder.encoder, encoder.inputs, part, layer)
             if self.world_size > 1:

@@ -18,11 +18,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.augmentations.registry import Packed
 from darkclr_ray.detectors import registry
 from darkclr_ray.evaluation.rejection import evaluate
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
-from darkclr_ray.jets.packed import TrainingSample, vector_pt
+from darkclr_ray.jets.packed import Packed, TrainingSample, vector_pt
 from darkclr_ray.presets import preset
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings

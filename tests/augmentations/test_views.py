@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkclr_ray.augmentations.views import MemoryViews, ViewBatch, make_views, plain_inputs
+from darkclr_ray.augmentations.views import MemoryViews, ViewBatch, make_views
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 EVERYTHING = ViewSettings(
@@ -73,7 +74,7 @@ def test_every_transformation_draws_alone():
     jets = Jets.from_lists([[[3.0, 0.4, 0.0], [3.0, -0.4, 0.1]]] * 4)
     twice = ViewSettings(anchor=("translation",), positive=("translation",), anomalous=("translation", "translation"))
     batch = make_views(jets, twice, InputSettings(), seed=1, epoch=0)
-    plain, _ = plain_inputs(jets, InputSettings())
+    plain, _ = network_inputs(jets, InputSettings())
     shifts = [batch.constituents[batch.offsets[4 * view] :][:8:2, 1] - plain[::2, 1] for view in range(3)]
     assert len(np.unique(np.concatenate([*shifts, shifts[0] - shifts[2], 2 * shifts[2]]))) == 20
 
@@ -92,7 +93,7 @@ def test_every_transformation_draws_alone():
 def test_inputs_by_hand(toy_jets: Callable[..., Jets]):
     jets = toy_jets(60)
     for inputs in (InputSettings(constituents=20), InputSettings(constituents=20, pt="fraction"), InputSettings()):
-        constituents, offsets = plain_inputs(jets, inputs)
+        constituents, offsets = network_inputs(jets, inputs)
         for jet in range(len(jets)):
             rows = jets.constituents[jets.offsets[jet] : jets.offsets[jet + 1]][: inputs.constituents].astype(float)
             pt = rows[:, 0]

@@ -167,7 +167,7 @@ FOLDERS = [
     Case(f"{SCAN} {SMALL}", ("study.json has no checksum", "--name"), old(content="{}")),
     Case(f"{SCAN} {SMALL}", ("study.json is damaged", "--name"), both(old(), flipped("study.json"))),
     Case(f"{SCAN} {SMALL}", ("study.json", "does not say which jets", "--name"), old(jets=None)),
-    Case(f"{SCAN} {SMALL}", ("study.json", "does not say which jets", "--name"), old(jets={"fingerprints": 3})),
+    Case(f"{SCAN} {SMALL}", ("study.json", "jets.path: Field required", "--name"), old(jets={"fingerprints": 3})),
     Case(f"{SCAN} {SMALL}", ("study.json cannot be read", "--name"), old(content="{")),
     Case(f"{SCAN} {SMALL}", ("settings.yaml", "--name"), old("settings.yaml", "encoder: {future: 3}")),
     Case(f"{SCAN} {SMALL}", ("settings.yaml", "--name"), old("settings.yaml", "a: [")),

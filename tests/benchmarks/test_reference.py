@@ -12,14 +12,14 @@ from torch import Tensor
 from darkclr_ray.augmentations.views import make_views
 from darkclr_ray.benchmarks import reference as plain
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.kernels.registry import use_kernels
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
 from darkclr_ray.losses.norm_penalty import norm_penalty
 from darkclr_ray.losses.similarity import similarities
 from darkclr_ray.networks.autoencoder import Autoencoder
 from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.padded import pad
-from darkclr_ray.networks.potential import ReconstructionPotential
+from darkclr_ray.networks.padding import pad
 from darkclr_ray.settings import EncoderSettings, InputSettings, NAESettings, ViewSettings
 from darkclr_ray.training.nae import NAETraining
 
@@ -63,6 +63,7 @@ def test_contrastive_step_in_float32() -> None:
     """Representations, loss, gradients of all weights and weights after a step, from the same weights."""
     constituents, offsets = packed(60)
     encoder = Encoder(ENCODER)
+    use_kernels(encoder)
     slow = plain.PlainEncoder(ENCODER).copy_weights(encoder)
     optimiser, slow_optimiser = (torch.optim.SGD(network.parameters(), lr=1e-3) for network in (encoder, slow))
     loss, head = loss_of(encoder, constituents, offsets)
@@ -101,6 +102,7 @@ def test_loss_curve_in_bfloat16() -> None:
     steps, batches = 32, [packed(24, seed) for seed in range(8)]
     settings = ENCODER.model_copy(update={"d_r": 32, "d_h": 64})
     encoder = Encoder(settings, matmul_dtype=torch.bfloat16)
+    use_kernels(encoder)
     slow = plain.PlainEncoder(settings).copy_weights(encoder)
     optimiser, slow_optimiser = (torch.optim.Adam(network.parameters(), lr=1e-3) for network in (encoder, slow))
     curves: list[list[float]] = [[], []]
@@ -122,6 +124,7 @@ def test_loss_curve_in_bfloat16() -> None:
 def autoencoders(d_z: int, matmul_dtype: torch.dtype) -> tuple[Autoencoder, torch.nn.Sequential, NAESettings]:
     settings = NAESettings(hidden=(64, 16), steps=10, step_size=0.05, noise=0.0)
     autoencoder = Autoencoder(d_z, settings, matmul_dtype=matmul_dtype)
+    use_kernels(autoencoder)
     return autoencoder, plain.copy_autoencoder(autoencoder, plain.plain_autoencoder(d_z, settings)), settings
 
 
@@ -131,7 +134,13 @@ def test_chain_without_noise(matmul_dtype: torch.dtype, tolerance: float) -> Non
     z = torch.randn(300, 128)
     end = plain.langevin_loop(slow, z, settings.step_size, 0.0, settings.steps)
     chain = langevin_chain(
-        ReconstructionPotential(autoencoder), z, step_size=0.05, noise=0.0, steps=10, generator=torch.Generator()
+        autoencoder.potential,
+        z,
+        step_size=0.05,
+        noise=0.0,
+        steps=10,
+        generator=torch.Generator(),
+        walk=autoencoder.walk,
     )
     assert relative(chain.end - z, end - z) < tolerance
 
@@ -141,12 +150,13 @@ def test_chain_with_noise_has_the_same_distribution() -> None:
     z = torch.randn(4000, 32)
     end = plain.langevin_loop(slow, z, 0.05, 0.2, settings.steps)
     chain = langevin_chain(
-        ReconstructionPotential(autoencoder),
+        autoencoder.potential,
         z,
         step_size=0.05,
         noise=0.2,
         steps=settings.steps,
         generator=torch.Generator().manual_seed(3),
+        walk=autoencoder.walk,
     ).end
     for moment in (1, 2):
         ours, theirs = ((chain - z) ** moment).mean(1), ((end - z) ** moment).mean(1)
@@ -162,6 +172,7 @@ def test_autoencoder_step(phase: str) -> None:
     settings = settings.model_copy(update={"batch_size": 200, **rates})
     z = np.random.default_rng(1).normal(size=(200, 64)).astype(np.float32)
     training = NAETraining(z, settings, seed=1, source={})
+    training.to(torch.device("cpu"), "float32")
     slow = plain.copy_autoencoder(training.model.autoencoder, plain.plain_autoencoder(64, settings))
     optimiser = torch.optim.Adam(slow.parameters(), lr=1e-3)
     training.begin_epoch(0 if phase == "reconstruction" else settings.reconstruction_epochs)

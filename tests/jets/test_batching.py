@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkclr_ray.jets.batching import RUNS, BatchPlan, rank_slice
+from darkclr_ray.jets.batching import RUNS, BatchPlan, batch_slice
 from darkclr_ray.randomness import keyed_generator
 
 
@@ -82,6 +82,6 @@ def test_too_few_jets():
 def test_ranks_cut_a_batch_without_gaps(batch: int, world: int):
     if world <= batch:
         places = np.arange(batch)
-        parts = [places[rank_slice(batch, rank, world)] for rank in range(world)]
+        parts = [places[batch_slice(batch, rank, world)] for rank in range(world)]
         np.testing.assert_array_equal(np.concatenate(parts), places)
         assert max(map(len, parts)) - min(map(len, parts)) <= 1

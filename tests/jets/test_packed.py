@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 
+import awkward as ak
 import numpy as np
 import pytest
+import vector
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from darkclr_ray.augmentations.views import plain_inputs
 from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.settings import InputSettings
 
 
@@ -46,7 +49,59 @@ def test_jets_without_constituents_are_refused() -> None:
     kinematics = np.zeros((3, 4), np.float32)
     empty = Jets(jets.constituents, np.array([0, 0, 2, 5]), np.arange(3), np.arange(3), kinematics)
     with pytest.raises(ValueError, match="jet 0 of 3 has no constituents"):
-        plain_inputs(empty, InputSettings())
-    constituents, offsets = plain_inputs(jets.take(np.arange(0)), InputSettings())
+        network_inputs(empty, InputSettings())
+    constituents, offsets = network_inputs(jets.take(np.arange(0)), InputSettings())
     assert constituents.shape == (0, 3)
     assert offsets.tolist() == [0]
+
+
+def test_padded_and_jagged_arrays_give_the_jets_of_four_vectors() -> None:
+    random = np.random.default_rng(5)
+    sizes = np.array([3, 1, 7])
+    padded = np.full((3, 7, 3), np.nan)
+    for jet, size in enumerate(sizes):
+        padded[jet, :size] = random.uniform([1.0, -2.0, 3.0], [90.0, -1.2, 3.6], (size, 3))  # across phi = pi
+    padded[1, 1:] = 0.0
+    jets = Jets.from_numpy(padded, events=[4, 4, 9])
+    jagged = ak.Array(
+        [
+            [dict(zip(("pt", "eta", "phi"), row, strict=True)) for row in jet[:size]]
+            for jet, size in zip(padded, sizes, strict=True)
+        ]
+    )
+    again = Jets.from_awkward(jagged, events=[4, 4, 9])
+    for field in fields(Jets):
+        np.testing.assert_array_equal(getattr(jets, field.name), getattr(again, field.name))
+    for jet, size in enumerate(sizes):
+        rows = [vector.obj(pt=pt, eta=eta, phi=phi, mass=0) for pt, eta, phi in padded[jet, :size]]
+        total = sum(rows[1:], rows[0])
+        np.testing.assert_allclose(jets.kinematics[jet, :3], [total.pt, total.eta, total.phi], rtol=1e-6)
+        np.testing.assert_allclose(jets.mass[jet], max(total.mass, 0), atol=1e-3, rtol=1e-4)
+        own = jets[jet].constituents
+        np.testing.assert_allclose(own[:, 0], np.sort(padded[jet, :size, 0])[::-1], rtol=1e-6)
+    assert np.abs(jets.constituents[:, 2]).max() < 0.7
+    assert jets.events.tolist() == [4, 4, 9]
+
+
+@pytest.mark.parametrize(
+    ("constituents", "what"),
+    [([[1.0, 2.0, 3.0]], "shape"), ([[[0.0, 0.0, 0.0]]], "jet 0 has no"), ([[[-1.0, 0.0, 0.0]]], "not positive")],
+)
+def test_arrays_that_are_no_jets(constituents: list, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        Jets.from_numpy(constituents)
+
+
+def test_masks_slices_and_positions(toy_jets: Callable[..., Jets]) -> None:
+    jets = toy_jets(20)
+    mask = jets.multiplicity > np.median(jets.multiplicity)
+    assert jets[mask].ids.tolist() == jets.ids[mask].tolist()
+    assert jets[2:9:3].ids.tolist() == jets.ids[2:9:3].tolist()
+    assert jets[-1].ids.tolist() == [jets.ids[-1]]
+    np.testing.assert_array_equal(jets[-1].constituents, jets.constituents[jets.offsets[-2] :])
+    with pytest.raises(IndexError):
+        jets[20]
+    with pytest.raises(IndexError):
+        jets[mask[:-1]]
+    assert len(repr(jets)) < 40
+    assert jets._repr_html_().count("<circle") == jets.offsets[4]

@@ -279,7 +279,7 @@ def test_a_writer_killed_before_the_end_leaves_no_shard(tmp_path: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == -9
-    assert [p.suffix for p in path.parent.iterdir()] == [".part"]
+    assert [p.suffix for p in path.parent.iterdir()] == [".partial"]
     write_shard(path, make_jets(0), "qcd", {})
     assert len(open_jets(tmp_path).load("test", "qcd")) == 30
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.distributed
 
-from darkclr_ray.jets.batching import rank_slice
+from darkclr_ray.jets.batching import batch_slice
 from darkclr_ray.losses.nt_xent import nt_xent
 
 JETS, RANKS = 8, 3
@@ -31,7 +31,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.nn.Linear]:
 def worker(rank: int, folder: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=RANKS)
     first, second, network = batch()
-    own = rank_slice(JETS, rank, RANKS)
+    own = batch_slice(JETS, rank, RANKS)
     loss = nt_xent(network(first[own]), network(second[own]), 0.2, share=(own.start, JETS))
     loss.backward()
     torch.save((loss.detach(), network.weight.grad), f"{folder}/{rank}.pt")
@@ -46,7 +46,7 @@ def test_gathered_is_one_process(start: Callable[..., subprocess.Popen[bytes]], 
     loss.backward()
     loss_of_ranks, gradient_of_ranks = torch.zeros(()), torch.zeros_like(network.weight)
     for rank in range(RANKS):
-        own = rank_slice(JETS, rank, RANKS)
+        own = batch_slice(JETS, rank, RANKS)
         weight = (own.stop - own.start) / JETS
         part_of_loss, part_of_gradient = torch.load(tmp_path / f"{rank}.pt")
         loss_of_ranks += weight * part_of_loss

@@ -1,20 +1,14 @@
-"""Attention on rectangles against Eq. 4 and 5 written as loops."""
+"""Self-attention against Eq. 4 and 5 written as loops."""
 
 from __future__ import annotations
 
 import math
-from itertools import accumulate
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from darkclr_ray.networks.layout import PaddedBuckets
-
-
-def layout(sizes: list[int], heads: int) -> PaddedBuckets:
-    return PaddedBuckets(np.array([0, *accumulate(sizes)]), heads, torch.device("cpu"))
+from darkclr_ray.networks.attention import self_attention
 
 
 def slow_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -27,36 +21,20 @@ def slow_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return out
 
 
+@pytest.mark.parametrize("heads", [1, 2])
 @pytest.mark.parametrize("sizes", [[1], [4, 4], [2, 5, 3]])
-def test_single_head_is_the_loop(sizes: list[int]) -> None:
-    length, d = max(sizes), 6
-    projected = torch.randn(len(sizes) * length, 3 * d, dtype=torch.float64)
-    out = layout(sizes, 1).attention(projected, 1).view(len(sizes), length, d)
-    for place, size in enumerate(sorted(sizes)):
-        q, k, v = projected.view(len(sizes), length, 3, d)[place, :size].unbind(1)
-        torch.testing.assert_close(out[place, :size], slow_attention(q, k, v))
+def test_each_head_of_each_jet_is_the_loop(sizes: list[int], heads: int) -> None:
+    length, width = max(sizes), 6
+    projected = torch.randn(len(sizes), length, 3 * heads * width, dtype=torch.float64)
+    mask = torch.arange(length) < torch.tensor(sizes)[:, None]
+    out = self_attention(projected, mask, heads)
+    for jet, size in enumerate(sizes):
+        for head in range(heads):
+            part = slice(head * width, (head + 1) * width)
+            q, k, v = (block[:size, part] for block in projected[jet].chunk(3, dim=1))
+            torch.testing.assert_close(out[jet, :size, part], slow_attention(q, k, v))
 
 
-def test_heads_are_slices() -> None:
-    projected = torch.randn(7, 3 * 8, dtype=torch.float64)
-    out = layout([7], 2).attention(projected, 2)
-    for head in range(2):
-        part = slice(4 * head, 4 * head + 4)
-        q, k, v = (block[:, part] for block in projected.chunk(3, dim=1))
-        torch.testing.assert_close(out[:, part], slow_attention(q, k, v))
-
-
-@pytest.mark.parametrize("shift", [0.0, 200.0])
-def test_gradient_is_that_of_finite_differences(shift: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In double precision, with pads and without, for ordinary logits and for such that exp alone would overflow."""
-    monkeypatch.setattr("darkclr_ray.networks.layout.JETS_PER_RECTANGLE", 2)
-    rectangles = layout([2, 1, 3, 3], 2)
-    projected = torch.randn(10, 12, dtype=torch.float64)
-    projected[:, 4:8] += shift * projected[:1, :4]
-    live = torch.ones(10, 1, dtype=torch.float64)
-    live[rectangles.pad_rows] = 0
-    projected.requires_grad_()
-    assert torch.autograd.gradcheck(lambda p: rectangles.attention(p, 2) * live, (projected,), atol=1e-4)
-    (gradient,) = torch.autograd.grad((rectangles.attention(projected, 2) * live).sum(), projected)
-    assert rectangles.pad_rows.tolist() == [1]
-    assert not gradient[1].any()
+def test_large_logits_stay_finite() -> None:
+    projected = 100 * torch.randn(2, 5, 24)
+    assert self_attention(projected, torch.ones(2, 5, dtype=torch.bool), 2).isfinite().all()

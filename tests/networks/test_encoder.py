@@ -1,4 +1,4 @@
-"""The packed encoder against the padded one, torch's own layers, and attention written as loops."""
+"""The encoder on packed jets, by PyTorch and by kernels, against its padded form, torch's own layers and itself."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from darkclr_ray.networks.block import Block
-from darkclr_ray.networks.dropout import Masks
-from darkclr_ray.networks.encoder import Encoder
-from darkclr_ray.networks.layout import PaddedBuckets
-from darkclr_ray.networks.padded import PaddedEncoder, pad
+from darkclr_ray.kernels.frozen import frozen_weights
+from darkclr_ray.kernels.registry import Kernels
+from darkclr_ray.networks.encoder import Encoder, dropped
+from darkclr_ray.networks.padding import pad
 from darkclr_ray.settings import EncoderSettings
-
-from .by_hand import offsets_of, transformer_block
+from darkclr_ray.training.base import place
 
 CPU = torch.device("cpu")
-SMALL = EncoderSettings(d_r=16, d_h=24, d_z=12, heads=4, layers=2, head_layers=2, dropout=0.25)
-WHOLE = SMALL.model_copy(update={"d_r": 32, "d_h": 160})
-"""Of sizes that the kernels for a CPU know; those of `SMALL` they do not."""
-either = pytest.mark.parametrize("settings", [SMALL, WHOLE], ids=["by torch", "compiled"])
+SETTINGS = EncoderSettings(d_r=32, d_h=160, d_z=12, heads=4, layers=2, head_layers=2, dropout=0.25)
+either = pytest.mark.parametrize("kernels", ["off", "auto"])
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=12)
 
 
+def encoder_of(kernels: Kernels, precision: str = "float32", **changes: float) -> Encoder:
+    encoder = Encoder(SETTINGS.model_copy(update=changes))
+    place(encoder, CPU, precision, kernels)
+    return encoder
+
+
 def random_jets(sizes: list[int], seed: int = 0) -> tuple[Tensor, Tensor]:
-    offsets = offsets_of(sizes)
+    offsets = torch.tensor([0, *sizes]).cumsum(0)
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(int(offsets[-1]), 3, generator=generator), offsets
 
@@ -49,24 +51,24 @@ def gradients(encoder: Encoder) -> dict[str, Tensor]:
 @either
 @given(SIZES)
 @examples(max_examples=25)
-def test_packed_is_padded(settings: EncoderSettings, sizes: list[int]) -> None:
+def test_packed_is_padded(kernels: Kernels, sizes: list[int]) -> None:
     constituents, offsets = random_jets(sizes)
-    encoder = Encoder(settings)
+    encoder = encoder_of(kernels)
     packed = encoder(constituents, offsets)
-    padded = PaddedEncoder(encoder)(*pad(constituents, offsets, max(sizes) + 3))
+    padded = encoder.padded(*pad(constituents, offsets, max(sizes) + 3))
     torch.testing.assert_close(packed.pooled, padded.pooled, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(packed.head, padded.head, rtol=1e-5, atol=1e-5)
 
 
 @either
 @pytest.mark.parametrize("sizes", [[1], [1, 1, 1], [200], [7, 1, 50, 3, 3, 200], list(range(1, 60))])
-def test_gradients_packed_are_those_padded(settings: EncoderSettings, sizes: list[int]) -> None:
+def test_gradients_packed_are_those_padded(kernels: Kernels, sizes: list[int]) -> None:
     constituents, offsets = random_jets(sizes)
-    encoder = Encoder(settings)
-    weights = torch.randn(len(sizes), settings.d_z)
+    encoder = encoder_of(kernels)
+    weights = torch.randn(len(sizes), SETTINGS.d_z)
     (encoder(constituents, offsets).head * weights).sum().backward()
     packed = gradients(encoder)
-    (PaddedEncoder(encoder)(*pad(constituents, offsets)).head * weights).sum().backward()
+    (encoder.padded(*pad(constituents, offsets)).head * weights).sum().backward()
     padded = gradients(encoder)
     assert packed.keys() == padded.keys()
     for name in packed:
@@ -76,11 +78,9 @@ def test_gradients_packed_are_those_padded(settings: EncoderSettings, sizes: lis
 @either
 @given(SIZES, st.randoms(use_true_random=False))
 @examples(max_examples=20)
-def test_order_of_constituents_and_other_jets_do_not_matter(
-    settings: EncoderSettings, sizes: list[int], random
-) -> None:  # type: ignore[no-untyped-def]
+def test_order_of_constituents_and_other_jets_do_not_matter(kernels: Kernels, sizes: list[int], random) -> None:  # type: ignore[no-untyped-def]
     constituents, offsets = random_jets(sizes)
-    encoder = Encoder(settings)
+    encoder = encoder_of(kernels)
     together = encoder(constituents, offsets).head
     for jet in range(len(sizes)):
         rows = list(range(int(offsets[jet]), int(offsets[jet + 1])))
@@ -90,12 +90,12 @@ def test_order_of_constituents_and_other_jets_do_not_matter(
 
 
 @either
-def test_weights_that_stay_are_laid_out_once(settings: EncoderSettings) -> None:
+def test_weights_that_stay_are_laid_out_once(kernels: Kernels) -> None:
     constituents, offsets = random_jets([3, 17, 1])
-    encoder = Encoder(settings)
+    encoder = encoder_of(kernels)
     with torch.no_grad():
         expected = encoder(constituents, offsets).head
-        with encoder.frozen_weights():
+        with frozen_weights(encoder):
             for _ in range(2):
                 assert torch.equal(encoder(constituents, offsets).head, expected)
         for parameter in encoder.parameters():
@@ -104,14 +104,13 @@ def test_weights_that_stay_are_laid_out_once(settings: EncoderSettings) -> None:
 
 
 @either
-def test_like_torchs_own_layers(settings: EncoderSettings) -> None:
+def test_like_torchs_own_layers(kernels: Kernels) -> None:
     constituents, offsets = random_jets([3, 17, 1])
-    encoder = Encoder(settings)
+    encoder = encoder_of(kernels)
     x, mask = pad(constituents, offsets)
     x = encoder.embedding(x)
     for block in encoder.blocks:
-        assert isinstance(block, Block)
-        layer = nn.TransformerEncoderLayer(settings.d_r, settings.heads, settings.d_h, dropout=0.0, batch_first=True)
+        layer = nn.TransformerEncoderLayer(SETTINGS.d_r, SETTINGS.heads, SETTINGS.d_h, dropout=0.0, batch_first=True)
         ours = (
             *block.attention_in.parameters(),
             *block.attention_out.parameters(),
@@ -148,25 +147,25 @@ def test_same_seed_same_weights_and_torchs_own_generator_untouched() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first, second, other = Encoder(SMALL, seed=1), Encoder(SMALL, seed=1), Encoder(SMALL, seed=2)
+    first, second, other = (Encoder(SETTINGS, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not torch.equal(first.embedding.weight, other.embedding.weight)
 
 
 @either
-def test_bfloat16_products_are_as_close_as_autocast(settings: EncoderSettings) -> None:
+def test_bfloat16_products_are_as_close_as_autocast(kernels: Kernels) -> None:
     constituents, offsets = random_jets(list(range(1, 50)))
-    encoder = Encoder(settings)
-    weights = torch.randn(49, settings.d_z)
+    encoder = encoder_of(kernels)
+    weights = torch.randn(49, SETTINGS.d_z)
     exact = encoder(constituents, offsets).head
     (exact * weights).sum().backward()
     reference = gradients(encoder)
     with torch.autocast("cpu", torch.bfloat16):
-        cast = PaddedEncoder(encoder)(*pad(constituents, offsets)).head.float()
+        cast = encoder.padded(*pad(constituents, offsets)).head.float()
         (cast * weights).sum().backward()
     of_cast = gradients(encoder)
-    encoder.matmul_dtype = torch.bfloat16
+    place(encoder, CPU, "bfloat16", kernels)
     rough = encoder(constituents, offsets).head
     (rough * weights).sum().backward()
     of_rough = gradients(encoder)
@@ -177,13 +176,11 @@ def test_bfloat16_products_are_as_close_as_autocast(settings: EncoderSettings) -
 
 
 @either
-@pytest.mark.parametrize("matmul_dtype", [torch.float32, torch.bfloat16])
-def test_gradients_with_dropout_are_those_of_finite_differences(
-    settings: EncoderSettings, matmul_dtype: torch.dtype
-) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_gradients_with_dropout_are_those_of_finite_differences(kernels: Kernels, precision: str) -> None:
     """With the same masks the loss is a function of the weights; its slope along a direction is known both ways."""
     constituents, offsets = random_jets([5, 9, 1, 30])
-    encoder = Encoder(settings, matmul_dtype=matmul_dtype)
+    encoder = encoder_of(kernels, precision)
 
     def loss() -> Tensor:
         head = encoder(constituents, offsets, dropout=torch.Generator().manual_seed(3)).head
@@ -191,7 +188,7 @@ def test_gradients_with_dropout_are_those_of_finite_differences(
 
     loss().backward()
     slope = sum(float(p.grad.square().sum()) for p in encoder.parameters() if p.grad is not None)
-    size = 1e-3 if matmul_dtype == torch.float32 else 2e-2
+    size = 1e-3 if precision == "float32" else 2e-2
     step = {p: p.grad / slope**0.5 * size for p in encoder.parameters() if p.grad is not None}
     with torch.no_grad():
         values = []
@@ -202,34 +199,18 @@ def test_gradients_with_dropout_are_those_of_finite_differences(
     assert (values[0] - values[1]) / (2 * size) == pytest.approx(slope**0.5, rel=0.02 if size == 1e-3 else 0.1)
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.25])
-def test_a_block_by_torch_is_its_formulas(rate: float) -> None:
-    """Rows and all gradients, with masks of our own, in float64 by autograd; jets of one length lie as they came."""
-    offsets = offsets_of([9] * 4)
-    (block,) = Encoder(SMALL.model_copy(update={"layers": 1}), seed=1).blocks
-    with torch.no_grad():
-        for parameter in block.parameters():  # biases and layer norms do something
-            parameter += 0.1 * torch.randn(parameter.shape)
-    rows, weights = torch.randn(2, 36, SMALL.d_r)
-    scale, masks = 1 / (1 - rate), [-(torch.rand(36, n) >= rate).to(torch.int32) for n in (16, 24, 16)]
-    own = rows.clone().requires_grad_()
-    found = block(own, PaddedBuckets(offsets.numpy(), SMALL.heads, CPU), Masks(scale, *masks), torch.float32)
-    (found * weights).sum().backward()
-    gradients = [own.grad, *(parameter.grad for parameter in block.parameters())]
-
-    block.double().zero_grad()
-    exact = rows.double().requires_grad_()
-    expected = transformer_block(block, exact, offsets, lambda x, use: torch.where(masks[use] != 0, x * scale, 0.0))
-    (expected * weights).sum().backward()
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
-    for ours, theirs in zip(gradients, [exact.grad, *(p.grad for p in block.parameters())], strict=True):
-        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-5)
+def test_dropout_keeps_the_expected_share_and_scale() -> None:
+    ones = torch.ones(1000, 100)
+    kept = dropped(ones, rate=0.3, generator=torch.Generator().manual_seed(1))
+    assert kept.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
+    assert float(kept.mean()) == pytest.approx(1.0, abs=5 * (0.3 / 0.7 / 1e5) ** 0.5)
+    assert dropped(ones, rate=0.0, generator=None) is ones
 
 
 @either
-def test_dropout_is_keyed(settings: EncoderSettings) -> None:
+def test_dropout_is_keyed(kernels: Kernels) -> None:
     constituents, offsets = random_jets([20] * 50)
-    encoder = Encoder(settings.model_copy(update={"dropout": 0.1}))
+    encoder = encoder_of(kernels, dropout=0.1)
 
     def run(seed: int) -> Tensor:
         pooled: Tensor = encoder(constituents, offsets, dropout=torch.Generator().manual_seed(seed)).pooled
@@ -240,15 +221,14 @@ def test_dropout_is_keyed(settings: EncoderSettings) -> None:
 
 
 @either
-def test_large_logits_stay_finite(settings: EncoderSettings) -> None:
+def test_large_logits_stay_finite(kernels: Kernels) -> None:
     constituents, offsets = random_jets([1, 30, 50])
-    encoder = Encoder(settings)
+    encoder = encoder_of(kernels)
     with torch.no_grad():
         for block in encoder.blocks:
-            assert isinstance(block, Block)
             block.attention_in.weight *= 60
     packed = encoder(constituents, offsets)
-    padded = PaddedEncoder(encoder)(*pad(constituents, offsets))
+    padded = encoder.padded(*pad(constituents, offsets))
     torch.testing.assert_close(packed.pooled, padded.pooled, rtol=1e-4, atol=1e-4)
     packed.head.sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.parameters())

@@ -55,7 +55,7 @@ def test_a_host_that_does_not_see_the_folder_is_found_before_the_first_trial(hos
     hosts.joins(blind)
     run.start()
     run.finish(2)
-    assert f"node {blind.address} does not see this folder" in run.screen()
+    assert f"node {blind.address} cannot access this folder" in run.screen()
     assert "Traceback" not in run.screen()
     assert not run.folder.exists()
     hosts.lose(blind)

@@ -109,7 +109,7 @@ def test_a_cluster_wants_another_token(token: str | None, run: StudyRun, guarded
     run.environment |= {"RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
     if not token:
         del run.environment["RAY_AUTH_TOKEN"]
-    refused(run, f"--address {guarded.address}: ", "wants another token")
+    refused(run, f"--address {guarded.address}: ", "requires another token")
     assert not token or token not in run.screen()
 
 

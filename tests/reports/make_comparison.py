@@ -21,7 +21,17 @@ from darkclr_ray.evaluation.variance import variance_components
 from darkclr_ray.jets.generation.samples import NAMED
 from darkclr_ray.presets import preset
 
-from .make_study import SHIFTS, judged, make_examples, make_jets, seal_study, stage_folder, write_histories, write_json
+from .make_study import (
+    SHIFTS,
+    START,
+    judged,
+    make_examples,
+    make_jets,
+    seal_study,
+    stage_folder,
+    write_histories,
+    write_json,
+)
 
 GRID = {f"rinv_{r:g}_mass_{mass:g}": (r, mass) for r in (0.1, 0.5, 0.9) for mass in (4.0, 20.0)}
 METHODS = {
@@ -63,12 +73,11 @@ class Maker:
             "kind": self.kind,
             "preset": "laptop",
             "created": "2026-01-01T12:00:00Z",
-            "versions": {"darkclr_ray": "0.2.0"},
             "command": ["python", f"studies/{self.kind}.py"],
-            "jets": {"path": "starter", "fingerprints": {"train/qcd": "0123456789abcdef"}, "further": []},
+            "jets": {"path": "starter", "fingerprints": {"train": {"qcd": "0123456789abcdef"}}, "further": []},
             "samples": samples,
             "counts": {"train": {"qcd": 10000, "aachen": 3000}, "validation": self.samples, "test": self.samples},
-            "machine": {"cpus": 2},
+            "starts": [START],
         }
         write_json(self.folder / "study.json", about)
         (self.folder / "settings.yaml").write_text(yaml.safe_dump(settings.model_dump(mode="json")))
@@ -120,7 +129,7 @@ class Maker:
                     label,
                     detectors,
                     seeds={"encoder": seed, "autoencoder": seed},
-                    chains={"s_NAE": chains} if label == "DarkCLR" else None,
+                    chains={"s_NAE": chains} if label == "DarkCLR" else {},
                     warnings=["chains end above the data in energy"] if seed == 2 and label == "DarkCLR" else [],
                 )
         self.file("DarkCLR-e9", label="DarkCLR", state="FAIL", reason="Langevin chains ran away <in epoch 3>")
@@ -190,14 +199,16 @@ class Maker:
         }
         yield "sculpting", {"s_NAE": cut, "views_classifier": cut}
         ratio = {"ratio": 0.9, "low": 0.8, "high": 1.1, "confidence": 0.2, "bound": None}
-        pair = {"raw": ratio, "matched": ratio}
+        pair = {"raw": ratio, "matched": ratio, "eps_s": 0.2, "level": 0.95, "replicas": 100, "seed": 1}
         shift = {"mean": 0.01, "rms": 0.12, "median_abs": 0.05, "correlation": 0.99}
-        signals = {"aachen": {"shift": shift, "nominal": 30.0, "perturbed": 29.0, "ratio": pair}}
+        fixed = {"fixed_eps_s": 0.19, "fixed_eps_b_ratio": 1.1}
+        signals = {"aachen": {"shift": shift, "nominal": 30.0, "perturbed": 29.0, "ratio": pair, **fixed}}
         kinds = ("soft_emission", "collinear_splitting", "scale_up", "scale_down", "smearing")
         stable = {kind: {"spread": 1.0, "background": shift, "signals": signals} for kind in kinds}
         yield "stability", dict.fromkeys(("s_NAE", "views_classifier", "supervised"), stable)
         sides = {side: {"nominal": 30.0, "varied": 28.0, "ratio": ratio} for side in ("raw", "matched")}
         other = {"mean_shift": 0.03, "mean_shift_low": 0.02, "mean_shift_high": 0.04, "signals": {"aachen": sides}}
+        other |= {"n_nominal": 100, "n_varied": 100, "eps_s": 0.2, "level": 0.68, "replicas": 100, "seed": 1}
         yield "systematics", {name: {"quarks": other, "no_mpi": other} for name in ("s_NAE", "views_classifier")}
         parts = variance_components(self.random.normal(3.5, 0.2, (3, 2, 4))).to_json()
         yield "variance", {"s_NAE": {signal: {"raw": parts, "matched": parts} for signal in SHIFTS}}
@@ -209,7 +220,13 @@ class Maker:
             "raw_low": 27.0,
             "raw_high": 34.0,
         }
-        choice |= {"matched": 20.0, "matched_low": 17.0, "matched_high": 24.0}
+        choice |= {
+            "matched": 20.0,
+            "matched_low": 17.0,
+            "matched_high": 24.0,
+            "raw_bound": False,
+            "matched_bound": False,
+        }
         left = [
             {"signal": signal, "left_out": choice, "oracle": choice, "signal_blind": None, "loss": 1.0}
             for signal in SHIFTS

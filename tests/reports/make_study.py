@@ -26,6 +26,11 @@ from darkclr_ray.study.folder import DERIVED
 
 SHIFTS = {"aachen": 0.55, "rinv_0.5": 0.4, "rinv_0.2": 0.2, "mass_10": 0.5, "mass_20": 0.3}
 """How far apart a signal's scores are from the background's, in standard deviations, for a perfect detector."""
+START = {
+    "time": "2026-01-01T12:00:00Z",
+    "versions": {"darkclr_ray": "0.1.0", "python": "3.11"},
+    "machine": {"cpus": 2, "gpus": 0},
+}
 POWERS = {"s_NAE": 1.0, "s_CLR": 0.6}
 
 
@@ -44,13 +49,12 @@ def make_study(
             "name": name,
             "preset": "laptop",
             "created": "2026-01-01T12:00:00Z",
-            "versions": {"darkclr_ray": "0.1.0", "python": "3.11"},
             "command": ["python", "studies/embedding_scan.py"],
             "objective": settings.search.objective,
-            "jets": {"path": "starter", "fingerprints": {"train/qcd": "0123456789abcdef"}},
+            "jets": {"path": "starter", "fingerprints": {"train": {"qcd": "0123456789abcdef"}}},
             "samples": {sample: NAMED[sample].model_dump(mode="json") for sample in samples},
             "counts": {"train": {"qcd": 10000}, "validation": samples, "test": samples},
-            "machine": {"cpus": 2, "gpus": 0},
+            "starts": [START],
         },
     )
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings.model_dump(mode="json")))
@@ -183,6 +187,7 @@ def _trial(
         "stages": stages,
         "validation": validation,
         "test": _evaluations(folder, stages, jets, "test", replicas),
+        "objective": float(np.mean(logs)),
         "objectives": {"matched": float(np.mean(logs))},
         "seconds": {"representation": 30.0 if number != 1 else 0.1, "energy": 12.5, "scores": 2.0, "overhead": 1.5},
     }

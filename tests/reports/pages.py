@@ -1,8 +1,14 @@
 """What a page says and what stands beside it, for tests to read."""
 
 import csv
+from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
+
+from darkclr_ray.reports.page import Section, section_html
+from darkclr_ray.study.results import StudyResults
 
 
 def rows(report: Path, name: str) -> list[dict[str, str]]:
@@ -34,3 +40,32 @@ class Text(HTMLParser):
 
     def __str__(self) -> str:
         return " ".join("".join(self.words).split())
+
+
+def said(study: StudyResults, section: Callable[[StudyResults], Section | None]) -> str:
+    """Text of one section of a study's page; empty if the study has no such section."""
+    found = section(study)
+    return "" if found is None else str(Text(section_html(study, found)))
+
+
+def changed(study: StudyResults, **settings: Any) -> StudyResults:
+    """The study with other settings."""
+    return replace(study, settings=study.settings.updated(settings))
+
+
+def bounded(study: StudyResults, detector: str, signal: str) -> StudyResults:
+    """The study where no background survives this detector's cuts on this signal."""
+    runs = []
+    for run in study.runs:
+        test = {name: dict(signals) for name, signals in run.test.items()}
+        if signal in test.get(detector, {}):
+            one = test[detector][signal]
+            sides = {
+                side: replace(
+                    half, rejections=tuple(replace(cut, value=9e5, lower_bound=True) for cut in half.rejections)
+                )
+                for side, half in (("raw", one.raw), ("matched", one.matched))
+            }
+            test[detector][signal] = replace(one, **sides)
+        runs.append(run.model_copy(update={"test": test}))
+    return replace(study, runs=tuple(runs))

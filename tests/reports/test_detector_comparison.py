@@ -1,6 +1,5 @@
 """The page of a small comparison: its numbers against the record, what it says, what it leaves out."""
 
-import copy
 import json
 import math
 import re
@@ -14,17 +13,18 @@ from scipy.stats import chi2, norm
 
 from darkclr_ray.evaluation.intervals import clopper_pearson
 from darkclr_ray.evaluation.published import REJECTION
-from darkclr_ray.reports import build, ensembles
+from darkclr_ray.reports import build
 from darkclr_ray.reports import styles as theme
-from darkclr_ray.reports.comparison_text import headline
-from darkclr_ray.reports.runs import is_grid, read
-from darkclr_ray.reports.sections import observables
-from darkclr_ray.reports.sections import seed_variance as spread
-from darkclr_ray.reports.sections import selection as choices
+from darkclr_ray.reports.curves import as_rows
+from darkclr_ray.reports.sections import head, leave_one_out, observables, selection
+from darkclr_ray.reports.text import ensemble_label
+from darkclr_ray.study.display import OTHERS, display_of, in_order, is_prominent
+from darkclr_ray.study.results import is_grid
+from darkclr_ray.study.results import read_results as read
 
 from .make_comparison import GRID, METHODS, SEEDS, make_comparison
 from .make_study import SHIFTS, seal_study, write_json
-from .pages import Text, rows
+from .pages import Text, bounded, changed, rows, said
 
 FIGURES = {
     "rejection",
@@ -89,8 +89,8 @@ def test_mean_and_spread_are_those_of_the_networks(comparison_folder, comparison
 def test_headline_states_the_outcome_in_numbers(comparison_folder, text):
     study = read(comparison_folder)
     assert study.selected.detector == "views_classifier"
-    pairs = [pair for pair in study.result("pairs") if pair["b"] == "supervised" and pair["signal"] != "aachen"]
-    ahead = sum(pair["matched"]["low"] > 1 for pair in pairs)
+    pairs = [pair for pair in study.result("pairs") if pair.b == "supervised" and pair.signal != "aachen"]
+    ahead = sum(pair.matched.low > 1 for pair in pairs)
     assert "Without labels, the views’ classifier reaches" in str(text)
     assert "; the choice among detectors was made without signals" in str(text)
     assert "With 95% confidence, on the same jets and with the first network of each, it is ahead of" in str(text)
@@ -99,12 +99,12 @@ def test_headline_states_the_outcome_in_numbers(comparison_folder, text):
 
 
 def test_page_says_what_was_trained_on_what_and_where_thresholds_come_from(text):
-    said = str(text)
-    assert "Trained on 10,000 QCD jets without labels, except supervised" in said
-    assert "10,000 QCD and 3,000 Aachen jets with labels" in said
-    assert "Epochs: that of the lowest training loss. Settings: those of the preset." in said
-    assert "test signal itself" in said
-    assert "covers less than it claims, the less the smaller the rejection" in said
+    page = str(text)
+    assert "Trained on 10,000 QCD jets without labels, except supervised" in page
+    assert "10,000 QCD and 3,000 Aachen jets with labels" in page
+    assert "Epochs: that of the lowest training loss. Settings: those of the preset." in page
+    assert "test signal itself" in page
+    assert "covers less than it claims, the less the smaller the rejection" in page
 
 
 def test_exact_interval_covers_less_than_it_claims_the_less_the_smaller_the_rejection():
@@ -119,8 +119,8 @@ def test_exact_interval_covers_less_than_it_claims_the_less_the_smaller_the_reje
     assert covered[1] < 0.68
 
 
-def test_components_of_variance_stand_with_their_degrees_of_freedom(comparison_folder, comparison, text):
-    """Of 3 encoders, 2 autoencoders on each and 4 parts of the test sample; older studies may not have kept them."""
+def test_components_of_variance_stand_with_their_degrees_of_freedom(comparison, text):
+    """Of 3 encoders, 2 autoencoders on each and 4 parts of the test sample."""
     words = [row["row"] for row in rows(comparison, "variance")]
     assert [re.search(r", (\d+ degrees?) of freedom", one)[1] for one in words] == [
         "2 degrees",
@@ -132,29 +132,13 @@ def test_components_of_variance_stand_with_their_degrees_of_freedom(comparison_f
         interval = [math.sqrt(freedom / chi2.isf(tail, freedom)) for tail in (0.1587, 0.8413)]
         assert interval == pytest.approx([low, high], abs=0.05)
         assert f"from {low} to {high} times" in str(text)
-    study = read(comparison_folder)
-    for sides in study.result("variance")["s_NAE"].values():
-        for components in sides.values():
-            components.pop("degrees_of_freedom", None)
-    [section] = spread.section(study)
-    assert "of freedom" not in str(section.blocks[0].rows)
-
-
-def bounded(study, detector, signal):
-    """The study where no background survives this detector's cuts on this signal."""
-    runs = copy.deepcopy(study.runs)
-    for run_spec in runs:
-        for side in ("raw", "matched"):
-            for cut in run_spec.test.get(detector, {}).get(signal, {}).get(side, {}).get("rejection", {}).values():
-                cut |= {"value": 9e5, "lower_bound": True}
-    return replace(study, runs=runs)
 
 
 def test_what_no_background_survives_is_a_bound_in_the_headline(comparison_folder):
     study = bounded(read(comparison_folder), "views_classifier", "mass_20")
-    assert re.search(r"and of \d+ to more than 900,000 on the other signals", headline(study, [], 0.2))
+    assert re.search(r"and of \d+ to more than 900,000 on the other signals", said(study, head.section))
     study = bounded(read(comparison_folder), "s_NAE", "mass_20")
-    assert "more than 900,000 where the paper has 58, 35, 28, 65, 33" in headline(study, [], 0.2)
+    assert "more than 900,000 where the paper has 58, 35, 28, 65, 33" in said(study, head.section)
 
 
 def test_papers_numbers_stand_beside_methods_on_signals_that_are_there(comparison_folder, comparison):
@@ -163,11 +147,15 @@ def test_papers_numbers_stand_beside_methods_on_signals_that_are_there(compariso
     for name in ("linear", "contamination_rejection", "dimensions"):
         assert not [row for row in rows(comparison, name) if row["detector"].startswith("paper")]
     study = read(comparison_folder)
-    samples = {name: facts for name, facts in study.about["samples"].items() if name in ("qcd", "aachen", "mass_10")}
-    tests = [{name: {s: one[s] for s in samples if s in one} for name, one in e.test.items()} for e in study.runs]
-    runs = tuple(replace(e, test=test) for e, test in zip(study.runs, tests, strict=True))
-    study = replace(study, about={**study.about, "samples": samples}, runs=runs)
-    table = ensembles.as_rows(study, study.methods.values(), (0.2,))
+    samples = {name: sample for name, sample in study.about.samples.items() if name in ("qcd", "aachen", "mass_10")}
+    runs = tuple(
+        run.model_copy(
+            update={"test": {name: {s: one[s] for s in samples if s in one} for name, one in run.test.items()}}
+        )
+        for run in study.runs
+    )
+    study = replace(study, about=study.about.model_copy(update={"samples": samples}), runs=runs)
+    table = as_rows(study, study.methods.values())
     assert {row["signal"] for row in table if row["detector"] == "paper"} == {"aachen", "mass_10"}
 
 
@@ -182,43 +170,46 @@ def test_papers_numbers_stand_beside_methods_on_signals_that_are_there(compariso
 )
 def test_an_oracle_over_the_other_choice_is_marked_as_a_bound(comparison_folder, bounds, shown, note):
     study = read(comparison_folder)
-    facts = copy.deepcopy(study.result("leave_one_out")[0]) | {"loss": 2.0}
-    for kind, bound in zip(("oracle", "left_out"), bounds, strict=True):
-        facts[kind] = facts[kind] | {"matched_bound": bound}
-    study = replace(study, sections={"leave_one_out": {"result": [facts]}})
-    [table] = [block for one in choices.sections(study, 0.2) for block in one.blocks if block.name == "leave_one_out"]
+    [one, *_] = study.result("leave_one_out")
+    kinds = {
+        kind: replace(getattr(one, kind), matched_bound=bound)
+        for kind, bound in zip(("oracle", "left_out"), bounds, strict=True)
+    }
+    analysis = study.analyses["leave_one_out"].model_copy(update={"result": [replace(one, loss=2.0, **kinds)]})
+    table = leave_one_out.section(replace(study, analyses={"leave_one_out": analysis})).parts["leave_one_out"]
     assert (str(table.rows[0]["loss"]), table.rows[0]["loss"].note) == (shown, note)
 
 
 def test_who_was_taught_the_views_that_judge_is_said(comparison_folder, text):
     """The laptop preset's numbers; nothing where no constituents are dropped in training."""
-    said = "(pdrop = 0.3, 0.5, 0.7). DarkCLR’s encoder (0.7) and the views’ classifier (0.3 to 0.7) were trained"
-    assert said in str(text)
-    study = read(comparison_folder)
-    views = {**study.settings["views"], "anomalous": ["translation"]}
-    study = replace(study, settings={**study.settings, "views": views})
-    assert "were trained" not in choices.sections(study, 0.2)[0].blocks[0].caption
+    words = "(pdrop = 0.3, 0.5, 0.7). DarkCLR’s encoder (0.7) and the views’ classifier (0.3 to 0.7) were trained"
+    assert words in str(text)
+    study = changed(read(comparison_folder), views={"anomalous": ["translation"]})
+    assert "were trained" not in said(study, selection.section).replace("Encoders were trained", "")
 
 
 def test_a_detector_with_labels_is_never_the_selected_detector(comparison_folder):
     study = read(comparison_folder)
     assert study.methods["supervised"].labels
     assert not study.selected.labels
-    assert max(study.methods.values(), key=lambda one: one.blind_merit(0.2)) == study.selected
+    assert study.by_blind_objective(study.methods.values())[0] == study.selected
 
 
 def with_views(study, change):
-    """The study after ``change`` to the JSON of each detector's evaluation against anomalous views."""
-    runs = copy.deepcopy(study.runs)
-    for run_spec in runs:
-        for detector, facts in run_spec.signal_blind.items():
-            change(detector, facts["matched"]["rejection"])
-    return replace(study, runs=runs)
+    """The study after ``change``, a function of a detector and its rejections against anomalous views by efficiency."""
+    runs = []
+    for run in study.runs:
+        blind = {}
+        for detector, one in run.signal_blind.items():
+            cuts = change(detector, {cut.eps_s: cut for cut in one.matched.rejections})
+            blind[detector] = replace(one, matched=replace(one.matched, rejections=tuple(cuts.values())))
+        runs.append(run.model_copy(update={"signal_blind": blind}))
+    return replace(study, runs=tuple(runs))
 
 
-def views(value, low=None, high=None, bound=False):
-    """What a change writes: a rejection of anomalous views with its interval."""
-    return {"value": value, "bootstrap_low": low or value, "bootstrap_high": high, "lower_bound": bound}
+def views(cut, value, low=None, high=None, bound=False):
+    """A cut with another rejection of anomalous views and its interval."""
+    return replace(cut, value=value, bootstrap_low=low or value, bootstrap_high=high, lower_bound=bound)
 
 
 def test_the_choice_without_signals_has_its_interval(comparison_folder, comparison):
@@ -227,7 +218,7 @@ def test_the_choice_without_signals_has_its_interval(comparison_folder, comparis
     for detector in ("s_NAE", "views_classifier"):
         networks = [one for one in runs(comparison_folder) if one["key"] in ("DarkCLR-e1", "DarkCLR-e2", "DarkCLR-e3")]
         cuts = [one["signal_blind"][detector]["matched"]["rejection"]["0.2"] for one in networks]
-        row = table[Markup(read(comparison_folder).methods[detector].label).striptags()]
+        row = table[Markup(ensemble_label(read(comparison_folder).methods[detector])).striptags()]
         for column, key in (("blind", "value"), ("blind_low", "bootstrap_low"), ("blind_high", "bootstrap_high")):
             assert float(row[column]) == pytest.approx(np.exp(np.mean(np.log([cut[key] for cut in cuts]))))
 
@@ -236,47 +227,47 @@ def test_a_choice_that_no_background_survives_is_a_bound(comparison_folder):
     """And not the number of background jets, as if that had been measured."""
 
     def change(detector, cuts):
-        if detector == "views_classifier":
-            cuts["0.2"] |= views(400.0, bound=True)
+        return {**cuts, 0.2: views(cuts[0.2], 400.0, bound=True)} if detector == "views_classifier" else cuts
 
     study = with_views(read(comparison_folder), change)
     assert study.selected.detector == "views_classifier"
-    [table] = [block for one in choices.sections(study, 0.2) for block in one.blocks if block.name == "signal_blind"]
+    table = selection.section(study).parts["selection"]
     assert [str(row["blind"]) for row in table.rows if row["best"]] == ["> 400"]
 
 
 def test_whom_the_choice_does_not_exclude_is_said(comparison_folder):
-    """Those whose interval reaches the champion's value or is open, and nobody else."""
+    """Those whose interval reaches the selected detector's value or is open, and no others."""
     reach = {"views_classifier": (100.0, 80.0, 130.0), "s_NAE": (70.0, 50.0, 101.0), "s_CLR": (60.0, 40.0, None)}
 
     def change(detector, cuts):
-        cuts["0.2"] |= views(*reach.get(detector, (50.0, 40.0, 99.0)))
+        return {**cuts, 0.2: views(cuts[0.2], *reach.get(detector, (50.0, 40.0, 99.0)))}
 
     study = with_views(read(comparison_folder), change)
-    assert [one.detector for one in ensembles.rivals(study)] == ["s_NAE", "s_CLR"]
-    assert "without signals and does not exclude DarkCLR, s<sub>NAE</sub>." in headline(study, [], 0.2)
-    assert "intervals reach the chosen value: DarkCLR, s<sub>NAE</sub>; DarkCLR, s<sub>CLR</sub>." in str(
-        choices.sections(study, 0.2)[0].blocks[0].caption
-    )
+    assert [one.detector for one in study.not_excluded()] == ["s_NAE", "s_CLR"]
+    assert "without signals and does not exclude DarkCLR, sNAE." in said(study, head.section)
+    assert "intervals reach the chosen value: DarkCLR, sNAE; DarkCLR, sCLR." in said(study, selection.section)
     reach |= {"s_NAE": (70.0, 50.0, 99.0), "s_CLR": (60.0, 40.0, 99.0)}
     study = with_views(read(comparison_folder), change)
-    assert ensembles.rivals(study) == []
-    assert "does not exclude" not in headline(study, [], 0.2)
+    assert study.not_excluded() == []
+    assert "does not exclude" not in said(study, head.section)
 
 
 def test_more_surviving_background_chooses_where_every_run_kept_it(comparison_folder):
-    """At half of the views where all have it, at a fifth where one study is older; never where all jets pass."""
+    """At half of the views where all have it, at a fifth where one run lacks it; never where all jets pass."""
 
     def change(detector, cuts):
-        for eps_s, better in (("0.5", "s_NAE"), ("1", "s_CLR")):
-            cuts[eps_s] = {**cuts["0.2"], "eps_s": float(eps_s), **views(9.0 if detector == better else 3.0)}
+        more = {eps_s: replace(cuts[0.2], eps_s=eps_s) for eps_s in (0.5, 1.0)}
+        better = {0.5: "s_NAE", 1.0: "s_CLR"}
+        return {**cuts, **{at: views(cut, 9.0 if detector == better[at] else 3.0) for at, cut in more.items()}}
 
     study = with_views(read(comparison_folder), change)
     assert (study.blind_eps_s, study.selected.detector) == (0.5, "s_NAE")
-    assert "so that 50% of the views pass" in choices.sections(study, 0.2)[0].blocks[0].caption
-    older = next(one for one in study.runs if "s_AE" in one.signal_blind)
-    older.signal_blind["s_AE"]["matched"]["rejection"].pop("0.5")
-    study = replace(study)
+    assert "so that 50% of the views pass" in said(study, selection.section)
+
+    def older(detector, cuts):
+        return {at: cut for at, cut in cuts.items() if at != 0.5} if detector == "s_AE" else cuts
+
+    study = with_views(study, older)
     assert (study.blind_eps_s, study.selected.detector) == (0.2, "views_classifier")
 
 
@@ -340,13 +331,16 @@ def test_a_study_of_linear_classifiers_alone_has_its_page(tmp_path):
     assert "A linear classifier of Aachen against QCD jets reaches" in str(text)
 
 
-def test_every_detector_has_a_look_of_its_own():
+def test_every_detector_has_a_display_of_its_own():
     from darkclr_ray.detectors import registry
 
-    names = [*registry.names(), "paper", "paper supervised"]
-    styles = theme.detector_styles(names)
-    assert set(names) <= set(theme.DETECTORS)
-    assert len({(look.dash, look.symbol, look.colour) for look in styles.values()}) == len(names)
+    names = [*registry.names(), *OTHERS]
+    displays = [display_of(name) for name in names]
+    assert None not in displays
+    for field in ("label", "order"):
+        assert len({getattr(display, field) for display in displays}) == len(names)
+    detectors = [*registry.names(), "paper", "paper supervised"]
+    assert len(set(theme.detector_styles(detectors).values())) == len(detectors)
     mine = theme.detector_styles([*names, "mine", "other"])
     assert mine["mine"] == theme.detector_styles(["mine"])["mine"]
     assert mine["mine"] != mine["other"]
@@ -362,7 +356,11 @@ def test_prominent_detectors_are_told_apart_by_colour_blind_people(blindness):
         "deutan": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
         "tritan": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
     }[blindness]
-    seen = [_cielab(np.array(matrix) @ _linear(theme.DETECTORS[name].colour)) for name in theme.PROMINENT]
+    from darkclr_ray.detectors import registry
+
+    prominent = [name for name in registry.names() if is_prominent(name)]
+    assert len(prominent) == 7
+    seen = [_cielab(np.array(matrix) @ _linear(display_of(name).style.colour)) for name in prominent]
     nearest = min(math.dist(a, b) for at, a in enumerate(seen) for b in seen[:at])
     assert nearest > 5.0
 
@@ -379,37 +377,34 @@ def _cielab(linear):
 
 
 def test_methods_are_in_the_order_of_tables(comparison_folder):
-    assert list(read(comparison_folder).methods) == theme.in_order(name for group in METHODS.values() for name in group)
+    assert list(read(comparison_folder).methods) == in_order(name for group in METHODS.values() for name in group)
 
 
-def test_a_selected_detector_that_the_study_compared_with_nobody_is_compared_here(
-    tmp_path, comparison_folder, comparison
-):
+def test_a_selected_detector_without_recorded_comparisons_is_compared_here(comparison_folder, comparison):
     """Its ratios on the same jets are those that the study itself would have written."""
     study = read(comparison_folder)
-    recorded = ensembles.ratios(study, 0.2)
-    silent = replace(study, sections={})
-    made = {(ratio.denominator, ratio.signal, ratio.weighting): ratio for ratio in ensembles.ratios(silent, 0.2)}
-    expected = [ratio for ratio in recorded if ratio.numerator == study.selected.detector]
-    assert len(expected) == len(made) == 2 * 2 * len(SHIFTS)
-    for ratio in expected:
-        assert made[ratio.denominator, ratio.signal, ratio.weighting].value.value == pytest.approx(ratio.value.value)
+    made = {(pair.b, pair.signal): pair for pair in replace(study, analyses={}).pairs}
+    expected = [pair for pair in study.pairs if pair.a == study.selected.detector]
+    assert len(expected) == len(made) == 2 * len(SHIFTS)
+    for pair in expected:
+        for side in ("raw", "matched"):
+            ratio = getattr(made[pair.b, pair.signal], side).ratio
+            assert ratio == pytest.approx(getattr(pair, side).ratio)
 
 
 def test_weights_are_tabulated_as_means_over_networks(comparison_folder, tmp_path):
     folder = shutil.copytree(comparison_folder, tmp_path / "study")
-    assert observables.section(read(folder)) == []
+    assert observables.section(read(folder)) is None
     given = {1: 2.0, 2: -1.0, 3: 5.0}
     for seed, weight in given.items():
         write_json(
             folder / "stages" / "scores" / f"scores-DarkCLR-e{seed}" / "weights.json",
             {"s_CLR": {"width": weight, "thrust": 1.0}, "s_NAE": {}},
         )
-    (found,) = observables.section(read(folder))
-    (table,) = found.blocks
+    table = observables.section(read(folder)).parts["weights"]
     width, thrust = table.rows
     assert (width["observable"], thrust["observable"]) == ("width", "thrust")
     assert [column.key for column in table.columns] == ["observable", "s_CLR"]
     assert (width["s_CLR"].value, width["s_CLR"].high) == pytest.approx((2.0, 2.0 + np.std([2, -1, 5], ddof=1)))
     assert (thrust["s_CLR"].value, thrust["s_CLR"].high) == (1.0, 1.0)
-    assert "What observables weigh" in build(folder).read_text(encoding="utf-8")
+    assert "Weights of observables" in build(folder).read_text(encoding="utf-8")

@@ -13,42 +13,39 @@ import pytest
 from darkclr_ray.evaluation.matching import PtBins
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.published import REJECTION
-from darkclr_ray.reports import build
-from darkclr_ray.reports import comparison as tables
-from darkclr_ray.reports import text as words
-from darkclr_ray.reports.comparison import Ratio
+from darkclr_ray.reports import build, text
 from darkclr_ray.reports.labels import decay_rules
-from darkclr_ray.reports.measurement import Measurement
-from darkclr_ray.reports.reader import Study
-from darkclr_ray.reports.sections import provenance, training
-from darkclr_ray.reports.trials import read
+from darkclr_ray.reports.sections import head, provenance, training
+from darkclr_ray.reports.sections import study as summary
 from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.records import Start
+from darkclr_ray.study.results import StudyResults
+from darkclr_ray.study.results import read_results as read
 
 from .make_study import SHIFTS, make_study, seal_study
-from .pages import Text, rows
+from .pages import Text, bounded, changed, rows, said
 
 TABLES = {"areas", "provenance", "ratios", "rejections", "rejections_tight", "samples", "settings", "significance"}
-TABLES |= {"timings", "trials"}
+TABLES |= {"timings", "trials", "published"}
 
 
 @pytest.fixture(scope="session")
-def text(report):
+def page(report):
     return Text(report.read_text(encoding="utf-8"))
 
 
-def test_every_figure_and_table_is_there(report, text):
-    figures = {"rejection", "scan", "roc", "encoder_training", "energy_training", "augmentations"}
-    assert figures | TABLES <= set(text.names)
-    assert TABLES | {"roc", "encoder_training", "energy_training"} == {
-        path.stem for path in report.parent.glob("*.csv")
-    }
+def test_every_figure_and_table_is_there(report, page):
+    with_data = {"rejection", "detectors_rejection", "roc_methods", "roc_signals"}
+    with_data |= {"encoder_training", "energy_training"}
+    assert {"scan", "augmentations", *with_data, *TABLES} <= set(page.names)
+    assert TABLES | with_data == {path.stem for path in report.parent.glob("*.csv")}
 
 
-def test_best_trial_is_the_one_with_the_highest_validation_objective(study_folder, text):
+def test_best_trial_is_the_one_with_the_highest_validation_objective(study_folder, page):
     trials = [json.loads(path.read_text()) for path in study_folder.glob("trials/*.json")]
     best = max((t for t in trials if t["objectives"]), key=lambda t: t["objectives"]["matched"])
     assert read(study_folder).best.number == best["number"]
-    assert f"step size {best['parameters']['step_size']:g}) reaches" in str(text)
+    assert f"step size {best['parameters']['step_size']:g}) reaches" in str(page)
 
 
 def test_table_holds_what_the_trial_wrote(study_folder, report):
@@ -58,69 +55,69 @@ def test_table_holds_what_the_trial_wrote(study_folder, report):
     }
     for signal in SHIFTS:
         for weighting in ("raw", "matched"):
-            entry = study.best.test["s_NAE"][signal][weighting]["rejection"]["0.1"]
+            entry = getattr(study.best.test["s_NAE"][signal], weighting).at(0.1)
             row = found["s_NAE", signal, weighting, "0.1"]
-            assert float(row["rejection"]) == entry["value"]
-            assert float(row["rejection_low"]) == entry["bootstrap_low"]
+            assert float(row["rejection"]) == entry.value
+            assert float(row["rejection_low"]) == entry.bootstrap_low
             if weighting == "raw":
-                assert float(row["rejection_binomial_low"]) == entry["low"]
-            assert row["rejection_lower_bound"] == str(int(entry["lower_bound"]))
+                assert float(row["rejection_binomial_low"]) == entry.low
+            assert row["rejection_lower_bound"] == str(int(entry.lower_bound))
         assert float(found["paper", signal, "raw", "0.2"]["rejection"]) == REJECTION["DarkCLR"][signal].value
 
 
 def test_rejection_of_multiplicity_agrees_with_counting_jets(study_folder, report):
-    scored = read(study_folder).scored("test")
+    jets = read(study_folder).jets
     for row in rows(report, "rejections"):
         if row["detector"] != "multiplicity" or row["weighting"] == "matched":
             continue
-        background = scored.multiplicity[scored.of("qcd")]
-        signal = np.sort(scored.multiplicity[scored.of(row["signal"])])
+        background = jets.multiplicity[jets.of("qcd")]
+        signal = np.sort(jets.multiplicity[jets.of(row["signal"])])
         cut = signal[int(float(row["eps_s"]) * len(signal)) - 1]
         assert np.mean(background < cut) <= 1 / float(row["rejection"]) <= np.mean(background <= cut)
 
 
-def test_ahead_is_said_where_the_interval_beside_it_leaves_out_1():
-    """Two scores of the same power or not: the sentence counts what the table's two-sided 95% intervals show."""
-    random, ratios, jets = np.random.default_rng(2), [], 400
+def test_a_ratio_is_significant_where_its_interval_leaves_out_1():
+    """Two scores of the same power or not: the sign is that which the two-sided 95% interval shows."""
+    random, found, jets = np.random.default_rng(2), [], 400
     pt, event = np.full(jets, 200.0), np.arange(jets)
     for power in np.repeat([0.5, 0.8, 1.0, 1.25, 1.6], 12):
         parts = [random.normal(mean, size=jets) for mean in (0.0, power, 0.0, 1.0)]
-        found = paired_ratio(*parts, pt, pt, event, event, seed=1, replicas=200).matched
-        ratios.append(
-            Ratio("a", "b", "s", "matched", Measurement(found.ratio, found.low, found.high), found.confidence)
-        )
-    ahead = sum(ratio.value.low > 1 for ratio in ratios)
-    behind = sum(ratio.value.high < 1 for ratio in ratios)
-    assert ahead < sum(ratio.confidence >= 0.95 for ratio in ratios)  # intervals that a one-sided word would contradict
-    assert words.standing(ratios, "b") == f"ahead of b on {ahead} of {len(ratios)} signals (behind on {behind})"
+        found.append(paired_ratio(*parts, pt, pt, event, event, seed=1, replicas=200).matched)
+    assert [ratio.significant for ratio in found] == [(ratio.low > 1) - (ratio.high < 1) for ratio in found]
+    ahead = sum(ratio.significant == 1 for ratio in found)
+    assert 0 < ahead < sum(ratio.confidence >= 0.95 for ratio in found)  # a one-sided word would contradict intervals
 
 
-def test_two_rules_of_decay_on_one_line_are_said(study_folder, text, comparison):
+def test_two_rules_of_decay_on_one_line_are_said(study_folder, page, comparison):
     """The rules are those of the samples themselves; of signals that share one there is nothing to say."""
-    said = "at Aachen only the neutral rho decays, and always"
-    assert said in str(text)
-    assert said in str(Text(comparison.read_text(encoding="utf-8")))
+    words = "at Aachen only the neutral rho decays, and always"
+    assert words in str(page)
+    assert words in str(Text(comparison.read_text(encoding="utf-8")))
     samples = read(study_folder).samples
-    assert decay_rules({name: {**facts, "decays": "all_mesons"} for name, facts in samples.items()}) == ""
-    assert decay_rules({name: samples[name] for name in ("aachen", "mass_10", "mass_20")}) == ""
-    assert decay_rules({name: {} for name in samples}) == ""
+    same = {name: sample.model_copy(update={"decays": "all_mesons"}) for name, sample in samples.items()}
+    unknown = {name: sample.model_copy(update={"decays": None}) for name, sample in samples.items()}
+    assert decay_rules(samples)
+    assert not decay_rules(same)
+    assert not decay_rules(unknown)
+    assert not decay_rules({name: samples[name] for name in ("aachen", "mass_10", "mass_20")})
 
 
 ENDS = "A curve ends where less than one background jet of average weight survives."
 
 
-def test_a_curve_ends_where_its_caption_says(study_folder, report, text, comparison):
+def test_a_curve_ends_where_its_caption_says(study_folder, report, page, comparison):
     """Survivors counted by hand. Of weighted background a few may survive where the curve has ended already."""
-    assert ENDS in str(text)
+    assert ENDS in str(page)
     assert ENDS in str(Text(comparison.read_text(encoding="utf-8")))
-    scored, few = read(study_folder).scored("test"), 0
-    scores, background = scored.scores["s_NAE"], scored.of("qcd")
-    for row in rows(report, "roc"):
-        signal = scored.of(row["signal"])
+    study, few = read(study_folder), 0
+    jets, scores = study.jets, study.scores(study.methods["s_NAE"])
+    background = jets.of("qcd")
+    for row in rows(report, "roc_signals"):
+        signal = jets.of(row["signal"])
         cut = np.sort(scores[signal])[-math.ceil(float(row["eps_s"]) * len(signal))]
         weights = np.ones(len(background))
         if row["weighting"] == "matched":
-            weights = PtBins.of(scored.pt[background], scored.pt[signal]).weights()
+            weights = PtBins.of(jets.pt[background], jets.pt[signal]).weights()
         above = scores[background] >= cut
         assert (row["rejection"] == "") == (weights[above].sum() < 0.999 * weights.mean())
         few += row["rejection"] == "" and above.any()
@@ -136,7 +133,7 @@ def test_scores_stand_with_their_jets(study_folder):
     table = pq.read_table(study.stage("scores", study.best.stages["scores"]) / "scores.parquet").to_pylist()
     scores = {row["jet_id"]: row["score"] for row in table if row["detector"] == "s_CLR"}
     expected = [scores[jet["jet_id"]] for jet in sorted(jets, key=lambda jet: jet["jet_id"]) if jet["split"] == "test"]
-    assert study.scored("test").scores["s_CLR"].tolist() == expected
+    assert study.scores(study.methods["s_CLR"]).tolist() == expected
 
 
 def test_ratio_is_that_of_the_two_rejections(report):
@@ -154,8 +151,8 @@ def test_ratio_is_that_of_the_two_rejections(report):
         assert 0 < float(row["confidence"]) < 1
 
 
-def test_page_says_what_chose_what_and_where_thresholds_come_from(text):
-    said = str(text)
+def test_page_says_what_chose_what_and_where_thresholds_come_from(page):
+    said = str(page)
     assert "10,000 QCD jets without labels" in said
     assert "validation split (1,200 QCD jets and 300 of each of 5 signals)" in said
     assert "test signal itself" in said
@@ -163,7 +160,7 @@ def test_page_says_what_chose_what_and_where_thresholds_come_from(text):
 
 
 @pytest.mark.parametrize(
-    ("nae", "said"),
+    ("nae", "words"),
     [
         ({"views_p_drop": []}, "the autoencoder’s that with the energy difference closest to zero."),
         ({"views_p_drop": [0.5]}, "anomalous views, and after it that with the energy difference closest to zero."),
@@ -171,37 +168,34 @@ def test_page_says_what_chose_what_and_where_thresholds_come_from(text):
         ({"views_p_drop": [], "divergence_epochs": 0}, "the autoencoder’s the last. The search"),
     ],
 )
-def test_what_chose_the_autoencoders_epoch(study_folder, nae, said):
-    study = read(study_folder)
-    study = replace(study, settings={**study.settings, "nae": {**study.settings["nae"], **nae}})
-    assert said in str(words.summary(study, tables.evaluations(study))[1])
+def test_what_chose_the_autoencoders_epoch(study_folder, nae, words):
+    assert words in said(changed(read(study_folder), nae=nae), summary.section)
 
 
 def test_what_no_background_survives_is_a_bound_in_the_headline(study_folder):
+    study = bounded(read(study_folder), "s_NAE", "mass_20")
+    assert re.search(r"and of \d+ to more than 900,000 on the other signals", said(study, head.section))
+
+
+def test_a_signal_stands_in_both_panels_where_lines_of_both_go_through_it(study_folder, page, comparison):
+    words = "In both kinds of panels: Aachen (rinv = 0.75, 4 GeV)."
+    assert words in str(page)
+    assert words in str(Text(comparison.read_text(encoding="utf-8")))
     study = read(study_folder)
-    found = tables.evaluations(study)
-    one = found["s_NAE"]["mass_20"]
-    cuts = tuple(replace(cut, value=9e5, lower_bound=True) for cut in one.matched.rejections)
-    found["s_NAE"]["mass_20"] = replace(one, matched=replace(one.matched, rejections=cuts))
-    assert re.search(r"and of \d+ to more than 900,000 on the other signals", words.headline(study, found, [], 0.2))
-
-
-def test_a_signal_stands_in_both_panels_where_lines_of_both_go_through_it(study_folder, text, comparison):
-    said = "In both kinds of panels: Aachen (rinv = 0.75, 4 GeV)."
-    assert said in str(text)
-    assert said in str(Text(comparison.read_text(encoding="utf-8")))
-    samples = read(study_folder).samples
     for names in (["rinv_0.5", "rinv_0.2", "mass_10", "mass_20"], ["aachen", "rinv_0.5", "rinv_0.2"]):
-        assert words.in_both_panels({name: samples[name] for name in names}) == ""
+        samples = {name: study.about.samples[name] for name in names}
+        tests = {score: {name: one[name] for name in names} for score, one in study.runs[0].test.items()}
+        runs = (study.runs[0].model_copy(update={"test": tests}),)
+        few = replace(study, about=study.about.model_copy(update={"samples": samples}), runs=runs)
+        assert text.both_panels(few) == []
 
 
-def test_the_background_has_its_own_name(study_folder, text, comparison):
-    said = "Where jets of a signal and of QCD differ in pT, a score may"
-    assert said in str(text)
-    assert said in str(Text(comparison.read_text(encoding="utf-8")))
-    study = read(study_folder)
-    light = replace(study, settings={**study.settings, "background": "light_quarks"})
-    assert "of a signal and of light_quarks differ in" in words.matched_twin(light)
+def test_the_background_has_its_own_name(study_folder, page, comparison):
+    words = "Where jets of a signal and of QCD differ in pT, a score may"
+    assert words in str(page)
+    assert words in str(Text(comparison.read_text(encoding="utf-8")))
+    light = changed(read(study_folder), background="light_quarks")
+    assert "of a signal and of light_quarks differ in" in said(light, summary.section)
 
 
 @pytest.mark.parametrize(
@@ -213,28 +207,26 @@ def test_the_background_has_its_own_name(study_folder, text, comparison):
     ],
 )
 def test_jets_that_chose_the_model_depend_on_the_objective(study_folder, objective, jets):
-    study = read(study_folder)
-    search = {**study.settings["search"], "objective": objective}
-    study = replace(study, settings={**study.settings, "search": search})
-    assert str(words.selecting_jets(study)) == jets
+    study = changed(read(study_folder), search={"objective": objective})
+    assert text.selecting_jets(study) == jets
+    assert f"on validation jets ({jets})." in said(study, summary.section)
 
 
-def test_pruned_and_failed_trials_are_listed_with_their_reasons(report, text):
+def test_pruned_and_failed_trials_are_listed_with_their_reasons(report, page):
     states = {row["trial"]: (row["state"], row["reason"]) for row in rows(report, "trials")}
     assert states["4"] == ("pruned", "behind two thirds of the trials after 4 epochs")
     assert states["5"] == ("failed", "Langevin chains ran away <in epoch 3>")
-    assert "ran away <in epoch 3>" in str(text)
+    assert "ran away <in epoch 3>" in str(page)
 
 
-def test_chains_that_stand_still_are_reported(text):
-    assert "1 epoch with a warning; the last one: Langevin chains stand still." in str(text)
+def test_chains_that_stand_still_are_reported(page):
+    assert "1 epoch with a warning; the last one: Langevin chains stand still." in str(page)
 
 
 def test_a_plain_autoencoder_has_no_epoch_of_contrastive_divergence(study_folder, monkeypatch):
-    study, history = read(study_folder), Study.history
-    monkeypatch.setattr(Study, "history", lambda *which: [one for one in history(*which) if one["epoch"] < 30])
-    section = training.section(study, study.best.stages, "the best trial", "")
-    assert section.blocks[0].startswith("No epoch of contrastive divergence was recorded")
+    study, history = read(study_folder), StudyResults.history
+    monkeypatch.setattr(StudyResults, "history", lambda *which: [one for one in history(*which) if one["epoch"] < 30])
+    assert "No epoch of contrastive divergence was recorded" in said(study, training.section)
 
 
 def test_settings_that_differ_from_the_papers_are_listed(report):
@@ -243,11 +235,10 @@ def test_settings_that_differ_from_the_papers_are_listed(report):
     assert "contrastive.temperature" not in differing
 
 
-def test_defaults_that_are_not_the_papers_are_always_said(study_folder, text):
+def test_defaults_that_are_not_the_papers_are_always_said(study_folder, page):
     """Three of the autoencoder: a study of the defaults lists them beside the paper's values, and nothing else."""
-    assert "Three defaults of the autoencoder are not the paper’s" in str(text)
-    defaults = StudySettings().model_dump(mode="json")
-    table = provenance.differing_settings(replace(read(study_folder), settings=defaults))
+    assert "Three defaults of the autoencoder are not the paper’s" in str(page)
+    table = provenance.differing_settings(StudySettings())
     listed = {row["setting"]: (row["here"], row["paper"]) for row in table.rows}
     assert listed == {
         "nae.scale": ("global", "none"),
@@ -262,7 +253,7 @@ def test_building_again_gives_the_same_page(study_folder, report):
     assert report.read_bytes() == before
 
 
-def test_building_imports_neither_torch_nor_ray():
+def test_importing_the_reports_imports_neither_torch_nor_ray():
     code = "import sys, darkclr_ray.reports; print(sorted({'torch', 'ray', 'optuna'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -283,7 +274,7 @@ def test_words_of_a_study_stay_words(tmp_path, report):
     path = folder / "study.json"
     path.write_text(json.dumps(evil(json.loads(path.read_text()))))
     settings = folder / "settings.yaml"
-    settings.write_text(settings.read_text().replace("pt: fraction", "pt: <script>alert(1)</script>"))
+    settings.write_text(settings.read_text().replace("signal: aachen", "signal: <script>alert(1)</script>"))
     html = build(seal_study(folder)).read_text(encoding="utf-8")
     assert html.count("<script") == report.read_text(encoding="utf-8").count("<script")
     assert "<img" not in Text(html).rawdata
@@ -292,34 +283,35 @@ def test_words_of_a_study_stay_words(tmp_path, report):
 
 def test_what_a_study_was_continued_with_is_said(study_folder):
     old = read(study_folder)
-    (caption, table) = captioned(provenance.facts(old, {}))
-    assert caption == "What made these numbers."
+    assert "What made these numbers." in said(old, provenance.section)
+    table = by_group(provenance.facts(old))
     assert (table["machine", "cpus"], table["versions", "darkclr_ray"]) == ("2", "0.1.0")
 
-    def start(day, torch, cpus, precision):
-        machine = {"cpus": cpus, "gpus": 0}
-        return {"time": day, "versions": {"torch": torch}, "machine": machine} | precision
+    def start(day, torch, cpus, **precision):
+        return Start(time=day, versions={"torch": torch}, machine={"cpus": cpus, "gpus": 0}, **precision)
 
     starts = [
-        start("2026-10-01T09:00:00+0000", "2.9.0", 2, {"precision": "float32"}),
-        start("2026-10-02T09:00:00+0000", "2.9.0", 4, {}),
-        start("2026-11-01T09:00:00+0000", "<b>", 4, {"precision": "bfloat16"}),
+        start("2026-10-01T09:00:00+0000", "2.9.0", 2, precision="float32"),
+        start("2026-10-02T09:00:00+0000", "2.9.0", 4),
+        start("2026-11-01T09:00:00+0000", "<b>", 4, precision="bfloat16", kernels={"encoder": "C"}),
     ]
-    (caption, table) = captioned(provenance.facts(replace(old, about={**old.about, "starts": starts}), {}))
-    assert "torch 2.9.0 until 2026-11-01, &lt;b&gt; since" in caption
+    study = replace(old, about=old.about.model_copy(update={"starts": starts}))
+    caption, table = said(study, provenance.section), by_group(provenance.facts(study))
+    assert "torch 2.9.0 until 2026-11-01, <b> since" in caption
     assert "cpus 2 until 2026-10-02, 4 since" in caption
     assert "precision float32 until 2026-11-01, bfloat16 since" in caption
-    assert "gpus" not in caption
+    assert "gpus 0 until" not in caption
     assert (table["machine", "cpus"], table["versions", "torch"], table["precision", ""]) == ("4", "<b>", "bfloat16")
+    assert table["implementation", "encoder"] == "C"
 
 
-def captioned(table):
-    """A table's caption, and its values by group and fact."""
+def by_group(table):
+    """A table's values by group and fact."""
     groups, group = {}, ""
     for row in table.rows:
         group = row["group"] or group
         groups[group, row["fact"]] = row["value"]
-    return str(table.caption), groups
+    return groups
 
 
 def test_stage_names_cannot_leave_the_folder(tmp_path):
@@ -348,10 +340,10 @@ def test_study_without_extras_is_reported_too(tmp_path):
 def test_references_of_an_earlier_best_trial_are_not_set_beside_this_one(tmp_path):
     folder = make_study(tmp_path / "toy", background=600, signal=100, replicas=6)
     known = json.loads((folder / "references.json").read_text())
-    assert set(read(folder).references) == {"untrained", "multiplicity"}
+    assert {run.label for run in read(folder).runs} == {"", "untrained", "multiplicity"}
     known["untrained"]["parameters"] = read(folder).best.parameters | {"d_z": 1}
     (folder / "references.json").write_text(json.dumps(known))
-    assert set(read(seal_study(folder)).references) == {"multiplicity"}
+    assert {run.label for run in read(seal_study(folder)).runs} == {"", "multiplicity"}
 
 
 @pytest.mark.parametrize("ended", ["FAIL", "PRUNED"])

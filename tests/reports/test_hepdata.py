@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from darkclr_ray.cli.darkclr import main
-from darkclr_ray.reports import comparison, ensembles, hepdata, runs
-from darkclr_ray.reports.trials import read
+from darkclr_ray.reports import hepdata
+from darkclr_ray.reports.measurement import rejection
 from darkclr_ray.store.files import read_json
+from darkclr_ray.study.results import read_results
 
 pytest.importorskip("hepdata_lib", reason="needs the extra [hepdata]")
 
@@ -42,7 +43,7 @@ def test_a_scan(study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["export", str(study_folder), "--to", "hepdata", "--out", str(out)]) == 0
     assert f"written to {out}" in capsys.readouterr().out
     tables = accepted(out)
-    study = read(study_folder)
+    study = read_results(study_folder)
     record = read_json(study_folder / "trials" / f"{study.best.number:04d}.json")
     for weighting in ("raw", "matched"):
         table = tables[f"Rejection of s_NAE, {weighting}"]
@@ -53,9 +54,7 @@ def test_a_scan(study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
                 continue
             assert float(value["value"]) == pytest.approx(facts["value"], rel=1e-3)
             error = value["errors"][0]["asymerror"]
-            shown = comparison.rejection(
-                comparison.side(comparison.evaluations(study)["s_NAE"][signal], weighting), 0.2
-            )
+            shown = rejection(study.methods["s_NAE"].entries()[signal, weighting])
             assert error["plus"] == pytest.approx(shown.up, rel=0.01)
             assert error["minus"] == pytest.approx(-shown.down, rel=0.01)
     with pytest.raises(SystemExit):
@@ -68,10 +67,10 @@ def test_a_comparison_has_seed_errors(comparison_folder: Path, tmp_path: Path) -
     names = hepdata.export(comparison_folder, tmp_path / "submission")
     tables = accepted(tmp_path / "submission")
     assert len(tables) == len(names)
-    ensemble = runs.read(comparison_folder).methods["s_NAE"]
+    ensemble = read_results(comparison_folder).methods["s_NAE"]
     values = column(tables["Rejection of s_NAE, raw"], 0.2)
     checked = 0
-    for (signal, weighting), entry in ensembles.entries(ensemble, 0.2).items():
+    for (signal, weighting), entry in ensemble.entries(0.2).items():
         if weighting == "raw" and not entry.lower_bound:
             errors = {error["label"]: error for error in values[signal]["errors"]}
             assert entry.deviation is not None

@@ -5,23 +5,42 @@ import json
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
+from jinja2 import ChoiceLoader, DictLoader, Environment
 from markupsafe import Markup
 
 from darkclr_ray.reports.measurement import Measurement
-from darkclr_ray.reports.page import Figure, Page, Section, render, write
+from darkclr_ray.reports.page import Figure, Page, Section, environment, render, write
 from darkclr_ray.reports.tables import Column, Table, as_csv
+from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.records import StudyRecord
+from darkclr_ray.study.results import StudyResults
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+TEMPLATES = {
+    "sections/first.html.j2": """{% from "blocks.html.j2" import figure %}
+<p>{{ words }}</p>{% call figure(key) %}{{ words }}{% endcall %}""",
+    "sections/section.html.j2": """{% from "blocks.html.j2" import figure, table %}{% set title = words %}
+<p>{{ words }}</p>{% call figure(second) %}{{ words }}{% endcall %}{% call table(numbers) %}{{ words }}{% endcall %}""",
+}
+STUDY = StudyResults(Path(), StudyRecord(name="toy"), StudySettings(), ())
+
+
+def templates() -> Environment:
+    known = environment(STUDY)
+    known.loader = ChoiceLoader([DictLoader(TEMPLATES), known.loader])
+    return known
 
 
 def small_page(words: str = "words", name: str = "second") -> Page:
     figure = go.Figure(go.Scatter(x=[1, 2], y=[3, 4], name=words))
     table = Table(
         "numbers",
-        words,
         [Column("signal", words), Column("rejection", Markup("1/&epsilon;"), group="raw")],
         [
             {"signal": words, "rejection": Measurement(38.25, 35.0, 42.5)},
@@ -29,8 +48,12 @@ def small_page(words: str = "words", name: str = "second") -> Page:
         ],
     )
     data = [{"x": 1, "name": words}]
-    section = Section("section", words, [words, Figure(name, figure, words, data), table])
-    return Page(words, words, words, Figure("first", figure, words), [section])
+    section = Section("section", {"words": words, "second": Figure(name, figure, data), "numbers": table})
+    return Page(words, Section("first", {"words": words, "key": Figure("first", figure)}), [section])
+
+
+def html_of(page: Page) -> str:
+    return render(page, templates())
 
 
 class Elements(HTMLParser):
@@ -49,32 +72,32 @@ class Elements(HTMLParser):
 
 
 def test_words_from_outside_stay_words():
-    plain, evil = Elements(render(small_page("plain"))), Elements(render(small_page(EVIL)))
+    plain, evil = Elements(html_of(small_page("plain"))), Elements(html_of(small_page(EVIL)))
     assert evil.counts == plain.counts
     assert "img" not in evil.counts
 
 
 def test_page_asks_for_nothing_outside():
-    elements = Elements(render(small_page()))
+    elements = Elements(html_of(small_page()))
     assert all(address.startswith(("#", "data:")) for address in elements.addresses)
     assert elements.counts["script"] == 4  # plotly.js, the drawing of figures, and the data of two figures
 
 
 def test_policy_names_the_scripts_that_may_run():
-    html = render(small_page())
+    html = html_of(small_page())
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
     assert "default-src 'none'" in policy
     assert len(re.findall(r"'sha256-[\w+/=]{44}'", policy.replace("&#39;", "'"))) == 2
 
 
 def test_figure_comes_back_from_the_page_as_it_was():
-    html = render(small_page(EVIL))
+    html = html_of(small_page(EVIL))
     text = re.search(r'id="second-data">(.*?)</script>', html, re.DOTALL)[1]
     assert json.loads(text)["data"][0]["name"] == EVIL
 
 
 def test_csv_holds_intervals_and_bounds(tmp_path):
-    path = write(small_page(), tmp_path / "report")
+    path = write(small_page(), templates(), tmp_path / "report")
     assert path == tmp_path / "report" / "index.html"
     assert sorted(file.name for file in path.parent.iterdir()) == ["index.html", "numbers.csv", "second.csv"]
     with open(tmp_path / "report" / "numbers.csv", newline="") as file:
@@ -97,7 +120,7 @@ def test_no_header_of_a_csv_is_a_formula():
 @pytest.mark.parametrize("name", ["first", "../x", "Upper", ""])
 def test_names_of_blocks_are_checked(name):
     with pytest.raises(ValueError, match="no other figure or table"):
-        render(small_page(name=name))
+        html_of(small_page(name=name))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import yaml
 
 from darkclr_ray.reports import build, control
 from darkclr_ray.reports.sections import pareto
-from darkclr_ray.reports.trials import read
 from darkclr_ray.store.files import SEAL, read_json
+from darkclr_ray.study.results import read_results
 
 from .make_study import seal_study, write_json
 from .pages import Text, rows
@@ -74,13 +74,14 @@ def test_the_pareto_front_of_a_page(folder: Path) -> None:
         return record | {"objectives": found if record["state"] == "COMPLETE" else {}}
 
     changed(folder, {"further_objectives": ["seconds"]}, trial)
-    study = read(folder)
+    study = read_results(folder)
+    complete = [one for one in study.trials if one.state == "COMPLETE"]
     expected = [
         one.number
-        for one in study.complete
+        for one in complete
         if not any(
-            other.objective("matched") > one.objective("matched") and costs[other.number] < costs[one.number]
-            for other in study.complete
+            (other.objective or 0.0) > (one.objective or 0.0) and costs[other.number] < costs[one.number]
+            for other in complete
         )
     ]
     assert [one.number for one in pareto.front(study)] == expected

@@ -5,32 +5,37 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from darkclr_ray.runtime.cluster import (
     PREFIX,
+    can_access,
     capture_stderr,
     check_reachable,
-    place_of_sockets,
-    quiet,
+    keep_logs,
+    own_token,
+    private_folder,
     reason,
-    sees,
-    temporary_folder,
+    redirect_output,
+    socket_folder,
 )
 
 
 def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "study.log"
-    with quiet(path):
+    with redirect_output(path):
         print("printed")
         logging.getLogger("ray.tune").error("tuned")  # where Ray ran before, it hears no less
         logging.getLogger("darkclr_ray.study").info("studied")
@@ -44,63 +49,118 @@ def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.Captur
         assert word in text
     logging.getLogger("darkclr_ray.study").warning("after")
     assert "after" not in path.read_text()
-    with pytest.raises(OSError, match="broken"), quiet(path):
+    with pytest.raises(OSError, match="broken"), redirect_output(path):
         raise OSError("broken")
     assert "broken" in path.read_text()
 
 
 def test_a_log_on_a_full_disk_is_no_fault(capfd: pytest.CaptureFixture[str]) -> None:
-    with quiet(Path("/dev/full")):
+    with redirect_output(Path("/dev/full")):
         print("printed")
         logging.getLogger("darkclr_ray.study").info("studied")
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_goes(tmp_path: Path, short_place: Path) -> None:
     note = tmp_path / "ray_folder"
-    first = temporary_folder(note)
-    (first / "session").mkdir()
-    second = temporary_folder(note)
-    assert not first.exists()
-    assert second.name.startswith(PREFIX)
-    precious = tmp_path / "precious"
+    left = short_place / f"{PREFIX}left"
+    (left / "session").mkdir(parents=True)
+    note.write_text(str(left))
+    with private_folder(note) as folder:
+        assert not left.exists()
+        assert folder.name.startswith(PREFIX)
+        assert Path(note.read_text()) == folder
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
+    assert not note.exists()
+
+
+def test_only_folders_of_ended_processes_go(tmp_path: Path, short_place: Path) -> None:
+    """Not what else a note may say, nor the folder of a running study whose own folder was copied with its note."""
+    note, copied, precious = tmp_path / "ray_folder", tmp_path / "copied", short_place / "precious"
     precious.mkdir()
-    note.write_text(str(precious))  # whatever the note says, only such folders go
-    third = temporary_folder(note)
-    assert precious.exists()
-    for folder in (second, third):
-        folder.rmdir()
+    link = short_place / f"{PREFIX}link"
+    link.symlink_to(precious)
+    with private_folder(note) as used:
+        shutil.copy(note, copied)
+        for named in (copied.read_text(), str(precious), str(link), str(precious / f"{PREFIX}elsewhere")):
+            copied.write_text(named)
+            with private_folder(copied):
+                assert used.exists()
+                assert precious.exists()
+                assert link.is_symlink()
+
+
+def test_links_are_not_followed_into_the_logs(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of somebody")
+    session = tmp_path / "ray" / "session_2026" / "logs"
+    (session / "events").mkdir(parents=True)
+    (session / "gcs_server.out").write_text("logged")
+    (session / "events" / "event.log").write_text("logged")
+    (session / "worker.out").symlink_to(secret)
+    (session / "events" / "more").symlink_to(tmp_path)
+    os.mkfifo(session / "pipe")
+    (tmp_path / "ray" / "session_20").symlink_to(tmp_path)
+    keep_logs(tmp_path / "ray", tmp_path / "kept")
+    kept = {str(path.relative_to(tmp_path / "kept")) for path in (tmp_path / "kept").rglob("*")}
+    assert kept == {"gcs_server.out", "events", "events/event.log"}
+
+
+def test_the_token_is_random_and_in_a_file_of_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    with own_token(tmp_path) as path:
+        assert path is not None
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert re.fullmatch("[0-9a-f]{64}", path.read_text())
+        assert os.environ["RAY_AUTH_TOKEN"] == path.read_text()
+    assert "RAY_AUTH_TOKEN" not in os.environ
+    for name, value in (("RAY_AUTH_TOKEN", "mine"), ("RAY_AUTH_MODE", "disabled")):
+        monkeypatch.setenv(name, value)
+        with own_token(tmp_path) as path:
+            assert path is None
+            assert os.environ[name] == value
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def short_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files whose path is short enough for Ray's sockets."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)
 
 
 def test_a_folder_too_long_for_sockets_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Path("/tmp/short")
     monkeypatch.setenv("RAY_TMPDIR", str(place))
-    assert place_of_sockets() == place
+    assert socket_folder() == place
     monkeypatch.delenv("RAY_TMPDIR")
     monkeypatch.setattr(tempfile, "tempdir", "/scratch/somebody/job.12345678")
-    assert place_of_sockets() == Path("/tmp")
+    assert socket_folder() == Path("/tmp")
     # the longest that is taken: as Ray makes a path of it, a socket can be bound
     longest = next(n for n in range(40, 0, -1) if str(taken(monkeypatch, "/tmp/" + "x" * n)) != "/tmp")
-    made = Path("/tmp/" + "x" * longest) / "darkclr_ray-12345678" / ("s" * 42) / "sockets" / "plasma_store"
+    made = Path("/tmp/" + "x" * longest) / "darkclr_ray-12345678" / "ray" / ("s" * 42) / "sockets" / "plasma_store"
     assert len(str(made)) == 107
 
 
 def taken(monkeypatch: pytest.MonkeyPatch, folder: str) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", folder)
-    return place_of_sockets()
+    return socket_folder()
 
 
 def test_a_folder_that_cannot_be_noted_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(FileNotFoundError):
-        temporary_folder(tmp_path / "nowhere" / "ray_folder")
+    with pytest.raises(FileNotFoundError), private_folder(tmp_path / "nowhere" / "ray_folder"):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> None:
-    with capture_stderr() as muttered:
+    with capture_stderr() as stderr_text:
         os.write(2, b"gcs_client.cc: InvalidAuthToken\n")
-        assert "InvalidAuthToken" in muttered()
+        assert "InvalidAuthToken" in stderr_text()
     os.write(2, b"back\n")
     assert capfd.readouterr().err == "back\n"
 
@@ -108,7 +168,7 @@ def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("error", "muttered", "words"),
     [
-        ("Failed to connect", "Unauthenticated: RPC error: InvalidAuthToken", "wants another token"),
+        ("Failed to connect", "Unauthenticated: RPC error: InvalidAuthToken", "requires another token"),
         ("Failed to connect to Ray cluster at h:1", "", "Failed to connect to Ray cluster at h:1; is the head running"),
         (
             "Version mismatch: The cluster was started with:\n  Ray: 2.9",
@@ -118,9 +178,9 @@ def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> N
         ("", "", "no answer"),
     ],
 )
-def test_why_a_cluster_cannot_be_joined(error: str, muttered: str, words: str) -> None:
-    assert words in reason(error, muttered)
-    assert "\n" not in reason(error, muttered)
+def test_why_a_cluster_cannot_be_joined(error: str, stderr_text: str, words: str) -> None:
+    assert words in reason(error, stderr_text)
+    assert "\n" not in reason(error, stderr_text)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:99999", "no.such.host.invalid:6379", "127.0.0.1:port"])
@@ -145,8 +205,8 @@ def test_a_node_that_does_not_see_the_folder() -> None:
     with tempfile.NamedTemporaryFile("w") as token:
         token.write("seen")
         token.flush()
-        assert sees(token.name)
-    assert not sees(token.name)
+        assert can_access(token.name)
+    assert not can_access(token.name)
 
 
 @pytest.mark.slow
@@ -186,7 +246,7 @@ with running_ray(ComputeSettings(), Path({temporary!r}) / "logs" / "ray", 10**8)
     print("started")
 """
         study = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        while not any(folder.glob(f"{PREFIX}*/session_2*")):
+        while not any(folder.glob(f"{PREFIX}*/ray/session_2*")):
             assert study.poll() is None
             time.sleep(0.02)
         study.send_signal(signal.SIGINT)

@@ -13,13 +13,19 @@ import pytest
 from darkclr_ray.store.fingerprints import code_fingerprint, participants
 
 MAIN = '''"""A plug-in."""
+import logging
 import numpy as np
 from myplugin.helper import factor
 from darkclr_ray.langevin import langevin_chain
 
+logger = logging.getLogger(__name__)
+
 def double(x):
     """Doubles."""
     # by adding
+    if x is None:
+        raise ValueError(f"nothing in {x}", 0)
+    logger.info("doubled %s", x)
     return x + x
 '''
 
@@ -56,6 +62,11 @@ def change(path: Path, old: str, new: str) -> None:
         ("main.py", '"""Doubles."""', '"""Gives twice."""', True),
         ("main.py", "x + x", "(x  +  x)", True),
         ("main.py", '"""A plug-in."""\n', "", True),
+        ("main.py", 'f"nothing in {x}"', '"no number"', True),
+        ("main.py", '"doubled %s"', '"added %s"', True),
+        ("main.py", "ValueError", "TypeError", False),
+        ("main.py", ", 0)", ", 1)", False),
+        ("main.py", "x is None", "x is 1", False),
         ("main.py", "x + x", "2 * x", False),
         ("helper.py", "factor = 2", "factor = 3", False),
         ("other.py", "unused = 1", "unused = 2", True),
@@ -81,7 +92,7 @@ def test_every_transformation_counts_for_an_encoder_and_none_of_the_rest() -> No
     names = participants("darkclr_ray.training.contrastive")
     for file in (Path(__file__).parents[2] / "darkclr_ray" / "augmentations").glob("*.py"):
         assert f"darkclr_ray.augmentations.{file.stem}" in names
-    for other in ("settings", "langevin", "training.nae", "study.search", "reports.embedding_scan", "evaluation.roc"):
+    for other in ("settings", "langevin", "training.nae", "study.search", "reports.builder", "evaluation.roc"):
         assert f"darkclr_ray.{other}" not in names
 
 

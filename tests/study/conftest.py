@@ -37,6 +37,7 @@ TINY = {
     "nae.bottleneck": "2",
     "search.d_z": "8,16",
     "search.step_sizes_per_encoder": "2",
+    "search.delay": "1",
     "encoder.d_z": "8",
 }
 """Settings of a study of seconds."""

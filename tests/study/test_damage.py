@@ -16,13 +16,15 @@ import torch
 from darkclr_ray.detectors.models import load_model
 from darkclr_ray.integrity import check_sealed
 from darkclr_ray.reports import build
-from darkclr_ray.reports.reader import Study, settings_yaml, study_json
 from darkclr_ray.runtime.cached_trainer import read_array
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.store.stages import Store
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.journal import check_journal, restore_trials
+from darkclr_ray.study.records import StudyRecord
 from darkclr_ray.study.repair import delete_damaged
+from darkclr_ray.study.results import StudyResults, read_settings
 from darkclr_ray.study.samplers import SharedEncoderSampler
 from darkclr_ray.study.scan import EmbeddingScan
 from darkclr_ray.study.search import StudySearch, open_storage
@@ -48,7 +50,8 @@ def model(path: Path) -> object:
 
 
 def derived(path: Path) -> object:
-    return Study(path.parent, study_json(path.parent), {}).derived(path.name)
+    about = StudyRecord.read(path.parent / "study.json")
+    return StudyResults(path.parent, about, StudySettings(), ()).derived(path.name)
 
 
 KINDS: dict[str, tuple[str, Reader]] = {
@@ -68,7 +71,7 @@ KINDS: dict[str, tuple[str, Reader]] = {
     "trials (JSON)": ("trials/*.json", read_json),
     "references.json": ("references.json", read_json),
     "study.json": ("study.json", read_json),
-    "settings.yaml": ("settings.yaml", lambda path: settings_yaml(path.parent)),
+    "settings.yaml": ("settings.yaml", read_settings),
     "optuna.log": ("optuna.log", lambda path: check_journal(path) or True),
     "checkpoints": (CHECKPOINT, lambda path: load_checkpoint(path, torch.device("cpu"))),
 }
@@ -139,7 +142,7 @@ def copy_of(scan: EmbeddingScan, out: Path, **search: Any) -> EmbeddingScan:
 
 def facts(folder: StudyFolder) -> list[dict[str, Any]]:
     """What the trials' files say, but for the time that they took."""
-    return [{name: value for name, value in trial.items() if name != "seconds"} for trial in folder.endings()]
+    return [trial.model_dump(exclude={"seconds"}) for trial in folder.trial_records()]
 
 
 def next_point(scan: EmbeddingScan) -> dict[str, Any]:
@@ -159,7 +162,7 @@ def test_a_damaged_study_is_completed_and_searches_the_same_points(scan: Embeddi
     best = scan.folder.best()
     assert best is not None
     damaged = copy_of(scan, tmp_path / "damaged", trials=4)
-    path, stages = damaged.folder.path, best["stages"]
+    path, stages = damaged.folder.path, best.stages
     kept = {p.relative_to(path): p.read_bytes() for p in path.glob("stages/*/*/*.[ps]a*")}
     flips: Sequence[Path] = (
         path / "trials" / "0001.json",
@@ -172,7 +175,7 @@ def test_a_damaged_study_is_completed_and_searches_the_same_points(scan: Embeddi
     for file in flips:
         flip(file, chance)
     (path / "trials" / "0002.json").unlink()
-    shutil.rmtree(path / "stages" / "evaluation" / best["stages"]["evaluation"])
+    shutil.rmtree(path / "stages" / "evaluation" / best.stages["evaluation"])
     lines: list[str] = []
     delete_damaged(damaged.folder, lines.append)
     assert len(lines) == len(flips)
@@ -181,7 +184,7 @@ def test_a_damaged_study_is_completed_and_searches_the_same_points(scan: Embeddi
     assert not damaged.finished()
     perform(damaged)
     assert facts(damaged.folder)[:3] == expected
-    assert damaged.folder.endings()[3]["parameters"] == point["parameters"]
+    assert damaged.folder.trial_records()[3].parameters == point["parameters"]
     assert {name: (path / name).read_bytes() for name in kept} == kept
     assert damaged.finished()
     delete_damaged(damaged.folder, lines.append)
@@ -197,7 +200,11 @@ def test_a_damaged_journal_is_made_again_from_the_trials_files(scan: EmbeddingSc
     delete_damaged(damaged.folder, lines.append)
     assert lines == [f"{damaged.folder.optuna}: damaged; it is computed again"]
     storage = open_storage(damaged.folder.optuna)
-    known = (damaged.settings.name, damaged.folder.endings(), Space(damaged.settings))
+    known = (
+        damaged.settings.name,
+        damaged.folder.trial_records(),
+        Space(damaged.settings),
+    )
     assert restore_trials(storage, *known)
     assert not restore_trials(storage, *known)
     assert next_point(damaged) == point
@@ -206,7 +213,7 @@ def test_a_damaged_journal_is_made_again_from_the_trials_files(scan: EmbeddingSc
 def test_trials_that_were_at_work_are_asked_for_first(scan: EmbeddingScan, tmp_path: Path) -> None:
     """Of three trials at a time, only the last has ended: the others keep their numbers, the first its point."""
     settings, storage = scan.settings, open_storage(tmp_path / "optuna.log")
-    records = [scan.folder.endings()[2]]
+    records = [scan.folder.trial_records()[2]]
     assert restore_trials(storage, settings.name, records, Space(settings))
     space = Space(settings)
     sampler = SharedEncoderSampler(settings.search, space, settings.seed)

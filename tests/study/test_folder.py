@@ -21,6 +21,7 @@ from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study import folder as folder_module
 from darkclr_ray.study.folder import DERIVED, StudyFolder
+from darkclr_ray.study.records import Start, TrialRecord
 from darkclr_ray.study.scan import EmbeddingScan
 
 MACHINE = {"cpus": 2.0, "gpus": 0.0, "nodes": 1}
@@ -49,16 +50,28 @@ def test_the_same_study_goes_on(folder: StudyFolder) -> None:
     assert "trials: 50" in (folder.path / "settings.yaml").read_text()
 
 
-def restarted(folder: StudyFolder, machine: dict[str, float] = MACHINE, precision: str | None = None) -> None:
+def restarted(
+    folder: StudyFolder,
+    machine: dict[str, float] = MACHINE,
+    precision: str | None = None,
+    **kernels: str,
+) -> None:
     """As a later process starts it."""
     again = StudyFolder(folder.path)
     again.describe(SETTINGS, "laptop", ["python", "x"], machine, {"jets": {"path": "here", "fingerprints": JETS}})
-    again.note_precision(precision)
+    if precision is not None:
+        for network, implementation in kernels.items() or [("encoder", "C")]:
+            again.note_computed({"precision": precision, "kernels": {network: implementation}})
 
 
 def test_starts_are_kept_where_they_differ(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def starts() -> list[Start]:
+        about = folder.about()
+        assert about is not None
+        return about.starts
+
     def told(*names: str) -> list[tuple[object, ...]]:
-        return [tuple(start.get(name) for name in names) for start in folder.about()["starts"]]
+        return [tuple(start.model_dump()[name] for name in names) for start in starts()]
 
     restarted(folder, precision="float32")
     restarted(folder)
@@ -72,21 +85,11 @@ def test_starts_are_kept_where_they_differ(folder: StudyFolder, monkeypatch: pyt
     restarted(folder, bigger, "bfloat16")
     restarted(folder, bigger, "float32")
     assert told("machine", "precision")[2:] == [(bigger, "bfloat16"), (bigger, "float32")]
-    assert [start["versions"]["torch"] == "99.0" for start in folder.about()["starts"]] == [False, False, True, True]
-    assert all(start["time"] for start in folder.about()["starts"])
-
-
-def test_a_study_that_kept_no_starts_goes_on(folder: StudyFolder) -> None:
-    about = folder.about()
-    (start,) = about.pop("starts")
-    old = {"versions": {**start["versions"], "torch": "1.0"}, "machine": MACHINE}
-    write_json(folder.path / "study.json", about | old)
-    folder.check(SETTINGS, JETS)
-    restarted(folder)
-    about = folder.about()
-    assert [entry["versions"]["torch"] for entry in about["starts"]] == ["1.0", start["versions"]["torch"]]
-    assert about["starts"][0]["time"] == about["created"]
-    assert not {"versions", "machine"} & set(about)
+    assert [start.versions["torch"] == "99.0" for start in starts()] == [False, False, True, True]
+    assert all(start.time for start in starts())
+    restarted(folder, bigger, "float32", encoder="C", autoencoder="C")
+    restarted(folder, bigger, "float32", encoder="PyTorch")
+    assert told("kernels")[3:] == [({"encoder": "C", "autoencoder": "C"},), ({"encoder": "PyTorch"},)]
 
 
 def test_a_longer_scan_is_not_finished_by_what_a_shorter_one_concluded(folder: StudyFolder, tmp_path: Path) -> None:
@@ -271,7 +274,7 @@ def test_a_first_start_that_was_killed_is_no_stranger(tmp_path: Path) -> None:
         (folder.path / name).mkdir(parents=True)
     for name in (".lock", ".shared-0123", ".shared-0123-42", ".study.json.partial", "logs/ray_folder"):
         (folder.path / name).write_text("")
-    folder.check_place(SETTINGS)
+    folder.check_location(SETTINGS)
     folder.claim()
     folder.release()
     assert list((tmp_path / "results").iterdir()) == []
@@ -302,24 +305,24 @@ def test_the_best_trial(folder: StudyFolder) -> None:
         write_json(folder.trials / f"{number:04d}.json", {"number": number, "state": state, "objective": objective})
     best = folder.best()
     assert best is not None
-    assert best["number"] == 2  # the first of two equal ones
+    assert best.number == 2  # the first of two equal ones
 
 
 def test_the_files_of_trials_are_read_once(folder: StudyFolder) -> None:
     """The end of a trial would otherwise take the longer the more trials there are."""
     for number in range(2):
-        folder.write_ending(number, {"number": number, "state": "FAIL", "objective": None})
-    assert [ending["number"] for ending in folder.endings()] == [0, 1]
+        folder.write_trial(TrialRecord(number=number, state="FAIL"))
+    assert [trial.number for trial in folder.trial_records()] == [0, 1]
     (folder.trials / "0000.json").write_text("damaged")
-    assert [ending["number"] for ending in folder.endings()] == [0, 1]
+    assert [trial.number for trial in folder.trial_records()] == [0, 1]
     with pytest.raises(ValueError, match=r"0000\.json cannot be read"):
-        StudyFolder(folder.path).endings()
-    folder.write_ending(0, {"number": 0, "state": "COMPLETE", "objective": 1.0})
-    folder.write_ending(2, {"number": 2, "state": "COMPLETE", "objective": 2.0})
-    assert [ending["state"] for ending in folder.endings()] == ["COMPLETE", "FAIL", "COMPLETE"]
+        StudyFolder(folder.path).trial_records()
+    folder.write_trial(TrialRecord(number=0, state="COMPLETE", objective=1.0))
+    folder.write_trial(TrialRecord(number=2, state="COMPLETE", objective=2.0))
+    assert [trial.state for trial in folder.trial_records()] == ["COMPLETE", "FAIL", "COMPLETE"]
     best = folder.best()
     assert best is not None
-    assert best["number"] == 2
+    assert best.number == 2
 
 
 def test_settings_are_written_complete(folder: StudyFolder) -> None:

@@ -59,8 +59,8 @@ def test_grid_and_variants_are_judged_on_test_jets(settings: StudySettings, writ
     grid = write("grid", "test", "rinv_0.3_mass_12", grid_point(0.3, 12))
     systematics = write("systematics", "test", "qcd_gluons", parse_sample("qcd"), variation="gluons")
     jets = open_study_jets(settings, further=[str(grid), str(systematics)])
-    assert list(jets.judged["validation"]) == ["qcd", "rinv_0.5"]
-    assert list(jets.judged["test"]) == ["qcd", "rinv_0.5", "rinv_0.3_mass_12", "qcd_gluons"]
+    assert list(jets.evaluation["validation"]) == ["qcd", "rinv_0.5"]
+    assert list(jets.evaluation["test"]) == ["qcd", "rinv_0.5", "rinv_0.3_mass_12", "qcd_gluons"]
     assert jets.variants == ("qcd_gluons",)
     samples = jets.facts("qcd")["samples"]
     assert {name: facts["kind"] for name, facts in samples.items()} == {

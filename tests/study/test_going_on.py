@@ -13,6 +13,7 @@ import pytest
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.journal import restore_trials
+from darkclr_ray.study.records import TrialRecord
 from darkclr_ray.study.scan import EmbeddingScan
 from darkclr_ray.study.search import open_storage
 from darkclr_ray.study.space import Space
@@ -27,11 +28,15 @@ def other_study(folder: Path, objectives: dict[int, float]) -> None:
     study = StudyFolder(folder)
     folder.mkdir()
     machine = {"cpus": 2}
-    study.describe(SETTINGS, "laptop", [], machine, {"kind": "embedding_scan", "jets": {"fingerprints": {}}})
+    study.describe(
+        SETTINGS, "laptop", [], machine, {"kind": "embedding_scan", "jets": {"path": "", "fingerprints": {}}}
+    )
     for number, objective in objectives.items():
         point = {"d_z": 16 * (1 + number % 2), "p_drop": 0.5, "step_size": 0.05 + 0.01 * number}
-        record = {"number": number, "state": "COMPLETE", "objective": objective, "objectives": {"worst": -objective}}
-        study.write_ending(number, record | {"parameters": point, "stages": {}, "reason": None})
+        others = {"worst": -objective}
+        study.write_trial(
+            TrialRecord(number=number, state="COMPLETE", objective=objective, objectives=others, parameters=point)
+        )
 
 
 def asked(folder: Path, search: dict[str, Any], count: int) -> list[dict[str, Any]]:
@@ -67,11 +72,11 @@ def test_the_best_points_of_another_study_come_first(tmp_path: Path) -> None:
 
 def test_a_new_journal_has_the_points_that_are_still_to_come(tmp_path: Path) -> None:
     other_study(tmp_path / "other", {0: 1.0, 1: 3.0, 2: 2.0})
-    settings = SETTINGS.updated({"search": {"start_from": str(tmp_path / "other")}})
+    settings = SETTINGS.updated({"search": {"start_from": str(tmp_path / "other"), "delay": 4}})
     point = Space(settings).first_point()
-    record = {"number": 0, "state": "COMPLETE", "objective": 1.0, "parameters": point, "stages": {}, "seconds": {}}
+    record = TrialRecord(number=0, state="COMPLETE", objective=1.0, parameters=point)
     storage = open_storage(tmp_path / "optuna.log")
-    assert restore_trials(storage, settings.name, [record | {"reason": None, "objectives": {}}], Space(settings))
+    assert restore_trials(storage, settings.name, [record], Space(settings))
     scan = Scan(tmp_path, settings)
     found = [scan.searcher.suggest(f"t{number}")["parameters"]["step_size"] for number in range(3)]
     assert found == pytest.approx([0.06, 0.07, 0.05])
@@ -90,12 +95,10 @@ def test_a_second_study_trains_none_of_the_firsts_encoders(scan: EmbeddingScan, 
     second = EmbeddingScan(scan.settings.updated(changes), "laptop", ["scan"])
     perform(second)
     for kind in ("representation", "energy", "scores", "evaluation"):
-        for record in second.folder.endings():
-            own = second.folder.store.find(kind, record["stages"][kind]).folder / "stage.json"
-            assert (
-                own.read_bytes() == (scan.folder.store.folder / kind / record["stages"][kind] / own.name).read_bytes()
-            )
-            assert not (second.folder.store.folder / ".locks" / kind / record["stages"][kind]).exists()
+        for record in second.folder.trial_records():
+            own = second.folder.store.find(kind, record.stages[kind]).folder / "stage.json"
+            assert own.read_bytes() == (scan.folder.store.folder / kind / record.stages[kind] / own.name).read_bytes()
+            assert not (second.folder.store.folder / ".locks" / kind / record.stages[kind]).exists()
 
 
 def test_further_signals_train_nothing(scan: EmbeddingScan, tmp_path: Path, toy_jets: Callable[..., Jets]) -> None:
@@ -112,14 +115,14 @@ def test_further_signals_train_nothing(scan: EmbeddingScan, tmp_path: Path, toy_
     assert not extended.finished()
     perform(extended)
     assert extended.finished()
-    for record, before in zip(extended.folder.endings(), scan.folder.endings(), strict=True):
-        assert set(record["test"]["s_NAE"]) == {"aachen", "mass_10", "mass_20"}
-        assert record["parameters"] == before["parameters"]
+    for record, before in zip(extended.folder.trial_records(), scan.folder.trial_records(), strict=True):
+        assert set(record.test["s_NAE"]) == {"aachen", "mass_10", "mass_20"}
+        assert record.parameters == before.parameters
         for kind in ("representation", "energy"):
-            assert record["stages"][kind] == before["stages"][kind]
-        same = before["test"]["s_NAE"]["aachen"]["raw"]["auc"]
-        assert record["test"]["s_NAE"]["aachen"]["raw"]["auc"] == pytest.approx(same)
-        assert record["objective"] != before["objective"]  # the mean over three signals
+            assert record.stages[kind] == before.stages[kind]
+        same = before.test["s_NAE"]["aachen"].raw.auc
+        assert record.test["s_NAE"]["aachen"].raw.auc == pytest.approx(same)
+        assert record.objective != before.objective  # the mean over three signals
     assert json.loads((extended.folder.path / "study.json").read_text())["counts"]["test"]["mass_20"] == 100
 
 

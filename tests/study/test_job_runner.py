@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def group(ray_session: None, settings: StudySettings, jets: StudyJets, folder: Path) -> Iterator[WorkerGroup]:
-    places = DatasetRefs(materialise(jets.folder, "train", "qcd", limit=1.0), ray.put(jets.judged), "qcd")
+    places = DatasetRefs(materialise(jets.folder, "train", "qcd", limit=1.0), ray.put(jets.evaluation), "qcd")
     allocation = allocate(settings.compute.model_copy(update={"concurrent_trials": 1}), 6, [Node(2)])
     (folder / "stages").mkdir()
     work = JobContext(folder / "stages", places, folder / "logs", allocation.data_cpus)
@@ -94,7 +94,7 @@ def test_scores_are_those_of_a_notebook(
     runner = Trainer(threads=1)
     for detector in (EncoderNorm(settings), EncoderEnergy(settings), PlainEnergy(settings)):
         detector.fit(jets.training, runner)
-        for split, samples in jets.judged.items():
+        for split, samples in jets.evaluation.items():
             for name, some in samples.items():
                 np.testing.assert_array_equal(scores[split, name, detector.name], detector.score(some))
     source = runner.views(jets.training, settings.views, settings.inputs, 64, settings.seed)
@@ -170,7 +170,9 @@ def test_a_detector_without_training(
     outcome = group.run(DetectorJob(settings, MULTIPLICITY, score="multiplicity"))
     assert outcome.state == "finished", outcome.reason
     scores = score_columns(folder, outcome)
-    np.testing.assert_array_equal(scores["test", "aachen", "multiplicity"], -jets.judged["test"]["aachen"].multiplicity)
+    np.testing.assert_array_equal(
+        scores["test", "aachen", "multiplicity"], -jets.evaluation["test"]["aachen"].multiplicity
+    )
 
 
 def test_two_energy_trainings_in_one_job(outcome: Outcome, group: WorkerGroup, settings: StudySettings) -> None:
@@ -189,8 +191,8 @@ def test_linear_classifiers_are_those_of_a_notebook(
     told = group.run(LinearJob(settings, features, constituents=10, seed=3))
     assert told.state == "finished", told.reason
     assert set(told.result["stages"]) == {"evaluation"} | ({"representation"} if features != "constituents" else set())
-    judged = read_json(folder / "stages" / "evaluation" / told.result["stages"]["evaluation"] / "evaluation.json")
-    qcd, aachen = jets.judged["test"]["qcd"], jets.judged["test"]["aachen"]
+    evaluation = read_json(folder / "stages" / "evaluation" / told.result["stages"]["evaluation"] / "evaluation.json")
+    qcd, aachen = jets.evaluation["test"]["qcd"], jets.evaluation["test"]["aachen"]
     if features == "constituents":
         seen = [constituent_features(some, 10) for some in (qcd, aachen)]
     else:
@@ -199,11 +201,11 @@ def test_linear_classifiers_are_those_of_a_notebook(
         seen = [runner.represent(encoder, some, features) for some in (qcd, aachen)]
     expected = linear_classifier_test(*seen, qcd.events, aachen.events, seed=3)
     name = f"linear {features}"
-    assert judged["dimension"] == {"head": 8, "pooled": 8, "constituents": 30}[features]
-    assert judged["fold_aucs"][name]["aachen"] == pytest.approx(expected.fold_aucs.tolist())
+    assert evaluation["dimension"] == {"head": 8, "pooled": 8, "constituents": 30}[features]
+    assert evaluation["fold_aucs"][name]["aachen"] == pytest.approx(expected.fold_aucs.tolist())
     labels = np.repeat([0, 1], [len(qcd), len(aachen)])
     area = roc_auc_score(labels, np.concatenate([expected.background, expected.signal]))
-    assert judged["test"][name]["aachen"]["raw"]["auc"] == pytest.approx(area)
+    assert evaluation["test"][name]["aachen"]["raw"]["auc"] == pytest.approx(area)
 
 
 def test_labels_that_a_study_has_not_are_missed(group: WorkerGroup, settings: StudySettings) -> None:

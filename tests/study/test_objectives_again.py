@@ -14,10 +14,10 @@ import pytest
 
 from darkclr_ray.reports import build
 from darkclr_ray.reports.sections.pareto import front
-from darkclr_ray.reports.trials import read
 from darkclr_ray.settings import SearchSettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.study.objectives import check_all
+from darkclr_ray.study.results import read_results
 from darkclr_ray.study.scan import EmbeddingScan
 from darkclr_ray.study.search import open_storage
 
@@ -46,34 +46,33 @@ def stages(scan: EmbeddingScan, kind: str) -> set[str]:
 
 
 def test_another_objective_and_costs(scan: EmbeddingScan, tmp_path: Path) -> None:
-    before = scan.folder.endings()
+    before = scan.folder.trial_records()
     other = again(scan, tmp_path, search={"objective": "worst", "further_objectives": ["seconds", "parameters"]})
     other.open()
     assert not other.finished()
     perform(other)
     assert other.finished()
-    records = other.folder.endings()
+    records = other.folder.trial_records()
     for record, old in zip(records, before, strict=True):
-        found = [evaluation["matched"]["rejection"]["0.2"]["value"] for evaluation in record["test"]["s_NAE"].values()]
-        assert len(found) == 2
-        validation = [one["matched"]["rejection"]["0.2"]["value"] for one in record["validation"]["s_NAE"].values()]
-        assert record["objective"] == pytest.approx(math.log(min(validation)))
-        assert record["stages"] == old["stages"]
-        assert record["parameters"] == old["parameters"]
-        kinds = {kind: other.folder.store.find(kind, record["stages"][kind]) for kind in TRAINED}
+        validation = [one.matched.at(0.2).value for one in record.validation["s_NAE"].values()]
+        assert len(validation) == 2
+        assert record.objective == pytest.approx(math.log(min(validation)))
+        assert record.stages == old.stages
+        assert record.parameters == old.parameters
+        kinds = {kind: other.folder.store.find(kind, record.stages[kind]) for kind in TRAINED}
         seconds = sum(stage.notes()["seconds"] for stage in kinds.values())
-        assert record["objectives"]["seconds"] == pytest.approx(seconds)
-    assert records[0]["objectives"]["seconds"] > 0
-    by_width = {record["parameters"]["d_z"]: record["objectives"]["parameters"] for record in records}
+        assert record.objectives["seconds"] == pytest.approx(seconds)
+    assert records[0].objectives["seconds"] > 0
+    by_width = {record.parameters["d_z"]: record.objectives["parameters"] for record in records}
     assert by_width[min(by_width)] <= by_width[max(by_width)]
-    expected = [[r["objective"], r["objectives"]["seconds"], r["objectives"]["parameters"]] for r in records]
+    expected = [[r.objective, r.objectives["seconds"], r.objectives["parameters"]] for r in records]
     assert optuna_values(other) == expected
-    best = max(records, key=lambda record: record["objective"])
+    best = max(records, key=lambda record: record.objective)
     assert read_json(other.folder.path / "best" / "metrics.json")["number"] == best["number"]
 
     page = build(other.folder.path)
     assert "Pareto front" in page.read_text()
-    study = read(other.folder.path)
+    study = read_results(other.folder.path)
     gains = np.array([[v[0], -v[1], -v[2]] for v in expected])
     by_hand = [
         number for number, own in enumerate(gains) if not any((row >= own).all() and (row > own).any() for row in gains)
@@ -85,11 +84,11 @@ def test_another_detector_is_judged(scan: EmbeddingScan, tmp_path: Path) -> None
     other = again(scan, tmp_path, search={"score": "isolation_forest"})
     other.check()
     perform(other)
-    for record in other.folder.endings():
-        found = record["validation"]["isolation_forest"]
-        values = [one["matched"]["rejection"]["0.2"]["value"] for one in found.values()]
-        assert record["objective"] == pytest.approx(float(np.mean(np.log(values))))
-        assert record["score"] == "isolation_forest"
+    for record in other.folder.trial_records():
+        found = record.validation["isolation_forest"]
+        values = [one.matched.at(0.2).value for one in found.values()]
+        assert record.objective == pytest.approx(float(np.mean(np.log(values))))
+        assert record.score == "isolation_forest"
     assert other.finished()
     assert stages(other, "representation") == stages(scan, "representation")
     assert stages(other, "energy") == stages(scan, "energy")

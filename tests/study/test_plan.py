@@ -26,13 +26,13 @@ def test_one_trial_at_a_time() -> None:
     whole = plan(cpus=2)
     assert whole.encoder_seconds == pytest.approx(ENCODER)
     assert whole.follower_seconds == pytest.approx(FOLLOWING)
-    # three encoders for six trials, and the untrained reference
-    assert whole.estimate.seconds == pytest.approx(3 * ENCODER + 7 * FOLLOWING)
-    assert [sum(whole.trial(number).values()) > ENCODER for number in range(6)] == [True, False] * 3
+    # of six trials, the first and the last two have encoders of their own; and the untrained reference
+    assert whole.estimate.seconds == pytest.approx(4 * ENCODER + 7 * FOLLOWING)
+    assert [sum(whole.trial(number).values()) > ENCODER for number in range(6)] == [True] * 2 + [False] * 2 + [True] * 2
 
 
 def test_what_is_finished_takes_no_time() -> None:
-    assert plan(cpus=2, finished=5).estimate.seconds == pytest.approx(2 * FOLLOWING)
+    assert plan(cpus=2, finished=5).estimate.seconds == pytest.approx(ENCODER + 2 * FOLLOWING)
     assert plan(cpus=2, finished=9).estimate.seconds == pytest.approx(FOLLOWING)
 
 
@@ -43,7 +43,7 @@ def test_two_trials_at_a_time() -> None:
 
 def test_it_says_all_of_it() -> None:
     text = str(plan(cpus=2))
-    for word in ("trials     6", "10000 qcd to train on, 11000 to judge", "2 CPUs on 1 node", "about 2 min", "MB"):
+    for word in ("trials     6", "10000 qcd for training, 11000 to evaluate", "2 CPUs on 1 node", "about 2 min", "MB"):
         assert word in text
     assert "(4 finished before)" in str(plan(cpus=2, finished=4))
     assert max(len(line) for line in text.splitlines()) < 160

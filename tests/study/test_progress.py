@@ -41,7 +41,7 @@ def test_plain_lines_come_when_a_stage_changes_and_then_rarely(monkeypatch: pyte
         display.update({"trial-0000": TRAINING | {"epoch": 7}}, standing)
         energy = {"stage": "energy", "epoch": 30, "epochs": 40, "loss": 0.5, "energy_difference": -0.0123}
         display.update({"trial-0000": energy}, standing)
-        display.say(
+        display.print_line(
             "trial-0000: matched 2.345 with a line that is longer than the eighty columns of the screen that it is on"
         )
     lines = stream.getvalue().splitlines()

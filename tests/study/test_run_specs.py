@@ -14,7 +14,7 @@ from darkclr_ray.study.jobs import DetectorJob
 from darkclr_ray.study.linear_test import LinearClassifierStudy
 from darkclr_ray.study.method_comparison import MethodComparison
 from darkclr_ray.study.robustness import Robustness
-from darkclr_ray.study.run_specs import expand_runs, merged
+from darkclr_ray.study.run_specs import deduplicate, expand_runs
 
 SETTINGS = preset("laptop").updated({"comparison": {"encoder_seeds": 3, "autoencoder_seeds": 2, "d_z": (16, 64)}})
 
@@ -47,7 +47,7 @@ def test_labels_keep_to_themselves() -> None:
 def test_a_run_that_answers_two_questions_is_trained_once() -> None:
     once = expand_runs(SETTINGS, ["s_CLR"], ["methods"])
     again = expand_runs(SETTINGS, ["s_CLR"], ["dimensions"])
-    (run_spec,) = merged([*once, *again])
+    (run_spec,) = deduplicate([*once, *again])
     assert run_spec.sections == ("methods", "dimensions")
 
 

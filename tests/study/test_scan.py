@@ -60,7 +60,7 @@ def test_reference_points_are_on_the_same_jets(scan: EmbeddingScan, best: dict[s
     assert references["untrained"]["parameters"] == best["parameters"]
     untrained = scan.folder.store.find("representation", references["untrained"]["stages"]["representation"])
     assert (untrained.folder / "history.jsonl").read_text() == ""
-    for split, samples in scan.open().judged.items():
+    for split, samples in scan.open().evaluation.items():
         background = samples.pop("qcd").multiplicity
         assert set(references["untrained"][split]["s_NAE"]) == set(samples) == {"aachen", "mass_10"}
         for name, jets in samples.items():
@@ -75,7 +75,7 @@ def test_the_best_trial_is_left_as_a_model(scan: EmbeddingScan, best: dict[str, 
     stored = read_scores(scan.folder.store.find("scores", best["stages"]["scores"]).folder / "scores.parquet")
     for name in ("s_NAE", "s_CLR", "s_AE"):
         model = load_model(scan.folder.path / "best", name)
-        for split, samples in scan.open().judged.items():
+        for split, samples in scan.open().evaluation.items():
             for sample, jets in samples.items():
                 np.testing.assert_allclose(model.score(jets), stored[split][name][sample], rtol=1e-5)
 

@@ -21,14 +21,20 @@ from darkclr_ray.presets import preset
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.records import State, TrialRecord
 from darkclr_ray.study.samplers import REDUCTION, SharedEncoderSampler, rungs
 from darkclr_ray.study.search import PruningScheduler, StudySearch, TrialResult, open_storage
 from darkclr_ray.study.space import Space
 from darkclr_ray.study.tuning import Tuning, to_be_followed
 
 SETTINGS = preset("laptop").updated(
-    {"contrastive": {"epochs": 12}, "search": {"trials": 12, "step_sizes_per_encoder": 3}}
+    {"contrastive": {"epochs": 12}, "search": {"trials": 12, "step_sizes_per_encoder": 3, "delay": 1}}
 )
+
+
+def at_once(count: int) -> StudySettings:
+    """Settings of a search in which ``count`` trials may run at a time."""
+    return SETTINGS.updated({"search": {"delay": count}})
 
 
 class Scan:
@@ -87,28 +93,67 @@ def test_the_papers_point_comes_first_and_encoders_are_shared(tmp_path: Path) ->
 
 
 def test_trials_at_the_same_time_do_not_wait_for_one_encoder(tmp_path: Path) -> None:
-    scan = Scan(tmp_path)  # three trials an encoder
+    scan = Scan(tmp_path, at_once(3))  # three trials an encoder
     own = [encoder(scan.searcher.suggest(f"t{number}")) for number in range(3)]
     assert len(set(own)) == 3  # none is complete yet
     scan.finish("t1", 1.0)
-    assert encoder(scan.searcher.suggest("t3")) == own[1]
+    assert scan.searcher.suggest("t3") is None  # the first trial counts for it
     scan.finish("t0", 2.0)
+    assert encoder(scan.searcher.suggest("t3")) == own[0]
     assert encoder(scan.searcher.suggest("t4")) == own[0]
-    assert encoder(scan.searcher.suggest("t5")) == own[0]
+    assert scan.searcher.suggest("t5") is None
+    scan.finish("t2", None, "failed", "the loss became nan")
+    assert encoder(scan.searcher.suggest("t5")) == own[1]
+    for name in ("t3", "t4", "t5"):
+        scan.finish(name, 1.0)
     assert encoder(scan.searcher.suggest("t6")) == own[1]
-    assert encoder(scan.searcher.suggest("t7")) not in own  # both are used up, the third trial is still at work
+    assert encoder(scan.searcher.suggest("t7")) not in own  # both are used up, and the third trial failed
+
+
+@pytest.mark.parametrize("delay", [1, 2, 5])
+def test_points_do_not_depend_on_how_many_run_at_a_time_and_in_which_order_they_end(tmp_path: Path, delay: int) -> None:
+    """More trials than TPE draws at random; some are pruned, some fail."""
+    found = []
+    for at_a_time, seed in ((1, 0), (2, 1), (5, 2), (5, 3)):
+        draws = random.Random(seed)
+        folder = tmp_path / f"{at_a_time} {seed}"
+        folder.mkdir()
+        scan, running = Scan(folder, at_once(delay)), list[str]()
+        asked: list[Any] = []
+        while len(asked) < 30 or running:
+            suggestion = scan.searcher.suggest(f"t{len(asked)}") if len(asked) < 30 else None
+            if suggestion is not None and len(running) < at_a_time:
+                running.append(f"t{len(asked)}")
+                asked.append(suggestion)
+                continue
+            name = running.pop(draws.randrange(len(running)))
+            number = int(name[1:])
+            value = math.sin(number)
+            if number % 5 == 4:
+                scan.finish(name, None, "failed", "the loss became nan")
+            elif scan.searcher.prunes(name, result(1, value)):
+                scan.searcher.on_trial_complete(name, result(1, value))
+            else:
+                scan.searcher.on_trial_result(name, result(1, value))
+                scan.finish(name, value)
+        assert scan.searcher.fault is None
+        found.append((asked, [trial.state.name for trial in scan.trials]))
+    assert {"COMPLETE", "PRUNED", "FAIL"} == set(found[0][1])
+    assert found == [found[0]] * len(found)
 
 
 def test_nobody_follows_a_trial_that_came_to_nothing(tmp_path: Path) -> None:
-    scan = Scan(tmp_path)
+    scan = Scan(tmp_path, at_once(2))
     first = scan.searcher.suggest("t0")
     scan.finish("t0", None, "failed", "the loss became nan")
-    others = [encoder(scan.searcher.suggest(f"t{number}")) for number in (1, 2)]
+    scan.searcher.suggest("t1")
+    scan.finish("t1", None, "failed", "the loss became nan")
+    others = [encoder(scan.searcher.suggest(f"t{number}")) for number in (2, 3)]
     assert any(other != encoder(first) for other in others)
 
 
 def test_states(tmp_path: Path) -> None:
-    scan = Scan(tmp_path)
+    scan = Scan(tmp_path, at_once(6))
     for name in "abcdef":
         scan.searcher.suggest(name)
     scan.finish("a", 1.5)
@@ -136,13 +181,13 @@ def test_states(tmp_path: Path) -> None:
 
 
 def test_a_killed_study_goes_on_where_it_was(tmp_path: Path) -> None:
-    scan = Scan(tmp_path)
+    scan = Scan(tmp_path, at_once(3))
     before = [scan.searcher.suggest(f"t{number}") for number in range(3)]
     scan.finish("t0", 1.0)
     scan.searcher.on_trial_result("t1", {"objective": 0.3, "epoch": 1})
     del scan  # killed: nobody told Optuna
 
-    scan = Scan(tmp_path)
+    scan = Scan(tmp_path, at_once(3))
     assert [scan.searcher.suggest(f"u{number}") for number in range(2)] == before[1:]
     new = scan.searcher.suggest("u2")
     assert new is not None
@@ -172,19 +217,20 @@ def test_a_study_that_was_killed_asks_for_the_same_points(tmp_path: Path) -> Non
 
 
 def test_points_are_those_of_optunas_tpe_seeded_by_the_number_of_the_trial(tmp_path: Path) -> None:
-    settings = SETTINGS.updated({"search": {"step_sizes_per_encoder": 1}})
+    settings = SETTINGS.updated({"search": {"step_sizes_per_encoder": 1, "delay": 3}})
     scan = Scan(tmp_path, settings)
     study = optuna.create_study(direction="maximize")
     study.enqueue_trial(Space(settings).first_point())
-    for number in range(14):
+    for number in range(20):
         suggestion = scan.searcher.suggest(f"t{number}")
         scan.finish(f"t{number}", objective=math.sin(number))
+        if number >= 3:
+            study.tell(number - 3, math.sin(number - 3))
         study.sampler = optuna.samplers.TPESampler(
             seed=digest("search", settings.seed, number) % 2**32, constant_liar=True
         )
         trial = study.ask()
         assert suggestion == {"number": number, "parameters": Space(settings).draw(trial)}
-        study.tell(number, math.sin(number))
 
 
 def test_a_journal_that_was_cut_off_is_mended(tmp_path: Path) -> None:
@@ -269,11 +315,7 @@ def result(epoch: int, value: float) -> dict[str, Any]:
 
 def test_halving_stops_what_is_behind_the_best_third_and_remembers(tmp_path: Path) -> None:
     assert rungs(12) == (1, 4, 12)
-    scan = Scan(tmp_path)
-    for name in "abcde":
-        scan.searcher.suggest(name)
-    for name, value in (("a", 0.3), ("b", 0.2)):
-        scan.searcher.on_trial_result(name, result(1, value))
+    scan = Scan(tmp_path, at_once(2))
     scheduler = PruningScheduler(scan.searcher)
 
     def decision(name: str, epoch: int, value: float) -> str:
@@ -283,71 +325,82 @@ def test_halving_stops_what_is_behind_the_best_third_and_remembers(tmp_path: Pat
             scan.searcher.on_trial_result(name, result(epoch, value))
         return action
 
-    assert decision("c", 1, 0.1) == "CONTINUE"  # two before it are too few to judge by
-    assert decision("d", 1, 0.15) == "STOP"  # of 0.1, 0.2, 0.3 the best third is above
-    assert decision("c", 4, math.nan) == "CONTINUE"
-    assert decision("e", 1, 0.9) == "CONTINUE"
-    assert decision("e", 4, -5.0) == "CONTINUE"  # no other has been there
+    for name, value in (("a", 0.3), ("b", 0.2), ("c", 0.1)):
+        scan.searcher.suggest(name)
+        assert decision(name, 1, value) == "CONTINUE"  # those before it are too few to judge by
+        assert decision(name, 4, math.nan) == "CONTINUE"
+        scan.finish(name, 1.0)
+    for name in "de":
+        scan.searcher.suggest(name)
+    assert decision("d", 1, 0.15) == "CONTINUE"  # a and b count; c may still run
+    assert decision("e", 1, 0.2) == "STOP"  # of 0.1, 0.2, 0.3 the best third is above
+    scan.finish("d", 1.0)
+    scan.searcher.suggest("f")
+    assert decision("f", 1, 0.9) == "CONTINUE"
+    assert decision("f", 4, -5.0) == "CONTINUE"  # no other has been there
     last = {"epoch": 12, "objective": -5.0, "outcome": "{}"}
-    assert scheduler.on_trial_result(None, SimpleNamespace(trial_id="e"), last) == "CONTINUE"
-    assert [trial.intermediate_values for trial in scan.trials[2:]] == [{1: 0.1}, {}, {1: 0.9, 4: -5.0}]
+    assert scheduler.on_trial_result(None, SimpleNamespace(trial_id="f"), last) == "CONTINUE"
+    assert [trial.intermediate_values for trial in scan.trials[2:]] == [{1: 0.1}, {1: 0.15}, {}, {1: 0.9, 4: -5.0}]
 
-    scheduler = PruningScheduler(Scan(tmp_path).searcher)  # killed before Tune ended the trial that is to be stopped
-    for name in "abcde":
-        scheduler.searcher.suggest(name)
-    assert decision("d", 1, 0.15) == "STOP"
-    assert decision("b", 1, 0.2) == "CONTINUE"  # it was third of three then, though it is behind by now
+    scan = Scan(tmp_path, at_once(2))  # killed before Tune ended the trial that is to be stopped
+    scheduler = PruningScheduler(scan.searcher)
+    for name in "ef":
+        scan.searcher.suggest(name)
+    assert decision("e", 1, 0.2) == "STOP"
+    assert decision("f", 1, 0.9) == "CONTINUE"
 
 
-class AsynchronousHalving:
-    """The rule as Ray Tune 2.60 has it in `ASHAScheduler`, on what trials report while one process lives."""
-
-    def __init__(self, marks: tuple[int, ...]) -> None:
-        self.recorded: dict[int, dict[int, float]] = {mark: {} for mark in sorted(marks, reverse=True)}
-
-    def stops(self, number: int, epoch: int, value: float) -> bool:
-        for mark, recorded in self.recorded.items():
-            if epoch < mark:
+def halved(values: dict[int, dict[int, float]], delay: int) -> list[tuple[int, int]]:
+    """Trials and the epochs at which they stop: the rule of Ray Tune 2.60's `ASHAScheduler`, where a trial is compared
+    with those that are ``delay`` or more numbers before it."""
+    recorded: dict[int, dict[int, float]] = {mark: {} for mark in sorted(rungs(12), reverse=True)}
+    stopped = []
+    for number, reports in values.items():
+        for epoch, value in reports.items():
+            mark = next((mark for mark in recorded if epoch >= mark), None)
+            if mark is None or number in recorded[mark] or math.isnan(value):
                 continue
-            if number in recorded:
-                return False
-            before = sorted(recorded.values())
-            recorded[number] = value
+            before = sorted(other for n, other in recorded[mark].items() if n <= number - delay)
+            recorded[mark][number] = value
             if len(before) < REDUCTION:
-                return False
+                continue
             place = (1 - 1 / REDUCTION) * (len(before) - 1)
             low, part = int(place), place - int(place)
             above = before[min(low + 1, len(before) - 1)]
-            return value < before[low] + part * (above - before[low])
-        return False
+            if value < before[low] + part * (above - before[low]):
+                stopped.append((number, epoch))
+                break
+    return stopped
 
 
 @pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize("every", [False, True], ids=["at rungs", "every epoch"])
 def test_decisions_are_those_of_asynchronous_halving(tmp_path: Path, killed: bool, every: bool) -> None:
-    draws = random.Random(f"{killed} {every}")
-    rule = AsynchronousHalving(rungs(12))
-    scan, starts = Scan(tmp_path), 0
+    """Whatever trial is next to report, and however often the study is killed."""
+    draws, delay = random.Random(f"{killed} {every}"), 4
     epochs = range(1, 13) if every else rungs(12)
-    left = {number: list(epochs) for number in range(60)}
-    values = {number: {epoch: draws.choice((draws.random(), math.nan)) for epoch in epochs} for number in left}
-    for number in left:
-        scan.searcher.suggest(f"0 {number}")
-    decisions = []
-    while left:
+    values = {n: {epoch: draws.choice((draws.random(), math.nan)) for epoch in epochs} for n in range(60)}
+    scan, starts, asked = Scan(tmp_path, at_once(delay)), 0, 0
+    left: dict[int, list[int]] = {}
+    stopped = []
+    while asked < 60 or left:
+        if asked < 60 and scan.searcher.suggest(f"{starts} {asked}") is not None:
+            left[asked] = list(epochs)
+            asked += 1
+            continue
         number = draws.choice(list(left))
         epoch = left[number].pop(0)
         said = result(epoch, values[number][epoch])
-        expected = not math.isnan(said["objective"]) and rule.stops(number, epoch=epoch, value=said["objective"])
         stops = scan.searcher.prunes(f"{starts} {number}", said)
-        assert stops == expected
-        decisions.append(stops)
         if killed and draws.random() < 0.1:
-            scan, starts = Scan(tmp_path), starts + 1
+            scan, starts = Scan(tmp_path, at_once(delay)), starts + 1
             for trial in sorted(left):
-                assert scan.searcher.suggest(f"{starts} {trial}")["number"] == trial
-            assert scan.searcher.prunes(f"{starts} {number}", said) == expected
+                suggestion = scan.searcher.suggest(f"{starts} {trial}")
+                assert suggestion is not None
+                assert suggestion["number"] == trial
+            assert scan.searcher.prunes(f"{starts} {number}", said) == stops
         if stops:
+            stopped.append((number, epoch))
             scan.searcher.on_trial_complete(f"{starts} {number}", said)
         else:
             scan.searcher.on_trial_result(f"{starts} {number}", said)
@@ -356,9 +409,10 @@ def test_decisions_are_those_of_asynchronous_halving(tmp_path: Path, killed: boo
         if stops or not left[number]:
             del left[number]
     assert scan.searcher.fault is None
-    assert 20 < sum(decisions) < 60
+    assert sorted(stopped) == halved(values, delay)
+    assert 15 < len(stopped) < 60
     states = [trial.state.name for trial in scan.trials]
-    assert states.count("PRUNED") == sum(decisions) == 60 - states.count("COMPLETE")
+    assert states.count("PRUNED") == len(stopped) == 60 - states.count("COMPLETE")
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -421,9 +475,10 @@ def test_an_end_that_cannot_be_written_is_not_lost(tmp_path: Path) -> None:
 
 
 def test_representations_are_kept_for_those_who_may_follow() -> None:
-    def ending(encoder: str, state: str = "COMPLETE") -> dict[str, Any]:
+    def ending(encoder: str, state: State = "COMPLETE") -> TrialRecord:
         stages = {"representation": encoder} if state == "COMPLETE" else {}
-        return {"state": state, "parameters": {"d_z": 64, "p_drop": encoder, "step_size": 0.1}, "stages": stages}
+        parameters = {"d_z": 64, "p_drop": encoder, "step_size": 0.1}
+        return TrialRecord(number=0, state=state, parameters=parameters, stages=stages)
 
     full = [ending("full") for _ in range(3)]
     pruned = [ending(f"pruned {number}", "PRUNED") for number in range(9)]
@@ -436,8 +491,8 @@ def test_representations_are_kept_for_those_who_may_follow() -> None:
         ending("failed once", "FAIL"),
     ]
 
-    def kept(endings: list[dict[str, Any]]) -> set[str]:
-        return to_be_followed(endings, 3, lambda trial: trial["parameters"]["p_drop"])
+    def kept(records: list[TrialRecord]) -> set[str]:
+        return to_be_followed(records, 3, lambda trial: trial.parameters["p_drop"])
 
     assert kept(endings) == {"two users", "failed once"}
     assert kept([*endings, ending("two users")]) == {"failed once"}
@@ -468,8 +523,9 @@ def test_arrays_are_dropped_that_no_trial_can_use_any_more(tmp_path: Path) -> No
         arrays[encoder].write_bytes(b"z")
         stages = {"representation": stage.hash}
         parameters = {"d_z": 64, "p_drop": 0.1 * len(encoder), "step_size": 0.1}
-        written = {"number": number, "state": "COMPLETE", "parameters": parameters, "objective": objective}
-        folder.write_ending(number, written | {"stages": stages})
+        folder.write_trial(
+            TrialRecord(number=number, state="COMPLETE", parameters=parameters, objective=objective, stages=stages)
+        )
         tuning._drop_arrays(stages)
         return {name for name, path in arrays.items() if path.exists()}
 

@@ -30,7 +30,7 @@ SPACE = {
 
 
 def settings(space: Any, **search: Any) -> StudySettings:
-    return preset("laptop").updated({"search": {"space": space, **search}})
+    return preset("laptop").updated({"search": {"space": space, "delay": 1, **search}})
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ def test_a_step_size_that_blows_up_ends_the_training(toy):
     def remember(progress):
         weights.append({name: value.clone() for name, value in training.model.state_dict().items()})
 
-    with pytest.raises(TrainingDiverged, match=r"chains ran away in epoch 2, step 0: .* step size 30"):
+    with pytest.raises(TrainingDiverged, match=r"chains ran away .* in epoch 2, step 0 .* step size 30"):
         run_training(training, report=remember)
     for name, value in training.model.state_dict().items():
         assert torch.equal(value, weights[-1][name])

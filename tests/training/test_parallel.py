@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import textwrap
 
-from darkclr_ray.training.parallel import slice_of
+from darkclr_ray.jets.batching import rank_slice
 
 CODE = textwrap.dedent("""
     import sys, torch
     from torch import distributed
-    from darkclr_ray.training.parallel import agreed, gather_rows, slice_of, weighted_sum
+    from darkclr_ray.jets.batching import rank_slice
+    from darkclr_ray.training.parallel import agreed, gather_rows, weighted_sum
 
     rank, path = int(sys.argv[1]), sys.argv[2]
     distributed.init_process_group("gloo", init_method=f"file://{path}/rendezvous", rank=rank, world_size=2)
     z = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
-    own = slice_of(5, rank, 2)
+    own = rank_slice(5, rank, 2)
 
     # a mean over unequal slices, weighted, is the mean over everything; several shapes travel make_batches
     mean, scalar = z[own].mean(0), z[own].square().mean()
@@ -41,5 +42,5 @@ def test_two_processes(start, tmp_path):
 def test_slices_cover_everything_once():
     for total in (0, 1, 7, 64):
         for world in (1, 2, 3, 8):
-            rows = [row for rank in range(world) for row in range(total)[slice_of(total, rank, world)]]
+            rows = [row for rank in range(world) for row in range(total)[rank_slice(total, rank, world)]]
             assert rows == list(range(total))

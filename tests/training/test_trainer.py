@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from darkclr_ray.augmentations.views import plain_inputs
+from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import EncoderSettings
 from darkclr_ray.training import inference as representing
@@ -43,25 +43,21 @@ def test_representations_jet_by_jet(toy, monkeypatch):
     for layer in ("head", "pooled"):
         z = runner.represent(training, jets, layer)
         for place in range(len(jets)):
-            constituents, offsets = plain_inputs(jets.take(np.array([place])), training.inputs)
+            constituents, offsets = network_inputs(jets.take(np.array([place])), training.inputs)
             alone = getattr(training.encoder(torch.from_numpy(constituents), torch.from_numpy(offsets)), layer)
             np.testing.assert_allclose(z[place], alone[0].numpy(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("d_r", [32, 20])
-def test_all_jets_pass_the_network(toy, monkeypatch, d_r):
-    """Once each, about as many constituents at a time as fit; jets of a length together where that matters."""
-    encoder = Encoder(EncoderSettings(d_r=d_r, d_h=32, heads=2, layers=1))
+def test_all_jets_pass_the_network(toy, monkeypatch):
+    """Once each, in their order, about as many constituents at a time as fit."""
+    encoder = Encoder(EncoderSettings(d_r=32, d_h=32, heads=2, layers=1))
     jets, inputs = toy.toy_jets(50, seed=2), toy.SETTINGS.inputs
     monkeypatch.setitem(representing.CONSTITUENTS_AT_ONCE, "cpu", 40)
     parts = representing.make_batches(encoder, inputs, jets)
     members = np.concatenate([np.arange(50)[part] for part in parts])
-    assert sorted(members) == list(range(50))
+    assert list(members) == list(range(50))
     longest = jets.multiplicity.max()
     assert all(jets.take(part).multiplicity.sum() < 40 + longest for part in parts)
-    rising = bool((np.diff(jets.multiplicity[members]) >= 0).all())
-    assert rising != encoder.supports_ragged
-    assert not encoder.supports_ragged or d_r == 32
     assert representing.make_batches(encoder, inputs, jets.take(slice(0, 0))) == []
 
 

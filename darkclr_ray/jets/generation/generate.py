@@ -153,7 +153,7 @@ def generate(
     _require_generator()
     missing = [task for task in tasks if not _is_there(task, out)]
     for task in missing:
-        for partial in task.path(out).parent.glob(f".{task.path(out).name}.*.part"):
+        for partial in task.path(out).parent.glob(f".{task.path(out).name}.*.partial"):
             partial.unlink()
     with Progress(
         sum(task.jets for task in tasks), done=sum(t.jets for t in tasks) - sum(t.jets for t in missing)

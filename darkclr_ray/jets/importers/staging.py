@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from darkclr_ray.integrity import replacing
 from darkclr_ray.jets.importers.options import EVERYTHING_ELSE, ImportOptions
 from darkclr_ray.jets.importers.unselected import CannotImport
 from darkclr_ray.jets.progress import Progress
@@ -49,9 +50,8 @@ class Staging:
 
     def finish(self, record: dict[str, Any]) -> None:
         """Write the record, which marks the import as complete."""
-        partial = self.folder / f"{_COMPLETE}.part"
-        partial.write_text(json.dumps(record, indent=1))
-        os.replace(partial, self.folder / _COMPLETE)
+        with replacing(self.folder / _COMPLETE) as partial:
+            partial.write_text(json.dumps(record, indent=1))
 
     def publish(self) -> dict[str, Any]:
         """Move each sample to its place, the record last, and return the record."""

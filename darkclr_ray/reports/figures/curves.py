@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.subplots import make_subplots
 
+from darkclr_ray.detectors.display import GREY, Style
 from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import EPS_B, EPS_S, Axis, detector_label
 from darkclr_ray.reports.measurement import Measurement
@@ -33,7 +34,7 @@ class Curve:
     values: Mapping[str, Measurement]
     deviations: Mapping[str, float] = field(default_factory=dict)
     label: Markup | None = None
-    style: theme.Style | None = None
+    style: Style | None = None
 
     @property
     def name(self) -> str:
@@ -102,7 +103,7 @@ def against(
                 figure.add_trace(line.update(showlegend=curve.name not in named), row=row, col=column)
                 named.add(curve.name)
             if quantity.chance is not None:
-                dotted = {"dash": "dot", "width": 1, "color": theme.GREY}
+                dotted = {"dash": "dot", "width": 1, "color": GREY}
                 figure.add_hline(y=quantity.chance, line=dotted, row=row, col=column)
             figure.update_xaxes(_x_axis(axis), row=row, col=column)
             if row == len(rows):
@@ -136,7 +137,7 @@ def _places(curve: Curve, axis: Axis) -> list[str]:
     return sorted((name for name in axis.positions if name in curve.values), key=lambda name: axis.positions[name])
 
 
-def _bands(curve: Curve, axis: Axis, style: theme.Style) -> list[go.Scatter]:
+def _bands(curve: Curve, axis: Axis, style: Style) -> list[go.Scatter]:
     """Return a light band for the test sample and a darker one for the deviation over networks."""
     places = _places(curve, axis)
     x, values = [axis.positions[name] for name in places], [curve.values[name] for name in places]
@@ -165,7 +166,7 @@ def _band(
     )
 
 
-def _line(curve: Curve, axis: Axis, step: float, style: theme.Style, *, bars: bool) -> go.Scatter:
+def _line(curve: Curve, axis: Axis, step: float, style: Style, *, bars: bool) -> go.Scatter:
     places = _places(curve, axis)
     values = [curve.values[name] for name in places]
     trace = go.Scatter(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from darkclr_ray.detectors.display import GREY, Style
 from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.figures.curves import Quantity
 from darkclr_ray.reports.measurement import Measurement
@@ -18,7 +19,7 @@ Dots = Mapping[str, tuple[Measurement, float | None]]
 
 def dots(
     rows: Mapping[str, Mapping[str, Dots]],
-    styles: Mapping[str, theme.Style],
+    styles: Mapping[str, Style],
     signals: Mapping[str, str],
     quantity: Quantity,
 ) -> go.Figure:
@@ -48,7 +49,7 @@ def dots(
                 figure.add_trace(trace.update(showlegend=bool(trace.showlegend) and column == 1), row=1, col=column)
             ends += [end for _, value, _ in here for end in (value.value - value.down, value.value + value.up)]
         if quantity.chance is not None:
-            dotted = {"dash": "dot", "width": 1, "color": theme.GREY}
+            dotted = {"dash": "dot", "width": 1, "color": GREY}
             figure.add_vline(x=quantity.chance, line=dotted, row=1, col=column)
     low, high = max(min(ends), 0.5), max(ends)
     figure.update_xaxes(theme.log_axis(0.85 * low, 1.2 * high) if quantity.log else {})

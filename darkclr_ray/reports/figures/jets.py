@@ -11,6 +11,7 @@ from markupsafe import escape
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from darkclr_ray.detectors.display import GREY
 from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import P_DROP, P_T
 
@@ -59,9 +60,7 @@ def jets(views: Mapping[str, NDArray[np.float32]], radius: float = 0.8) -> go.Fi
         row, column = at // columns + 1, at % columns + 1
         figure.add_trace(_constituents(view, hardest, last=at == len(views) - 1), row=row, col=column)
         circle = {"x0": -radius, "x1": radius, "y0": -radius, "y1": radius}
-        figure.add_shape(
-            type="circle", **circle, line={"color": theme.GREY, "dash": "dot", "width": 1}, row=row, col=column
-        )
+        figure.add_shape(type="circle", **circle, line={"color": GREY, "dash": "dot", "width": 1}, row=row, col=column)
         if row == rows or at + columns >= len(views):
             figure.update_xaxes(title_text="Δη", showticklabels=True, row=row, col=column)
         if column == 1:

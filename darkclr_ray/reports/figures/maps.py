@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from darkclr_ray.detectors.display import VERMILLION
 from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import R_INV
 
@@ -110,7 +111,7 @@ def _marks(marks: Mapping[str, Point], r_inv: Sequence[float], masses: Sequence[
         name="points of the paper",
         legendgroup="marks",
         showlegend=show and bool(marks),
-        marker={"symbol": "circle-open", "size": 26, "color": theme.VERMILLION, "line": {"width": 2.5}},
+        marker={"symbol": "circle-open", "size": 26, "color": VERMILLION, "line": {"width": 2.5}},
         text=list(marks),
         hovertemplate="%{text}<extra></extra>",
     )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from darkclr_ray.detectors.display import GREY, Style
 from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import EPS_B, EPS_S
 
@@ -19,7 +20,7 @@ class Roc:
     """One ROC curve: eps_S (P,) in (0, 1], 1/eps_B (P,) and the edges of its band (P,); nan for unknown values."""
 
     label: str
-    style: theme.Style
+    style: Style
     eps_s: NDArray[np.float64]
     rejection: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -47,7 +48,7 @@ def roc_curves(panels: Mapping[str, Sequence[Roc]], *, eps_s: float = 0.2, heigh
             figure.add_trace(line, row=1, col=column)
             named.add(curve.label)
         figure.add_trace(_chance(show=column == 1), row=1, col=column)
-        figure.add_vline(x=eps_s, line={"width": 1, "color": theme.GREY}, row=1, col=column)
+        figure.add_vline(x=eps_s, line={"width": 1, "color": GREY}, row=1, col=column)
     figure.update_xaxes(range=[0, 1], title_text=f"signal efficiency {EPS_S}")
     figure.update_yaxes(theme.log_axis(1, _top([c for curves in panels.values() for c in curves])))
     figure.update_yaxes(title_text=f"background rejection 1/{EPS_B}", row=1, col=1)
@@ -90,7 +91,7 @@ def _chance(show: bool) -> go.Scatter:
         name="chance",
         legendgroup="chance",
         showlegend=show,
-        line={"color": theme.GREY, "dash": "dot", "width": 1.5},
+        line={"color": GREY, "dash": "dot", "width": 1.5},
         hoverinfo="skip",
     )
 

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.subplots import make_subplots
 
+from darkclr_ray.detectors.display import GREY, Style
 from darkclr_ray.reports import styles as theme
 from darkclr_ray.reports.labels import EPS_B, EPS_S, detector_label
 from darkclr_ray.reports.measurement import Measurement
@@ -95,9 +96,7 @@ def _numbers(points: Sequence[Point], row: int) -> list[Measurement]:
     return [point.rejection if row == 1 else point.auc for point in points]
 
 
-def _trace(
-    points: Sequence[Point], parameter: Parameter, style: theme.Style, values: Sequence[Measurement]
-) -> go.Scatter:
+def _trace(points: Sequence[Point], parameter: Parameter, style: Style, values: Sequence[Measurement]) -> go.Scatter:
     return go.Scatter(
         x=_spread(points, parameter),
         y=[value.value for value in values],
@@ -178,8 +177,8 @@ def _y_axes(figure: go.Figure, points: Sequence[Point], eps_s: float) -> None:
     ends = [0.5, *(area.value - area.down for area in areas), *(area.value + area.up for area in areas)]
     figure.update_yaxes(range=[min(ends) - 0.02, max(ends) + 0.02], row=2)
     figure.update_yaxes(title_text="AUC", row=2, col=1)
-    figure.add_hline(y=1 / eps_s, line={"dash": "dot", "width": 1, "color": theme.GREY}, row=1, col="all")
-    figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": theme.GREY}, row=2, col="all")
+    figure.add_hline(y=1 / eps_s, line={"dash": "dot", "width": 1, "color": GREY}, row=1, col="all")
+    figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": GREY}, row=2, col="all")
 
 
 def _restyle(points: Sequence[Point], scores: Sequence[str], columns: int) -> dict[str, list[object]]:

@@ -9,31 +9,32 @@ import plotly.graph_objects as go
 from markupsafe import escape
 from plotly.subplots import make_subplots
 
+from darkclr_ray.detectors.display import BLACK, BLUE, GREEN, GREY, PURPLE, VERMILLION, Style
 from darkclr_ray.reports import styles as theme
 
 Epochs = Sequence[Mapping[str, Any]]
 """Records of a stage's history, one per epoch."""
 
-Panels = Mapping[str, Mapping[str, tuple[str, theme.Style]]]
+Panels = Mapping[str, Mapping[str, tuple[str, Style]]]
 """Mapping from the title of a panel and a key in the history to the name and the style of the curve."""
 
 _ENCODER: Panels = {
-    "loss": {"loss": ("loss", theme.Style(theme.BLACK))},
+    "loss": {"loss": ("loss", Style(BLACK))},
     "cosine similarity to the anchor": {
-        "similarity_positive": ("positive view", theme.Style(theme.BLUE)),
-        "similarity_anomalous": ("anomalous view", theme.Style(theme.VERMILLION, "dash")),
+        "similarity_positive": ("positive view", Style(BLUE)),
+        "similarity_anomalous": ("anomalous view", Style(VERMILLION, "dash")),
     },
-    "mean norm of the background": {"norm_background": ("norm", theme.Style(theme.GREEN, "dashdot"))},
+    "mean norm of the background": {"norm_background": ("norm", Style(GREEN, "dashdot"))},
 }
 
 _ENERGY: Panels = {
     "energy per dimension": {
-        "energy_data": ("E₊ (data)", theme.Style(theme.BLUE)),
-        "energy_chain": ("E₋ (ends of chains)", theme.Style(theme.VERMILLION, "dash")),
+        "energy_data": ("E₊ (data)", Style(BLUE)),
+        "energy_chain": ("E₋ (ends of chains)", Style(VERMILLION, "dash")),
     },
-    "E₊ − E₋": {"energy_difference": ("E₊ − E₋", theme.Style(theme.BLACK))},
-    "displacement / spread of data": {"displacement": ("displacement", theme.Style(theme.GREEN, "dashdot"))},
-    "acceptance": {"acceptance": ("acceptance", theme.Style(theme.PURPLE, "longdash"))},
+    "E₊ − E₋": {"energy_difference": ("E₊ − E₋", Style(BLACK))},
+    "displacement / spread of data": {"displacement": ("displacement", Style(GREEN, "dashdot"))},
+    "acceptance": {"acceptance": ("acceptance", Style(PURPLE, "longdash"))},
 }
 _DISPLACEMENT, _ACCEPTANCE = 3, 4
 
@@ -63,7 +64,7 @@ def energy_training(epochs: Epochs, kept: int | None = None, height: int = 330) 
         area = {"x0": min(reconstruction), "x1": max(reconstruction), "fillcolor": "#F1F1F1", "line_width": 0}
         figure.add_vrect(**area, layer="below", row=1, col="all")
     if kept is not None:
-        figure.add_vline(x=kept, line={"width": 1.5, "color": theme.GREY, "dash": "dot"}, row=1, col="all")
+        figure.add_vline(x=kept, line={"width": 1.5, "color": GREY, "dash": "dot"}, row=1, col="all")
     return _with_warnings(figure, epochs, "displacement", column=_DISPLACEMENT)
 
 
@@ -75,7 +76,7 @@ def _with_warnings(figure: go.Figure, epochs: Epochs, key: str, column: int) -> 
             y=[line.get(key) for line in warned],
             mode="markers",
             name="warning",
-            marker={"symbol": "x", "size": 9, "color": theme.VERMILLION},
+            marker={"symbol": "x", "size": 9, "color": VERMILLION},
             text=[str(escape(str(line["warning"]))) for line in warned],
             hovertemplate="epoch %{x}: %{text}<extra></extra>",
         )
@@ -97,7 +98,7 @@ def _curves(epochs: Epochs, panels: Panels, height: int) -> go.Figure:
     return theme.apply_template(figure, height)
 
 
-def _line(x: Sequence[int], y: Sequence[float], name: str, style: theme.Style) -> go.Scatter:
+def _line(x: Sequence[int], y: Sequence[float], name: str, style: Style) -> go.Scatter:
     return go.Scatter(
         x=x,
         y=y,

@@ -1,1 +1,1 @@
-"""Sections of a study's page, one per file; each is built from the files of a study."""
+"""Sections of a study's page, one per file; a function returns None if the study has no results for its section."""

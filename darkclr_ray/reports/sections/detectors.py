@@ -6,88 +6,75 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
+from darkclr_ray.evaluation import published
 from darkclr_ray.evaluation.aggregate import Entry
-from darkclr_ray.reports import ensembles
-from darkclr_ray.reports.comparison import PAPER, PAPER_AREA, WEIGHTINGS, Ratio
-from darkclr_ray.reports.comparison_text import ending
+from darkclr_ray.reports.curves import Row, as_rows, pivot_table
 from darkclr_ray.reports.figures.curves import rejection
 from darkclr_ray.reports.figures.dots import Dots, dots
-from darkclr_ray.reports.labels import EPS_S, WEIGHTING_LABELS, detector_label
-from darkclr_ray.reports.measurement import Measurement
+from darkclr_ray.reports.labels import EPS_B, WEIGHTING_LABELS, detector_label, signal_label
+from darkclr_ray.reports.measurement import (
+    PAPER,
+    PAPER_AREA,
+    Measurement,
+    confident_ratio,
+    noted_area,
+    noted_rejection,
+    printed,
+    ratio,
+    significance,
+)
+from darkclr_ray.reports.measurement import rejection as measured
 from darkclr_ray.reports.page import Figure, Section
-from darkclr_ray.reports.pivot import Row, pivot_table, ratio_table
-from darkclr_ray.reports.runs import Comparison, Ensemble
-from darkclr_ray.reports.sections import published
-from darkclr_ray.reports.sections.signals import effective_sizes, paper_rows
-from darkclr_ray.reports.tables import Cell, Table
+from darkclr_ray.reports.styles import styles_of
+from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.reports.text import ensemble_label
+from darkclr_ray.study.results import BENCHMARK, EPS_S, WEIGHTINGS, Ensemble, StudyResults, Weighting
+
+TIGHT = 0.1
+"""Signal efficiency of a second table of rejections."""
 
 
-def section(study: Comparison, ratios: Sequence[Ratio], eps_s: float) -> list[Section]:
-    """Return the section with the figure and the tables; empty if methods are not compared."""
+def section(study: StudyResults) -> Section | None:
+    """Return the section with the figure and the tables; None if detectors are not compared."""
     if not study.methods:
-        return []
-    blocks: list[str | Figure | Table] = [_figure(study, eps_s), _rejections(study, eps_s)]
-    shown = [ratio for ratio in ratios if ratio.signal in study.main_signals]
-    if shown:
-        labels = {name: detector_label(name) for ratio in shown for name in (ratio.numerator, ratio.denominator)}
-        labels |= {name: ensemble.label for name, ensemble in study.methods.items()}
-        which = "The first network of each."
-        blocks.append(ratio_table(study, study.main_signals, shown, eps_s, labels, which=which))
-    areas = Markup("Area under the ROC curve, mean over networks, and ± its standard deviation; chance is 0.5.")
-    tight = Markup("Background rejection at {} = 0.1; chance is 10.").format(EPS_S)
-    blocks += [
-        _table(study, "areas", areas, eps_s, _area, paper={"paper": {"aachen": PAPER_AREA}}),
-        _table(study, "rejections_tight", tight, 0.1, _rejection),
-    ]
-    blocks += published.table(study, eps_s)
-    return [Section("detectors", "Every detector on every signal", blocks)]
+        return None
+    data = as_rows(study, study.methods.values(), (EPS_S, TIGHT))
+    parts = {
+        "figure_of_all": _figure(study),
+        "rejections": _table(study, "rejections", noted_rejection, paper=PAPER, sizes=True, data=data),
+        "ratios": _ratios(study),
+        "areas": _table(study, "areas", noted_area, paper={"paper": {BENCHMARK: PAPER_AREA}}),
+        "tight": _table(study, "rejections_tight", noted_rejection, TIGHT),
+        "significances": _table(study, "significance", significance),
+        "published": _published(study) if BENCHMARK in study.main_signals else None,
+    }
+    return Section("detectors", {"ensembles": list(study.methods.values()), **parts})
 
 
-def _figure(study: Comparison, eps_s: float) -> Figure:
+def _figure(study: StudyResults) -> Figure:
     rows: dict[str, dict[str, Dots]] = {}
     for ensemble in study.methods.values():
-        found = ensembles.entries(ensemble, eps_s, study.main_signals)
-        for weighting in WEIGHTINGS[::-1]:
-            kind = str(WEIGHTING_LABELS[weighting])
-            rows.setdefault(str(ensemble.label), {})[kind] = {
-                signal: (ensembles.rejection(entry), entry.deviation)
+        found = ensemble.entries(signals=study.main_signals)
+        rows[str(ensemble_label(ensemble))] = {
+            str(WEIGHTING_LABELS[weighting]): {
+                signal: (measured(entry), entry.deviation)
                 for (signal, side), entry in found.items()
                 if side == weighting
             }
-    styles = {str(ensemble.label): study.styles[name] for name, ensemble in study.methods.items()}
-    signals = {name: str(study.label(name)) for name in study.main_signals}
-    caption = Markup(
-        "All detectors on all signals (the paper’s Tables 2 and 3 as a figure). Filled: background weighted to the "
-        "signal’s jet p<sub>T</sub>; hollow: raw, as in the paper. Thin bars: bootstrap of the test sample; grey bars: "
-        "standard deviation over networks. Dotted: chance. {}"
-    ).format(ending(study, study.methods.values()))
-    data = ensembles.as_rows(study, study.methods.values(), (eps_s,))
-    return Figure("detectors_rejection", dots(rows, styles, signals, rejection(eps_s)), caption, data)
-
-
-def _rejections(study: Comparison, eps_s: float) -> Table:
-    caption = Markup(
-        "Background rejection 1/ε<sub>B</sub> at {} = {:g}, mean over networks; chance is {:g}. Errors above one "
-        "another: bootstrap of the test sample; below, after ±: standard deviation over networks. The paper’s errors "
-        "are standard deviations over networks, on its own jets; its Table 2 gives 59 for Aachen. "
-        "“×”: number of networks, where there are several. The CSV holds every number, and the exact binomial "
-        "intervals. {}"
-    ).format(
-        EPS_S,
-        eps_s,
-        1 / eps_s,
-        ending(study, study.methods.values()),
-    )
-    data = ensembles.as_rows(study, study.methods.values(), (eps_s, 0.1))
-    return _table(study, "rejections", caption, eps_s, _rejection, paper=PAPER, sizes=True, data=data)
+            for weighting in WEIGHTINGS[::-1]
+        }
+    known = styles_of(study)
+    styles = {str(ensemble_label(ensemble)): known[name] for name, ensemble in study.methods.items()}
+    signals = {name: str(signal_label(name, study.samples[name])) for name in study.main_signals}
+    data = as_rows(study, study.methods.values())
+    return Figure("detectors_rejection", dots(rows, styles, signals, rejection(EPS_S)), data)
 
 
 def _table(
-    study: Comparison,
+    study: StudyResults,
     name: str,
-    caption: str,
-    eps_s: float,
     number: Callable[[Entry], Measurement],
+    eps_s: float = EPS_S,
     *,
     paper: Mapping[str, Mapping[str, Measurement]] | None = None,
     sizes: bool = False,
@@ -95,31 +82,82 @@ def _table(
 ) -> Table:
     """Return a table with one row per detector, the selected one highlighted.
 
-    ``sizes`` adds a row with the effective number of background jets.
+    ``paper`` are rows with published numbers, which are not matched in pT; ``sizes`` adds a row with the effective
+    number of background jets.
     """
-    champion = study.selected
-    assert champion is not None
+    selected = study.selected
+    assert selected is not None
     rows: list[Row] = []
     for ensemble in study.methods.values():
-        found = ensembles.entries(ensemble, eps_s, study.main_signals)
+        found = ensemble.entries(eps_s, study.main_signals)
         rows.append((_label(ensemble), {at: number(entry) for at, entry in found.items()}))
-    rows += paper_rows(paper or {}, study.main_signals)
+    for method, numbers in (paper or {}).items():
+        cells: dict[tuple[str, Weighting], Cell] = {
+            (signal, "raw"): value for signal, value in numbers.items() if signal in study.main_signals
+        }
+        rows += [(detector_label(method), cells)] if cells else []
     if sizes:
-        rows.append(effective_sizes({signal: champion.evaluations[signal][0] for signal in study.main_signals}))
-    marked = list(study.methods).index(champion.detector)
-    return pivot_table(name, caption, study, study.main_signals, rows, marked=marked, data=data)
+        first = {signal: selected.evaluations[signal][0] for signal in study.main_signals}
+        numbers_of = {
+            (signal, weighting): round(side.effective_background)
+            for signal, one in first.items()
+            for weighting, side in (("raw", one.raw), ("matched", one.matched))
+        }
+        rows.append(("effective background jets", numbers_of))  # type: ignore[arg-type]
+    marked = list(study.methods).index(selected.detector)
+    return pivot_table(name, study, rows, marked=marked, data=data)
 
 
 def _label(ensemble: Ensemble) -> Markup:
     """Return the label of a detector with its number of networks."""
-    count = len(ensemble.runs)
-    several = Markup('{} <span class="note">×{}</span>').format(ensemble.label, count)
-    return several if count > 1 else ensemble.label
+    count, label = len(ensemble.runs), ensemble_label(ensemble)
+    return Markup('{} <span class="note">×{}</span>').format(label, count) if count > 1 else label
 
 
-def _rejection(entry: Entry) -> Measurement:
-    return ensembles.noted(ensembles.rejection(entry), entry.deviation)
+def _ratios(study: StudyResults) -> Table | None:
+    """Return a table of ratios of rejections, with the confidence that each exceeds 1; None without comparisons."""
+    pairs = [pair for pair in study.pairs if pair.signal in study.main_signals]
+    if not pairs:
+        return None
+    several = len({pair.a for pair in pairs}) > 1
+    labels = {name: detector_label(name) for pair in pairs for name in (pair.a, pair.b)}
+    labels |= {name: ensemble_label(ensemble) for name, ensemble in study.methods.items()}
+    rows: dict[tuple[str, str], dict[tuple[str, Weighting], Cell]] = {}
+    data: list[dict[str, Cell]] = []
+    for pair in pairs:
+        for weighting in WEIGHTINGS:
+            half = pair.raw if weighting == "raw" else pair.matched
+            rows.setdefault((pair.a, pair.b), {})[pair.signal, weighting] = confident_ratio(half)
+            facts = {"numerator": pair.a, "denominator": pair.b, "signal": pair.signal, "weighting": weighting}
+            data.append({**facts, "ratio": ratio(half), "confidence": half.confidence})
+    named: list[Row] = [
+        (Markup("{} over<br>{}").format(labels[a], labels[b]) if several else labels[b], cells)
+        for (a, b), cells in rows.items()
+    ]
+    return pivot_table("ratios", study, named, heading="" if several else "over", data=data)
 
 
-def _area(entry: Entry) -> Measurement:
-    return ensembles.noted(Measurement(entry.auc), entry.auc_deviation)
+def _published(study: StudyResults) -> Table:
+    """Return a table of areas and rejections on the Aachen benchmark, first of the study and then published ones."""
+    rows: list[dict[str, Cell]] = []
+    for ensemble in study.methods.values():
+        row: dict[str, Cell] = {"method": ensemble_label(ensemble), "source": "this study"}
+        row |= {"best": int(ensemble == study.selected), "labels": "yes" if ensemble.labels else "no"}
+        for (_, weighting), entry in ensemble.entries(signals=[BENCHMARK]).items():
+            row |= {f"auc_{weighting}": noted_area(entry), f"rejection_{weighting}": noted_rejection(entry)}
+        rows.append(row)
+    for name, area in published.AACHEN_AUC.items():
+        cut = published.AACHEN_REJECTION[name]
+        numbers = {"auc_raw": printed(area), "rejection_raw": printed(cut)}
+        rows.append({"method": name, "source": cut.reference, "labels": "no", **numbers})
+    columns = [
+        Column("method", "method"),
+        Column("labels", "labels"),
+        *(
+            Column(f"{key}_{weighting}", heading, WEIGHTING_LABELS[weighting])
+            for weighting in WEIGHTINGS
+            for key, heading in (("auc", "AUC"), ("rejection", Markup("1/{}").format(EPS_B)))
+        ),
+        Column("source", "whose numbers"),
+    ]
+    return Table("published", columns, rows)

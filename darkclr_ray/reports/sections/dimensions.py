@@ -2,62 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from markupsafe import Markup
 
 from darkclr_ray.evaluation.aggregate import Entry
-from darkclr_ray.reports import ensembles
 from darkclr_ray.reports import styles as theme
-from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
-from darkclr_ray.reports.comparison_text import ending, folds
+from darkclr_ray.reports.curves import as_rows, by_weighting, entry_curve
 from darkclr_ray.reports.figures.curves import AUC, Curve, against, rejection
-from darkclr_ray.reports.labels import D_Z, EPS_S, WEIGHTING_LABELS, Axis
-from darkclr_ray.reports.measurement import Measurement
+from darkclr_ray.reports.labels import D_Z, WEIGHTING_LABELS, Axis
+from darkclr_ray.reports.measurement import Measurement, noted, noted_rejection
+from darkclr_ray.reports.measurement import rejection as measured
 from darkclr_ray.reports.page import Figure, Section
-from darkclr_ray.reports.runs import Comparison, Ensemble
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.reports.text import ensemble_label
+from darkclr_ray.study.results import EPS_S, Ensemble, StudyResults, Weighting
 
-AXIS_TITLE = Markup("embedding dimension {}").format(D_Z)
 DIMENSIONS, LINEAR = "dimensions", "linear"
-"""Names of the sections and of their figures."""
+"""Names of the analyses, of their sections and of their figures."""
+
 _DASHES = {"untrained": "dot", "JetCLR": "dashdot"}
 
 
-def sections(study: Comparison, eps_s: float, but: str) -> list[Section]:
-    """Return the sections for the scans of a study, without the figure ``but``, which the page shows already."""
-    found = []
-    for name, title, figure in (
-        (DIMENSIONS, "Against the embedding dimension", dimensions),
-        (LINEAR, "What a linear classifier finds", linear),
-    ):
-        members = _ordered(study, name)
-        if members:
-            table = _table(study, name, members, eps_s)
-            blocks: list[str | Figure | Table] = [table] if but == name else [figure(study, eps_s), table]
-            found.append(Section(name, title, blocks))
-    return found
+def section(study: StudyResults) -> Section | None:
+    """Return the section on detectors against the embedding dimension; None if the study has no such runs."""
+    return _section(study, DIMENSIONS, shown=not study.methods and not study.ensembles(LINEAR))
 
 
-def _ordered(study: Comparison, name: str) -> list[Ensemble]:
-    """Return the ensembles of a section, grouped by curve and ordered by dimension."""
+def linear_section(study: StudyResults) -> Section | None:
+    """Return the section on linear classifiers; None if the study has none."""
+    return _section(study, LINEAR, shown=not study.methods)
+
+
+def key_figure(study: StudyResults) -> Figure:
+    """Return the first figure of a page without detectors."""
+    name = LINEAR if study.ensembles(LINEAR) else DIMENSIONS
+    return _figure(study, name, _ordered(study, name))
+
+
+def _section(study: StudyResults, name: str, *, shown: bool) -> Section | None:
+    """Return a section; without its figure if the first screen has ``shown`` it."""
+    found = _ordered(study, name)
+    if not found:
+        return None
+    figure = None if shown else _figure(study, name, found)
+    return Section(name, {"figure_of_all": figure, "numbers": _table(study, name, found), "ensembles": found})
+
+
+def _ordered(study: StudyResults, name: str) -> list[Ensemble]:
+    """Return the ensembles of an analysis, grouped by curve and ordered by dimension."""
     found = study.ensembles(name)
     known = {name: at for at, name in enumerate(dict.fromkeys(one.detector for one in found))}
     return sorted(found, key=lambda one: (known[one.detector], _encoder(one), _place(one)))
 
 
-def _table(study: Comparison, name: str, found: Sequence[Ensemble], eps_s: float) -> Table:
+def _table(study: StudyResults, name: str, found: Sequence[Ensemble]) -> Table:
     """Return the numbers of the figure as a table."""
     rows: list[dict[str, Cell]] = []
     for one in found:
         no_encoder = one.parameters.get("encoder") == "none"
         row: dict[str, Cell] = {"what": _name(one), "d_z": "" if no_encoder else str(one.parameters["d_z"])}
         row["dimension"] = str(one.parameters.get("dimension") or "")
-        for (_, weighting), entry in ensembles.entries(one, eps_s, [study.lead]).items():
-            row[f"rejection_{weighting}"] = ensembles.noted(ensembles.rejection(entry), entry.deviation)
-            row[f"auc_{weighting}"] = ensembles.noted(Measurement(entry.auc), entry.auc_deviation)
+        for (_, weighting), entry in one.entries(signals=[study.lead]).items():
+            row[f"rejection_{weighting}"] = noted_rejection(entry)
+            row[f"auc_{weighting}"] = noted(Measurement(entry.auc), entry.auc_deviation)
         rows.append(row)
     columns = [
         Column("what", ""),
@@ -69,77 +79,50 @@ def _table(study: Comparison, name: str, found: Sequence[Ensemble], eps_s: float
             for key, heading in (("rejection", "rejection"), ("auc", "AUC"))
         ),
     ]
-    caption = Markup("{} against background, rejection at {} = {:g}; errors as in the figure. {}").format(
-        study.label(study.lead), EPS_S, eps_s, folds(study) if name == LINEAR else ending(study, found)
-    )
-    return Table(f"{name}_numbers", caption, columns, rows)
+    return Table(f"{name}_numbers", columns, rows)
 
 
-def dimensions(study: Comparison, eps_s: float) -> Figure:
-    """Return the figure of detectors' rejection and AUC on the leading signal against the embedding dimension."""
-    found = _ordered(study, DIMENSIONS)
-    caption = Markup(
-        "Detectors on {} against {} (the paper’s Fig. 5). Light bands: bootstrap of the test sample; darker ones: "
-        "standard deviation over networks; dotted: chance. Rejection at {} = {:g}. {}"
-    ).format(study.label(study.lead), D_Z, EPS_S, eps_s, ending(study, found))
-    return _figure(DIMENSIONS, study, found, eps_s, caption)
-
-
-def linear(study: Comparison, eps_s: float) -> Figure:
-    """Return the figure of linear classifiers' rejection and AUC on the leading signal against the dimension."""
-    found = _ordered(study, LINEAR)
-    caption = Markup(
-        "Linear classifiers of {} against background (the paper’s Fig. 6) on the head’s representation, on the "
-        "representation before the head (each against the {} of its encoder), and on the constituents themselves "
-        "(against three times their number). Encoders: DarkCLR unless stated. Dark bands: standard deviation over "
-        "encoder seeds; light ones: test sample; dotted: chance. {}"
-    ).format(study.label(study.lead), D_Z, folds(study))
-    return _figure(LINEAR, study, found, eps_s, caption)
-
-
-def _figure(name: str, study: Comparison, found: Sequence[Ensemble], eps_s: float, caption: Markup) -> Figure:
+def _figure(study: StudyResults, name: str, found: Sequence[Ensemble]) -> Figure:
     places = sorted({_place(one) for one in found})
-    axis = Axis(AXIS_TITLE, {str(at): float(at) for at in places}, log=True)
-    panels = {str(WEIGHTING_LABELS[weighting]): weighting for weighting in WEIGHTINGS}
+    title = Markup("embedding dimension {}").format(D_Z)
+    axis = Axis(title, {str(at): float(at) for at in places}, log=True)
     rows = [
-        (
-            quantity,
-            {title: _curves(study, found, weighting, eps_s, area=area) for title, weighting in panels.items()},
-        )
-        for quantity, area in ((rejection(eps_s), False), (AUC, True))
+        (rejection(EPS_S), by_weighting(lambda weighting: _curves(study, found, weighting, area=False))),
+        (AUC, by_weighting(lambda weighting: _curves(study, found, weighting, area=True))),
     ]
-    return Figure(
-        name, against([axis], rows, bands=True, height=620), caption, ensembles.as_rows(study, found, (eps_s,))
-    )
+    return Figure(name, against([axis], rows, bands=True, height=620), as_rows(study, found))
 
 
-def _curves(
-    study: Comparison,
-    found: Sequence[Ensemble],
-    weighting: Weighting,
-    eps_s: float,
-    *,
-    area: bool,
-) -> list[Curve]:
+def _curves(study: StudyResults, found: Sequence[Ensemble], weighting: Weighting, *, area: bool) -> list[Curve]:
     """Return a curve for each detector and encoder."""
-    result = []
+    styles, result = theme.styles_of(study), []
     for (detector, encoder), members in groupby(found, key=lambda one: (one.detector, _encoder(one))):
-        entries: dict[str, Entry] = {}
-        label = Markup("")
-        for one in members:
-            here = ensembles.entries(one, eps_s, [study.lead]).get((study.lead, weighting))
-            if here is not None:
-                entries[str(_place(one))] = here
-                label = _name(one)
-        if entries:
-            result.append(_curve(entries, detector, encoder, label, study.styles[detector], area=area))
+        ensembles = list(members)
+        entries = {
+            str(_place(one)): one.entries(signals=[study.lead]).get((study.lead, weighting)) for one in ensembles
+        }
+        known = {place: entry for place, entry in entries.items() if entry is not None}
+        style = styles[detector]
+        if encoder:
+            style = replace(style, dash=_DASHES.get(encoder, "longdashdot"), symbol=f"{style.symbol}-open")
+        if known:
+            quantity = _area if area else _rejection
+            result.append(entry_curve(known, detector, _name(ensembles[-1]), style, quantity=quantity))
     return result
+
+
+def _rejection(entry: Entry) -> tuple[Measurement, float | None]:
+    return measured(entry), entry.deviation
+
+
+def _area(entry: Entry) -> tuple[Measurement, float | None]:
+    return Measurement(entry.auc), entry.auc_deviation
 
 
 def _name(ensemble: Ensemble) -> Markup:
     """Return the label of a detector or of a linear classifier's features, with the encoder if it is not DarkCLR's."""
-    encoder = _encoder(ensemble)
-    return Markup("{}, {}").format(ensemble.label, encoder) if encoder else ensemble.label
+    encoder, label = _encoder(ensemble), ensemble_label(ensemble)
+    return Markup("{}, {}").format(label, encoder) if encoder else label
 
 
 def _place(ensemble: Ensemble) -> int:
@@ -151,12 +134,3 @@ def _encoder(ensemble: Ensemble) -> str:
     """Return the encoder of a linear classifier; empty if it is DarkCLR's or there is none."""
     encoder = str(ensemble.parameters.get("encoder") or "")
     return "" if encoder in ("DarkCLR", "none") else encoder
-
-
-def _curve(
-    entries: Mapping[str, Entry], detector: str, encoder: str, label: Markup, style: theme.Style, *, area: bool
-) -> Curve:
-    if encoder:
-        style = replace(style, dash=_DASHES.get(encoder, "longdashdot"), symbol=f"{style.symbol}-open")
-    make = ensembles.area_curve if area else ensembles.rejection_curve
-    return make(entries, detector, label=label, style=style)

@@ -2,72 +2,51 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from markupsafe import Markup
 
 from darkclr_ray.reports.page import Section
-from darkclr_ray.reports.runs import Comparison, Run
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.study.records import RunRecord
+from darkclr_ray.study.results import StudyResults
 
 
-def section(study: Comparison) -> Section:
-    """Return the section with the counts in a sentence, and a table of runs with warnings, failures or chains."""
-    failed = [one for one in study.runs if one.state != "COMPLETE"]
-    above = [one for one in study.complete if any(facts.get("above_data") for facts in _chains(one).values())]
-    warned = [one for one in study.complete if one.warnings]
-    text = Markup("{} of {} runs ran to their end; {} gave a warning. ").format(
-        len(study.complete), len(study.runs), len(warned)
-    )
-    if any(_chains(one) for one in study.complete):
-        text += (
-            Markup(
-                '<strong class="alert">In {} the Langevin chains end at higher energies than the data: noise dominates '
-                "there, and the energy is not normalised.</strong>"
-            ).format("1 of them" if len(above) == 1 else f"{len(above)} of them")
-            if above
-            else Markup("No Langevin chains ended at higher energies than the data.")
-        )
-    rows = [row for one in [*failed, *study.complete] for row in _rows(one)]
-    blocks: list[str | Table] = [text]
-    if rows:
-        columns = [
-            Column("run", "run"),
-            Column("state", "state"),
-            Column("detector", "detector"),
-            Column("energy_data", "energy of data"),
-            Column("energy_chain", "of chains"),
-            Column("displacement", "displacement"),
-            Column("words", "what happened"),
-        ]
-        caption = (
-            "Runs that failed, gave a warning, or sampled chains: energies at the kept epoch, and displacement in "
-            "units of the data’s spread. The same warning of several detectors is shown once."
-        )
-        blocks.append(Table("runs", caption, columns, rows))
-    return Section("runs", "Failures, warnings and chains", blocks)
+def section(study: StudyResults) -> Section | None:
+    """Return the section with counts in a sentence, and a table of runs with warnings, failures or chains.
 
-
-def _chains(run_spec: Run) -> dict[str, dict[str, Cell]]:
-    """Return the facts on Langevin chains by detector."""
-    return {name: facts for name, facts in run_spec.chains.items() if isinstance(facts, dict)}
-
-
-def _rows(run_spec: Run) -> list[dict[str, Cell]]:
-    words = Markup("<br>").join(Counter([*([run_spec.reason] if run_spec.reason else []), *run_spec.warnings]))
-    first: dict[str, Cell] = {
-        "run": run_spec.key,
-        "state": {"FAIL": "failed"}.get(run_spec.state, run_spec.state.lower()),
-        "words": words,
+    It is None for a scan, whose trials are in a section of their own.
+    """
+    if study.trials:
+        return None
+    failed = [run for run in study.runs if run.state != "COMPLETE"]
+    rows = [row for run in [*failed, *study.complete] for row in _rows(run)]
+    columns = [
+        Column("run", "run"),
+        Column("state", "state"),
+        Column("detector", "detector"),
+        Column("energy_data", "energy of data"),
+        Column("energy_chain", "of chains"),
+        Column("displacement", "displacement"),
+        Column("words", "what happened"),
+    ]
+    parts = {
+        "warned": sum(bool(run.warnings) for run in study.complete),
+        "with_chains": sum(bool(run.chains) for run in study.complete),
+        "above": sum(any(chains.above_data for chains in run.chains.values()) for run in study.complete),
     }
-    chains = _chains(run_spec)
-    if not chains:
+    return Section("runs", {**parts, "runs": Table("runs", columns, rows) if rows else None})
+
+
+def _rows(run: RunRecord) -> list[dict[str, Cell]]:
+    words = Markup("<br>").join(dict.fromkeys([*([run.reason] if run.reason else []), *run.warnings]))
+    state = {"FAIL": "failed"}.get(run.state, run.state.lower())
+    first: dict[str, Cell] = {"run": run.key, "state": state, "words": words}
+    if not run.chains:
         return [first] if words else []
     rows: list[dict[str, Cell]] = []
-    for at, (detector, facts) in enumerate(chains.items()):
+    for at, (detector, chains) in enumerate(run.chains.items()):
         row = first if at == 0 else {"run": "", "state": "", "words": ""}
-        numbers = {key: facts.get(key) for key in ("energy_data", "energy_chain", "displacement")}
+        numbers = chains.model_dump(include={"energy_data", "energy_chain", "displacement"})
         rows.append({**row, "detector": detector, **numbers})
-        if facts.get("above_data"):
+        if chains.above_data:
             rows[-1]["words"] = Markup('<span class="alert">chains above the data</span> {}').format(row["words"])
     return rows

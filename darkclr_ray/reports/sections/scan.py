@@ -1,17 +1,19 @@
-"""Section on the search: every trial against the searched parameters, and the table of trials."""
+"""Section on the search: every trial against the searched parameters (Fig. 5), and the table of trials."""
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import Markup
 
-from darkclr_ray.reports import comparison
-from darkclr_ray.reports import text as words
-from darkclr_ray.reports.comparison import WEIGHTINGS, Weighting
 from darkclr_ray.reports.figures import scan
-from darkclr_ray.reports.labels import D_Z, P_DROP, WEIGHTING_LABELS, detector_label
+from darkclr_ray.reports.labels import D_Z, P_DROP, WEIGHTING_LABELS, signal_label
+from darkclr_ray.reports.measurement import noted_area, rejection
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.tables import Cell, Column, Table
-from darkclr_ray.reports.trials import Scan
+from darkclr_ray.settings import Range
+from darkclr_ray.study.records import TrialRecord
+from darkclr_ray.study.results import EPS_S, WEIGHTINGS, Entries, StudyResults, Weighting, trial_entries
 
 PARAMETERS = (
     scan.Parameter("d_z", Markup("embedding dimension {}").format(D_Z), log=True),
@@ -25,58 +27,60 @@ SHOWN = 100
 HEADINGS = {"d_z": D_Z, "p_drop": P_DROP, "step_size": Markup("step size")}
 
 
-def section(study: Scan, eps_s: float) -> Section:
-    """Return the section with rejection and AUC of every trial on test jets (Fig. 5), and a table of all trials."""
-    signals = [study.lead, *(name for name in study.samples if name != study.lead)]
+def section(study: StudyResults) -> Section | None:
+    """Return the section with rejection and AUC of every trial on test jets, and a table of all trials."""
+    if not study.trials:
+        return None
+    complete = [trial for trial in study.trials if trial.state == "COMPLETE"]
     choices = {
-        f"{study.label(name)}, {WEIGHTING_LABELS[weighting]}": points(study, name, weighting, eps_s)
+        f"{signal_label(signal, study.samples[signal])}, {WEIGHTING_LABELS[weighting]}": [
+            point for trial in complete for point in _points(study, trial, signal, weighting)
+        ]
         for weighting in WEIGHTINGS
-        for name in signals
+        for signal in sorted(study.main_signals, key=lambda name: name != study.lead)
     }
-    searched = parameters(study)
-    caption = Markup(
-        "Every complete trial on test jets against each searched parameter (the paper’s Fig. 5 shows {}). The menu "
-        "chooses signal and weighting. The trial that was best on validation jets is ringed; it need not be the "
-        "highest here. Error bars: 68% from this test sample, which all trials share. Dotted: chance. {}"
-    ).format(D_Z, words.trained_and_selected(study))
-    figure = Figure("scan", scan.scan(choices, searched, eps_s=eps_s), caption)
-    return Section("scan", "What the search found", [figure, trials(study, eps_s)])
+    figure = Figure("scan", scan.scan(choices, parameters(study), eps_s=EPS_S))
+    return Section("scan", {"scan": figure, "trials": _table(study)})
 
 
-def parameters(study: Scan) -> list[scan.Parameter]:
+def parameters(study: StudyResults) -> list[scan.Parameter]:
     """Return the searched parameters: the paper's three, or those of the study's own search space."""
     keys = dict.fromkeys(key for trial in study.trials for key in trial.parameters)
     papers = {parameter.key: parameter for parameter in PARAMETERS}
-    space = study.settings["search"].get("space") or {}
+    space = study.settings.search.space
+    complete = [trial for trial in study.trials if trial.state == "COMPLETE"]
     found = []
     for key in keys:
-        values = [trial.parameters[key] for trial in study.complete if key in trial.parameters]
+        values = [trial.parameters[key] for trial in complete if key in trial.parameters]
         words_only = any(isinstance(value, bool) or not isinstance(value, int | float) for value in values)
-        texts = dict.fromkeys(scan.value_text(trial.parameters.get(key)) for trial in study.complete)
-        logarithmic = isinstance(space, dict) and isinstance(space.get(key), dict) and bool(space[key].get("log"))
+        texts = dict.fromkeys(scan.value_text(trial.parameters.get(key)) for trial in complete)
+        dimension = space.get(key) if isinstance(space, dict) else None
+        logarithmic = isinstance(dimension, Range) and dimension.log
         own = scan.Parameter(key, Markup("{}").format(key), logarithmic, tuple(texts) if words_only else ())
         found.append(papers.get(key, own))
     return found
 
 
-def points(study: Scan, signal: str, weighting: Weighting, eps_s: float) -> list[scan.Point]:
-    """Return a point for each complete trial and score."""
+def _scores(study: StudyResults, trial: TrialRecord) -> list[str]:
+    return sorted(trial.test, key=lambda score: score != study.score)
+
+
+def _points(study: StudyResults, trial: TrialRecord, signal: str, weighting: Weighting) -> list[scan.Point]:
     found = []
-    for trial in study.complete:
-        for score in study.scores(trial):
-            evaluation = comparison.of_trial(trial, score, signal)
-            if evaluation is not None:
-                performance = comparison.side(evaluation, weighting)
-                value, area = comparison.rejection(performance, eps_s), comparison.area(performance)
-                best = trial.number == study.best.number
-                found.append(scan.Point(trial.number, score, trial.parameters, value, area, best))
+    for score in _scores(study, trial):
+        entry = trial_entries(trial, score).get((signal, weighting))
+        if entry is not None:
+            best = trial.number == study.best.number
+            numbers = rejection(entry), noted_area(entry)
+            found.append(scan.Point(trial.number, score, trial.parameters, *numbers, best))
     return found
 
 
-def trials(study: Scan, eps_s: float) -> Table:
+def _table(study: StudyResults) -> Table:
     """Return a table of all trials with their results on the leading signal, or the reason why they ended early."""
     rows: list[dict[str, Cell]] = []
     for trial in study.trials:
+        found: Entries = trial_entries(trial, study.score)
         row: dict[str, Cell] = {
             "trial": str(trial.number),
             "state": {"FAIL": "failed"}.get(trial.state, trial.state.lower()),
@@ -85,30 +89,26 @@ def trials(study: Scan, eps_s: float) -> Table:
             "reason": trial.reason or "",
             "best": int(trial.number == study.best.number),
         }
-        evaluation = comparison.of_trial(trial, study.score, study.lead)
-        if evaluation is not None:
-            for weighting in WEIGHTINGS:
-                performance = comparison.side(evaluation, weighting)
-                row[f"rejection_{weighting}"] = comparison.rejection(performance, eps_s)
-                row[f"auc_{weighting}"] = comparison.area(performance)
+        for weighting in WEIGHTINGS:
+            if (study.lead, weighting) in found:
+                row[f"rejection_{weighting}"] = rejection(found[study.lead, weighting])
+                row[f"auc_{weighting}"] = noted_area(found[study.lead, weighting])
         rows.append(row)
+    lead = signal_label(study.lead, study.samples[study.lead])
     columns = [
         Column("trial", "trial"),
         Column("state", "state"),
         *(Column(p.key, HEADINGS.get(p.key, p.title)) for p in parameters(study)),
         Column("objective", Markup("objective,<br>validation")),
         *(
-            Column(f"{key}_{weighting}", heading, Markup("{}, test, {}").format(study.label(study.lead), label))
+            Column(f"{key}_{weighting}", heading, Markup("{}, test, {}").format(lead, label))
             for weighting, label in WEIGHTING_LABELS.items()
             for key, heading in (("rejection", "rejection"), ("auc", "AUC"))
         ),
         *([Column("reason", "why it ended early")] if any(row["reason"] for row in rows) else []),
     ]
-    which = "All trials" if len(rows) <= SHOWN else f"The {SHOWN} best of {len(rows)} trials; the CSV has all"
-    caption = Markup("{}; the best is marked. Objective: {}, of {}.").format(
-        which, words.objective(study), detector_label(study.score)
-    )
     if len(rows) <= SHOWN:
-        return Table("trials", caption, columns, rows)
-    best = sorted(zip(study.trials, rows, strict=True), key=lambda pair: -pair[0].objective(study.objective))[:SHOWN]
-    return Table("trials", caption, columns, [row for _, row in best], data=rows)
+        return Table("trials", columns, rows)
+    place = dict(zip((trial.number for trial in study.trials), rows, strict=True))
+    best = sorted(study.trials, key=lambda trial: -math.inf if trial.objective is None else trial.objective)[-SHOWN:]
+    return Table("trials", columns, [place[trial.number] for trial in reversed(best)], data=rows)

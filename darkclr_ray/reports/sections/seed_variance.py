@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from markupsafe import Markup
 
-from darkclr_ray.reports import styles as theme
-from darkclr_ray.reports.comparison import WEIGHTINGS
-from darkclr_ray.reports.comparison_text import ending
-from darkclr_ray.reports.labels import EPS_S, detector_label
+from darkclr_ray.evaluation.variance import VarianceComponents
+from darkclr_ray.reports.curves import Row, pivot_table
+from darkclr_ray.reports.labels import detector_label
 from darkclr_ray.reports.page import Section
-from darkclr_ray.reports.pivot import Row, pivot_table
-from darkclr_ray.reports.runs import Comparison
-from darkclr_ray.reports.tables import Table
+from darkclr_ray.reports.tables import Cell
+from darkclr_ray.study.display import in_order
+from darkclr_ray.study.results import StudyResults, Weighting
 
 PARTS = {
     "encoder": "encoder’s seed",
@@ -25,43 +23,22 @@ PARTS = {
 }
 
 
-def section(study: Comparison) -> list[Section]:
-    """Return the section with standard deviations by their source; empty without such an analysis."""
-    result = study.result("variance") or {}
+def section(study: StudyResults) -> Section | None:
+    """Return the section with standard deviations by their source; None without this analysis."""
+    result: Mapping[str, Mapping[str, Mapping[Weighting, VarianceComponents]]] = study.result("variance") or {}
     if not result:
-        return []
+        return None
     rows: list[Row] = []
-    for detector in theme.in_order(result):
-        label = study.methods[detector].label if detector in study.methods else detector_label(detector)
+    for detector in in_order(result):
         for at, (part, words) in enumerate(PARTS.items()):
-            cells = {
-                (signal, weighting): Markup("{:.1%}").format(math.sqrt(max(sides[weighting][part], 0.0)))
+            cells: dict[tuple[str, Weighting], Cell] = {
+                (signal, weighting): f"{math.sqrt(max(getattr(components, part), 0.0)):.1%}"
                 for signal, sides in result[detector].items()
                 if signal in study.main_signals
-                for weighting in WEIGHTINGS
-                if weighting in sides
+                for weighting, components in sides.items()
             }
-            below = Markup("{}{}").format(label, _freedom(result[detector], at))
+            count = next(one.degrees_of_freedom[at] for sides in result[detector].values() for one in sides.values())
+            below = Markup("{}, {} degree{} of freedom").format(detector_label(detector), count, "s" * (count > 1))
             rows.append((Markup('{}<br><span class="note">{}</span>').format(words, below), cells))
-    caption = Markup(
-        "Standard deviations of the logarithm of the rejection at {} = 0.2, so roughly relative errors of one network, "
-        "by where they come from: components of variance of a nested design (autoencoders within encoders, crossed "
-        "with parts of the test sample); estimates below zero are shown as 0. Degrees of freedom stand below: with "
-        "one, the 68% interval of a standard deviation reaches from 0.7 to 5 times what is found, with three from 0.8 "
-        "to 1.9 times, and components are differences of mean squares, less sure still. {} {}"
-    ).format(
-        EPS_S,
-        str(study.sections["variance"].get("words") or ""),
-        ending(study, [study.methods[name] for name in result if name in study.methods]),
-    )
-    table: Table = pivot_table("variance", caption, study, study.main_signals, rows)
-    return [Section("spread", "Where the spread comes from", [table])]
-
-
-def _freedom(signals: Mapping[str, Mapping[str, Any]], at: int) -> str:
-    """Return the text on the degrees of freedom of the component with index ``at``; empty if they were not recorded."""
-    for components in (side for sides in signals.values() for side in sides.values()):
-        if components.get("degrees_of_freedom"):
-            count = components["degrees_of_freedom"][at]
-            return f", {count} degree{'s' if count > 1 else ''} of freedom"
-    return ""
+    ensembles = [study.methods[name] for name in result if name in study.methods]
+    return Section("spread", {"variance": pivot_table("variance", study, rows), "ensembles": ensembles})

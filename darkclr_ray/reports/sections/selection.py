@@ -1,124 +1,67 @@
-"""Sections on selection without the signal: the signal-blind selection of detectors, variants of the views'
-classifier, and hyperparameters selected with one signal left out, compared with those of an oracle."""
+"""Section on the signal-blind selection of detectors, and on variants of the views' classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
-from markupsafe import Markup, escape
+from markupsafe import escape
 
-from darkclr_ray.evaluation.paired import bound_of
-from darkclr_ray.reports import ensembles
-from darkclr_ray.reports.comparison import bounded
-from darkclr_ray.reports.comparison_text import ending
-from darkclr_ray.reports.labels import D_Z, EPS_S, P_DROP, P_T
-from darkclr_ray.reports.measurement import Measurement, or_nan
+from darkclr_ray.evaluation.selection import geometric_mean
+from darkclr_ray.reports.labels import D_Z, P_DROP
+from darkclr_ray.reports.measurement import Measurement, blind_rejection
 from darkclr_ray.reports.page import Section
-from darkclr_ray.reports.runs import Comparison, Ensemble
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.reports.text import ensemble_label
+from darkclr_ray.study.results import Ensemble, StudyResults
 
-_NAMES = {"d_z": D_Z, "p_drop": P_DROP, "step_size": Markup("step size")}
+_NAMES = {"d_z": D_Z, "p_drop": P_DROP, "step_size": "step size"}
 
 
-def sections(study: Comparison, eps_s: float) -> list[Section]:
-    """Return the sections for those of these analyses that the study contains."""
-    found = []
-    judged = {name: one for name, one in study.methods.items() if one.blind}
+def section(study: StudyResults) -> Section | None:
+    """Return the section; None if the study evaluated nothing on anomalous views."""
+    evaluated = [one for one in study.methods.values() if one.blind]
     forms = study.ensembles("forms")
-    if judged or forms:
-        tables = [_blind(study, list(judged.values()), eps_s)] if judged else []
-        tables += [_forms(study, forms, eps_s)] if forms else []
-        found.append(Section("blind", "Chosen without any signal", tables))
-    if study.result("leave_one_out"):
-        found.append(
-            Section("leave_one_out", "Hyperparameters: one signal left out against an oracle", [_left_out(study)])
-        )
-    return found
+    if not evaluated and not forms:
+        return None
+    views = study.settings.views
+    parts = {
+        "selection": _selection(study, evaluated) if evaluated else None,
+        "level": evaluated[0].blind[0].level if evaluated else None,
+        "forms": _forms(study, forms) if forms else None,
+        "taught": "dropping" in views.anomalous and "dropping" not in views.anchor,
+    }
+    return Section("blind", {**parts, "judged": evaluated, "form_ensembles": forms})
 
 
-def _blind(study: Comparison, judged: list[Ensemble], eps_s: float) -> Table:
-    caption = Markup(
-        "Signal-blind selection: {}-matched rejection of background against its own anomalous views on "
-        "validation jets, cut so that {:.0%} of the views pass (geometric mean over networks; interval: {:.0%} of a "
-        "bootstrap over events; “&gt;” is a lower bound (95%), ranked as if one jet survived), and beside it the "
-        "geometric mean over the {} signals of the {}-matched test rejection at {} = {:g}, which is not used for the "
-        "selection. The "
-        "marked detector is the selected one among networks trained without labels. Cuts are excluded, since views "
-        "that lack constituents do not test them.{}{} {}"
-    ).format(
-        P_T,
-        study.blind_eps_s,
-        judged[0].blind[0].level,
-        len(study.main_signals),
-        P_T,
-        EPS_S,
-        eps_s,
-        _taught(study),
-        _not_excluded(study),
-        ending(study, judged),
-    )
-    rows = [_blind_row(study, one, eps_s, one.label, one == study.selected) for one in judged]
+def _selection(study: StudyResults, evaluated: Iterable[Ensemble]) -> Table:
+    rows = [_row(study, one, one == study.selected) for one in evaluated]
     columns = [Column("form", "detector"), Column("blind", "anomalous views"), Column("signals", "signals (test)")]
-    return Table("signal_blind", caption, columns, rows)
+    return Table("signal_blind", columns, rows)
 
 
-def _taught(study: Comparison) -> Markup:
-    """Return a caveat on detectors that were trained with such views; empty if training drops no constituents."""
-    views, classifier = study.settings["views"], study.settings["views_classifier"]
-    if "dropping" not in views["anomalous"] or "dropping" in views["anchor"]:
-        return Markup("")
-    return Markup(
-        " The views drop constituents ({} = {}). DarkCLR’s encoder ({}) and the views’ classifier ({}) were trained "
-        "with such views, so that they are evaluated here on anomalies of a kind that they know."
-    ).format(
-        P_DROP,
-        ", ".join(f"{one:g}" for one in study.settings["search"]["blind_p_drop"]),
-        _range(views["p_drop"]),
-        _range(classifier["p_drop"]),
-    )
-
-
-def _range(p_drop: float | Sequence[float]) -> str:
-    """Return a drop probability, or the range from which it is drawn for each jet, as text."""
-    return " to ".join(f"{end:g}" for end in ([p_drop] if isinstance(p_drop, int | float) else p_drop))
-
-
-def _not_excluded(study: Comparison) -> Markup:
-    """Return a sentence on the other detectors that the selection does not exclude; empty if there are none."""
-    labels = [one.label for one in ensembles.rivals(study)]
-    if not labels:
-        return Markup("")
-    return Markup(" Not excluded, as intervals reach the chosen value: {}.").format(Markup("; ").join(labels))
-
-
-def _blind_row(study: Comparison, ensemble: Ensemble, eps_s: float, label: str, best: bool) -> dict[str, Cell]:
-    found = ensembles.entries(ensemble, eps_s, study.main_signals)
+def _row(study: StudyResults, ensemble: Ensemble, best: bool) -> dict[str, Cell]:
+    found = ensemble.entries(signals=study.main_signals)
     reached = [entry for (_, weighting), entry in found.items() if weighting == "matched"]
     return {
-        "form": label,
-        "blind": ensembles.blind_rejection(ensemble, study.blind_eps_s),
+        "form": ensemble_label(ensemble),
+        "blind": blind_rejection(study.blind_rejection(ensemble)),
         "signals": Measurement(
-            ensembles.geometric_mean([entry.rejection for entry in reached]),
-            bound=any(entry.lower_bound for entry in reached),
+            geometric_mean([entry.rejection for entry in reached]), bound=any(entry.lower_bound for entry in reached)
         ),
         "best": int(best),
     }
 
 
-def _forms(study: Comparison, forms: list[Ensemble], eps_s: float) -> Table:
+def _forms(study: StudyResults, forms: list[Ensemble]) -> Table:
     """Return a table of the variants of one detector, labelled by the parameters in which they differ."""
     differing = [
         key
         for key in dict.fromkeys(key for one in forms for key in one.parameters)
         if len({str(one.parameters.get(key)) for one in forms}) > 1
     ]
-    ranked = sorted(forms, key=lambda one: one.blind_merit(study.blind_eps_s), reverse=True)
+    ranked = study.by_blind_objective(forms)
     rows = [
-        {
-            **{key: str(one.parameters.get(key, "")) for key in differing},
-            **_blind_row(study, one, eps_s, one.label, one == ranked[0]),
-        }
+        {**{key: str(one.parameters.get(key, "")) for key in differing}, **_row(study, one, one == ranked[0])}
         for one in ranked
     ]
     columns = [
@@ -127,56 +70,4 @@ def _forms(study: Comparison, forms: list[Ensemble], eps_s: float) -> Table:
         Column("blind", "anomalous views"),
         Column("signals", "signals (test)"),
     ]
-    caption = Markup("Variants, best by their own anomalous views first; columns as above. {}").format(
-        ending(study, forms)
-    )
-    return Table("forms", caption, columns, rows)
-
-
-def _left_out(study: Comparison) -> Table:
-    rows: list[dict[str, Cell]] = []
-    for facts in study.result("leave_one_out"):
-        row: dict[str, Cell] = {"signal": study.label(facts["signal"]), "loss": _loss(facts)}
-        for kind in ("left_out", "signal_blind", "oracle"):
-            row |= _choice(kind, facts.get(kind))
-        rows.append(row)
-    kinds = {"left_out": "chosen on the other signals", "signal_blind": "chosen without signals", "oracle": "oracle"}
-    shown = {kind: title for kind, title in kinds.items() if any(f"{kind}_matched" in row for row in rows)}
-    columns = [
-        Column("signal", "signal"),
-        *(
-            Column(f"{kind}_{key}", heading, title)
-            for kind, title in shown.items()
-            for key, heading in (("trial", "trial"), ("matched", "matched"), ("raw", "raw"))
-        ),
-        Column("loss", Markup("oracle over<br>left out")),
-    ]
-    words = str((study.sections["leave_one_out"]).get("words") or "")
-    caption = Markup(
-        "Test rejection at {} = 0.2 of the trial of an embedding scan that was chosen on validation jets of the "
-        "<em>other</em> signals, without any signal, and by an oracle that knows the signal. “Matched”: background "
-        "weighted to the signal’s jet {}. The last column divides matched rejections; a cut that less than one "
-        "background jet survives counts there as if one did. {}"
-    ).format(EPS_S, P_T, words)
-    return Table("leave_one_out", caption, columns, rows)
-
-
-def _loss(facts: Mapping[str, Any]) -> Measurement:
-    """Return the ratio of the oracle's rejection to that of the selection, marked if it is a bound."""
-    few = (bool(facts[kind].get("matched_bound")) for kind in ("oracle", "left_out"))
-    return bounded(facts["loss"], bound_of(*few))
-
-
-def _choice(kind: str, choice: Mapping[str, Any] | None) -> dict[str, Cell]:
-    if not choice:
-        return {}
-    numbers = {
-        side: Measurement(
-            choice[side],
-            or_nan(choice.get(f"{side}_low")),
-            or_nan(choice.get(f"{side}_high")),
-            bound=bool(choice.get(f"{side}_bound")),
-        )
-        for side in ("matched", "raw")
-    }
-    return {f"{kind}_trial": str(choice["trial"]), **{f"{kind}_{side}": value for side, value in numbers.items()}}
+    return Table("forms", columns, rows)

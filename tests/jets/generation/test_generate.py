@@ -150,7 +150,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     finished = sorted(part.glob("*.parquet"))
     assert len(open_jets(tmp_path / "killed").load("test", "rinv_0.5")) == 20 * len(finished)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in finished}
-    (part / ".shard-00001.parquet.x.part").write_bytes(b"half a shard")
+    (part / ".shard-00001.parquet.x.partial").write_bytes(b"half a shard")
 
     wanted = tasks(len(finished) + 1)
     generate(wanted, tmp_path / "killed")
