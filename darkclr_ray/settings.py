@@ -86,8 +86,13 @@ class ViewSettings(Settings):
             raise ValueError("a transformation is there twice; name each once, with its whole weight")
         return value
 
+    own: dict[str, JsonValue] = {}
+    """Values for augmentations of one's own, by names of their choice; any of them can be searched."""
     translation: float = Field(1.0, ge=0.0, le=5.0)
     """Half width of the translation window in units of the jet's extent along each axis (authors' code: 1)."""
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
     @model_validator(mode="after")
     def _ordered_range(self) -> ViewSettings:

@@ -7,7 +7,7 @@ import json
 import math
 import random
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,9 +51,14 @@ class Scan:
         return {"seconds": {"total": 1.0}}
 
     def finish(
-        self, trial: str, objective: float | None = 1.0, state: str = "finished", reason: str | None = None
+        self,
+        trial: str,
+        objective: float | None = 1.0,
+        state: str = "finished",
+        reason: str | None = None,
+        further: Sequence[float] = (),
     ) -> None:
-        outcome = {"state": state, "reason": reason, "objective": objective}
+        outcome = {"state": state, "reason": reason, "objective": objective, "further": further}
         value = math.nan if objective is None else objective
         result = {"objective": value, "epoch": 12, "outcome": json.dumps(outcome)}
         self.searcher.on_trial_result(trial, result)
