@@ -1,7 +1,7 @@
 """Export a trained model for use without this package: ``darkclr export pretrained --out darkclr.onnx``.
 
-With --to hepdata, the folder of a study is exported instead: ``darkclr export results/robustness --to hepdata --out
-submission`` writes its background rejections with their statistical and seed errors as a submission to HEPData.
+With --to hepdata, the folder of a study is named instead of a model: its background rejections with their statistical
+and seed errors are written as a submission to HEPData, into the new folder that --out names.
 
 The exported graph computes scores from zero-padded constituents; the numbers of jets and of constituents are free. Its
 inputs are: constituents, float32 (jets, length, 3), pT in GeV, eta and phi relative to the jet axis, hardest first;
