@@ -41,7 +41,7 @@ MAY_CHANGE = (
 are compared by content.
 """
 
-DERIVED = ("jets.parquet", "examples.npz")
+DERIVED = ("jets.parquet", "examples.npz", "means.json")
 """Files for readers that each start writes anew, with checksums in study.json."""
 
 LEFTOVERS = (".lock", f"{TOKEN}*", ".study.json.partial")

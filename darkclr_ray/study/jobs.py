@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,8 +46,9 @@ PAPER_PARAMETERS = {"d_z": "encoder.d_z", "p_drop": "views.p_drop", "step_size":
 def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
     """Return a study's settings at one point of the search.
 
-    Where the settings have a range of drop probabilities, the paper's parameter p_drop is its middle, and its width
-    stays.
+    If the settings have a range of drop probabilities, the paper's parameter p_drop is its middle, and its width is
+    unchanged. The temperature of the chains is that of the settings: with another step size, given noise is scaled so
+    that sigma^2 / (2 lambda) is unchanged, unless the noise is searched itself.
 
     Args:
         settings: of the study.
@@ -58,6 +60,8 @@ def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> St
     >>> point = {"d_z": 64, "p_drop": 0.3, "step_size": 0.01}
     >>> trial_settings(StudySettings(), point).views.p_drop
     0.3
+    >>> round(trial_settings(StudySettings(), {**point, "step_size": 0.2}).nae.noise, 6)  # at 0.05: 0.005
+    0.01
     >>> trial_settings(StudySettings(views={"p_drop": (0.4, 0.6)}), point).views.p_drop
     (0.2, 0.4)
     >>> trial_settings(StudySettings(), {"encoder.layers": 6}).encoder.layers
@@ -67,6 +71,10 @@ def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> St
     for name, value in parameters.items():
         found = _around(settings, float(value)) if name == "p_drop" else value
         changes = merged(changes, nested(PAPER_PARAMETERS.get(name, name), found))
+    step_size = changes.get("nae", {}).get("step_size")
+    if step_size is not None and settings.nae.noise is not None and "noise" not in changes["nae"]:
+        noise = settings.nae.noise * math.sqrt(float(step_size) / settings.nae.step_size)
+        changes = merged(changes, nested("nae.noise", noise))
     return settings.updated(changes)
 
 

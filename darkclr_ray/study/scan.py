@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from darkclr_ray.messages import nearest
 from darkclr_ray.study import objectives
 from darkclr_ray.study.detector_spec import SCORES
 from darkclr_ray.study.folder import DERIVED
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
     from darkclr_ray.study.tuning import Tuning
 
 
+def check_label_free(score: str) -> None:
+    """Raise ValueError unless a detector of this name exists and is fitted on background only."""
+    from darkclr_ray.detectors import registry  # torch, which a refusal does not wait for
+    from darkclr_ray.jets.packed import TrainingSample
+
+    known = dict.fromkeys((*SCORES, *registry.names()))
+    if score not in known:
+        raise ValueError(f"search.score = {score}: unknown score{nearest(score, known)}")
+    if registry.find(score).sample_type() is not TrainingSample:
+        raise ValueError(f"search.score = {score}: it is trained with labels; name a detector that needs none")
+
+
 class EmbeddingScan(Study):
     """Study whose trials are suggested by Optuna, with references on the same jets."""
 
@@ -33,7 +46,7 @@ class EmbeddingScan(Study):
         search = self.settings.search
         objectives.check_all(search)
         if search.score not in SCORES:
-            self.check_score(search.score)
+            check_label_free(search.score)
         super().check()
         space = Space(self.settings)
         space.check()
@@ -41,18 +54,6 @@ class EmbeddingScan(Study):
             space.initial_points()
         make_sampler(search, space, self.settings.seed, 0)
         make_pruner(search, rungs(self.settings.contrastive.epochs))
-
-    def check_score(self, score: str) -> None:
-        """Raise ValueError for a score that no detector gives, or one that is trained with labels."""
-        from darkclr_ray.detectors import registry
-        from darkclr_ray.jets.labelled import LabelledSample
-
-        try:
-            found = registry.find(score)
-        except ValueError as error:
-            raise ValueError(f"search.score = {score}: {error}") from None
-        if found.sample_type() is LabelledSample:
-            raise ValueError(f"search.score = {score}: it is trained with labels; name a detector without labels")
 
     def open(self) -> StudyJets:
         """Return the jets. Raises ValueError if they are missing, or the objective names an unknown signal."""

@@ -156,6 +156,7 @@ class Space:
         at = trial_settings(self.settings, parameters)
         key = encoder_key(
             self.sample,
+            "",  # the same for all trials
             encoder=at.encoder,
             contrastive=at.contrastive,
             views=at.views,

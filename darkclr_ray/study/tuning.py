@@ -17,7 +17,7 @@ from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
 from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers, outcome_of
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import evaluation_of, write_best
-from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES, detectors_of_trial
+from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES, trial_detectors
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, complete_values, optuna_record, restore_trials
 from darkclr_ray.study.objectives import directions, is_current, judged_by, values
@@ -57,7 +57,7 @@ class SearchBatch:
             return None
         self.left -= 1
         settings = trial_settings(self.settings, config["parameters"])
-        return job_name(config["number"]), trial_job(settings, self.marks)
+        return job_name(config["number"]), trial_job(settings, rungs=self.marks)
 
     def report(self, trial_id: str, result: dict[str, Any]) -> None:
         self.searcher.on_trial_result(trial_id, result)
@@ -77,12 +77,6 @@ class SearchBatch:
         fault = self.searcher.fault
         if fault is not None:
             raise InfrastructureError(f"the search could not be written: {fault}") from fault
-
-
-def trial_job(settings: StudySettings, marks: tuple[int, ...] = ()) -> DetectorJob:
-    """Return the job of a trial with these settings; ``marks`` are the epochs at which the objective is estimated."""
-    score = settings.search.score
-    return DetectorJob(settings, detectors_of_trial(score), score=score, rungs=marks)
 
 
 class Tuning:
@@ -345,6 +339,7 @@ class Tuning:
             objective=ending.objective,
             objectives={**evaluation.objectives, **ending.outcome.get("objectives", {})},
             score=ending.outcome.get("score", self.score),
+            encoders=evaluation.encoders,
             stages=stages,
             kernels=ending.outcome.get("kernels", {}),
             seconds=dict(seconds),
@@ -395,6 +390,12 @@ class Tuning:
             signals = best.validation.get(self.score, {})
             rejections = {signal: one.matched.at(0.2).value for signal, one in signals.items()}
             self.session.metrics.best_trial(best.objective or 0.0, rejections)
+
+
+def trial_job(settings: StudySettings, rungs: tuple[int, ...] = ()) -> DetectorJob:
+    """Return the job of a trial; an encoder is judged provisionally only where DarkCLR's scores are what counts."""
+    score = settings.search.score
+    return DetectorJob(settings, trial_detectors(settings), score, rungs if score in SCORES else ())
 
 
 def representations(stages: Mapping[str, str]) -> set[str]:

@@ -112,3 +112,10 @@ def test_members_of_a_mapping_are_options(tmp_path: Path) -> None:
         read("--search.space.nae.steps", "{low: 2, high: 1}")
     with pytest.raises(ValueError, match=r"--search.space.nae.steps \[1: expected"):
         read("--search.space.nae.steps", "[1")
+
+
+def test_weights_are_given_as_a_mapping() -> None:
+    settings = read("--views_observables.families", "{branch_dropping: 3, donor_branches: 1}")
+    assert settings.views_observables.families == (("branch_dropping", 3.0), ("donor_branches", 1.0))
+    with pytest.raises(ValueError, match="d_z"):
+        read("--search.d_z", "{16: 32}")

@@ -166,7 +166,7 @@ def test_c_code_is_heard_only_when_asked(capfd: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("error", "muttered", "words"),
+    ("error", "stderr_text", "words"),
     [
         ("Failed to connect", "Unauthenticated: RPC error: InvalidAuthToken", "requires another token"),
         ("Failed to connect to Ray cluster at h:1", "", "Failed to connect to Ray cluster at h:1; is the head running"),

@@ -76,6 +76,11 @@ def _points(study: StudyResults, trial: TrialRecord, signal: str, weighting: Wei
     return found
 
 
+def _effective_rank(trial: TrialRecord, score: str) -> float | None:
+    """Return the effective rank of the representations of a trial's encoder; None if it was not recorded."""
+    return trial.encoders[score].effective_rank if score in trial.encoders else None
+
+
 def _table(study: StudyResults) -> Table:
     """Return a table of all trials with their results on the leading signal, or the reason why they ended early."""
     rows: list[dict[str, Cell]] = []
@@ -85,6 +90,7 @@ def _table(study: StudyResults) -> Table:
             "trial": str(trial.number),
             "state": {"FAIL": "failed"}.get(trial.state, trial.state.lower()),
             **{key: scan.value_text(value) for key, value in trial.parameters.items()},
+            "effective_rank": _effective_rank(trial, study.score),
             "objective": trial.objectives.get(study.objective),
             "reason": trial.reason or "",
             "best": int(trial.number == study.best.number),
@@ -99,6 +105,7 @@ def _table(study: StudyResults) -> Table:
         Column("trial", "trial"),
         Column("state", "state"),
         *(Column(p.key, HEADINGS.get(p.key, p.title)) for p in parameters(study)),
+        Column("effective_rank", "effective<br>rank of z"),
         Column("objective", Markup("objective,<br>validation")),
         *(
             Column(f"{key}_{weighting}", heading, Markup("{}, test, {}").format(lead, label))
