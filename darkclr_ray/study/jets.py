@@ -56,6 +56,10 @@ class StudyJets:
         training = {name: self.folder.count("train", name) for name in (self.background, *self.labelled)}
         return {"train": training, **counts}
 
+    def signals(self, background: str) -> list[str]:
+        """Names of the signals that are judged in validation and test."""
+        return [name for name in self.evaluation["validation"] if name != background]
+
     @property
     def bytes(self) -> int:
         """Bytes of the jets that are held in memory, with some room for trees."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from darkclr_ray import plugins
 from darkclr_ray.augmentations import registry as augmentations
@@ -41,7 +42,7 @@ from darkclr_ray.study.records import EvaluationRecord
 from darkclr_ray.training.inference import JetEncoder, represent
 from darkclr_ray.training.nae import fitted_bottleneck
 
-IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute"}
+IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute", "tracking"}
 """Settings that do not affect a detector; jets are identified by their content."""
 
 EPS_S = (0.2, 0.1, 0.5)
@@ -70,16 +71,24 @@ class JobRunner:
         return {
             "stages": {**stages, "scores": scores.hash, "evaluation": evaluation},
             "detectors": trained,
-            "objectives": content.objectives,
+            "objectives": {**content.objectives, **self.costs(trained[self.score_name])},
+            "score": self.score_name,
             "seconds": self.all_seconds,
             "precision": self.runner.precision,
             "kernels": scores.notes()["kernels"],
         }
 
+    def costs(self, stages: Mapping[str, str]) -> dict[str, float]:
+        """Return the seconds of a detector's trainings and the parameters of its networks; see `objectives.COSTS`."""
+        found = [self.runner.store.find(kind, name) for kind, name in stages.items()]
+        sizes = [[weight_count(path) for path in stage.folder.glob("*.safetensors")] for stage in found]
+        seconds = sum(float(stage.notes().get("seconds", 0.0)) for stage in found)
+        return {"seconds": seconds, "parameters": float(sum(max(networks, default=0) for networks in sizes))}
+
     @cached_property
     def runner(self) -> CachedTrainer:
         return CachedTrainer(
-            Store(self.context.store),
+            Store.of_study(self.context.store.parent),
             self.worker,
             source=None if self.job.fraction else self.context.jets.source,
             sample=self.sample,
@@ -114,8 +123,9 @@ class JobRunner:
     @property
     def score_name(self) -> str:
         """Name of the detector for which the objectives are computed."""
-        names = [registry.find(entry).name for entry in self.job.detectors]
-        return self.job.score if self.job.score in names else names[0]
+        names = {entry: registry.find(entry).name for entry in self.job.detectors}
+        score = names.get(self.job.score, self.job.score)
+        return score if score in names.values() else next(iter(names.values()))
 
     def fit(self) -> tuple[list[AnomalyDetector[Any]], dict[str, dict[str, str]]]:
         """Return the detectors, fitted on the samples that their types require, and the stages of each."""
@@ -208,10 +218,11 @@ class JobRunner:
     def evaluation(self, scores: Stage) -> str:
         """Return the hash of the stage with the evaluation of all scores; objectives use validation jets only."""
         settings = self.job.settings
-        chosen = settings.search.objective
-        module = plugins.module_of("objectives", chosen)
-        own = [module] if module not in (None, "leave_out") else []
-        names = objectives.all_named(self.signals, chosen)
+        search = settings.search
+        chosen = (search.objective, *search.further_objectives)
+        modules_of = [plugins.module_of("objectives", name) for name in chosen]
+        own = sorted({module for module in modules_of if module is not None and module != "leave_out"})
+        names = objectives.all_named(self.signals, *chosen)
         description = {
             "scores": scores.hash,
             "objectives": list(names),
@@ -333,6 +344,12 @@ class JobRunner:
         blind = self.evaluate_signal_blind({background: score_of(full)}, score_of(z_views), replicas=2)
         objective = objectives.find(self.job.settings.search.objective, self.signals)
         return objective(ObjectiveInput(evaluations, blind))
+
+
+def weight_count(path: Path) -> int:
+    """Return the number of parameters in a file of weights."""
+    with safe_open(path, "numpy") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 def save_parts(detector: AnomalyDetector[Any], folder: Path) -> None:

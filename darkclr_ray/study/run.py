@@ -26,6 +26,8 @@ from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, changed_settings
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.progress import Display, Status
 from darkclr_ray.study.repair import delete_damaged
+from darkclr_ray.study.trackers import base as trackers
+from darkclr_ray.study.tracking import Followers
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
@@ -46,6 +48,8 @@ class Study(ABC):
     """Kind of the study in study.json."""
     what: ClassVar[str]
     """Plural noun for its jobs on the screen."""
+    extendable: ClassVar[bool] = False
+    """Whether a study that was begun may get further samples for validation and test."""
 
     def __init__(self, settings: StudySettings, preset: str, command: Sequence[str]) -> None:
         self.settings, self.command = settings, command
@@ -62,6 +66,8 @@ class Study(ABC):
     def check(self) -> None:
         """Raise ValueError for unknown names in the settings, before any jet is read."""
         registry.check(self.settings.views)
+        for target in self.settings.tracking:
+            trackers.check(target)
         self.folder.check_location(self.settings)
         about = self.folder.about()
         if about is not None and about.kind != self.kind:
@@ -126,20 +132,21 @@ def run(study: Study, build_report: Callable[[Path], Path]) -> int:
     study.check()
     jets = study.open()
     folder = study.folder
-    folder.check(study.settings, jets.fingerprints)
+    folder.check(study.settings, jets.fingerprints, study.extendable)
     address = address_of(study.settings.compute.address)
     if address and not seems_finished(study):
         check_reachable(address)
     folder.claim()
     try:
-        folder.check(study.settings, jets.fingerprints)
+        folder.check(study.settings, jets.fingerprints, study.extendable)
         if folder.has("study.json"):
             delete_damaged(folder, lambda line: console.print(line, soft_wrap=True))
-        if not study.finished():
-            status = _guarded(study, jets, console)
-            if status:
-                return status
-        page = build_report(folder.path)
+        with Followers(folder.path, study.settings.tracking, lambda line: console.print(line, soft_wrap=True)):
+            if not study.finished():
+                status = _guarded(study, jets, console)
+                if status:
+                    return status
+            page = build_report(folder.path)
         for line in [*conclusions(folder.path), "", str(page)]:
             console.print(line, soft_wrap=True)
         return 0
