@@ -73,7 +73,7 @@ def langevin_chain(
 
     Eq. 10 as printed ascends the energy: for p = exp(-E) / Omega, log p decreases where E increases, so that the chain
     has to descend E. Its stationary temperature is sigma^2 / (2 lambda), up to the discretisation. For a normalised
-    autoencoder U is the squared error summed over dimensions (``ReconstructionPotential``), so that lambda has the same
+    autoencoder U is the squared error summed over dimensions (`Autoencoder.potential`), so that lambda has the same
     meaning for every d_z.
 
     Nothing is raised for a chain that diverges: callers check ``nonfinite`` and ``displacement``.

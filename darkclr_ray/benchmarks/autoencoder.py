@@ -4,111 +4,126 @@ epochs, Langevin chains of 40 steps."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from darkclr_ray.benchmarks.hardware import automatic, product_rate
+from darkclr_ray.benchmarks.inputs import settings_of, starter_background
 from darkclr_ray.benchmarks.reference import divergence_step, plain_autoencoder, reconstruction_step
 from darkclr_ray.benchmarks.result import AUTOCAST, OURS, PLAIN, Result
-from darkclr_ray.benchmarks.timing import Action, Rates, alternate
+from darkclr_ray.benchmarks.timing import Action, alternate
+from darkclr_ray.benchmarks.well_written import Phase, well_written, whole_training, with_fastest
 from darkclr_ray.settings import NAESettings
 from darkclr_ray.training.cuda_graphs import steps_of
 from darkclr_ray.training.nae import NAETraining
 
 JETS, WIDTH = 100_000, 512
-BATCH_SIZES = {128: "5x plain", 2048: "2x plain"}
+"""Number and dimension of the representations."""
+AIMS = {128: "5x plain", 2048: "2x plain"}
+"""Aims of the whole training by batch size."""
 AHEAD = 8
 """Number of batches in memory, which are used in turn."""
 
 
+class Case(NamedTuple):
+    """Training of an autoencoder: its name, settings, the number and the dimension of representations, and its aim."""
+
+    name: str
+    settings: NAESettings
+    jets: int
+    width: int
+    aim: str
+
+
+def cases() -> list[Case]:
+    """Return the paper's training at two batch sizes, and that of the laptop preset on the starter set."""
+    laptop = settings_of("small")
+    paper = [Case(f"batch {size}", NAESettings(batch_size=size), JETS, WIDTH, aim) for size, aim in AIMS.items()]
+    return [*paper, Case("laptop preset", laptop.nae, len(starter_background()), laptop.encoder.d_z, "")]
+
+
 def rows(repetitions: int, device: str = "cpu") -> Iterator[Result]:
-    """Yield results of both phases and of the whole training at both batch sizes."""
+    """Yield results of both phases and of the whole training of each of the `cases`."""
     peak = product_rate(automatic(device), device)
-    for batch_size, aim in BATCH_SIZES.items():
-        settings = NAESettings(batch_size=batch_size)
-        phases = []
-        for phase, epoch in (("pre-training", 0), ("divergence", settings.reconstruction_epochs)):
-            work = operations(settings, divergence=epoch > 0)
-            rates = alternate(steps(settings, epoch, device), repetitions)
-            phases.append(rates)
+    for case in cases():
+        settings, phases = case.settings, []
+        epochs = {"pre-training": settings.reconstruction_epochs, "divergence": settings.divergence_epochs}
+        for phase, epoch in zip(epochs, (0, settings.reconstruction_epochs), strict=True):
+            work = operations(settings, case.width, divergence=epoch > 0)
+            start = partial(started, settings, case.width, epoch, device)
+            by_torch = well_written(start, our_step)
+            ways = {OURS: our_step(start()), **plain_steps(start(), epoch), **by_torch.ways}
+            rates = with_fastest(alternate(ways, repetitions))
+            phases.append(Phase(rates, epochs[phase] * case.jets, by_torch))
             yield Result.of_rates(
                 "NAE",
-                f"{phase}, batch {batch_size}",
+                f"{phase}, {case.name}",
                 rates,
                 limit=rates[OURS] * work / peak,
                 note=f"limit: {peak / 1e12:.2f} TFLOP/s in products, {work / 1e6:.1f} MFLOP a jet",
             )
-        yield whole(settings, phases, aim)
+        counts = " + ".join(map(str, epochs.values()))
+        note = f"{case.jets} x {case.width}, {counts} epochs: from the rates above"
+        yield whole_training("NAE", f"whole training, {case.name}", phases, aim=case.aim, note=note)
 
 
-def whole(settings: NAESettings, phases: list[Rates], aim: str) -> Result:
-    """Return the time of the whole training in minutes, from the rates of its two phases."""
-    epochs = (settings.reconstruction_epochs, settings.divergence_epochs)
+def our_step(training: NAETraining) -> Action:
+    """Return a function that performs a training's step on the next batch."""
+    turn, steps = cycle(batches(training)), steps_of(training)
 
-    def minutes(way: str) -> float:
-        return sum(count * JETS / rates[way] for count, rates in zip(epochs, phases, strict=True)) / 60
+    def step() -> float:
+        steps.take(next(turn))
+        return training.batch_size
 
-    # mean of the phases' ratios, each measured in the same rounds, weighted with the package's time in the phase
-    ours = [count * JETS / rates[OURS] for count, rates in zip(epochs, phases, strict=True)]
-    slower = [rates.ratio(OURS, PLAIN) for rates in phases]
-    return Result(
-        "NAE",
-        f"whole training, batch {settings.batch_size}",
-        "min",
-        minutes(OURS),
-        minutes(PLAIN),
-        minutes(AUTOCAST),
-        sum(a * b for a, b in zip(ours, slower, strict=True)) / sum(ours),
-        aim=aim,
-        note=f"{JETS} x {WIDTH}, {epochs[0]} + {epochs[1]} epochs: from the rates above",
-    )
+    return step
 
 
-def steps(settings: NAESettings, epoch: int, device: str) -> dict[str, Action]:
-    """Return steps of the package and of the reference (without and with autocast) in the phase of an epoch."""
-    training = started(settings, epoch, device)
-    batches = cycle([batch for batch, _ in zip(training.stream(0, 0, 1), range(AHEAD), strict=False)])
-    autoencoder = plain_autoencoder(WIDTH, settings).to(device)
+def batches(training: NAETraining) -> list[Tensor]:
+    """Return batches to be used in turn."""
+    return [batch for batch, _ in zip(training.stream(0, 0, 1), range(AHEAD), strict=False)]
+
+
+def plain_steps(training: NAETraining, epoch: int) -> dict[str, Action]:
+    """Return steps of the reference without and with autocast, in the phase of an epoch, on a training's batches."""
+    settings, turn = training.settings, cycle(batches(training))
+    autoencoder = plain_autoencoder(training.z.shape[1], settings).to(training.device)
     rate = settings.divergence_learning_rate if epoch else settings.reconstruction_learning_rate
     optimiser = torch.optim.Adam(autoencoder.parameters(), rate)
 
-    recorded = steps_of(training)
-
-    def ours() -> float:
-        recorded.take(next(batches))
-        return settings.batch_size
-
     def plain() -> float:
-        z = next(batches)
+        z = next(turn)
         if epoch:
             divergence_step(autoencoder, optimiser, z, settings)
         else:
             reconstruction_step(autoencoder, optimiser, z)
-        return settings.batch_size
+        return len(z)
 
     def autocast() -> float:
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(training.device.type, torch.bfloat16):
             return plain()
 
-    return {OURS: ours, PLAIN: plain, AUTOCAST: autocast}
+    return {PLAIN: plain, AUTOCAST: autocast}
 
 
-def started(settings: NAESettings, epoch: int, device: str) -> NAETraining:
+def started(settings: NAESettings, width: int, epoch: int, device: str) -> NAETraining:
     """Return a training at the start of an epoch, on random correlated representations like those of an encoder."""
     random = np.random.default_rng(1)
     factors = random.normal(size=(AHEAD * settings.batch_size, 8))
-    z = factors @ random.normal(size=(8, WIDTH)) + 0.3 * random.normal(size=(len(factors), WIDTH))
+    z = factors @ random.normal(size=(8, width)) + 0.3 * random.normal(size=(len(factors), width))
     training = NAETraining(z.astype(np.float32), settings, seed=1, source={})
     training.to(torch.device(device), str(automatic(device)).removeprefix("torch."))
     training.begin_epoch(epoch)
     return training
 
 
-def operations(settings: NAESettings, *, divergence: bool) -> float:
+def operations(settings: NAESettings, width: int, *, divergence: bool) -> float:
     """Return the floating-point operations per jet in the matrix products of one step."""
-    widths = [WIDTH, *settings.hidden, settings.bottleneck]
+    widths = [width, *settings.hidden, settings.bottleneck]
     network = 2 * 2 * sum(before * after for before, after in pairwise(widths))
     # forward product and both backward products; chains need no gradient of the weights
     return network * (6 + 2 * (settings.steps + 1) if divergence else 3)

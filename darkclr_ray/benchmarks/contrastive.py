@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle
 
 import numpy as np
@@ -19,8 +20,9 @@ from darkclr_ray.benchmarks.inputs import (
     training_on,
 )
 from darkclr_ray.benchmarks.reference import PlainEncoder, contrastive_step
-from darkclr_ray.benchmarks.result import AUTOCAST, OURS, PLAIN, Result
+from darkclr_ray.benchmarks.result import AUTOCAST, OURS, PLAIN, TORCH, Result
 from darkclr_ray.benchmarks.timing import Action, alternate
+from darkclr_ray.benchmarks.well_written import Phase, well_written, whole_training, with_fastest
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.cuda_graphs import steps_of
@@ -38,10 +40,14 @@ def rows(repetitions: int, device: str = "cpu") -> Iterator[Result]:
         batches = list(next(iter(trainings.values())).stream(0, 0, 1))
         ways = {precision: our_step(trained, batches) for precision, trained in trainings.items()}
         ways |= plain_steps(settings, batches, device)
-        rates = alternate(ways, repetitions)
+        fastest = next(iter(precisions))
+        by_torch = well_written(partial(training, settings, fastest, device), partial(our_step, batches=batches))
+        rates = with_fastest(alternate(ways | by_torch.ways, repetitions))
         work = np.mean([3 * encoder_operations(settings.encoder, np.diff(b.offsets)) / len(b) for b in batches])
         for place, precision in enumerate(precisions):
             named = {OURS if way == precision else way: measured for way, measured in rates.measured.items()}
+            if place:
+                del named[TORCH]  # measured in the first precision
             peak = product_rate(getattr(torch, precision), device)
             yield Result.of_rates(
                 "contrastive step",
@@ -51,6 +57,13 @@ def rows(repetitions: int, device: str = "cpu") -> Iterator[Result]:
                 aim="12x plain" if size == "Table 1" and not place else "never slower than plain",
                 note=f"limit: {peak / 1e12:.2f} TFLOP/s in products, {work / 1e6:.0f} MFLOP a jet, written plainly",
             )
+            if not place:
+                jets, epochs = len(starter_background()), settings.contrastive.epochs
+                case = f"{size} encoder, whole training, {precision}"
+                note = f"{jets} jets, {epochs} epochs: from the rates above"
+                yield whole_training(
+                    "contrastive", case, [Phase(type(rates)(named), jets * epochs, by_torch)], note=note
+                )
 
 
 def training(settings: StudySettings, precision: str, device: str) -> ContrastiveTraining:

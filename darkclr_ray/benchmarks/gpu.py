@@ -36,7 +36,9 @@ def rows(repetitions: int) -> Iterator[Result]:
         yield replace(row, stage=f"gpu: {row.stage}")
         if row.case == "whole training, batch 2048":
             total = replace(row, stage="gpu", case=f"{AUTOENCODERS} NAEs, batch 2048", aim="5 min")
-            yield replace(total, **{name: AUTOENCODERS * getattr(row, name) for name in ("ours", "plain", "autocast")})
+            yield replace(
+                total, **{name: AUTOENCODERS * getattr(row, name) for name in ("ours", "plain", "autocast", "torch")}
+            )
 
 
 def whole(step: Result, epochs: int, device: str, jets: int) -> Result:

@@ -10,8 +10,9 @@ from rich.table import Table
 
 from darkclr_ray.benchmarks.timing import Rates
 
-OURS, PLAIN, AUTOCAST = "ours", "plain", "plain bf16"
-"""Names of the implementations that are compared: the package, the reference, and the latter with bf16 autocast."""
+OURS, PLAIN, AUTOCAST, TORCH = "ours", "plain", "plain bf16", "torch"
+"""Names of the implementations that are compared: the package, the reference, the latter with bf16 autocast, and
+well-written PyTorch (`benchmarks.well_written`)."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class Result:
     Attributes:
         stage, case: names of the stage and of the case.
         unit: unit of the rates ("jets/s") or of another quantity ("s", "MB").
-        ours, plain, autocast: values of the package, of the reference implementation, and of the latter with bf16
-            autocast; None if not measured.
+        ours, plain, autocast, torch: values of the package, of the reference implementation, of the latter with bf16
+            autocast, and of well-written PyTorch; None if not measured.
+        torch_ratio: rate of ours over that of well-written PyTorch.
         ratio: rate of ours over that of plain, as median over interleaved repetitions; or the quantity of the aim.
         limit: fraction of the hardware's limit, in [0, 1].
         aim: aim as text.
@@ -35,6 +37,8 @@ class Result:
     ours: float | None
     plain: float | None = None
     autocast: float | None = None
+    torch: float | None = None
+    torch_ratio: float | None = None
     ratio: float | None = None
     limit: float | None = None
     aim: str = ""
@@ -42,9 +46,11 @@ class Result:
 
     @staticmethod
     def of_rates(stage: str, case: str, rates: Rates, *, unit: str = "jets/s", **rest: Any) -> Result:
-        """Return a result from the rates of `OURS`, `PLAIN` and, if measured, `AUTOCAST`."""
-        autocast = rates[AUTOCAST] if AUTOCAST in rates.measured else None
-        return Result(stage, case, unit, rates[OURS], rates[PLAIN], autocast, rates.ratio(OURS, PLAIN), **rest)
+        """Return a result from the rates of `OURS`, `PLAIN` and, if measured, `AUTOCAST` and `TORCH`."""
+        autocast, torch = (rates[way] if way in rates.measured else None for way in (AUTOCAST, TORCH))
+        torch_ratio = None if torch is None else rates.ratio(OURS, TORCH)
+        ratio = rates.ratio(OURS, PLAIN)
+        return Result(stage, case, unit, rates[OURS], rates[PLAIN], autocast, torch, torch_ratio, ratio, **rest)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,15 +61,15 @@ def table(rows: Sequence[Result]) -> Table:
     result = Table(title="Throughput")
     for name in ("stage", "case", "unit"):
         result.add_column(name)
-    for name in (OURS, PLAIN, AUTOCAST, "ratio", "of limit"):
+    for name in (OURS, PLAIN, AUTOCAST, TORCH, "ratio", "over torch", "of limit"):
         result.add_column(name, justify="right", no_wrap=True)
     for name in ("aim", "note"):
         result.add_column(name)
     numbered = {note: str(number) for number, note in enumerate(notes(rows), 1)}
     for row in rows:
         share = "" if row.limit is None else f"{row.limit:.0%}"
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        numbers = (short(row.ours), short(row.plain), short(row.autocast), ratio, share)
+        ratios = ("" if ratio is None else f"{ratio:.2f}" for ratio in (row.ratio, row.torch_ratio))
+        numbers = (*map(short, (row.ours, row.plain, row.autocast, row.torch)), *ratios, share)
         result.add_row(row.stage, row.case, row.unit, *numbers, row.aim, numbered.get(row.note, ""))
     return result
 

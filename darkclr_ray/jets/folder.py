@@ -77,6 +77,15 @@ def starter_jets() -> Path:
     return Path(str(importlib.resources.files("darkclr_ray.jets") / "starter"))
 
 
+def starter_donors() -> Path:
+    """Return the folder of the QCD jets of 300 to 1,200 GeV in the package, from which pseudo-anomalies are made.
+
+    >>> open_jets(starter_donors()).samples("train")
+    ('donors',)
+    """
+    return Path(str(importlib.resources.files("darkclr_ray.jets") / "donors"))
+
+
 def open_jets(folder: str | Path) -> JetFolder:
     """Return a set of jets after every file of it was read and checked once.
 

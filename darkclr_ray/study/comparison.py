@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RUNS, SECTIONS = "runs", "sections"
 
 CHOSEN = (
-    *("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "supervised"),
+    *("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "views_network", "supervised"),
     *("image_nae", "dirichlet_vae", "inn", "kmeans", "wnae"),
 )
 """Groups of settings that affect a detector's performance and were selected on some jets."""
@@ -210,7 +210,7 @@ class Comparison(Study):
             labels=run_spec.labels,
             fraction=run_spec.fraction,
         )
-        names = {"signal_blind", "objectives", "chains", "fold_aucs"} & evaluation.model_fields_set
+        names = {"signal_blind", "objectives", "encoders", "chains", "fold_aucs"} & evaluation.model_fields_set
         measured = {} if evaluation.dimension is None else {"dimension": evaluation.dimension}
         return RunRecord(
             key=run_spec.key,
@@ -281,12 +281,14 @@ def chosen_epochs(run_spec: RunSpec) -> list[str]:
         settings = settings.updated(getattr(cls, "overrides", {}))
         groups.update((getattr(cls, "group", ""), *getattr(cls, "groups", ())))
     if "representation" in run_spec.trains:
-        words.append("of an encoder that of lowest training loss")
+        words.append("of an encoder that of lowest loss on validation background")
     if "energy" in run_spec.trains:
         by_views = "that whose energy best tells training jets from their own anomalous views"
         words.append(f"of an autoencoder's pre-training {by_views if settings.nae.views_p_drop else 'the last'}")
         if settings.nae.divergence_epochs:
-            words.append("of its contrastive divergence that with the energy difference closest to zero")
+            by_area = settings.nae.divergence_selection == "views" and settings.nae.views_p_drop
+            criterion = "of largest area for these views" if by_area else "with the energy difference closest to zero"
+            words.append(f"of its contrastive divergence that {criterion}")
     if "supervised" in run_spec.trains:
         held_out = f"{settings.supervised.validation:.0%} of its jets, held out"
         words.append(f"of a supervised network that of lowest loss on {held_out}")

@@ -93,6 +93,13 @@ def test_ctrl_c_ends_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == "darkclr train: interrupted\n"
 
 
+def test_weights_are_given_as_a_mapping() -> None:
+    settings = read("--views_observables.families", "{branch_dropping: 3, donor_branches: 1}")
+    assert settings.views_observables.families == (("branch_dropping", 3.0), ("donor_branches", 1.0))
+    with pytest.raises(ValueError, match="d_z"):
+        read("--search.d_z", "{16: 32}")
+
+
 def test_a_group_that_is_set_in_part_keeps_the_defaults_of_its_place(tmp_path: Path) -> None:
     defaults = StudySettings()
     partial = {"views_observables": {"views": {"p_drop": 0.3}}, "kmeans": {"images": {"pixels": 20}}}

@@ -48,8 +48,9 @@ def test_paths_are_shown_as_they_are(
     assert run_module.run(study, page_of) == INTERRUPTED
     assert f"'{ODD}'" in capsys.readouterr().out
     monkeypatch.setattr(kind, "finished", lambda study: True)
+    monkeypatch.setattr(run_module, "conclusions", lambda folder: [str(folder)])
     assert run_module.run(study, page_of) == 0
-    assert capsys.readouterr().out == f"{study.folder.path}/report/index.html\n"
+    assert capsys.readouterr().out.endswith(f"\n{study.folder.path}/report/index.html\n")
 
 
 def broken(*_: object) -> int:
@@ -79,9 +80,9 @@ def test_a_study_goes_on_with_the_preset_that_it_began_with(tmp_path: Path) -> N
     changed = preset("paper").updated({"seed": 7})
     assert scan(tmp_path, changed).preset == "laptop"
     (tmp_path / "scan").mkdir()
-    write_json(tmp_path / "scan" / "study.json", {"preset": "paper"})
+    write_json(tmp_path / "scan" / "study.json", {"name": "scan", "preset": "paper"})
     assert scan(tmp_path, changed).preset == "paper"
-    write_json(tmp_path / "scan" / "study.json", {"preset": "one that went"})
+    write_json(tmp_path / "scan" / "study.json", {"name": "scan", "preset": "one that went"})
     assert scan(tmp_path, changed).preset == "laptop"
 
 
