@@ -9,10 +9,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, le=1000.0)]
+
+
+def _pairs(value: Any) -> Any:
+    return tuple(value.items()) if isinstance(value, dict) else value
+
+
+def _named_once(value: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    names = [name for name, _ in value]
+    if len(set(names)) < len(names):
+        raise ValueError("a transformation is there twice; name each once, with its whole weight")
+    return value
+
+
+Weights = Annotated[
+    tuple[tuple[str, Positive], ...], BeforeValidator(_pairs), AfterValidator(_named_once), Field(min_length=1)
+]
+"""Transformations with weights, such as {dropping: 1, branch_dropping: 3}."""
 
 
 class Settings(BaseModel):
@@ -65,24 +82,16 @@ class ViewSettings(Settings):
     """Largest absolute shift of ln Delta R by `angular_shift`: 0.5 changes angles by a factor of up to 1.65."""
     pt_powers: tuple[Positive, Positive] = (0.8, 1.5)
     """Range of the power of the constituents' pT in `pt_power`; one is drawn for each jet."""
-    mixture: tuple[tuple[str, Positive], ...] = Field((("dropping", 1.0), ("branch_dropping", 1.0)), min_length=1)
+    mixture: Weights = (("dropping", 1.0), ("branch_dropping", 1.0))
     """Transformations with weights, such as {dropping: 1, branch_dropping: 3}, of the transformation `mixture`; one of
     them is drawn for each jet.
     """
 
-    @field_validator("mixture", mode="before")
-    @classmethod
-    def _weights_by_name(cls, value: Any) -> Any:
-        return tuple(value.items()) if isinstance(value, dict) else value
-
     @field_validator("mixture")
     @classmethod
     def _not_of_mixtures(cls, value: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
-        names = [name for name, _ in value]
-        if "mixture" in names:
+        if "mixture" in dict(value):
             raise ValueError("a mixture cannot contain itself; name the transformations that it is of")
-        if len(set(names)) < len(names):
-            raise ValueError("a transformation is there twice; name each once, with its whole weight")
         return value
 
     translation: float = Field(1.0, ge=0.0, le=5.0)
@@ -112,6 +121,11 @@ class EncoderSettings(Settings):
     """Number of transformer blocks (N)."""
     head_layers: int = Field(2, ge=1, le=8)
     """Number of linear layers of the head network."""
+    head_slope: float = Field(0.0, ge=0.0, lt=1.0)
+    """Slope of the head's activation for negative values: 0 is the paper's ReLU. In a short training all units of a
+    ReLU can become inactive for all jets, so that the encoder collapses; a slope of 0.1 prevents it (Maas et al.,
+    Proc. ICML 30 (2013) 3).
+    """
     dropout: float = Field(0.1, ge=0.0, le=0.99)
     """Dropout rate in the blocks during training."""
 
@@ -134,6 +148,18 @@ class ContrastiveSettings(Settings):
     """Temperature tau that divides the cosine similarities (authors' code; Eq. 3 has none)."""
     norm_penalty: float = Field(1e-3, ge=0.0, le=10.0)
     """Weight of the mean L2 norm of the anchors' representations in the loss (Sec. 4; value of the authors' code)."""
+    variance_weight: float = Field(0.0, ge=0.0, le=1000.0)
+    """Weight of a penalty on dimensions of the anchors' directions, times sqrt(d_z), whose standard deviation is below
+    1 (VICReg, arXiv:2105.04906). Eq. 3 alone has its optimum at one direction for all background jets.
+    """
+    covariance_weight: float = Field(0.0, ge=0.0, le=1000.0)
+    """Weight of the squared covariances of these dimensions (VICReg)."""
+    uniformity_weight: float = Field(0.0, ge=0.0, le=1000.0)
+    """Weight of the anchors' uniformity on the unit sphere (Wang & Isola, arXiv:2005.10242)."""
+    denominator_weight: float = Field(0.0, ge=0.0, le=1000.0)
+    """Weight of the denominator over background jets; with 1 the loss is the full one of AnomalyCLR
+    (arXiv:2301.04660).
+    """
     learning_rate: float = Field(5e-5, gt=0.0, le=1.0)
     """Adam's learning rate (Table 1)."""
     adam_beta1: Probability = 0.9
@@ -163,7 +189,11 @@ class NAESettings(Settings):
     hidden: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = (128, 64, 32, 16, 8)
     """Widths of the encoder's hidden layers; the decoder mirrors them (Sec. 4)."""
     bottleneck: int = Field(3, ge=1, le=1024)
-    """Dimension of the bottleneck (Sec. 4)."""
+    """Dimension of the bottleneck (Sec. 4); with `narrow_bottleneck` the largest one."""
+    narrow_bottleneck: bool = False
+    """Whether the bottleneck is not wider than the effective rank of the background's representations, rounded down,
+    and at least 1. A wider one reconstructs all directions in which z varies, so that its error says less of a jet.
+    """
     activation: Literal["prelu", "relu", "gelu", "silu"] = "prelu"
     """Activation between layers (PReLU in the same group's jet-image NAE; not specified in the paper)."""
     batch_size: int = Field(2048, ge=2, le=1000000)
@@ -183,6 +213,11 @@ class NAESettings(Settings):
     """Number of epochs of contrastive divergence, Eq. 12 (Sec. 4); 0 leaves a plain autoencoder."""
     divergence_learning_rate: float = Field(1e-5, gt=0.0, le=1.0)
     """Adam's learning rate in contrastive divergence (same group's jet-image NAE)."""
+    divergence_selection: Literal["energy_difference", "views"] = "energy_difference"
+    """Criterion that selects the epoch of contrastive divergence: the energy difference closest to zero (Sec. 4), or
+    the largest area under the ROC curve of the background's views at `views_p_drop` against background, among epochs
+    whose chains gave no warning. Without views it is the energy difference.
+    """
     steps: int = Field(40, ge=1, le=10000)
     """Number of Langevin steps of a chain, t of Eq. 11 (same group's low-dimensional set-up)."""
     step_size: float = Field(0.05, gt=0.0, le=1e6)
@@ -190,9 +225,15 @@ class NAESettings(Settings):
     it has the same meaning for every d_z; from 1 on the descent overshoots. The same group's 50 in images of 1,600
     pixels corresponds to 0.03.
     """
-    noise: float = Field(0.005, ge=0.0, le=100.0)
+    temperature: float | None = Field(None, gt=0.0, le=1e6)
+    """Temperature T of the chains in units of the data's mean energy after pre-training; it defines the noise by
+    sigma^2 = 2 lambda T. At 2 the ends of chains have the energy of the data, by equipartition: in a quadratic
+    potential each dimension holds T / 2. None: `noise` is given.
+    """
+    noise: float | None = Field(0.005, ge=0.0, le=100.0)
     """Langevin noise sigma of Eq. 10, in units of the scaled representation. With the step size it gives about the
-    temperature sigma^2 / (2 lambda) of the same group's low-dimensional set-up (lambda 1, sigma 0.02).
+    temperature sigma^2 / (2 lambda) of the same group's low-dimensional set-up (lambda 1, sigma 0.02). None:
+    `temperature` is given.
     """
     energy_penalty: float = Field(1.0, ge=0.0, le=1000.0)
     """Weight gamma of the squared energies in the loss (same group's jet-image NAE)."""
@@ -200,6 +241,15 @@ class NAESettings(Settings):
     """Largest norm of a chain's gradient in one step; none: no limit (the same group clips at 0.01 in images)."""
     seed: int | None = Field(None, ge=0, lt=2**31)
     """Seed of the autoencoder, so that several can be trained on one encoder; none: the study's seed."""
+
+    @model_validator(mode="after")
+    def _one_of_noise_and_temperature(self) -> NAESettings:
+        if (self.noise is None) == (self.temperature is None):
+            raise ValueError(
+                f"nae.noise = {self.noise} and nae.temperature = {self.temperature}: give exactly one of the two "
+                f"and set the other to none"
+            )
+        return self
 
 
 class ViewsClassifierSettings(Settings):
@@ -230,6 +280,12 @@ class ViewsObservablesSettings(Settings):
 
     The views were fixed before any signal was used: branches have the size of the decay of a dark meson of a few GeV in
     these jets (2 m / pT), and the range of drop probabilities is as wide as is possible without removing most of a jet.
+
+    Observables, families and draws were selected without any signal, on background validation jets of the starter set
+    against views of other families than those of the training (`studies/views_transfer.py`): constituents dropped
+    independently, by softness, in Cambridge/Aachen branches, in cells around random constituents, and branches of
+    harder jets. The finer observables raise the rejection of every family that was not trained on. One to four draws
+    are equal there.
     """
 
     observables: tuple[str, ...] = Field(
@@ -246,12 +302,21 @@ class ViewsObservablesSettings(Settings):
             "leading_fraction_10",
             "smallest_fraction",
             "soft_constituents",
+            "correlator_0.2",
             "correlator_0.5",
             "correlator_1",
             "correlator_2",
+            "subjets_0.05",
             "subjets_0.1",
             "subjets_0.2",
             "subjets_0.4",
+            "hard_subjets_0.1_0.01",
+            "hard_subjets_0.1_0.03",
+            "hard_subjets_0.1_0.1",
+            "hard_subjets_0.2_0.01",
+            "hard_subjets_0.2_0.03",
+            "hard_subjets_0.2_0.1",
+            "lund_emissions_0.002",
             "lund_emissions_0.005",
             "lund_emissions_0.02",
             "hard_splittings",
@@ -261,12 +326,51 @@ class ViewsObservablesSettings(Settings):
     """Observables that the classifiers use; see `darkclr_ray.jets.observables`. They are computed from all
     constituents, independently of `inputs.constituents`.
     """
+    families: Weights = (("branch_dropping", 1.0),)
+    """Transformations with weights, such as {branch_dropping: 3, donor_branches: 1}. A regression is trained on views
+    of each; the score is their weighted mean. `donor_branches` are views of the harder jets in `donors`.
+    """
     views: ViewSettings = ViewSettings(
         anchor=(), positive=(), anomalous=("branch_dropping",), p_drop=(0.1, 0.7), conserved_pt="floor"
     )
-    """Views that are separated from background, by the transformations of the anomalous view that the anchor lacks."""
+    """Parameters of the transformations."""
     draws: int = Field(4, ge=1, le=1000)
-    """Number of views of each background jet; more views reduce the variance of the weights."""
+    """Number of views of each background jet and family; more views reduce the variance of the weights."""
+    donors: str | None = None
+    """Folder of jets that are harder than the background (sample `donors` in its split `train`), or "starter" for those
+    in the package, which belong to QCD jets of 150 to 300 GeV; only used by the family `donor_branches`.
+    """
+
+
+class ViewsNetworkSettings(Settings):
+    """Encoder and classifier that are trained end to end to separate background jets from their anomalous views.
+
+    The epoch is selected on views of a family that the network is not trained on, so that it is not the one in which
+    the network knows the artefacts of its own family best.
+    """
+
+    networks: tuple[str, ...] = Field(("branch_dropping",), min_length=1)
+    """Transformation whose views each network of the ensemble is trained on, such as branch_dropping,branch_dropping,
+    dropping; each has a seed of its own. The score is the mean of their standardised logits.
+    """
+    held_out: str = "cell_dropping"
+    """Transformation whose views of held-out background select the epoch, by the area under the ROC curve."""
+    views: ViewSettings = ViewSettings(
+        anchor=("rotation",), positive=(), anomalous=(), p_drop=(0.1, 0.7), conserved_pt="floor"
+    )
+    """Parameters of the transformations; those of the anchor are applied to background and to views."""
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of the labels that is replaced by one half."""
+    learning_rate: float = Field(5e-5, gt=0.0, le=1.0)
+    """Largest learning rate of Adam (that of Table 1)."""
+    batch_size: int = Field(256, ge=2, le=65536)
+    """Number of jets per step, over all workers; each is used with one view."""
+    epochs: int = Field(150, ge=1, le=100000)
+    """Number of epochs (that of Table 1)."""
+    warm_up: float = Field(0.1, ge=0.0, lt=1.0)
+    """Share of the epochs in which the learning rate rises; then it falls to zero along a cosine."""
+    validation: float = Field(0.1, gt=0.0, lt=1.0)
+    """Fraction of the events that is held out to select the epoch."""
 
 
 class SupervisedSettings(Settings):
@@ -309,15 +413,20 @@ class SearchSettings(Settings):
     objective: ObjectiveName = "matched"
     """Objective that is maximised on validation jets: "matched" (mean log of the pT-matched rejection at eps_S = 0.2
     over the signals), "raw" (the same unmatched, as in the paper), "worst" (worst signal), "leave_out:SIGNAL" (all
-    but one), "signal_blind" (background against its own anomalous views), or module:name of a user's function.
+    but one), "signal_blind" (area under the ROC curve of background against its own anomalous views), or module:name
+    of a user's function.
     """
     score: str = "s_NAE"
-    """Score of a trial that the objective evaluates: "s_NAE" (the energy), "s_AE" (that before contrastive divergence)
-    or "s_CLR" (the norm).
+    """Score of a trial that the objective evaluates: "s_NAE" (the energy), "s_AE" (that before contrastive divergence),
+    "s_CLR" (the norm), or the name of another label-free detector of the package, such as "views_classifier", which
+    each trial then fits as well. Trials are stopped early only for the first three.
     """
-    blind_p_drop: tuple[Probability, ...] = Field((0.3, 0.5, 0.7), min_length=1)
-    """Drop probabilities in the anomalous views of the signal-blind objective. They are the same for every trial, so
-    they may include those that a trial was trained with.
+    blind_families: tuple[str, ...] = Field(("dropping_floor", "branch_dropping", "cell_dropping"), min_length=1)
+    """Families of views of the signal-blind objective (`darkclr_ray.augmentations.families`), the same for every trial.
+    Trials are trained on independent dropping, and nothing is trained on the last two by default.
+    """
+    blind_p_drop: tuple[Probability, ...] = Field((0.15, 0.3, 0.45), min_length=1)
+    """Drop probabilities in these views. With larger ones nearly every view is found, so that trials cannot be ranked.
     """
     delay: int = Field(8, ge=1, le=4096)
     """Distance in number from which on trials count: the point of a trial, and whether it is stopped early, depend on
@@ -426,6 +535,8 @@ class StudySettings(Settings):
     """The classifier between background and its own anomalous views."""
     views_observables: ViewsObservablesSettings = ViewsObservablesSettings()
     """Classifiers on observables."""
+    views_network: ViewsNetworkSettings = ViewsNetworkSettings()
+    """The network that is trained end to end on views."""
     supervised: SupervisedSettings = SupervisedSettings()
     """The supervised references."""
     search: SearchSettings = SearchSettings()

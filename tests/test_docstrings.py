@@ -81,7 +81,7 @@ def test_commands_are_understood(
     assert name in COMMANDS or name == "--help", name
     words = [word for word in words if word != "..."]
     if name == "study" and words:
-        assert words[0] in study.STUDIES or words[0] == "throughput"
+        assert words[0] in study.STUDIES or words[0] in ("throughput", "views_transfer")
         if words[0] == "embedding_scan":
             embedding_scan.COMMAND_LINE.read(words[1:], "x")
     elif name == "train":

@@ -88,8 +88,8 @@ def names() -> tuple[str, ...]:
     """Return the sorted names of all transformations, including those of installed plugins.
 
     >>> names()
-    ('angular_shift', 'branch_dropping', 'dropping', 'hardness_dropping', 'mixture', 'pt_power', 'rotation', 'smearing',
-     'splitting', 'translation')
+    ('angular_shift', 'branch_dropping', 'cell_dropping', 'dropping', 'hardness_dropping', 'mixture', 'pt_power',
+     'recentring', 'rotation', 'smearing', 'splitting', 'translation')
     """
     _import_files()
     return tuple(sorted({*_REGISTERED, *plugins.names("augmentations")}))

@@ -22,7 +22,7 @@ class Translation:
     The shift along an axis is uniform within +- ``width`` times the jet's extent along it, the largest minus the
     smallest coordinate (authors' code, ``width`` = 1). The paper says "a window with size given by the distance between
     the two furthest constituents" (Sec. 3.2): literally, this is +- half that distance, one length for both axes. The
-    window of the code is about twice as wide: 2.05 along an axis for QCD jets, whose furthest constituents are 1.23
+    window of the code is 1.66 times as wide: 2.05 along an axis for QCD jets, whose furthest constituents are 1.23
     apart. ``width`` = 0.5 is the literal window of the paper, except for the shape of the jet.
 
     Coordinates are relative to the jet, and a shift beyond pi is not wrapped, which would separate parts of the jet.

@@ -172,7 +172,11 @@ def reconstruction_step(autoencoder: nn.Module, optimiser: torch.optim.Optimizer
 def divergence_step(
     autoencoder: nn.Module, optimiser: torch.optim.Optimizer, z: Tensor, settings: NAESettings
 ) -> Tensor:
-    """Perform one step of contrastive divergence on z, (B, d_z), with chains from the data, and return its loss."""
+    """Perform one step of contrastive divergence on z, (B, d_z), with chains from the data, and return its loss.
+
+    The settings have to define the noise of the chains.
+    """
+    assert settings.noise is not None
     end = langevin_loop(autoencoder, z, settings.step_size, settings.noise, settings.steps)
     data = (z - autoencoder(z)).square().mean(1)
     chain = (end - autoencoder(end)).square().mean(1)

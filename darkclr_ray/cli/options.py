@@ -178,7 +178,7 @@ def parse_value(text: str, field: FieldInfo, option: str) -> Any:
     listed = [kind for kind in admitted if get_origin(kind) is tuple]
     if listed and text.lower() in NOTHING:
         return []
-    if listed and not text.startswith("["):
+    if listed and not text.startswith(("[", "{")):
         if str in get_args(listed[0]):
             return [part.strip() for part in text.split(",")]  # YAML would read 2024 as a number
         scalar_too = len(admitted) > 1 and "," not in text

@@ -23,6 +23,7 @@ from darkclr_ray.settings import StudySettings
 if TYPE_CHECKING:
     from darkclr_ray.detectors.base import AnomalyDetector
     from darkclr_ray.jets.folder import JetFolder
+    from darkclr_ray.jets.packed import TrainingSample
     from darkclr_ray.training.trainer import Trainer
 
 
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str], program: str) -> int:
         kernels=settings.compute.kernels,
         threads=settings.threads or None,
         report=tell_epochs(),
+        validation=validation_sample(jets, settings.background),
     )
     fitted_on: dict[str, str] = {}
     for detector in detectors:
@@ -119,6 +121,14 @@ def fit(detector: AnomalyDetector[Any], jets: JetFolder, settings: StudySettings
     parts = [jets.load("train", name) for name in names]
     detector.fit(TrainingSample(parts[0]) if len(parts) == 1 else LabelledSample(*parts), runner)
     return {f"train/{name}": jets.fingerprint("train", name) for name in names}
+
+
+def validation_sample(jets: JetFolder, background: str) -> TrainingSample | None:
+    """Return the background's validation jets, which select the epochs of encoders; None if there are none."""
+    from darkclr_ray.jets.packed import TrainingSample
+
+    there = "validation" in jets.splits() and background in jets.samples("validation")
+    return TrainingSample(jets.load("validation", background)) if there else None
 
 
 def reached(

@@ -21,7 +21,7 @@ from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import load_weights, place, save_weights
 from darkclr_ray.training.contrastive import ContrastiveTraining
 from darkclr_ray.training.inference import JetEncoder, Layer
-from darkclr_ray.training.nae import EnergyModel, NAETraining, energies
+from darkclr_ray.training.nae import EnergyModel, NAETraining, energies, stored_model
 from darkclr_ray.training.trainer import Trainer
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -33,10 +33,12 @@ JUDGED = 10_000
 class LoadedEncoder:
     """Encoder whose weights were read from a file, with the settings of its inputs; it implements `JetEncoder`."""
 
-    def __init__(self, folder: Path, settings: StudySettings, runner: Trainer) -> None:
-        self.encoder = loaded(Encoder(settings.encoder), folder / "encoder.safetensors", runner)
+    def __init__(
+        self, folder: Path, settings: StudySettings, runner: Trainer, file: str = "encoder.safetensors"
+    ) -> None:
+        self.encoder = loaded(Encoder(settings.encoder), folder / file, runner)
         self.inputs: InputSettings = settings.inputs
-        self.weights = hashlib.blake2b((folder / "encoder.safetensors").read_bytes(), digest_size=16).hexdigest()
+        self.weights = hashlib.blake2b((folder / file).read_bytes(), digest_size=16).hexdigest()
 
     def key(self) -> dict[str, Any]:
         return {"weights": self.weights, "inputs": self.inputs.model_dump(mode="json")}
@@ -139,8 +141,9 @@ class EncoderEnergy(RepresentationDetector):
     @classmethod
     def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = super().load(folder, runner)
-        model = EnergyModel(detector.settings.encoder.d_z, detector.settings.nae)
-        detector.model = loaded(model, folder / f"{cls.product}.safetensors", detector.fitted[1])
+        path = folder / f"{cls.product}.safetensors"
+        model = stored_model(path, detector.settings.encoder.d_z, detector.settings.nae)
+        detector.model = loaded(model, path, detector.fitted[1])
         return detector
 
 
@@ -159,6 +162,7 @@ def contrastive_training(settings: StudySettings, sample: TrainingSample, runner
     return ContrastiveTraining(
         sample,
         source,
+        runner.validation or sample,
         encoder=settings.encoder,
         contrastive=settings.contrastive,
         views=settings.views,

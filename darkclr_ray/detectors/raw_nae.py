@@ -16,7 +16,7 @@ from darkclr_ray.jets.packed import Jets, TrainingSample, ragged_arange
 from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import save_weights
-from darkclr_ray.training.nae import EnergyModel, NAETraining, energies
+from darkclr_ray.training.nae import EnergyModel, NAETraining, energies, stored_model
 from darkclr_ray.training.trainer import Trainer
 
 FILE = "autoencoder.safetensors"
@@ -66,7 +66,7 @@ class RawEnergy(AnomalyDetector[TrainingSample]):
     def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = cls(load_settings(folder))
         settings = detector.settings
-        model = EnergyModel(3 * settings.inputs.constituents, settings.nae)
+        model = stored_model(folder / FILE, 3 * settings.inputs.constituents, settings.nae)
         detector.model = loaded(model, folder / FILE, runner or Trainer())
         return detector
 

@@ -40,11 +40,11 @@ class ViewsTrees(ViewsObservables):
     def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
         """Fit the trees.
 
-        Raises ValueError for an unknown observable, and for views that do not differ from the jets.
+        Raises ValueError for an unknown observable or transformation, and for donors that cannot be used.
         """
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        table, labels, weights = self.examples(sample)
+        table, labels, weights = self.joined(sample)
         directions = np.sign(table[labels == 1].mean(0) - table[labels == 0].mean(0)).astype(np.int64)
         model = HistGradientBoostingClassifier(
             max_depth=DEPTH,
@@ -55,6 +55,18 @@ class ViewsTrees(ViewsObservables):
         model.fit(table, labels, sample_weight=weights)
         self.trees = exported(model)
         return self
+
+    def joined(self, sample: TrainingSample) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return observables (B, K), labels (B,), 0 for background and 1 for views, and training weights (B,).
+
+        Background and views have the same total weight, and families their shares of that of the views.
+        """
+        parts = self.examples(sample)
+        table = np.concatenate([part.table for part in parts])
+        shares = np.array([sum(self.shares()), *self.shares()]) / (2 * sum(self.shares()))
+        sizes = [len(part.table) for part in parts]
+        labels = np.repeat(np.minimum(np.arange(len(parts)), 1), sizes)
+        return table, labels, np.repeat(shares * len(table) / sizes, sizes)
 
     def observables(self, jets: Jets) -> NDArray[np.float64]:
         """Return the observables (B, K) rounded to float32, in which scikit-learn's trees compare."""

@@ -118,6 +118,15 @@ def starter_jets() -> Path:
     return Path(str(importlib.resources.files("darkclr_ray.jets") / "starter"))
 
 
+def starter_donors() -> Path:
+    """Return the folder of the QCD jets of 300 to 1,200 GeV in the package, from which pseudo-anomalies are made.
+
+    >>> open_jets(starter_donors()).samples("train")
+    ('donors',)
+    """
+    return Path(str(importlib.resources.files("darkclr_ray.jets") / "donors"))
+
+
 def open_jets(folder: str | Path) -> JetFolder:
     """Return a set of jets after every file of it was read and checked once.
 
@@ -137,7 +146,7 @@ def open_jets(folder: str | Path) -> JetFolder:
         paths = [path for sample in _samples_in(folder) for path in shards_in(sample)]
         if not paths:
             raise BrokenShard(f"{folder}: no jets in this folder; expected {LAYOUT}")
-        manifest = Manifest(folder, beside=folder != starter_jets())
+        manifest = Manifest(folder, beside=not folder.resolve().is_relative_to(Path(__file__).parent))
         parts = _checked(folder, paths, manifest)
     except OSError as error:
         raise BrokenShard(f"{folder}: cannot be read ({error}); ask for permission, or name another folder") from None

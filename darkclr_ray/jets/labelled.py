@@ -53,8 +53,8 @@ class LabelledSample:
 
         All jets of an event are in the same sample. Raises ValueError if a class has only one event.
         """
-        background = _split_by_event(self.background, share, "background", seed)
-        signal = _split_by_event(self.signal, share, "signal", seed)
+        background = split_by_event(self.background, share, "background", seed)
+        signal = split_by_event(self.signal, share, "signal", seed)
         return LabelledSample(background[0], signal[0]), LabelledSample(background[1], signal[1])
 
 
@@ -69,7 +69,12 @@ def check_signal(jets: JetFolder, signal: str, background: str, who: str) -> Non
     )
 
 
-def _split_by_event(jets: Jets, share: float, name: str, seed: int) -> tuple[Jets, Jets]:
+def split_by_event(jets: Jets, share: float, name: str, seed: int) -> tuple[Jets, Jets]:
+    """Return the jets without a fraction ``share`` of their events, and the jets of these events.
+
+    ``name`` is that of the sample in the error message and in the key of the draw. Raises ValueError if there is only
+    one event.
+    """
     _, event = np.unique(jets.events, return_inverse=True)
     events = int(event.max()) + 1
     if events < 2:

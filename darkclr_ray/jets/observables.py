@@ -151,6 +151,19 @@ def subjets(jets: Jets, radius: float) -> Floats:
     return _summed(jets, (jets.tree.sizes > radius).astype(np.float64))
 
 
+def hard_subjets(jets: Jets, radius: float, z: float) -> Floats:
+    """Return the number of Cambridge/Aachen subjets of this radius with more than a fraction ``z`` of sum pT, (B,).
+
+    Such counts resemble the multiplicity of partons above a scale (Moult, Necib and Thaler, JHEP 12 (2016) 153).
+
+    >>> hard_subjets(Jets.from_lists([[[3.0, 0.3, 0.0], [2.0, 0.35, 0.0], [1.0, 0.0, 0.4]]]), 0.1, 0.5).tolist()
+    [1.0]
+    """
+    hardness = _hardness(jets)
+    subjets = np.bincount(jets.tree.clusters(jets.offsets, radius), hardness, len(hardness))
+    return _summed(jets, (subjets > z * np.repeat(_summed(jets, hardness), jets.multiplicity)).astype(np.float64))
+
+
 def lund_emissions(jets: Jets, kt: float) -> Floats:
     """Return the number of emissions in the primary Lund plane with kt above a fraction ``kt`` of sum pT, (B,).
 
@@ -190,12 +203,21 @@ OBSERVABLES: dict[str, Callable[[Jets], Floats]] = {
     "leading_fraction_10": partial(hardest_fraction, count=10),
     "smallest_fraction": smallest_fraction,
     "soft_constituents": partial(soft_constituents, fraction=0.005),
+    "correlator_0.2": partial(correlator, beta=0.2),
     "correlator_0.5": partial(correlator, beta=0.5),
     "correlator_1": partial(correlator, beta=1.0),
     "correlator_2": partial(correlator, beta=2.0),
+    "subjets_0.05": partial(subjets, radius=0.05),
     "subjets_0.1": partial(subjets, radius=0.1),
     "subjets_0.2": partial(subjets, radius=0.2),
     "subjets_0.4": partial(subjets, radius=0.4),
+    "hard_subjets_0.1_0.01": partial(hard_subjets, radius=0.1, z=0.01),
+    "hard_subjets_0.1_0.03": partial(hard_subjets, radius=0.1, z=0.03),
+    "hard_subjets_0.1_0.1": partial(hard_subjets, radius=0.1, z=0.1),
+    "hard_subjets_0.2_0.01": partial(hard_subjets, radius=0.2, z=0.01),
+    "hard_subjets_0.2_0.03": partial(hard_subjets, radius=0.2, z=0.03),
+    "hard_subjets_0.2_0.1": partial(hard_subjets, radius=0.2, z=0.1),
+    "lund_emissions_0.002": partial(lund_emissions, kt=0.002),
     "lund_emissions_0.005": partial(lund_emissions, kt=0.005),
     "lund_emissions_0.02": partial(lund_emissions, kt=0.02),
     "hard_splittings": partial(hard_splittings, z=0.1),

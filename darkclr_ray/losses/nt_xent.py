@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor
 
+from darkclr_ray.losses.gather import Share, gather_rows
 
-def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1, *, share: tuple[int, int] | None = None) -> Tensor:
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1, *, share: Share = None) -> Tensor:
     """Return the normalised-temperature cross-entropy over 2B views (Chen et al., arXiv:2002.05709, Eq. 1).
 
     It is the loss of JetCLR (arXiv:2108.04253). For view i of a jet with its other view j it is -log(exp(s_ij / tau) /
@@ -31,33 +30,9 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1, *, share: t
     0.551445
     """
     own = F.normalize(torch.cat([first, second]), dim=1)
-    views, start = own, 0
-    if share is not None:
-        start, total = (2 * jets for jets in share)
-        views = _Gather.apply(own, start, total)  # type: ignore[no-untyped-call]
+    rows_of_views = None if share is None else (2 * share[0], 2 * share[1])
+    views, start = gather_rows(own, rows_of_views), 0 if share is None else 2 * share[0]
     rows = torch.arange(len(own), device=own.device)
     logits = own @ views.T / temperature
     logits = logits.scatter(1, (start + rows)[:, None], -torch.inf)
     return F.cross_entropy(logits, start + rows.roll(len(first)))
-
-
-class _Gather(torch.autograd.Function):
-    """Autograd function that gathers the rows of all ranks in order.
-
-    Its backward pass returns the gradient, with respect to this rank's rows, of the mean of all ranks' losses weighted
-    by their number of rows, divided by this rank's weight in that mean.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, start: int, total: int) -> Tensor:
-        ctx.own, ctx.weight = slice(start, start + len(rows)), len(rows) / total
-        everybody = rows.new_zeros(total, rows.shape[1])
-        everybody[ctx.own] = rows
-        torch.distributed.all_reduce(everybody)
-        return everybody
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        gradient = gradient * ctx.weight
-        torch.distributed.all_reduce(gradient)
-        return gradient[ctx.own] / ctx.weight, None, None

@@ -56,7 +56,8 @@ class Encoder(nn.Module):
 
     Blocks are those of ``nn.TransformerEncoderLayer`` (ReLU, post-norm) with its initialisation, drawn for each block
     separately. There is dropout on the attention's output, in the feed-forward network and after it, but none on the
-    attention's probabilities. The head has ``head_layers`` linear layers with ReLU between them and no layer norm.
+    attention's probabilities. The head has ``head_layers`` linear layers with ReLU between them, leaky if
+    ``head_slope`` is positive, and no layer norm.
 
     Args:
         settings: sizes and dropout rate.
@@ -121,10 +122,11 @@ class Encoder(nn.Module):
 
 
 def head_network(settings: EncoderSettings) -> nn.Sequential:
-    """Return the head d_r -> d_z -> ... -> d_z: ``head_layers`` linear layers with ReLU between them."""
+    """Return the head d_r -> d_z -> ... -> d_z: ``head_layers`` linear layers with (leaky) ReLU between them."""
     layers: list[nn.Module] = [nn.Linear(settings.d_r, settings.d_z)]
     for _ in range(settings.head_layers - 1):
-        layers += [nn.ReLU(), nn.Linear(settings.d_z, settings.d_z)]
+        activation = nn.LeakyReLU(settings.head_slope) if settings.head_slope else nn.ReLU()
+        layers += [activation, nn.Linear(settings.d_z, settings.d_z)]
     return nn.Sequential(*layers)
 
 

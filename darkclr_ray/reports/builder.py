@@ -6,10 +6,12 @@ from darkclr_ray.reports.page import Page
 from darkclr_ray.reports.sections import (
     augmentations,
     contamination,
+    criteria,
     detectors,
     dimensions,
     head,
     leave_one_out,
+    normalisation,
     observables,
     parameter_maps,
     provenance,
@@ -21,6 +23,7 @@ from darkclr_ray.reports.sections import (
     selection,
     stability,
     systematics,
+    terms,
     training,
 )
 from darkclr_ray.reports.sections import study as summary
@@ -29,11 +32,13 @@ from darkclr_ray.study.results import StudyResults
 SECTIONS = (
     summary.section,
     scan.section,
+    criteria.section,
     detectors.section,
     observables.section,
     roc.section,
     dimensions.section,
     dimensions.linear_section,
+    terms.section,
     parameter_maps.section,
     selection.section,
     leave_one_out.section,
@@ -42,6 +47,7 @@ SECTIONS = (
     stability.section,
     systematics.section,
     seed_variance.section,
+    normalisation.section,
     runs.section,
     training.section,
     augmentations.section,

@@ -49,6 +49,7 @@ class CachedTrainer(Trainer):
         data_cpus: CPUs of the data workers of this worker.
         rungs: epochs of an encoder's training after which ``proxy_objective`` is reported.
         proxy_objective: returns the intermediate objective of an encoder in training.
+        validation: see `Trainer`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class CachedTrainer(Trainer):
         data_cpus: float,
         rungs: Collection[int] = (),
         proxy_objective: Callable[[JetEncoder], float] | None = None,
+        validation: TrainingSample | None = None,
     ) -> None:
         super().__init__(
             device=worker.device,
@@ -70,6 +72,7 @@ class CachedTrainer(Trainer):
             kernels=kernels,
             rank=worker.rank,
             world_size=worker.world_size,
+            validation=validation,
         )
         self.store, self.worker, self.source, self.sample = store, worker, source, sample
         self.data_cpus, self.rungs, self.proxy_objective = data_cpus, rungs, proxy_objective

@@ -1,4 +1,4 @@
-"""Write the files that a study provides besides its records: evaluated jets, examples, and the best model."""
+"""Write the files that a study provides besides its records: jets, example views, means, and the best model."""
 
 from __future__ import annotations
 
@@ -13,23 +13,44 @@ import pyarrow.parquet as pq
 import yaml
 
 from darkclr_ray.augmentations import registry
+from darkclr_ray.augmentations.families import DONORS, FAMILIES, family_jets
 from darkclr_ray.integrity import replacing
+from darkclr_ray.jets.observables import centred, observable_table
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import KeyedRNG
 from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.store.files import replace_folder, write_json, write_text
+from darkclr_ray.study.detector_spec import SCORES
 from darkclr_ray.study.folder import StudyFolder
-from darkclr_ray.study.records import EvaluationRecord, StudyRecord, TrialRecord
+from darkclr_ray.study.records import EvaluationRecord, MeansRecord, StudyRecord, TrialRecord
 
 EXAMPLES = {
-    "rotation": ("rotation", 0.5),
-    "translation": ("translation", 0.5),
-    "dropping_0.3": ("dropping", 0.3),
-    "dropping_0.5": ("dropping", 0.5),
-    "smearing": ("smearing", 0.5),
-    "splitting": ("splitting", 0.5),
+    "rotation": ViewSettings(anomalous=("rotation",)),
+    "translation": ViewSettings(anomalous=("translation",)),
+    "dropping_0.3": ViewSettings(anomalous=("dropping",), p_drop=0.3),
+    "dropping_0.5": ViewSettings(anomalous=("dropping",), p_drop=0.5),
+    "smearing": ViewSettings(anomalous=("smearing",)),
+    "splitting": ViewSettings(anomalous=("splitting",)),
+    **{name: views for name, views in FAMILIES.items() if name not in ("dropping", DONORS)},
 }
-"""Name, transformation and p_drop of the example views."""
+"""Settings of the example views, whose anomalous view is the one that is shown."""
+
+OBSERVED = (
+    "multiplicity",
+    "soft_constituents",
+    "smallest_fraction",
+    "leading_fraction_5",
+    "pt_dispersion",
+    "width",
+    "les_houches_angularity",
+    "correlator_1",
+    "subjets_0.2",
+    "lund_emissions_0.02",
+)
+"""Observables whose means are compared between background, views of each family and signals."""
+
+OBSERVED_JETS = 1000
+"""Largest number of jets of a sample over which the means are taken."""
 
 EXAMPLE_SIZE = 40
 """Approximate number of constituents of the example jet."""
@@ -62,12 +83,42 @@ def write_examples(path: Path, background: Jets, inputs: InputSettings, seed: in
     hardest = background.hardest(inputs.constituents)
     jet = hardest.take(np.argsort(abs(hardest.multiplicity - EXAMPLE_SIZE), kind="stable")[:1])
     views = {"original": jet.constituents}
-    for name, (transformation, p_drop) in EXAMPLES.items():
-        augmentation = registry.find(transformation).from_settings(ViewSettings(p_drop=p_drop), inputs)
+    for name, settings in EXAMPLES.items():
+        (transformation,) = settings.anomalous
+        augmentation = registry.find(transformation).from_settings(settings, inputs)
         draws = KeyedRNG.keyed(jet.ids, seed=seed, epoch=0, transformation=transformation, draw=0)
         views[name] = np.ascontiguousarray(augmentation(np.asfortranarray(jet.constituents), jet.offsets, draws)[0])
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, **views)  # type: ignore[arg-type]
+
+
+def write_means(
+    path: Path, samples: Mapping[str, Jets], background: str, seed: int, donors: Jets | None = None
+) -> None:
+    """Write a `MeansRecord` with the means of `OBSERVED` for background, views of it of each family, and signals.
+
+    All constituents of the jets are used, and views are not cut to those of the networks' inputs. Views of harder jets
+    are included if there are ``donors``.
+    """
+    first = {name: jets.take(np.arange(min(len(jets), OBSERVED_JETS))) for name, jets in samples.items()}
+    own = first.pop(background)
+    some = None if donors is None else donors.take(np.arange(min(len(donors), OBSERVED_JETS)))
+    views = {
+        name: family_jets(name, own, seed=seed, purpose="means of observables", donors=some)
+        for name in FAMILIES
+        if name != DONORS or some is not None
+    }
+    MeansRecord(
+        jets=OBSERVED_JETS,
+        background=means(own),
+        views={name: means(jets) for name, jets in views.items()},
+        signals={name: means(jets) for name, jets in first.items()},
+    ).write(path)
+
+
+def means(jets: Jets) -> dict[str, float]:
+    """Return the mean of each observable of `OBSERVED`, relative to the pT-weighted centres of the jets."""
+    return dict(zip(OBSERVED, observable_table(centred(jets), OBSERVED).mean(0).tolist(), strict=True))
 
 
 def write_best(folder: StudyFolder, best: TrialRecord, settings: StudySettings) -> None:
@@ -79,7 +130,7 @@ def write_best(folder: StudyFolder, best: TrialRecord, settings: StudySettings) 
     partial = folder.path / "best.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    for kind in ("representation", "energy"):
+    for kind in ("scores", "representation", "energy"):  # the scores hold the weights of a further detector
         for path in folder.store.find(kind, best.stages[kind]).folder.glob("*.safetensors"):
             shutil.copy(path, partial)
     write_text(partial / "settings.yaml", yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False))
@@ -89,7 +140,7 @@ def write_best(folder: StudyFolder, best: TrialRecord, settings: StudySettings) 
     write_json(partial / "metrics.json", best.model_dump(mode="json", include=metrics))
     write_description(
         partial,
-        ("s_NAE", "s_CLR", "s_AE"),
+        (*SCORES, *({settings.search.score} - {*SCORES})),
         {f"train/{name}": hash for name, hash in jets.fingerprints["train"].items()},
     )
     replace_folder(partial, folder.path / "best")

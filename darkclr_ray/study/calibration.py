@@ -34,6 +34,7 @@ def calibrate(settings: StudySettings, context: JobContext, worker: WorkerContex
     encoder = ContrastiveTraining(
         few,
         source,
+        few,
         encoder=settings.encoder,
         contrastive=contrastive,
         views=settings.views,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RUNS, SECTIONS = "runs", "sections"
 
-CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "supervised")
+CHOSEN = ("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "views_network", "supervised")
 """Groups of settings that affect a detector's performance and were selected on some jets."""
 
 
@@ -207,7 +207,7 @@ class Comparison(Study):
             labels=run_spec.labels,
             fraction=run_spec.fraction,
         )
-        names = {"signal_blind", "objectives", "chains", "fold_aucs"} & evaluation.model_fields_set
+        names = {"signal_blind", "objectives", "encoders", "chains", "fold_aucs"} & evaluation.model_fields_set
         measured = {} if evaluation.dimension is None else {"dimension": evaluation.dimension}
         return RunRecord(
             key=run_spec.key,
@@ -265,12 +265,14 @@ def chosen_epochs(run_spec: RunSpec) -> list[str]:
     for entry in filter(None, (facts["entry"] for facts in run_spec.detectors.values())):
         settings = settings.updated(getattr(registry.find(entry), "overrides", {}))
     if "representation" in run_spec.trains:
-        words.append("of an encoder that of lowest training loss")
+        words.append("of an encoder that of lowest loss on validation background")
     if "energy" in run_spec.trains:
         by_views = "that whose energy best tells training jets from their own anomalous views"
         words.append(f"of an autoencoder's pre-training {by_views if settings.nae.views_p_drop else 'the last'}")
         if settings.nae.divergence_epochs:
-            words.append("of its contrastive divergence that with the energy difference closest to zero")
+            by_area = settings.nae.divergence_selection == "views" and settings.nae.views_p_drop
+            criterion = "of largest area for these views" if by_area else "with the energy difference closest to zero"
+            words.append(f"of its contrastive divergence that {criterion}")
     if "supervised" in run_spec.trains:
         held_out = f"{settings.supervised.validation:.0%} of its jets, held out"
         words.append(f"of a supervised network that of lowest loss on {held_out}")

@@ -13,6 +13,9 @@ DARKCLR = (
 )
 """The detectors of a trial: s_CLR, s_NAE, and s_AE, the autoencoder before it was normalised."""
 
+SCORES = ("s_NAE", "s_CLR", "s_AE")
+"""Names of the scores of `DARKCLR`."""
+
 MULTIPLICITY = ("darkclr_ray.detectors.multiplicity:Multiplicity",)
 OBSERVABLES = ("darkclr_ray.detectors.views_observables:ViewsObservables",)
 """Label-free reference of a search; it does not depend on the searched parameters and trains in seconds."""
@@ -37,3 +40,13 @@ class DetectorSpec:
     rungs: tuple[int, ...] = ()
     fraction: float = 0.0
     seed: int | None = None
+
+
+def trial_detectors(settings: StudySettings) -> tuple[str, ...]:
+    """Return the detectors of a trial: those of DarkCLR, and the one that the search evaluates if it is another.
+
+    >>> settings = StudySettings(search={"score": "views_classifier"})
+    >>> trial_detectors(StudySettings()) == DARKCLR, trial_detectors(settings)[-1]
+    (True, 'views_classifier')
+    """
+    return DARKCLR if settings.search.score in SCORES else (*DARKCLR, settings.search.score)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from darkclr_ray.store.stages import Store
-from darkclr_ray.study.records import ChainRecord
+from darkclr_ray.study.records import ChainRecord, EncoderRecord
 from darkclr_ray.training.checkpoint import read_history
 from darkclr_ray.training.selection import selected_epoch
 
@@ -19,6 +19,7 @@ def training_diagnostics(store: Store, stages: Mapping[str, Mapping[str, str]]) 
         stages: by detector, the hashes of its trainings by kind.
 
     Returns:
+        "encoders": `EncoderRecord` of each detector with a trained encoder;
         "chains": `ChainRecord` of each detector that was trained with contrastive divergence; "warnings": sentences.
     """
     selected = {
@@ -27,10 +28,17 @@ def training_diagnostics(store: Store, stages: Mapping[str, Mapping[str, str]]) 
     }
     energies = {name: records["energy"] for name, records in selected.items() if "energy" in records}
     warnings = [record.get("warning") for records in selected.values() for record in records.values()]
+    encoders = {name: records["representation"] for name, records in selected.items() if "representation" in records}
     return {
+        "encoders": {name: encoder_record(record) for name, record in encoders.items() if "effective_rank" in record},
         "chains": {name: chain_record(record) for name, record in energies.items() if "energy_chain" in record},
         "warnings": list(dict.fromkeys(warning for warning in warnings if warning)),
     }
+
+
+def encoder_record(record: Mapping[str, Any]) -> EncoderRecord:
+    """Return the measures of collapse in the record of an encoder's epoch."""
+    return EncoderRecord(**{name: record[name] for name in EncoderRecord.model_fields})
 
 
 def chain_record(record: Mapping[str, Any]) -> ChainRecord:

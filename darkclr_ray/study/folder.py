@@ -34,7 +34,7 @@ FORMAT = 2
 MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
 """Settings that may change when a study is continued: location, length and resources. Jets are compared by content."""
 
-DERIVED = ("jets.parquet", "examples.npz")
+DERIVED = ("jets.parquet", "examples.npz", "means.json")
 """Files for readers that each start writes anew, with checksums in study.json."""
 
 LEFTOVERS = (".lock", f"{TOKEN}*", ".study.json.partial")

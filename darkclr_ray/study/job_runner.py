@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray import plugins
 from darkclr_ray.augmentations import registry as augmentations
-from darkclr_ray.augmentations.anomalous import blind_jets
+from darkclr_ray.augmentations.families import blind_views
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import PlainEnergy
@@ -31,13 +32,14 @@ from darkclr_ray.store.fingerprints import code_fingerprint
 from darkclr_ray.store.scores import read_scores, score_table, write_scores
 from darkclr_ray.store.stages import Stage, Store
 from darkclr_ray.study import objectives
-from darkclr_ray.study.detector_spec import DetectorSpec
+from darkclr_ray.study.detector_spec import SCORES, DetectorSpec
 from darkclr_ray.study.diagnostics import training_diagnostics
 from darkclr_ray.study.job_context import JobContext
 from darkclr_ray.study.objectives import ObjectiveInput
 from darkclr_ray.study.proxy_scores import LinearAutoencoder, Norm
 from darkclr_ray.study.records import EvaluationRecord
 from darkclr_ray.training.inference import JetEncoder, represent
+from darkclr_ray.training.nae import fitted_bottleneck
 
 IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute"}
 """Settings that do not affect a detector; jets are identified by their content."""
@@ -86,6 +88,7 @@ class JobRunner:
             data_cpus=self.context.data_cpus,
             rungs=self.job.rungs,
             proxy_objective=self.proxy_objective,
+            validation=TrainingSample(self.jets["validation"][self.context.jets.background]),
         )
 
     @cached_property
@@ -144,8 +147,8 @@ class JobRunner:
     @cached_property
     def blind(self) -> Jets:
         settings = self.job.settings
-        background = self.jets["validation"][self.context.jets.background]
-        return blind_jets(background, settings.inputs, settings.search.blind_p_drop, self.seed)
+        background, search = self.jets["validation"][self.context.jets.background], settings.search
+        return blind_views(background, settings.inputs, search.blind_families, search.blind_p_drop, self.seed)
 
     def detectors(self) -> list[AnomalyDetector[Any]]:
         """Return the unfitted detectors."""
@@ -185,6 +188,9 @@ class JobRunner:
             write_scores(folder / "scores.parquet", tables)
             np.savez(folder / "views.npz", **views)  # type: ignore[arg-type]
             write_json(folder / "weights.json", {detector.name: detector.weights() for detector in fitted})
+            for detector in fitted:
+                if detector.name == settings.search.score and detector.name not in SCORES:
+                    save_parts(detector, folder)
 
         if self.worker.rank == 0:
             stage.get_or_compute(write, {"stages": stages, "kernels": self.runner.kernels_used})
@@ -321,12 +327,20 @@ class JobRunner:
         else:
             training = self.sample.jets.take(np.arange(min(len(self.sample), RUNG_JETS)))
             fitted = represent(encoder.encoder, encoder.inputs, training)
-            score_of = LinearAutoencoder(fitted, self.job.settings.nae.bottleneck)
+            score_of = LinearAutoencoder(fitted, fitted_bottleneck(fitted, self.job.settings.nae))
         evaluations = self.compare(samples, {name: score_of(values) for name, values in z.items()}, replicas=2)
         full = represent(encoder.encoder, encoder.inputs, self.jets["validation"][background])
         blind = self.evaluate_signal_blind({background: score_of(full)}, score_of(z_views), replicas=2)
         objective = objectives.find(self.job.settings.search.objective, self.signals)
         return objective(ObjectiveInput(evaluations, blind))
+
+
+def save_parts(detector: AnomalyDetector[Any], folder: Path) -> None:
+    """Write the weights of a detector, without its settings, to ``folder``; those of DarkCLR are stages themselves."""
+    with tempfile.TemporaryDirectory(prefix=".parts.", dir=folder) as place:
+        detector.save(Path(place))
+        for path in Path(place).glob("*.safetensors"):
+            path.replace(folder / path.name)
 
 
 def number(value: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -41,11 +42,15 @@ class CalibrationJob:
 def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
     """Return a study's settings at one point of the search space.
 
-    Where the settings have a range of drop probabilities, the searched one is its middle, and its width stays.
+    If the settings have a range of drop probabilities, the searched one is its middle, and its width is unchanged. The
+    temperature of the chains is that of the settings: with another step size, given noise is scaled so that
+    sigma^2 / (2 lambda) is unchanged.
 
     >>> point = {"d_z": 64, "p_drop": 0.3, "step_size": 0.01}
     >>> trial_settings(StudySettings(), point).views.p_drop
     0.3
+    >>> round(trial_settings(StudySettings(), {**point, "step_size": 0.2}).nae.noise, 6)  # at 0.05: 0.005
+    0.01
     >>> trial_settings(StudySettings(views={"p_drop": (0.4, 0.6)}), point).views.p_drop
     (0.2, 0.4)
     """
@@ -55,13 +60,11 @@ def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> St
         low, high = settings.views.p_drop
         half = min((high - low) / 2, middle, 0.999 - middle)
         p_drop = (round(middle - half, 10), round(middle + half, 10))
-    return settings.updated(
-        {
-            "encoder": {"d_z": int(parameters["d_z"])},
-            "views": {"p_drop": p_drop},
-            "nae": {"step_size": float(parameters["step_size"])},
-        }
-    )
+    step_size = float(parameters["step_size"])
+    nae = {"step_size": step_size}
+    if settings.nae.noise is not None:
+        nae["noise"] = settings.nae.noise * math.sqrt(step_size / settings.nae.step_size)
+    return settings.updated({"encoder": {"d_z": int(parameters["d_z"])}, "views": {"p_drop": p_drop}, "nae": nae})
 
 
 def job_name(number: int) -> str:

@@ -19,8 +19,20 @@ FORM_P_DROP = (0.4, 0.6, (0.3, 0.7))
 `search.blind_p_drop`: its defaults lie in the range, and differ from the two fixed values."""
 
 
+TERMS: dict[str, dict[str, float]] = {
+    "variance": {"variance_weight": 1.0, "covariance_weight": 0.04},
+    "uniformity": {"uniformity_weight": 1.0},
+    "denominator": {"denominator_weight": 1.0},
+}
+"""Terms in the loss that keep more dimensions of z alive, by name: changes to the contrastive settings.
+
+The ratio of VICReg's weights is that of its authors (25 to 1); with weight 1 the denominator makes the loss that of
+AnomalyCLR.
+"""
+
+
 class MethodComparison(Comparison):
-    """Study of all detectors on all signals, and of DarkCLR and JetCLR against the embedding dimension."""
+    """Study of all detectors on all signals, of DarkCLR and JetCLR over d_z, and of DarkCLR with terms in its loss."""
 
     kind = "method_comparison"
     sections = ("pairs", "variance")
@@ -36,14 +48,31 @@ class MethodComparison(Comparison):
         both = [entry for entry in entries if registry.find(entry).family in OVER_DIMENSIONS]
         others = [entry for entry in entries if entry not in both]
         also = ("dimensions",) if comparison.d_z else ()
-        runs = ensemble(self.settings, both, ("methods", *also))
+        runs = ensemble(self.settings, both, ("methods", "terms", *also))
         runs += ensemble(self.settings, others, ("methods",))
         for d_z in comparison.d_z:
             if d_z != self.settings.encoder.d_z:
                 changes = {"encoder": {"d_z": d_z}}
                 prefix = f"d_z_{d_z}-"
-                runs += ensemble(self.settings, both, ("dimensions",), changes=changes, prefix=prefix)
-        return runs + self.forms()
+                runs += ensemble(self.settings, both, ("dimensions", "terms"), changes=changes, prefix=prefix)
+        return runs + self.forms() + self.terms()
+
+    def terms(self) -> list[RunSpec]:
+        """DarkCLR with terms in its loss that keep more dimensions alive, one autoencoder on each encoder."""
+        from darkclr_ray.study.run_specs import expand_runs
+
+        runs = []
+        for name, weights in TERMS.items():
+            runs += expand_runs(
+                self.settings,
+                ["s_NAE", "s_AE", "s_CLR"],
+                ["terms"],
+                encoders=self.settings.comparison.encoder_seeds,
+                changes={"contrastive": weights},
+                prefix=f"term-{name}-",
+                parameters={"term": name},
+            )
+        return runs
 
     def forms(self) -> list[RunSpec]:
         """Return runs of variants of the views' classifier, on the first encoder."""

@@ -1,6 +1,7 @@
 """Objectives of a search, computed from validation jets only: five by name, or a function of the user.
 
-Those with a name are means of ln of background rejections at eps_S = 0.2; see `Evaluation.log_rejection`.
+Those with a name are means of ln of background rejections at eps_S = 0.2 (`Evaluation.log_rejection`), but for the
+signal-blind one. That is an area, on which all background jets have a say: a rejection rests on a handful of them.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ class ObjectiveInput:
 
     Attributes:
         signals: the score's evaluation on each signal.
-        blind: its evaluation on background jets against anomalous views of the same jets, at the fixed mix of drop
-            probabilities `search.blind_p_drop`: no signal in it.
+        blind: its evaluation on background jets against anomalous views of the same jets, of the families
+            `search.blind_families` at the drop probabilities `search.blind_p_drop`: no signal in it.
     """
 
     signals: Mapping[str, Evaluation]
@@ -52,7 +53,7 @@ def find(name: str, signals: Sequence[str]) -> Objective:
     if name == "worst":
         return lambda given: min(e.log_rejection("matched") for e in given.signals.values())
     if name == "signal_blind":
-        return lambda given: given.blind.log_rejection("raw")
+        return lambda given: given.blind.raw.auc
     module, _, attribute = name.partition(":")
     if module == "leave_out":
         return lambda given: fmean([e.log_rejection("matched") for s, e in given.signals.items() if s != attribute])

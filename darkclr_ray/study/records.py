@@ -2,8 +2,8 @@
 
 Files, relative to the study's folder:
     ``study.json`` (`StudyRecord`), ``trials/<number>.json`` (`TrialRecord`), ``references.json`` (`References`),
-    ``runs/<key>.json`` (`RunRecord`), ``sections/<name>.json`` (`ANALYSES`) and, in the store,
-    ``stages/evaluation/<hash>/evaluation.json`` (`EvaluationRecord`).
+    ``means.json`` (`MeansRecord`), ``runs/<key>.json`` (`RunRecord`), ``sections/<name>.json`` (`ANALYSES`) and, in
+    the store, ``stages/evaluation/<hash>/evaluation.json`` (`EvaluationRecord`).
 
 A key that a model does not know is refused, except in `SampleRecord`, which keeps the parameters of any generator.
 """
@@ -170,6 +170,15 @@ class ChainRecord(Record):
     displacement: float | None = None
     standing_still: bool = False
     above_data: bool = False
+    below_data: bool = False
+
+
+class EncoderRecord(Record):
+    """Collapse of an encoder at the selected epoch, on validation background; see `evaluation.collapse.Collapse`."""
+
+    share_at_median: float
+    median_distance: float
+    effective_rank: float
 
 
 class EvaluationRecord(Record):
@@ -179,6 +188,7 @@ class EvaluationRecord(Record):
         validation, test: evaluations by detector and signal.
         signal_blind: evaluation of each detector on background against anomalous views of the same jets.
         objectives: value of each objective; None if it is not finite.
+        encoders: collapse of the encoder of each detector that has one.
         chains: diagnostics of each detector that was trained with contrastive divergence.
         warnings: warnings of the selected epochs.
         dimension, fold_aucs: of a linear classifier test: number of features, and AUC of each fold.
@@ -188,10 +198,27 @@ class EvaluationRecord(Record):
     test: Evaluations = {}
     signal_blind: dict[str, Judged] = {}
     objectives: dict[str, float | None] = {}
+    encoders: dict[str, EncoderRecord] = {}
     chains: dict[str, ChainRecord] = {}
     warnings: list[str] = []
     dimension: int | None = None
     fold_aucs: dict[str, dict[str, list[float]]] = {}
+
+
+class MeansRecord(Record):
+    """Content of ``means.json``: means of observables by name.
+
+    Attributes:
+        jets: largest number of jets of a sample that were used.
+        background: means of background jets.
+        views: means of anomalous views of these jets, by family.
+        signals: means of signal jets, by sample.
+    """
+
+    jets: int
+    background: dict[str, float]
+    views: dict[str, dict[str, float]] = {}
+    signals: dict[str, dict[str, float]] = {}
 
 
 class OptunaRecord(Record):
@@ -209,6 +236,7 @@ class TrialRecord(Record):
         reason: why it was pruned or failed.
         parameters: its point in the search space.
         objective, objectives: value of the objective that the search maximises, and of all objectives.
+        encoders: collapse of the encoder of each detector that has one.
         stages: hash of each stage in the store.
         kernels: implementation of each network.
         seconds: time of each stage, of the overhead, and in total.
@@ -221,6 +249,7 @@ class TrialRecord(Record):
     parameters: dict[str, Any] = {}
     objective: float | None = None
     objectives: dict[str, float | None] = {}
+    encoders: dict[str, EncoderRecord] = {}
     stages: dict[str, str] = {}
     kernels: dict[str, str] = {}
     seconds: dict[str, float] = {}
@@ -308,6 +337,7 @@ class RunRecord(Record):
     test: Evaluations = {}
     signal_blind: dict[str, Judged] = {}
     objectives: dict[str, float | None] = {}
+    encoders: dict[str, EncoderRecord] = {}
     chains: dict[str, ChainRecord] = {}
     fold_aucs: dict[str, dict[str, list[float]]] = {}
     warnings: list[str] = []

@@ -40,6 +40,7 @@ from darkclr_ray.study.records import (
     Analysis,
     DetectorRecord,
     Evaluations,
+    MeansRecord,
     PairRecord,
     ReferenceRecord,
     References,
@@ -470,6 +471,12 @@ class StudyResults:
             return []
         with reading(path):
             return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+    def means(self) -> MeansRecord | None:
+        """Return means of observables of background, views and signals; None if none were kept."""
+        if not (self.folder / "means.json").exists():
+            return None
+        return MeansRecord.read(self.derived("means.json"), REMEDY)
 
     def examples(self) -> dict[str, NDArray[np.float32]]:
         """Return views of one background jet, (n, 3) each: pT in GeV, eta, phi; empty if none were kept."""

@@ -15,10 +15,11 @@ from rich.console import Console
 from darkclr_ray.augmentations import registry
 from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.integrity import Damaged
+from darkclr_ray.jets.folder import open_jets, starter_donors
 from darkclr_ray.presets import PRESETS, preset
 from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.artifacts import write_examples, write_jets
+from darkclr_ray.study.artifacts import write_examples, write_jets, write_means
 from darkclr_ray.study.conclusions import conclusions
 from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, changed_settings
 from darkclr_ray.study.jets import StudyJets, open_study_jets
@@ -204,8 +205,11 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     facts = {"kind": study.kind, **jets.facts(settings.background)}
     folder.describe(settings, study.preset, study.command, machine, facts)
     write_jets(folder.path / "jets.parquet", jets.evaluation)
-    background = jets.evaluation["validation"][settings.background]
+    validation = jets.evaluation["validation"]
+    background = validation[settings.background]
     write_examples(folder.path / "examples.npz", background, settings.inputs, settings.seed)
+    donors = open_jets(starter_donors()).load("train", "donors") if settings.jets == "starter" else None
+    write_means(folder.path / "means.json", validation, settings.background, settings.seed, donors)
     folder.record_checksums()
     console.print(f"study      {folder.path}", soft_wrap=True)
     console.print(f"memory     {memory}", soft_wrap=True)

@@ -15,7 +15,15 @@ from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.extra_jobs import LinearJob
 from darkclr_ray.study.jobs import DetectorJob
 
-SHOWN = ("encoder.d_z", "views.p_drop", "nae.step_size", "nae.noise", "contrastive.norm_penalty", "inputs.pt")
+SHOWN = (
+    "encoder.d_z",
+    "views.p_drop",
+    "nae.step_size",
+    "nae.noise",
+    "nae.temperature",
+    "contrastive.norm_penalty",
+    "inputs.pt",
+)
 """Settings that the record of every run contains."""
 
 
@@ -145,7 +153,9 @@ def trainings(entries: Sequence[str], settings: StudySettings, fraction: float =
         if issubclass(cls, RepresentationDetector):
             encoder = cls(settings).settings
             if encoder.contrastive.epochs:
-                changed = f"{encoder.contrastive.loss} {encoder.encoder.d_z} {fraction}"
+                contrastive = encoder.contrastive
+                weights = [value for name, value in contrastive if name.endswith("_weight")]
+                changed = f"{contrastive.loss} {weights} {encoder.encoder.d_z} {fraction}"
                 stages["representation"] = f"{cls.family} {changed} {settings.seed}"
         if "autoencoder" in cls.seeds:
             stages["energy"] = f"{stages.get('representation', cls.family)} {settings.seed} {settings.nae.seed}"

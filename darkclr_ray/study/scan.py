@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from darkclr_ray.messages import nearest
 from darkclr_ray.study import objectives
+from darkclr_ray.study.detector_spec import SCORES
 from darkclr_ray.study.folder import DERIVED
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.records import References
@@ -16,8 +17,17 @@ if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
     from darkclr_ray.study.tuning import Tuning
 
-SCORES = ("s_NAE", "s_CLR", "s_AE")
-"""Scores of a trial for which objectives can be computed."""
+
+def check_label_free(score: str) -> None:
+    """Raise ValueError unless a detector of this name exists and is fitted on background only."""
+    from darkclr_ray.detectors import registry  # torch, which a refusal does not wait for
+    from darkclr_ray.jets.packed import TrainingSample
+
+    known = dict.fromkeys((*SCORES, *registry.names()))
+    if score not in known:
+        raise ValueError(f"search.score = {score}: unknown score{nearest(score, known)}")
+    if registry.find(score).sample_type() is not TrainingSample:
+        raise ValueError(f"search.score = {score}: it is trained with labels; name a detector that needs none")
 
 
 class EmbeddingScan(Study):
@@ -30,7 +40,7 @@ class EmbeddingScan(Study):
         search = self.settings.search
         objectives.check(search.objective)
         if search.score not in SCORES:
-            raise ValueError(f"search.score = {search.score}: unknown score{nearest(search.score, SCORES)}")
+            check_label_free(search.score)
         super().check()
 
     def open(self) -> StudyJets:

@@ -369,7 +369,8 @@ class SuccessiveHalving(BasePruner):
     """Asynchronous successive halving (Li et al., arXiv:1810.05934) on the encoder's epochs, by Ray Tune's rule.
 
     A trial is compared once at each rung, with its first report there. It is pruned where it is worse than the best
-    `1 / REDUCTION` of the trials whose reports there it is shown, if these are at least `REDUCTION`.
+    `1 / REDUCTION` of the trials whose reports there it is shown, if these are at least `REDUCTION`. Values of trials
+    that failed later, such as one whose encoder collapsed, do not count.
 
     Optuna's own `SuccessiveHalvingPruner` has rungs at powers of the reduction factor only, and prunes also where fewer
     trials were at a rung.
@@ -389,7 +390,8 @@ class SuccessiveHalving(BasePruner):
         own = self._report(trial, reached[-1])
         if own is None or own[0] != step:
             return False  # compared at this rung before
-        others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+        trials = study.get_trials(deepcopy=False)
+        others = [other for other in trials if other.number != trial.number and other.state != TrialState.FAIL]
         values = [report[1] for other in others if (report := self._report(other, reached[-1])) is not None]
         return len(values) >= REDUCTION and bool(own[1] < np.percentile(values, (1 - 1 / REDUCTION) * 100))
 

@@ -17,7 +17,7 @@ from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
 from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers, outcome_of
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import evaluation_of, write_best
-from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES
+from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES, trial_detectors
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, optuna_record, restore_trials
 from darkclr_ray.study.records import ReferenceRecord, References, State, TrialRecord
@@ -61,7 +61,7 @@ class SearchBatch:
             return None
         self.left -= 1
         settings = trial_settings(self.settings, config["parameters"])
-        return job_name(config["number"]), DetectorJob(settings, score=settings.search.score, rungs=self.marks)
+        return job_name(config["number"]), trial_job(settings, rungs=self.marks)
 
     def report(self, trial_id: str, result: dict[str, Any]) -> None:
         self.searcher.on_trial_result(trial_id, result)
@@ -125,7 +125,7 @@ class Tuning:
         untrained = settings.updated({"contrastive": {"epochs": 0}})
         outcomes = yield JobList(
             {
-                "reference-untrained": DetectorJob(untrained, score=settings.search.score),
+                "reference-untrained": trial_job(untrained),
                 "reference-multiplicity": DetectorJob(settings, MULTIPLICITY, score="multiplicity"),
                 "reference-views_observables": DetectorJob(settings, OBSERVABLES, score="views_observables"),
             }
@@ -182,10 +182,7 @@ class Tuning:
                 lacking[f"{name}-again"] = ending
             else:
                 self._write(ending, trial.user_attrs.get("seconds", {}))
-        jobs = {
-            name: DetectorJob(trial_settings(self.settings, ending.parameters), score=self.settings.search.score)
-            for name, ending in lacking.items()
-        }
+        jobs = {name: trial_job(trial_settings(self.settings, ending.parameters)) for name, ending in lacking.items()}
 
         def on_end(name: str, outcome: Outcome) -> None:
             if outcome.state == "failed":
@@ -232,6 +229,7 @@ class Tuning:
             parameters=ending.parameters,
             objective=ending.objective,
             objectives=evaluation.objectives,
+            encoders=evaluation.encoders,
             stages=stages,
             kernels=ending.outcome.get("kernels", {}),
             seconds=dict(seconds),
@@ -275,6 +273,12 @@ class Tuning:
             signals = best.validation.get(self.settings.search.score, {})
             rejections = {signal: one.matched.at(0.2).value for signal, one in signals.items()}
             self.session.metrics.best_trial(best.objective or 0.0, rejections)
+
+
+def trial_job(settings: StudySettings, rungs: tuple[int, ...] = ()) -> DetectorJob:
+    """Return the job of a trial; an encoder is judged provisionally only where DarkCLR's scores are what counts."""
+    score = settings.search.score
+    return DetectorJob(settings, trial_detectors(settings), score, rungs if score in SCORES else ())
 
 
 def representations(stages: Mapping[str, str]) -> set[str]:

@@ -34,6 +34,10 @@ class TrainingDiverged(RuntimeError):
     """Raised if the loss, the gradient or the Langevin chains of a training are not finite; the message names which."""
 
 
+class EncoderCollapsed(TrainingDiverged):
+    """Raised if an encoder gives the same representation to a large share of the jets."""
+
+
 class Training(ABC):
     """Base class of trainings; `run_training` runs them on one process or on every rank of a data-parallel group.
 
@@ -183,6 +187,13 @@ class Training(ABC):
         if math.isfinite(metrics["loss"]):
             name, meaning = ("gradient_norm", "norm of the loss's gradient")
         return f"the {meaning} became {metrics[name]}"
+
+    def check_history(self) -> None:
+        """Raise TrainingDiverged if the record of the last finished epoch shows that training on is useless.
+
+        The default never does.
+        """
+        return
 
     def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
         """Return the record of the finished epoch from its mean scalars, and keep the weights of the best epoch."""

@@ -76,7 +76,9 @@ def run_training(
         report: see `Report`.
 
     Raises:
-        TrainingDiverged: the loss is not finite; weights and checkpoint are those from before that step.
+        TrainingDiverged: the loss is not finite; weights and checkpoint are those from before that step. Or an
+            encoder collapsed in the last epoch; the checkpoint holds that epoch, so that a further call raises the
+            same error at once.
         StopTraining: whatever ``report`` raised.
         ValueError: the folder belongs to another training, or is not the same folder on all ranks.
     """
@@ -84,6 +86,7 @@ def run_training(
         folder.mkdir(parents=True, exist_ok=True)  # once: a disk lost later must not restart the training
     if folder is not None:
         resume(folder, training, writes=rank == 0)
+        training.check_history()
     first_epoch = len(training.history)
     if world_size > 1 and not agreed(first_epoch, training.device):
         raise ValueError(
@@ -96,6 +99,7 @@ def run_training(
             training.history.append(run_epoch(training, batches, steps, report))
             if folder is not None and rank == 0:
                 save_checkpoint(folder, training)
+            training.check_history()
             if report is not None:
                 report(progress(training, training.steps_per_epoch, training.history[-1]))
     training.finish()

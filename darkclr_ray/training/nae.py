@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from darkclr_ray.evaluation.roc import rejection_at
+from darkclr_ray.evaluation.collapse import effective_rank
+from darkclr_ray.evaluation.roc import auc, rejection_at
 from darkclr_ray.jets.batching import POOL, BatchPlan, batch_slice
 from darkclr_ray.kernels.frozen import frozen_weights
 from darkclr_ray.langevin import langevin_chain
@@ -24,11 +28,22 @@ from darkclr_ray.training.base import Training, TrainingDiverged, adam, to_tenso
 from darkclr_ray.training.parallel import of_first_rank
 
 STANDING_STILL = 0.01
-"""Displacement of chains, in units of the data's standard deviation, below which they count as not moving."""
-ABOVE_DATA = 1.1
-"""Ratio of the energy at the chains' ends to that of the data above which the noise exceeds the descent."""
+"""Displacement of chains, in units of the data's standard deviation, below which they count as not moving.
+
+Energies are quadratic in displacements: one of 1% of the spread changes them by about 1e-4 of the spread's square,
+which is less than the smallest energies of data that were seen (3e-3).
+"""
+MISMATCH = 2.0
+"""Factor between the energies at the chains' ends and of the data beyond which the chains' temperature does not fit.
+
+At a temperature of 2 E(data) the factor starts at 1 and rises to 1.7 in the course of contrastive divergence, which
+raises the energy at the ends; beyond 2 the temperature is the reason, since the energy there is proportional to it.
+"""
 RUNAWAY = 1000.0
-"""Displacement of chains, in units of the data's standard deviation, above which the training has diverged."""
+"""Displacement of chains, in units of the data's standard deviation, above which the training has diverged.
+
+Chains of a stable step size stay within tens of spreads; those of an unstable one grow by a factor in every step.
+"""
 DEAD_DIMENSION = 0.01
 """Fraction of the root mean square standard deviation that is the smallest scale of a dimension."""
 
@@ -36,7 +51,7 @@ BLOCK = 1 << 16
 """Number of representations that are checked, or summed, at a time."""
 
 RECONSTRUCTION, CONTRASTIVE_DIVERGENCE = "reconstruction", "contrastive_divergence"
-VIEWS_REJECTION = "views_rejection"
+VIEWS_REJECTION, VIEWS_AREA = "views_rejection", "views_area"
 
 
 class EnergyModel(nn.Module):
@@ -110,6 +125,32 @@ def blocks(z: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     return (z[start : start + BLOCK] for start in range(0, len(z), BLOCK))
 
 
+def stored_model(path: Path, d_z: int, settings: NAESettings) -> EnergyModel:
+    """Return an untrained model whose bottleneck is that of the weights in a file, for `load_weights`.
+
+    A file from which it cannot be read gets the bottleneck of the settings, and `load_weights` says what is wrong.
+    """
+    with suppress(SafetensorError, OSError), safe_open(path, "numpy") as file:
+        bottleneck = file.get_slice("autoencoder.decoder.0.weight").get_shape()[1]
+        settings = settings.model_copy(update={"bottleneck": bottleneck})
+    return EnergyModel(d_z, settings)
+
+
+def fitted_bottleneck(z: NDArray[np.float32], settings: NAESettings) -> int:
+    """Return the dimension of the bottleneck for background representations z (B, d_z).
+
+    It is that of the settings or, with ``narrow_bottleneck``, the effective rank of z rounded down where that is
+    smaller, and at least 1.
+
+    >>> line = np.outer(np.arange(5, dtype=np.float32), [1.0, 2.0, 3.0, 4.0])
+    >>> fitted_bottleneck(line, NAESettings(narrow_bottleneck=True)), fitted_bottleneck(line, NAESettings())
+    (1, 3)
+    """
+    if not settings.narrow_bottleneck:
+        return settings.bottleneck
+    return max(1, min(settings.bottleneck, math.floor(effective_rank(z))))
+
+
 def energies(model: EnergyModel, z: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return energies (B,) of unscaled representations z (B, d_z), computed in chunks."""
     device = model.mean.device
@@ -121,18 +162,22 @@ def energies(model: EnergyModel, z: NDArray[np.float32]) -> NDArray[np.float64]:
 class NAETraining(Training):
     """Train an autoencoder on background representations, then normalise it by contrastive divergence (Eq. 12).
 
-    The epoch of contrastive divergence whose energy difference E+ - E- is closest to zero is kept (Sec. 4). The plain
+    The epoch of contrastive divergence whose energy difference E+ - E- is closest to zero is kept (Sec. 4) or, by
+    ``divergence_selection``, the one whose energy best separates background from its anomalous views, among those with
+    healthy chains; the last epoch is kept if there is none. The plain
     autoencoder that it started from is kept as well: it is the last epoch of pre-training or, with ``views``, the one
     whose energy best separates background from its own anomalous views, because a long training reconstructs the views,
     too.
 
     The chains start at the data of the batch. If they do not move (root mean square displacement below 1% of the data's
     standard deviation), the energy difference is zero although the model is not normalised: the epoch's record then has
-    ``standing_still`` and a warning. If their final energy exceeds that of the data by more than a tenth, the noise
-    exceeds the descent: the record then has ``above_data`` and a warning.
+    ``standing_still`` and a warning. Where they end is set by their temperature alone, so that E+ - E- cannot approach
+    zero at another one than the data's: if their final energy exceeds that of the data by more than a factor
+    `MISMATCH`, or is below it by more, the record has ``above_data`` or ``below_data`` and a warning.
 
-    Energies are squared errors per dimension. Step size and noise refer to the squared error summed over dimensions and
-    to scaled representations, so that they have the same meaning for every d_z.
+    Energies are squared errors per dimension. Step size, noise and temperature refer to the squared error summed over
+    dimensions and to scaled representations, so that they have the same meaning for every d_z. With a temperature in
+    the settings, sigma follows from the mean energy of ``z`` after pre-training and does not change afterwards.
 
     Args:
         z: background representations, float32 (B, d_z).
@@ -145,6 +190,8 @@ class NAETraining(Training):
     Attributes:
         model: the normalised autoencoder with its scale.
         plain: the same before contrastive divergence.
+        bottleneck: dimension of their bottleneck; see `fitted_bottleneck`.
+        noise: sigma of the chains; None until it is known.
     """
 
     kind = "energy"
@@ -166,14 +213,16 @@ class NAETraining(Training):
             raise ValueError("a normalised autoencoder needs finite representations; some are nan or inf")
         if all((part == z[0]).all() for part in blocks(z)):
             raise TrainingDiverged(
-                f"{self.kind}: all {len(z)} representations are the same, since the encoder has collapsed; lower its "
-                f"learning rate (contrastive.learning_rate), or take another seed"
+                f"{self.kind}: all {len(z)} representations are the same, since the encoder has collapsed; take "
+                f"encoder.head_slope = 0.1, lower its learning rate (contrastive.learning_rate), or change the seed"
             )
         self.settings = settings
         self.seed = seed = seed if settings.seed is None else settings.seed
         self.source = {"content": _hash(z, views)} if source is None else source
         self.makers = makers
         d_z = z.shape[1]
+        self.bottleneck = fitted_bottleneck(z, settings)
+        settings = settings.model_copy(update={"bottleneck": self.bottleneck})
         self.model = EnergyModel(d_z, settings, seed=digest("autoencoder", seed) >> 1)
         mean, scale = fitted_scale(z, settings.scale)
         self.model.mean.copy_(torch.from_numpy(mean))
@@ -184,6 +233,7 @@ class NAETraining(Training):
         self.spread = math.sqrt(np.square(moments(z)[1] / scale).mean())
         self.modules = {"autoencoder": self.model}
         self.optimizer = adam(self.modules, settings.reconstruction_learning_rate)
+        self.noise: float | None = settings.noise
         self.epochs = settings.reconstruction_epochs + settings.divergence_epochs
         self.batch_size = min(settings.batch_size, len(z))
         self.steps_per_epoch = len(z) // self.batch_size
@@ -233,9 +283,17 @@ class NAETraining(Training):
 
     def begin_epoch(self, epoch: int) -> None:
         super().begin_epoch(epoch)
+        if self.noise is None and self.phase(epoch) == CONTRASTIVE_DIVERGENCE:
+            self.noise = self.noise_of_temperature()
         if epoch == self.settings.reconstruction_epochs:
             self.model.load_state_dict(self.plain.state_dict())
             self.optimizer = adam(self.modules, self.settings.divergence_learning_rate)
+
+    def noise_of_temperature(self) -> float:
+        """Return sigma = sqrt(2 lambda T) for the temperature T in units of the plain autoencoder's mean energy."""
+        assert self.settings.temperature is not None
+        energy = self.shared(float(energies(self.plain, self.z).mean()))
+        return math.sqrt(2 * self.settings.step_size * self.settings.temperature * energy)
 
     def prepare(self, batch: Tensor) -> tuple[Tensor, str]:
         return batch, self.phase(self.epoch)
@@ -246,13 +304,14 @@ class NAETraining(Training):
     def loss(self, batch: Tensor, phase: str) -> dict[str, Tensor]:
         if phase == RECONSTRUCTION:
             return {"loss": self.model.autoencoder.energy(batch).mean()}
+        assert self.noise is not None
         autoencoder = self.model.autoencoder
         with frozen_weights(autoencoder):
             chain = langevin_chain(
                 autoencoder.potential,
                 batch,
                 step_size=self.settings.step_size,
-                noise=self.settings.noise,
+                noise=self.noise,
                 steps=self.settings.steps,
                 generator=self.generator,
                 gradient_clip=self.settings.gradient_clip,
@@ -288,32 +347,52 @@ class NAETraining(Training):
     def record(self, means: dict[str, float]) -> dict[str, Any]:
         record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
         if self.phase(self.epoch) == RECONSTRUCTION:
-            judged = {} if self.views is None else {VIEWS_REJECTION: self.views_rejection(self.views)}
-            return {**record, "energy_data": means["loss"], **judged}
+            selected_by = {} if self.views is None else {VIEWS_REJECTION: self.views_rejection(self.views)}
+            return {**record, "energy_data": means["loss"], **selected_by}
         record["energy_difference"] = means["energy_data"] - means["energy_chain"]
+        if self.views is not None and self.settings.divergence_selection == "views":
+            record[VIEWS_AREA] = self.views_area(self.views)
         record["nonfinite"] = round(means["nonfinite"] * self.batch_size * self.steps_per_epoch)
-        record["sigma2_over_2lambda"] = self.settings.noise**2 / (2 * self.settings.step_size)
+        assert self.noise is not None
+        record["bottleneck"] = self.bottleneck
+        record["temperature"] = self.noise**2 / (2 * self.settings.step_size)
         record["acceptance"] = means["acceptance"] if math.isfinite(means["acceptance"]) else None
+        ratio = means["energy_chain"] / means["energy_data"]
         record["standing_still"] = means["displacement"] < STANDING_STILL
-        record["above_data"] = means["energy_chain"] > ABOVE_DATA * means["energy_data"]
+        record["above_data"] = ratio > MISMATCH
+        record["below_data"] = ratio < 1 / MISMATCH
+        warning = self.chain_warning(record)
+        return {**record, "warning": warning} if warning else record
+
+    def chain_warning(self, record: Mapping[str, Any]) -> str | None:
+        """Return what is wrong with the chains of an epoch and what to do, or None if they are healthy."""
         if record["standing_still"]:
-            record["warning"] = (
-                f"Langevin chains stand still: they move by {means['displacement']:.1e} of the data's spread, so the "
+            return (
+                f"Langevin chains stand still: they move by {record['displacement']:.1e} of the data's spread, so the "
                 f"energy difference says nothing; raise the step size ({self.settings.step_size:g}) or the steps"
             )
-        elif record["above_data"]:
-            record["warning"] = (
-                f"Langevin chains end higher in energy than the data ({means['energy_chain']:.2g} against "
-                f"{means['energy_data']:.2g}): noise dominates, and they find no region of low energy; lower "
-                f"the noise ({self.settings.noise:g}) or raise the step size ({self.settings.step_size:g})"
-            )
-        return record
+        if not (record["above_data"] or record["below_data"]):
+            return None
+        side, change = ("higher", "lower") if record["above_data"] else ("lower", "raise")
+        setting = "noise" if self.settings.temperature is None else "temperature"
+        return (
+            f"Langevin chains end {side} in energy than the data ({record['energy_chain']:.2g} against "
+            f"{record['energy_data']:.2g}): their temperature {record['temperature']:.2g} does not fit the data's "
+            f"energy; {change} nae.{setting} ({getattr(self.settings, setting):g}), or set nae.temperature = 2"
+        )
 
     def views_rejection(self, views: NDArray[np.float32]) -> float:
         """Return the background rejection at an efficiency of 0.2 for anomalous views; at most the number of jets."""
-        background, anomalous = energies(self.model, self.z[: len(views)]), energies(self.model, views)
-        rejection = min(rejection_at(background, anomalous), float(len(views)))
-        return rejection if self.world_size == 1 else of_first_rank(rejection, self.rank, self.device)
+        rejection = rejection_at(energies(self.model, self.z[: len(views)]), energies(self.model, views))
+        return self.shared(min(rejection, float(len(views))))
+
+    def views_area(self, views: NDArray[np.float32]) -> float:
+        """Return the area under the ROC curve of anomalous views against the background jets that they are made of."""
+        return self.shared(auc(energies(self.model, self.z[: len(views)]), energies(self.model, views)))
+
+    def shared(self, value: float) -> float:
+        """Return the first rank's value on all ranks."""
+        return value if self.world_size == 1 else of_first_rank(value, self.rank, self.device)
 
     def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
         record = super().end_epoch(means)
@@ -333,7 +412,7 @@ class NAETraining(Training):
         if self.phase(self.epoch) == RECONSTRUCTION:
             return f"pre-training at learning rate {settings.reconstruction_learning_rate:g}"
         return (
-            f"contrastive divergence with Langevin step size {settings.step_size:g}, noise {settings.noise:g}, "
+            f"contrastive divergence with Langevin step size {settings.step_size:g}, noise {self.noise or 0.0:g}, "
             f"{settings.steps} steps, learning rate {settings.divergence_learning_rate:g}"
         )
 

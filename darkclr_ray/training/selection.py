@@ -5,22 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MINIMISED = {"representation": "loss", "energy": "energy_difference", "supervised": "validation_loss"}
-"""Metric of an epoch's record whose smallest value selects the epoch, by the kind of training."""
+VALIDATED = {
+    "representation": "validation_loss",
+    "supervised": "validation_loss",
+    "views_network": "held_out_error",
+}
+"""Metric on jets or views that were not trained on, whose smallest value selects the epoch, by the kind of training."""
 
 
 def selection_value(kind: str, record: Mapping[str, Any]) -> float | None:
     """Return the value of an epoch's record that is minimised; None if the epoch cannot be selected.
 
-    The energy difference of contrastive divergence is minimised in absolute value; epochs of pre-training have none.
+    It is that of `VALIDATED` for encoders that have not collapsed and for classifiers. In contrastive divergence
+    it is the energy difference in absolute value or, if the record has it, minus the area of the background's views;
+    the area does not depend on the chains, so that epochs with a warning of theirs are then excluded. Epochs of
+    pre-training have none.
 
     >>> selection_value("energy", {"energy_difference": -0.5}), selection_value("energy", {"loss": 0.1})
     (0.5, None)
+    >>> selection_value("representation", {"validation_loss": -8.0, "collapsed": True}) is None
+    True
     """
-    value = record.get(MINIMISED.get(kind, ""))
-    if value is None:
+    if record.get("collapsed") and kind == "representation":
         return None
-    return abs(float(value)) if kind == "energy" else float(value)
+    if kind in VALIDATED:
+        return _number(record.get(VALIDATED[kind]))
+    if kind != "energy":
+        return None
+    if "views_area" in record:
+        return None if record.get("warning") else -float(record["views_area"])
+    difference = _number(record.get("energy_difference"))
+    return None if difference is None else abs(difference)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def selected_epoch(kind: str, history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -44,6 +44,7 @@ class Trainer:
             keeps everything in memory.
         rank, world_size: rank of this process and number of workers; torch.distributed must be initialised for several.
         report: callback after every epoch; see `darkclr_ray.training.loop.Report`.
+        validation: background jets that select the epochs of encoders; None: the first of the training jets do.
 
     Raises ValueError for another device.
     """
@@ -61,6 +62,7 @@ class Trainer:
         rank: int = 0,
         world_size: int = 1,
         report: Report | None = None,
+        validation: TrainingSample | None = None,
     ) -> None:
         keep_freed_memory()
         if threads is not None:
@@ -73,6 +75,7 @@ class Trainer:
         self.folder = folder
         self.rank, self.world_size = rank, world_size
         self.report = report
+        self.validation = validation
         self._trainings: dict[str, Training] = {}
         self._representations: WeakKeyDictionary[Jets, dict[tuple[str, Layer], NDArray[np.float32]]] = (
             WeakKeyDictionary()

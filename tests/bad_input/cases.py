@@ -294,5 +294,9 @@ CASES = [
     *comparisons.CASES,
 ]
 
-HEAVY = [*models.HEAVY, *comparisons.HEAVY]
+HEAVY = [
+    Case("embedding_scan --search.score s_nae", ("search.score = s_nae: unknown score", "There are: s_NAE, s_CLR")),
+    *models.HEAVY,
+    *comparisons.HEAVY,
+]
 """What cannot be told without torch; Ray stays out of these, too."""

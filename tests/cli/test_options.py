@@ -90,3 +90,10 @@ def test_ctrl_c_ends_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> 
         raise KeyboardInterrupt
     assert ended.value.code == 130
     assert capsys.readouterr().err == "darkclr train: interrupted\n"
+
+
+def test_weights_are_given_as_a_mapping() -> None:
+    settings = read("--views_observables.families", "{branch_dropping: 3, donor_branches: 1}")
+    assert settings.views_observables.families == (("branch_dropping", 3.0), ("donor_branches", 1.0))
+    with pytest.raises(ValueError, match="d_z"):
+        read("--search.d_z", "{16: 32}")

@@ -9,6 +9,12 @@ SETTINGS = StudySettings.model_validate(
     {
         "encoder": {"d_r": 8, "d_h": 16, "d_z": 6, "heads": 2, "layers": 1},
         "contrastive": {"batch_size": 16, "epochs": 2, "learning_rate": 1e-3},
+        "views_network": {
+            "batch_size": 16,
+            "epochs": 2,
+            "learning_rate": 1e-3,
+            "networks": ("branch_dropping", "dropping"),
+        },
         "supervised": {"batch_size": 16, "epochs": 2, "learning_rate": 1e-3},
         "nae": {
             "hidden": (8, 4),

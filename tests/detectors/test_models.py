@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from darkclr_ray.detectors import registry
+from darkclr_ray.detectors.darkclr import EncoderEnergy
 from darkclr_ray.detectors.models import describe, load_model, save_model
 from darkclr_ray.integrity import folder_digests
 from darkclr_ray.jets.packed import TrainingSample
@@ -106,3 +107,16 @@ def test_damage_is_explained(change, words: str, fitted, tmp_path: Path) -> None
     change(tmp_path / "model")
     with pytest.raises(ValueError, match=words):
         load_model(tmp_path / "model")
+
+
+def test_a_bottleneck_that_the_jets_determined_is_read_from_the_weights(settings, tmp_path):
+    """Its width is not in the settings, which hold the largest one."""
+    narrow = settings.updated({"nae": {"bottleneck": 4, "narrow_bottleneck": True}})
+    jets = toy_jets(60, 1)
+    detector = EncoderEnergy(narrow).fit(TrainingSample(jets), Trainer(device="cpu"))
+    width = detector.model.autoencoder.decoder[0].in_features
+    assert width < 4
+    detector.save(tmp_path)
+    loaded = EncoderEnergy.load(tmp_path, Trainer(device="cpu"))
+    assert loaded.model.autoencoder.decoder[0].in_features == width
+    np.testing.assert_array_equal(loaded.score(jets), detector.score(jets))

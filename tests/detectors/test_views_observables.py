@@ -10,9 +10,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from darkclr_ray.augmentations.anomalous import anomalous_jets
-from darkclr_ray.detectors.views_observables import ALL, SupervisedObservables, ViewsObservables
+from darkclr_ray.augmentations.donor_branches import donor_jets
+from darkclr_ray.augmentations.families import ALL
+from darkclr_ray.detectors.views_observables import SupervisedObservables, ViewsObservables
 from darkclr_ray.detectors.views_trees import ViewsTrees
 from darkclr_ray.evaluation.roc import auc
+from darkclr_ray.jets.folder import open_jets, starter_donors, starter_jets
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.observables import centred, observable_table
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -29,7 +32,10 @@ def changed(**own):
 
 
 def by_scikit_learn(settings, classes, weights):
-    """Logistic regression on observables that are scaled by the first class, by another solver than ours."""
+    """Logistic regression on observables that are scaled by the first class, by another solver than ours.
+
+    Logits are divided by their spread in the first class.
+    """
     names = settings.views_observables.observables
     tables = [observable_table(centred(jets), names) for jets in classes]
     scaler = StandardScaler().fit(tables[0])
@@ -38,7 +44,8 @@ def by_scikit_learn(settings, classes, weights):
     labels = np.repeat(np.minimum(np.arange(len(classes)), 1), counts)
     model.fit(scaler.transform(np.concatenate(tables)), labels, sample_weight=np.repeat(weights, counts))
     pipeline = make_pipeline(scaler, model)
-    return lambda jets: pipeline.decision_function(observable_table(centred(jets), names))
+    spread = pipeline.decision_function(tables[0]).std()
+    return lambda jets: pipeline.decision_function(observable_table(centred(jets), names)) / spread
 
 
 def test_it_is_logistic_regression_between_jets_and_their_views():
@@ -50,9 +57,42 @@ def test_it_is_logistic_regression_between_jets_and_their_views():
         )
         for draw in range(2)
     ]
-    expected = by_scikit_learn(settings, [sample.jets, *views], [2.0, 1.0, 1.0])(jets)
+    expected = by_scikit_learn(settings, [sample.jets, *views], [1.5, 0.75, 0.75])(jets)
     scores = ViewsObservables(settings).fit(sample, RUNNER).score(jets)
     np.testing.assert_allclose(scores, expected, atol=1e-4 * np.ptp(expected))
+
+
+def test_families_are_averaged_by_their_weights():
+    """Each logit counts in units of its spread on background."""
+    families = {"dropping": 1.0, "branch_dropping": 3.0}
+    sample, jets = TrainingSample(toy_jets(300, seed=1)), toy_jets(60, seed=2)
+    alone = [
+        ViewsObservables(changed(draws=1, families={name: 2.0})).fit(sample, RUNNER).score(jets) for name in families
+    ]
+    both = ViewsObservables(changed(draws=1, families=families)).fit(sample, RUNNER).score(jets)
+    np.testing.assert_allclose(both, 0.25 * alone[0] + 0.75 * alone[1], rtol=1e-6, atol=1e-8)
+
+
+def test_donors_are_views_of_harder_jets(tmp_path):
+    """Two donors of three reach the window; without donors, or with a folder without them, the family is refused."""
+    background = open_jets(starter_jets()).load("train", "qcd").take(slice(0, 400))
+    settings = changed(
+        draws=1, families={"donor_branches": 1.0}, donors="starter", observables=("multiplicity", "width")
+    )
+    detector = ViewsObservables(settings)
+    views = detector.views("donor_branches", 0, background)
+    donors = open_jets(starter_donors()).load("train", "donors")
+    expected = donor_jets(
+        donors, background, settings.views_observables.views, seed=1, purpose="views of observables 0"
+    )
+    np.testing.assert_array_equal(views.constituents, expected.constituents)
+    detector.fit(TrainingSample(background), RUNNER)
+    assert auc(detector.score(background), detector.score(views)) > 0.8
+    with pytest.raises(ValueError, match=r"needs jets that are harder .* views_observables.donors"):
+        ViewsObservables(changed(families={"donor_branches": 1.0})).fit(TrainingSample(background), RUNNER)
+    lacking = changed(families={"donor_branches": 1.0}, donors=str(starter_jets()))
+    with pytest.raises(ValueError, match="it has no sample donors in its split train"):
+        ViewsObservables(lacking).fit(TrainingSample(background), RUNNER)
 
 
 def test_with_labels_both_classes_weigh_the_same():
@@ -72,9 +112,9 @@ def test_unknown_observables_are_refused():
         ViewsObservables(changed(observables=("girth",))).fit(TrainingSample(toy_jets(32)), RUNNER)
 
 
-def test_views_without_an_anomaly_are_refused():
-    with pytest.raises(ValueError, match="has nothing to tell apart; add one, such as dropping"):
-        ViewsObservables(changed(views={"anomalous": ()})).fit(TrainingSample(toy_jets(32)), RUNNER)
+def test_unknown_families_are_refused():
+    with pytest.raises(ValueError, match="unknown augmentation 'droping'"):
+        ViewsObservables(changed(families={"droping": 1.0})).fit(TrainingSample(toy_jets(32)), RUNNER)
 
 
 def test_it_finds_jets_with_constituents_missing():
@@ -96,7 +136,7 @@ def test_trees_give_the_logits_of_scikit_learn_and_follow_the_views():
     """A jet that is further from background than before in an observable's direction never scores lower."""
     detector = ViewsTrees(changed(observables=("multiplicity", "pt_dispersion"), draws=1))
     detector.fit(TrainingSample(toy_jets(600, seed=1)), RUNNER)
-    table, labels, weights = detector.examples(TrainingSample(toy_jets(600, seed=1)))
+    table, labels, weights = detector.joined(TrainingSample(toy_jets(600, seed=1)))
     model = HistGradientBoostingClassifier(
         max_depth=3, monotonic_cst=[-1, 1], early_stopping=False, random_state=digest("views trees", 1) % 2**32
     )
@@ -110,7 +150,7 @@ def test_trees_give_the_logits_of_scikit_learn_and_follow_the_views():
     assert np.ptp(detector.trees(counts)) > 0.5
 
 
-def test_weights_are_what_a_spread_more_adds_to_the_logit():
+def test_weights_are_what_a_spread_more_adds_to_the_score():
     detector = ViewsObservables(changed(draws=1)).fit(TrainingSample(toy_jets(200, seed=1)), RUNNER)
     jets = toy_jets(30, seed=2)
     spread = observable_table(centred(toy_jets(200, seed=1)), tuple(detector.weights())).std(0)

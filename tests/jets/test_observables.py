@@ -54,6 +54,10 @@ def by_hand(jets, name, at):
     def subjets(radius):
         return len(clustered(pt, eta, phi, radius).inclusive_jets())
 
+    def hard_subjets(radius, fraction):
+        found = clustered(pt, eta, phi, radius).inclusive_jets()
+        return sum(jet.pt() > fraction * sum(pt) for jet in found)  # pT is summed in this scheme
+
     def emissions(chosen):
         sequence = clustered(pt, eta, phi, 100.0)
         return sum(chosen(*splitting) for splitting in declustered(sequence.inclusive_jets()[0]))
@@ -73,12 +77,21 @@ def by_hand(jets, name, at):
         "leading_fraction_10": lambda: sum(falling[:10]),
         "smallest_fraction": lambda: min(z),
         "soft_constituents": lambda: sum(share < 0.005 for share in z),
+        "correlator_0.2": lambda: between(0.2),
         "correlator_0.5": lambda: between(0.5),
         "correlator_1": lambda: between(1),
         "correlator_2": lambda: between(2),
+        "subjets_0.05": lambda: subjets(0.05),
         "subjets_0.1": lambda: subjets(0.1),
         "subjets_0.2": lambda: subjets(0.2),
         "subjets_0.4": lambda: subjets(0.4),
+        "hard_subjets_0.1_0.01": lambda: hard_subjets(0.1, 0.01),
+        "hard_subjets_0.1_0.03": lambda: hard_subjets(0.1, 0.03),
+        "hard_subjets_0.1_0.1": lambda: hard_subjets(0.1, 0.1),
+        "hard_subjets_0.2_0.01": lambda: hard_subjets(0.2, 0.01),
+        "hard_subjets_0.2_0.03": lambda: hard_subjets(0.2, 0.03),
+        "hard_subjets_0.2_0.1": lambda: hard_subjets(0.2, 0.1),
+        "lund_emissions_0.002": lambda: emissions(lambda soft, hard, angle: soft * angle / sum(pt) > 0.002),
         "lund_emissions_0.005": lambda: emissions(lambda soft, hard, angle: soft * angle / sum(pt) > 0.005),
         "lund_emissions_0.02": lambda: emissions(lambda soft, hard, angle: soft * angle / sum(pt) > 0.02),
         "hard_splittings": lambda: emissions(lambda soft, hard, angle: soft / (soft + hard) > 0.1),

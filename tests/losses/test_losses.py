@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 
 from darkclr_ray.losses.anomaly_contrastive import anomaly_contrastive
+from darkclr_ray.losses.background_denominator import background_denominator
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
+from darkclr_ray.losses.covariance import squared_covariance
 from darkclr_ray.losses.norm_penalty import norm_penalty
 from darkclr_ray.losses.nt_xent import nt_xent
 from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.losses.similarity import similarities
+from darkclr_ray.losses.uniformity import uniformity
+from darkclr_ray.losses.variance import variance_hinge
 
 
 def similarity(a: Tensor, b: Tensor) -> float:
@@ -87,3 +91,57 @@ def test_contrastive_divergence_has_the_gradient_of_eq_12() -> None:
         expected = (data**2).mean() / 2 - (chain**2).mean() / 2
         expected = expected + penalty * 2 * 1.7 * ((data**4).mean() + (chain**4).mean()) / 4
         assert float(gradient) == pytest.approx(float(expected))
+
+
+def unit(rows: Tensor) -> Tensor:
+    return rows / rows.norm(dim=1, keepdim=True)
+
+
+def test_denominator_is_the_double_loop_and_completes_anomalyclr() -> None:
+    z, positive, anomalous = torch.randn(3, 6, 4, dtype=torch.float64)
+    terms, whole = [], []
+    for i in range(6):
+        others = [math.exp(similarity(z[i], other[j]) / 0.3) for j in range(6) if j != i for other in (z, positive)]
+        numerator = math.exp((similarity(z[i], positive[i]) - similarity(z[i], anomalous[i])) / 0.3)
+        terms.append(math.log(sum(others)))
+        whole.append(-math.log(numerator / sum(others)))
+    found = background_denominator(unit(z), unit(positive), 0.3)
+    assert float(found) == pytest.approx(sum(terms) / 6)
+    assert float(found + eq_3(z, positive, anomalous, 0.3)) == pytest.approx(sum(whole) / 6)
+
+
+def test_variance_hinge_dimension_by_dimension() -> None:
+    z = torch.randn(50, 4, dtype=torch.float64) * torch.tensor([0.0, 0.3, 1.0, 5.0])
+    hinges = []
+    for column in z.T.tolist():
+        mean = sum(column) / 50
+        deviation = math.sqrt(sum((x - mean) ** 2 for x in column) / 49 + 1e-4)
+        hinges.append(max(0.0, 1.5 - deviation))
+    assert hinges[3] == 0.0
+    assert float(variance_hinge(z, 1.5)) == pytest.approx(sum(hinges) / 4)
+    constant = torch.ones(5, 3, requires_grad=True)
+    variance_hinge(constant).backward()
+    assert constant.grad is not None
+    assert constant.grad.isfinite().all()
+
+
+def test_covariance_pair_by_pair() -> None:
+    z = torch.randn(30, 5, dtype=torch.float64) @ torch.randn(5, 5, dtype=torch.float64)
+    covariance = torch.cov(z.T)
+    pairs = sum(float(covariance[i, j]) ** 2 for i in range(5) for j in range(5) if i != j)
+    assert float(squared_covariance(z)) == pytest.approx(pairs / 5)
+    independent = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    assert float(squared_covariance(independent)) == 0.0
+
+
+def test_uniformity_pair_by_pair() -> None:
+    u = unit(torch.randn(9, 3, dtype=torch.float64))
+    pairs = [math.exp(-2.0 * math.dist(u[i], u[j]) ** 2) for i in range(9) for j in range(i)]
+    assert float(uniformity(u)) == pytest.approx(math.log(sum(pairs) / len(pairs)))
+    assert float(uniformity(u[:1].expand(4, 3))) == pytest.approx(0.0)
+
+
+def test_uniformity_is_smaller_for_evenly_spread_directions() -> None:
+    angles = torch.linspace(0.0, 2 * math.pi, 33)[:-1]
+    even, half = (torch.stack([(f * angles).cos(), (f * angles).sin()], 1) for f in (1.0, 0.5))
+    assert float(uniformity(even)) < float(uniformity(half))

@@ -143,6 +143,19 @@ class Maker:
                     where = {"sections": ["dimensions"], "parameters": {"d_z": d_z}}
                     self.run_spec(f"{label}-{d_z}-{seed}", label, {detector: power}, **where)
 
+    def terms(self) -> None:
+        collapse = {"share_at_median": 0.0, "median_distance": 0.4}
+        for term, rank in (("variance", 4.5), ("uniformity", 3.0)):
+            for seed in (1, 2):
+                self.run_spec(
+                    f"term-{term}-{seed}",
+                    "DarkCLR",
+                    {"s_NAE": 0.8, "s_AE": 0.5},
+                    sections=["terms"],
+                    parameters={"d_z": 64, "term": term},
+                    encoders=dict.fromkeys(("s_NAE", "s_AE"), collapse | {"effective_rank": rank + seed / 10}),
+                )
+
     def linear(self) -> None:
         for encoder in ("DarkCLR", "untrained"):
             for d_z in (16, 64):
@@ -259,6 +272,7 @@ def make_comparison(
         return seal_study(folder)
     maker.methods()
     maker.dimensions()
+    maker.terms()
     maker.contamination()
     maker.linear()
     maker.sections()

@@ -22,6 +22,7 @@ from darkclr_ray.jets.generation.samples import NAMED
 from darkclr_ray.presets import preset
 from darkclr_ray.store import files
 from darkclr_ray.store.files import CHECKSUM, SEAL, write_sealed_text
+from darkclr_ray.study.artifacts import OBSERVED
 from darkclr_ray.study.folder import DERIVED
 
 SHIFTS = {"aachen": 0.55, "rinv_0.5": 0.4, "rinv_0.2": 0.2, "mass_10": 0.5, "mass_20": 0.3}
@@ -74,6 +75,7 @@ def make_study(
     multiplicity = {"test": {"multiplicity": judged(-jets["multiplicity"].astype(float), jets, "test", replicas)}}
     write_json(folder / "references.json", {"untrained": untrained, "multiplicity": multiplicity})
     np.savez(folder / "examples.npz", **make_examples(random))
+    write_json(folder / "means.json", make_means(random))
     return seal_study(folder)
 
 
@@ -158,7 +160,7 @@ def write_histories(folder: Path, key: str) -> None:
             "energy_difference": 0.005 - 0.0002 * epoch,
             "displacement": 0.005 if epoch == 30 else 0.2 + epoch / 100,
             "acceptance": 0.8,
-            "sigma2_over_2lambda": 0.004,
+            "temperature": 0.004,
             "nonfinite": 0,
             **({"warning": "Langevin chains stand still"} if epoch == 30 else {}),
         }
@@ -224,6 +226,14 @@ def make_examples(random: np.random.Generator) -> dict[str, np.ndarray]:
     views |= {"dropping_0.5": jet[keep > 0.5], "smearing": jet + random.normal(0, 0.02, (32, 3)) * [0, 1, 1]}
     views["splitting"] = np.concatenate([jet * [0.4, 1, 1], jet * [0.6, 1, 1]])
     return {"original": jet, **{name: view.astype(np.float32) for name, view in views.items()}}
+
+
+def make_means(random: np.random.Generator) -> dict[str, Any]:
+    def means() -> dict[str, float]:
+        return {name: float(random.uniform(0, 30)) for name in OBSERVED}
+
+    views = {name: means() for name in ("branch_dropping", "pt_power")}
+    return {"jets": 1000, "background": means(), "views": views, "signals": {name: means() for name in SHIFTS}}
 
 
 def stage_folder(folder: Path, kind: str, key: str) -> Path:

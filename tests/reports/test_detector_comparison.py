@@ -44,7 +44,7 @@ FIGURES = {
 }
 TABLES = {"samples", "rejections", "ratios", "areas", "rejections_tight", "dimensions_numbers", "linear_numbers"}
 TABLES |= {"signal_blind", "leave_one_out", "sculpting", "stability", "systematics", "variance", "runs"}
-TABLES |= {"settings", "provenance", "timings", "published"}
+TABLES |= {"settings", "provenance", "timings", "published", "terms", "normalisation"}
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +272,7 @@ def test_more_surviving_background_chooses_where_every_run_kept_it(comparison_fo
 
 
 def test_failures_warnings_and_rising_chains_are_said(text, comparison):
-    assert "In 1 of them the Langevin chains end at higher energies than the data" in str(text)
+    assert "In 1 of them the Langevin chains end at energies far above or below the data’s" in str(text)
     table = {row["run"]: row for row in rows(comparison, "runs")}
     assert table["DarkCLR-e9"]["words"] == "Langevin chains ran away <in epoch 3>"
     assert "chains above the data" in table["DarkCLR-e2"]["words"]
@@ -408,3 +408,14 @@ def test_weights_are_tabulated_as_means_over_networks(comparison_folder, tmp_pat
     assert (width["s_CLR"].value, width["s_CLR"].high) == pytest.approx((2.0, 2.0 + np.std([2, -1, 5], ddof=1)))
     assert (thrust["s_CLR"].value, thrust["s_CLR"].high) == (1.0, 1.0)
     assert "Weights of observables" in build(folder).read_text(encoding="utf-8")
+
+
+def test_terms_with_their_effective_rank(comparison_folder, comparison):
+    """Mean rank over encoders, and geometric mean of the rejections over networks and signals."""
+    table = {row["loss"]: row for row in rows(comparison, "terms")}
+    assert set(table) == {"Eq. 3 and variance term", "Eq. 3 and uniformity term"}
+    assert float(table["Eq. 3 and variance term"]["effective_rank"]) == pytest.approx(4.65)
+    runs = [json.loads((comparison_folder / f"runs/term-variance-{seed}.json").read_text()) for seed in (1, 2)]
+    cuts = [run["test"]["s_AE"]["aachen"]["matched"]["rejection"]["0.2"]["value"] for run in runs]
+    found = float(table["Eq. 3 and variance term"]["s_AE"])
+    assert found == pytest.approx(math.sqrt(cuts[0] * cuts[1]), rel=1e-3)

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from darkclr_ray.evaluation.matching import PtBins
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.published import REJECTION
 from darkclr_ray.reports import build, text
 from darkclr_ray.reports.labels import decay_rules
-from darkclr_ray.reports.sections import head, provenance, training
+from darkclr_ray.reports.page import section_html
+from darkclr_ray.reports.sections import criteria, head, provenance, training
 from darkclr_ray.reports.sections import study as summary
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.records import Start
@@ -26,7 +28,7 @@ from .make_study import SHIFTS, make_study, seal_study
 from .pages import Text, bounded, changed, rows, said
 
 TABLES = {"areas", "provenance", "ratios", "rejections", "rejections_tight", "samples", "settings", "significance"}
-TABLES |= {"timings", "trials", "published"}
+TABLES |= {"means", "timings", "trials", "published"}
 
 
 @pytest.fixture(scope="session")
@@ -163,7 +165,11 @@ def test_page_says_what_chose_what_and_where_thresholds_come_from(page):
     ("nae", "words"),
     [
         ({"views_p_drop": []}, "the autoencoder’s that with the energy difference closest to zero."),
-        ({"views_p_drop": [0.5]}, "anomalous views, and after it that with the energy difference closest to zero."),
+        (
+            {"views_p_drop": [0.5], "divergence_selection": "energy_difference"},
+            "anomalous views, and after it that with the energy difference closest to zero.",
+        ),
+        ({"views_p_drop": [0.5], "divergence_selection": "views"}, "from their own anomalous views (by area). The"),
         ({"views_p_drop": [0.5], "divergence_epochs": 0}, "from their own anomalous views. The search"),
         ({"views_p_drop": [], "divergence_epochs": 0}, "the autoencoder’s the last. The search"),
     ],
@@ -274,7 +280,7 @@ def test_words_of_a_study_stay_words(tmp_path, report):
     path = folder / "study.json"
     path.write_text(json.dumps(evil(json.loads(path.read_text()))))
     settings = folder / "settings.yaml"
-    settings.write_text(settings.read_text().replace("signal: aachen", "signal: <script>alert(1)</script>"))
+    settings.write_text(settings.read_text().replace("jets: starter", "jets: <script>alert(1)</script>"))
     html = build(seal_study(folder)).read_text(encoding="utf-8")
     assert html.count("<script") == report.read_text(encoding="utf-8").count("<script")
     assert "<img" not in Text(html).rawdata
@@ -323,10 +329,40 @@ def test_stage_names_cannot_leave_the_folder(tmp_path):
         build(seal_study(folder))
 
 
+def test_criteria_without_a_signal_are_shown_for_enough_trials(study_folder):
+    study = read(study_folder)
+    assert criteria.section(study) is None  # four complete trials
+    complete = [trial for trial in study.trials if trial.state == "COMPLETE"]
+    blind = {0: 0.3, 1: 0.1, 2: 0.4, 3: 0.2}
+    more = [
+        trial.model_copy(update={"number": 4 * turn + at, "objectives": {"signal_blind": blind[at]}})
+        for turn in range(2)
+        for at, trial in enumerate(complete)
+    ]
+    found = replace(study, trials=tuple(more))
+    table = criteria.section(found).parts["criteria"]
+    tests = [trial.test["s_NAE"]["aachen"].log_rejection("matched") for trial in complete]
+    expected = spearmanr([blind[at] for at in range(4)], tests).statistic  # each trial is there twice
+    assert table.rows[0]["aachen"].value == pytest.approx(expected)
+    assert "over the 8 complete trials" in str(Text(section_html(found, criteria.section(found))))
+
+
+def test_means_of_observables_are_those_of_background_views_and_signals(study_folder, report, page):
+    """Ten observables of every kind of jets, and what the window of translations is."""
+    content = json.loads((study_folder / "means.json").read_text())
+    found = rows(report, "means")
+    assert [row["jets"] for row in found[:3]] == ["QCD", "views: branch dropping", "views: pt power"]
+    assert len(found) == 3 + len(SHIFTS)
+    assert len(found[0]) == 11
+    for row, expected in zip(found, [content["background"], *content["views"].values()], strict=False):
+        assert {name: float(row[name]) for name in expected} == expected
+    assert "1.66 times as wide as the paper’s text says" in str(page)
+
+
 def test_study_without_extras_is_reported_too(tmp_path):
     """An unfinished study: no references, no examples, no histories, hardly any facts."""
     folder = make_study(tmp_path / "toy", background=600, signal=100, replicas=6)
-    for name in ("references.json", "examples.npz"):
+    for name in ("references.json", "examples.npz", "means.json"):
         (folder / name).unlink()
     for path in folder.glob("stages/*/*/history.jsonl"):
         path.unlink()
@@ -351,7 +387,7 @@ def test_nothing_is_reported_before_a_complete_trial(tmp_path, ended):
     folder = tmp_path / "toy"
     (folder / "trials").mkdir(parents=True)
     (folder / "study.json").write_text('{"name": "toy"}')
-    (folder / "settings.yaml").write_text("seed: 1")
+    (folder / "settings.yaml").write_text("seed: 1\n")
     (folder / "trials/0000.json").write_text(json.dumps({"number": 0, "state": ended}))
     with pytest.raises(ValueError, match=f"before the first complete trial .trial 0: {ended}"):
         build(seal_study(folder))

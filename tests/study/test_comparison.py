@@ -124,7 +124,8 @@ def test_what_is_shared_is_trained_once(study: Robustness) -> None:
 
 def test_areas_are_those_of_a_notebook(study: Robustness) -> None:
     """Networks that are fitted in this process, and observables, judged by scikit-learn."""
-    jets, found, runner = study.open(), records(study), Trainer(threads=1)
+    jets, found = study.open(), records(study)
+    runner = Trainer(threads=1, validation=TrainingSample(jets.evaluation["validation"]["qcd"]))
     samples = {
         TrainingSample: jets.training,
         LabelledSample: LabelledSample(jets.training.jets, jets.labelled["aachen"]),

@@ -16,6 +16,7 @@ from darkclr_ray.augmentations.views import MemoryViews
 from darkclr_ray.cli.options import CommandLine
 from darkclr_ray.detectors.darkclr import EncoderEnergy, EncoderNorm, PlainEnergy, contrastive_training
 from darkclr_ray.evaluation.linear_classifier import constituent_features, linear_classifier_test
+from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.presets import PRESETS
 from darkclr_ray.runtime.mailbox import News
 from darkclr_ray.runtime.outcome import Outcome
@@ -93,7 +94,7 @@ def test_scores_are_those_of_a_notebook(
 ) -> None:
     assert outcome.state == "finished", outcome.reason
     scores = score_columns(folder, outcome)
-    runner = Trainer(threads=1)
+    runner = Trainer(threads=1, validation=TrainingSample(jets.evaluation["validation"]["qcd"]))
     for detector in (EncoderNorm(settings), EncoderEnergy(settings), PlainEnergy(settings)):
         detector.fit(jets.training, runner)
         for split, samples in jets.evaluation.items():
@@ -198,7 +199,7 @@ def test_linear_classifiers_are_those_of_a_notebook(
     if features == "constituents":
         seen = [constituent_features(some, 10) for some in (qcd, aachen)]
     else:
-        runner = Trainer(threads=1)
+        runner = Trainer(threads=1, validation=TrainingSample(jets.evaluation["validation"]["qcd"]))
         encoder = runner.train(contrastive_training(settings, jets.training, runner))
         seen = [runner.represent(encoder, some, features) for some in (qcd, aachen)]
     expected = linear_classifier_test(*seen, qcd.events, aachen.events, seed=3)
@@ -221,6 +222,21 @@ def test_a_training_that_diverges_says_why(group: WorkerGroup, settings: StudySe
     outcome = group.run(DetectorJob(wild))
     assert outcome.state == "failed"
     assert "Langevin" in str(outcome.reason)
+
+
+def test_a_collapsed_encoder_fails_every_job_on_it(group: WorkerGroup, settings: StudySettings, folder: Path) -> None:
+    """A part of the head's ReLU units is inactive after the first epoch, for good; nothing is kept of the encoder."""
+    dying = settings.updated(
+        {"encoder": {"head_slope": 0.0}, "contrastive": {"learning_rate": 0.03, "norm_penalty": 10.0}}
+    )
+    before = set((folder / "stages" / "representation").glob("[0-9a-f]*[0-9a-f]"))
+    jobs = [DetectorJob(dying.updated({"nae": {"step_size": step_size}})) for step_size in (0.02, 0.1)]
+    first, second = (group.run(job, f"collapsed-{number}") for number, job in enumerate(jobs))
+    assert first.state == second.state == "failed"
+    assert "the encoder collapsed in epoch 0" in str(first.reason)
+    assert "encoder.head_slope = 0.1" in str(first.reason)
+    assert second.reason == first.reason
+    assert set((folder / "stages" / "representation").glob("[0-9a-f]*[0-9a-f]")) == before
 
 
 def test_a_bug_fails_its_job_and_not_the_group(group: WorkerGroup, settings: StudySettings, folder: Path) -> None:

@@ -52,20 +52,23 @@ def test_a_run_that_answers_two_questions_is_trained_once() -> None:
 
 
 def test_words_on_what_chose_an_epoch_follow_what_was_trained() -> None:
-    held_out = SETTINGS.updated({"supervised": {"validation": 0.2}, "nae": {"views_p_drop": (0.5,)}})
+    plain = SETTINGS.updated({"nae": {"views_p_drop": (), "divergence_selection": "energy_difference"}})
+    held_out = plain.updated({"supervised": {"validation": 0.2}, "nae": {"views_p_drop": (0.5,)}})
 
     def words(settings: StudySettings, entry: str) -> str:
         (run_spec,) = expand_runs(settings, [entry], ["methods"])
         return "; ".join(chosen_epochs(run_spec))
 
     assert words(SETTINGS, "multiplicity") == words(SETTINGS, "untrained s_CLR") == ""
-    assert words(SETTINGS, "s_CLR") == "of an encoder that of lowest training loss"
+    assert words(SETTINGS, "s_CLR") == "of an encoder that of lowest loss on validation background"
     assert "anomalous views" in words(held_out, "untrained s_NAE")
-    assert "pre-training the last" in words(SETTINGS, "s_NAE")
+    assert "pre-training the last" in words(plain, "s_NAE")
     assert "anomalous views" in words(held_out, "raw_nae")
     assert "pre-training the last" in words(held_out, "JetCLR s_NAE")  # whose recipe has no anomalous views
-    assert "closest to zero" in words(SETTINGS, "s_NAE")
-    assert "closest to zero" not in words(SETTINGS.updated({"nae": {"divergence_epochs": 0}}), "s_NAE")
+    assert "closest to zero" in words(plain, "s_NAE")
+    assert "closest to zero" not in words(plain.updated({"nae": {"divergence_epochs": 0}}), "s_NAE")
+    assert "of largest area" in words(held_out.updated({"nae": {"divergence_selection": "views"}}), "s_NAE")
+    assert "closest to zero" in words(SETTINGS.updated({"nae": {"divergence_selection": "views"}}), "JetCLR s_NAE")
     assert "20% of its jets" in words(held_out, "supervised")
 
 
@@ -76,7 +79,7 @@ def test_the_studies_line_up(study: type[Robustness]) -> None:
     followers = [run_spec.autoencoder_seed is not None for run_spec in runs]
     assert followers == sorted(followers)  # whoever trains an encoder comes first
     trained = {name for run_spec in runs for stage, name in run_spec.trains.items() if stage == "representation"}
-    encoders = {MethodComparison: 2 * 2 * 3, Robustness: 3 + 4, LinearClassifierStudy: 2 * 3}
+    encoders = {MethodComparison: 2 * 2 * 3 + 3 * 3, Robustness: 3 + 4, LinearClassifierStudy: 2 * 3}
     assert len(trained) == encoders[study]
 
 

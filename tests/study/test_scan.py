@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from darkclr_ray.cli.options import CommandLine
 from darkclr_ray.detectors.models import load_model
+from darkclr_ray.presets import PRESETS
 from darkclr_ray.reports import build
+from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.store.scores import read_scores
-from darkclr_ray.study.scan import EmbeddingScan
-from tests.study.conftest import trainer
+from darkclr_ray.study.scan import EmbeddingScan, check_label_free
+from tests.study.conftest import ONE_WORKER_GROUP, perform, trainer
 
 
 @pytest.fixture
@@ -78,6 +82,41 @@ def test_the_best_trial_is_left_as_a_model(scan: EmbeddingScan, best: dict[str, 
         for split, samples in scan.open().evaluation.items():
             for sample, jets in samples.items():
                 np.testing.assert_allclose(model.score(jets), stored[split][name][sample], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_search_can_judge_another_detector(
+    ray_session: None, tiny_options: list[str], labelled_folder: Path, tmp_path: Path
+) -> None:
+    """Each trial fits it, the objective is about it, and the best trial's model holds it."""
+    where = ["--jets", str(labelled_folder), "--out", str(tmp_path), "--name", "other", "--search.trials", "2"]
+    line = CommandLine(StudySettings, PRESETS, "laptop", "", {})
+    judged = ["--search.score", "views_classifier", "--search.objective", "signal_blind"]
+    settings, preset = line.read([*tiny_options, *ONE_WORKER_GROUP, *where, *judged])
+    scan = EmbeddingScan(settings, preset, ["embedding_scan"])
+    perform(scan)
+    trials = [read_json(path) for path in sorted(scan.folder.trials.glob("*.json"))]
+    for trial in trials:
+        assert set(trial["test"]) == {"s_NAE", "s_CLR", "s_AE", "views_classifier"}
+        evaluation = read_json(
+            scan.folder.store.find("evaluation", trial["stages"]["evaluation"]).folder / "evaluation.json"
+        )
+        assert trial["objective"] == evaluation["signal_blind"]["views_classifier"]["raw"]["auc"]
+    best = max(trials, key=lambda trial: trial["objective"])
+    stored = read_scores(scan.folder.store.find("scores", best["stages"]["scores"]).folder / "scores.parquet")
+    jets = scan.open().evaluation["test"]["aachen"]
+    model = load_model(scan.folder.path / "best", "views_classifier")
+    np.testing.assert_allclose(model.score(jets), stored["test"]["views_classifier"]["aachen"], rtol=1e-5)
+    assert build(scan.folder.path).stat().st_size > 10000
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [("views_clasifier", "did you mean 'views_classifier'"), ("supervised", "it is trained with labels")],
+)
+def test_scores_that_no_search_can_judge_are_refused(score: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_label_free(score)
 
 
 def test_a_page_comes_of_it(scan: EmbeddingScan) -> None:

@@ -357,6 +357,22 @@ def test_halving_stops_what_is_behind_the_best_third_and_remembers(tmp_path: Pat
     assert decision("f", 1, 0.9) == "CONTINUE"
 
 
+@pytest.mark.parametrize(("state", "decision"), [("failed", "CONTINUE"), ("finished", "STOP")])
+def test_values_of_a_trial_that_failed_later_stop_no_other(tmp_path: Path, state: str, decision: str) -> None:
+    """An encoder that collapses in its second epoch has reported a value after its first."""
+    scan = Scan(tmp_path)
+    for name, value in (("a", 0.3), ("b", 0.2), ("c", 0.9)):
+        scan.searcher.suggest(name)
+        scan.searcher.on_trial_result(name, result(1, value))
+        if name == "c" and state == "failed":
+            scan.finish(name, None, state, "the encoder collapsed")
+        else:
+            scan.finish(name, value)
+    scan.searcher.suggest("d")
+    scheduler = PruningScheduler(scan.searcher)
+    assert scheduler.on_trial_result(None, SimpleNamespace(trial_id="d"), result(1, 0.1)) == decision
+
+
 def halved(values: dict[int, dict[int, float]], delay: int) -> list[tuple[int, int]]:
     """Trials and the epochs at which they stop: the rule of Ray Tune 2.60's `ASHAScheduler`, where a trial is compared
     with those that are ``delay`` or more numbers before it."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 import torch
 
-from darkclr_ray.training.base import TrainingDiverged
-from darkclr_ray.training.contrastive import spread
+from darkclr_ray.evaluation.collapse import effective_rank
+from darkclr_ray.losses.similarity import similarities
+from darkclr_ray.settings import ContrastiveSettings
+from darkclr_ray.training.base import EncoderCollapsed, TrainingDiverged
+from darkclr_ray.training.contrastive import LOSSES, dimension_terms
 from darkclr_ray.training.loop import run_training
 
 
@@ -60,16 +64,78 @@ def test_training_lowers_the_loss_and_records_what_it_did(toy):
         )
 
 
-def test_a_constant_network_is_flagged(toy):
-    training = toy.encoder_training()
-    with torch.no_grad():
-        training.encoder.head[-1].weight.zero_()
-        training.encoder.head[-1].bias.fill_(1.0)
+def dead(training, part: float = 1.0):
+    """Let a share of the jets have one and the same representation, and training change nothing."""
+    head, network = training.encoder.head, training.encoder.forward
     for group in training.optimizer.param_groups:
         group["lr"] = 1e-12
-    run_training(training)
-    assert all(record["collapsed"] for record in training.history)
-    assert "same representation" in training.history[0]["warning"]
+
+    def forward(*arguments, **options):
+        output = network(*arguments, **options)
+        same = (torch.arange(len(output.head)) % 10 < 10 * part)[:, None]
+        constant = head[-1].bias.detach() * torch.ones(len(output.head), 1) + 1.0
+        return output._replace(head=torch.where(same, constant, output.head))
+
+    training.encoder.forward = forward
+    return training
+
+
+@pytest.mark.parametrize("part", [1.0, 0.6])
+def test_a_collapsed_encoder_ends_its_training(toy, tmp_path, part):
+    """Fully or partly; a further call raises the same without training again."""
+    training = dead(toy.encoder_training(), part)
+    reported = []
+    with pytest.raises(EncoderCollapsed, match=r"the encoder collapsed in epoch 0: .*%.* same representation") as first:
+        run_training(training, folder=tmp_path, report=reported.append)
+    assert training.history[-1]["share_at_median"] == pytest.approx(part, abs=0.05)
+    assert training.history[-1]["collapsed"]
+    assert training.best is None
+    assert not reported  # no intermediate value of a collapsed encoder
+    again = toy.encoder_training()
+    again.step = None
+    with pytest.raises(EncoderCollapsed, match=re.escape(str(first.value))):
+        run_training(again, folder=tmp_path)
+
+
+def test_few_jets_alike_are_no_collapse(toy):
+    history = run_training(dead(toy.encoder_training(), 0.1)).history
+    assert not any(record["collapsed"] for record in history)
+
+
+def test_the_epoch_is_selected_by_its_end_weights(toy):
+    """The validation loss of the kept epoch is that of the weights that the training ends with."""
+    changes = {"encoder": {"head_slope": 0.1}, "contrastive": {"epochs": 6, "learning_rate": 1e-2}}
+    settings = toy.SETTINGS.updated(changes)
+    training = run_training(toy.encoder_training(settings))
+    losses = [record["validation_loss"] for record in training.history]
+    batches = training.validation_batches
+    z = torch.cat([training.representations(batch) for batch in batches], dim=1)
+    loss = LOSSES["anomaly_contrastive"](z, similarities(z), settings.contrastive, None)
+    assert float(loss) == pytest.approx(min(losses), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"variance_weight": 1.0, "covariance_weight": 0.04}, {"uniformity_weight": 1.0}, {"denominator_weight": 1.0}],
+)
+def test_terms_open_more_dimensions(weights):
+    """Gradient descent on representations themselves, nearly all of one direction as Eq. 3 leaves them."""
+    generator = torch.Generator().manual_seed(1)
+    z = torch.ones(1, 64, 6) + 0.1 * torch.randn(1, 64, 6, generator=generator)
+    z = z.expand(2, -1, -1).clone().requires_grad_()
+    settings = ContrastiveSettings(**weights)
+    optimizer = torch.optim.Adam([z], lr=0.05)
+
+    def directions():
+        return torch.nn.functional.normalize(z[0].detach(), dim=1)
+
+    assert directions().mean(0).norm() > 0.95
+    for _ in range(150):
+        optimizer.zero_grad()
+        dimension_terms(z, settings, None).backward()
+        optimizer.step()
+    assert directions().mean(0).norm() < 0.3
+    assert effective_rank(directions().numpy()) > 4.5
 
 
 def test_jetclr_trains_without_anomalous_views(toy):
@@ -77,15 +143,6 @@ def test_jetclr_trains_without_anomalous_views(toy):
     history = run_training(toy.encoder_training(settings)).history
     assert history[-1]["loss"] < history[0]["loss"]
     assert "similarity_anomalous" not in history[0]
-
-
-def test_spread_by_hand():
-    z = torch.randn(7, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    rows = z.numpy()
-    norms = [np.sqrt(sum(x * x for x in row)) for row in rows]
-    distances = [np.sum((row - rows.mean(0)) ** 2) for row in rows]
-    assert float(spread(z)) == pytest.approx(np.sqrt(np.mean(distances) / np.mean(np.square(norms))))
-    assert float(spread(z[:1].expand(5, 4))) < 1e-12
 
 
 def test_key_holds_what_matters_and_nothing_else(toy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ import torch
 from darkclr_ray.detectors.darkclr import nae_training
 from darkclr_ray.evaluation.roc import rejection_at
 from darkclr_ray.jets.packed import TrainingSample
+from darkclr_ray.settings import NAESettings
 from darkclr_ray.store.fingerprints import participants
 from darkclr_ray.training import nae
 from darkclr_ray.training.base import TrainingDiverged
-from darkclr_ray.training.loop import run_training
-from darkclr_ray.training.nae import NAETraining, fitted_scale, moments
+from darkclr_ray.training.loop import StopTraining, run_training
+from darkclr_ray.training.nae import MISMATCH, NAETraining, energies, fitted_scale, moments
 from darkclr_ray.training.trainer import Trainer
 
 
@@ -89,7 +91,7 @@ def test_two_phases_and_their_records(toy):
     assert [record["phase"] for record in training.history] == ["reconstruction"] * 2 + ["contrastive_divergence"] * 4
     for record in training.history[2:]:
         assert record["energy_difference"] == record["energy_data"] - record["energy_chain"]
-        assert record["sigma2_over_2lambda"] == pytest.approx(0.005**2 / (2 * 0.05))
+        assert record["temperature"] == pytest.approx(0.005**2 / (2 * 0.05))
         assert 0.0 <= record["acceptance"] <= 1.0
         assert record["nonfinite"] == 0
         assert record["displacement"] > 0.01
@@ -128,6 +130,25 @@ def test_views_choose_the_epoch_of_pre_training(toy):
         assert torch.equal(value, epochs[best][name]), name
 
 
+def test_views_choose_the_epoch_of_contrastive_divergence_by_area(toy):
+    """The kept weights are those whose energy has the largest probability to be higher for a view than for a jet."""
+    changes = {"divergence_selection": "views", "divergence_epochs": 5, "divergence_learning_rate": 1e-2}
+    changes |= {"noise": None, "temperature": 2.0, "step_size": 0.1}
+    z = toy.energy_training().z
+    views = z + np.random.default_rng(1).normal(0.0, 0.5, z.shape).astype(np.float32)
+    training = NAETraining(z, toy.SETTINGS.updated({"nae": changes}).nae, seed=1, views=views)
+    run_training(training)
+    areas = [record["views_area"] for record in training.history[2:] if "warning" not in record]
+    background, anomalous = (energies(training.model, values) for values in (z, views))
+    pairs = np.mean([[a > b for b in background] for a in anomalous])
+    assert max(areas) == pytest.approx(pairs)
+    assert len(set(areas)) > 1
+    without = NAETraining(z, toy.SETTINGS.updated({"nae": changes}).nae, seed=1)
+    run_training(without)
+    kept = min(without.history[2:], key=lambda record: abs(record["energy_difference"]))
+    assert without.best["epoch"] == kept["epoch"]
+
+
 def model_of(training, state):
     model = copy.deepcopy(training.model)
     model.load_state_dict(state)
@@ -143,9 +164,94 @@ def test_chains_that_stand_still_are_flagged(toy):
 def test_chains_that_end_above_the_data_are_flagged(toy):
     noisy = run_training(with_nae(toy, step_size=1e-3, noise=1.0)).history[-1]
     assert noisy["above_data"]
-    assert noisy["energy_chain"] > 1.1 * noisy["energy_data"]
+    assert noisy["energy_chain"] > MISMATCH * noisy["energy_data"]
     assert "higher in energy than the data" in noisy["warning"]
-    assert not run_training(with_nae(toy, step_size=0.2, noise=0.0)).history[-1]["above_data"]
+    assert "lower nae.noise (1)" in noisy["warning"]
+
+
+def test_chains_that_end_below_the_data_are_flagged(toy):
+    cold = run_training(with_nae(toy, step_size=0.2, noise=None, temperature=1e-3, steps=40)).history[-1]
+    assert cold["below_data"]
+    assert not cold["above_data"]
+    assert cold["energy_chain"] < cold["energy_data"] / MISMATCH
+    assert "lower in energy than the data" in cold["warning"]
+    assert "raise nae.temperature (0.001)" in cold["warning"]
+
+
+@pytest.mark.parametrize("ratio", [0.5, 2.0])
+def test_temperature_is_in_units_of_the_energy_after_pre_training(toy, ratio):
+    training = run_training(with_nae(toy, noise=None, temperature=ratio, step_size=0.02))
+    energy = energies(training.plain, training.z).mean()
+    for record in training.history[2:]:
+        assert record["temperature"] == pytest.approx(ratio * energy, rel=1e-6)
+    assert training.noise == pytest.approx(math.sqrt(2 * 0.02 * ratio * energy))
+
+
+def test_equipartition(toy):
+    """Chains on U = |z - z'|^2 of an autoencoder whose output is constant: at T = 2 E they end at the energy E.
+
+    U is then quadratic in all d dimensions, each of which holds T / 2 in equilibrium: E = U / d = T / 2.
+    """
+    training = toy.energy_training(
+        toy.SETTINGS.updated(
+            {
+                "nae": {
+                    "noise": None,
+                    "temperature": 2.0,
+                    "step_size": 0.02,
+                    "steps": 200,
+                    "reconstruction_epochs": 0,
+                    "divergence_epochs": 1,
+                    "divergence_learning_rate": 1e-12,
+                }
+            }
+        ),
+        count=2000,
+    )
+    for module in (training.model, training.plain):
+        with torch.no_grad():
+            module.autoencoder.decoder[-1].weight.zero_()
+            module.autoencoder.decoder[-1].bias.zero_()
+    record = run_training(training).history[-1]
+    assert record["energy_data"] == pytest.approx(1.0, rel=0.02)  # scaled data around a constant
+    assert record["energy_chain"] == pytest.approx(record["energy_data"], rel=0.05)
+    assert "warning" not in record
+
+
+def test_noise_and_temperature_exclude_each_other():
+    for given in ({"temperature": 2.0}, {"noise": None}):
+        with pytest.raises(ValueError, match="give exactly one of the two"):
+            NAESettings(**given)
+
+
+def test_a_killed_training_has_the_same_temperature(toy, tmp_path):
+    """The noise is derived again from the plain autoencoder in the checkpoint."""
+
+    def stop(progress):
+        if progress.epoch == 3 and progress.finished:
+            raise StopTraining("in the middle of contrastive divergence")
+
+    make = partial(with_nae, toy, noise=None, temperature=2.0)
+    with pytest.raises(StopTraining):
+        run_training(make(), folder=tmp_path, report=stop)
+    continued, whole = run_training(make(), folder=tmp_path), run_training(make())
+    assert continued.noise == whole.noise
+    assert torch.equal(continued.model(torch.tensor(whole.z)), whole.model(torch.tensor(whole.z)))
+
+
+@pytest.mark.parametrize(("deviations", "bottleneck"), [((1.0,), 1), ((1.0, 1.0, 0.5), 2), ((1.0,) * 5, 3)])
+def test_bottleneck_is_not_wider_than_the_effective_rank(toy, deviations, bottleneck):
+    """z varies in some directions of six dimensions: effective ranks 1.0, 2.6 and 5.0; the setting is the maximum."""
+    random = np.random.default_rng(2)
+    directions = np.linalg.qr(random.normal(size=(6, 6)))[0][: len(deviations)]
+    z = (random.normal(0.0, deviations, (4000, len(deviations))) @ directions).astype(np.float32)
+    settings = toy.SETTINGS.updated({"nae": {"bottleneck": 3, "narrow_bottleneck": True}}).nae
+    training = NAETraining(z, settings, seed=1)
+    assert training.bottleneck == bottleneck
+    assert run_training(training).history[-1]["bottleneck"] == bottleneck
+    assert training.model.autoencoder.decoder[0].in_features == bottleneck
+    wide = NAETraining(z, settings.model_copy(update={"narrow_bottleneck": False}), seed=1)
+    assert wide.model.autoencoder.decoder[0].in_features == 3
 
 
 def test_a_seed_of_its_own(toy):

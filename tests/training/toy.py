@@ -60,6 +60,7 @@ def encoder_training(settings: StudySettings = SETTINGS, jets: int = 80) -> Cont
     return ContrastiveTraining(
         sample,
         source,
+        TrainingSample(toy_jets(50, seed=5)),
         encoder=settings.encoder,
         contrastive=settings.contrastive,
         views=settings.views,

@@ -19,11 +19,15 @@ Panels = Mapping[str, Mapping[str, tuple[str, Style]]]
 """Mapping from the title of a panel and a key in the history to the name and the style of the curve."""
 
 _ENCODER: Panels = {
-    "loss": {"loss": ("loss", Style(BLACK))},
+    "loss": {
+        "loss": ("training", Style(BLACK)),
+        "validation_loss": ("validation", Style(GREY, "dash")),
+    },
     "cosine similarity to the anchor": {
         "similarity_positive": ("positive view", Style(BLUE)),
         "similarity_anomalous": ("anomalous view", Style(VERMILLION, "dash")),
     },
+    "effective rank of z": {"effective_rank": ("effective rank", Style(PURPLE, "longdash"))},
     "mean norm of the background": {"norm_background": ("norm", Style(GREEN, "dashdot"))},
 }
 

@@ -1,4 +1,4 @@
-"""Section on failed runs, warnings, and Langevin chains that end at higher energies than the data."""
+"""Section on failed runs, warnings, and Langevin chains that end at other energies than the data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from darkclr_ray.reports.page import Section
 from darkclr_ray.reports.tables import Cell, Column, Table
-from darkclr_ray.study.records import RunRecord
+from darkclr_ray.study.records import ChainRecord, RunRecord
 from darkclr_ray.study.results import StudyResults
 
 
@@ -31,9 +31,14 @@ def section(study: StudyResults) -> Section | None:
     parts = {
         "warned": sum(bool(run.warnings) for run in study.complete),
         "with_chains": sum(bool(run.chains) for run in study.complete),
-        "above": sum(any(chains.above_data for chains in run.chains.values()) for run in study.complete),
+        "mismatched": sum(any(map(_mismatch, run.chains.values())) for run in study.complete),
     }
     return Section("runs", {**parts, "runs": Table("runs", columns, rows) if rows else None})
+
+
+def _mismatch(chains: ChainRecord) -> str:
+    """Return "above" or "below" if chains end there relative to the data's energy, otherwise an empty string."""
+    return "above" if chains.above_data else "below" if chains.below_data else ""
 
 
 def _rows(run: RunRecord) -> list[dict[str, Cell]]:
@@ -47,6 +52,8 @@ def _rows(run: RunRecord) -> list[dict[str, Cell]]:
         row = first if at == 0 else {"run": "", "state": "", "words": ""}
         numbers = chains.model_dump(include={"energy_data", "energy_chain", "displacement"})
         rows.append({**row, "detector": detector, **numbers})
-        if chains.above_data:
-            rows[-1]["words"] = Markup('<span class="alert">chains above the data</span> {}').format(row["words"])
+        side = _mismatch(chains)
+        if side:
+            alert = Markup('<span class="alert">chains {} the data</span> {}')
+            rows[-1]["words"] = alert.format(side, row["words"])
     return rows

@@ -51,6 +51,11 @@ def _points(study: StudyResults, trial: TrialRecord, signal: str, weighting: Wei
     return found
 
 
+def _effective_rank(trial: TrialRecord, score: str) -> float | None:
+    """Return the effective rank of the representations of a trial's encoder; None if it was not recorded."""
+    return trial.encoders[score].effective_rank if score in trial.encoders else None
+
+
 def _table(study: StudyResults) -> Table:
     """Return a table of all trials with their results on the leading signal, or the reason why they ended early."""
     rows: list[dict[str, Cell]] = []
@@ -60,6 +65,7 @@ def _table(study: StudyResults) -> Table:
             "trial": str(trial.number),
             "state": {"FAIL": "failed"}.get(trial.state, trial.state.lower()),
             **{key: f"{value:.4g}" for key, value in trial.parameters.items()},
+            "effective_rank": _effective_rank(trial, study.settings.search.score),
             "objective": trial.objectives.get(study.objective),
             "reason": trial.reason or "",
             "best": int(trial.number == study.best.number),
@@ -74,6 +80,7 @@ def _table(study: StudyResults) -> Table:
         Column("trial", "trial"),
         Column("state", "state"),
         *(Column(p.key, heading) for p, heading in zip(PARAMETERS, (D_Z, P_DROP, "step size"), strict=True)),
+        Column("effective_rank", "effective<br>rank of z"),
         Column("objective", Markup("objective,<br>validation")),
         *(
             Column(f"{key}_{weighting}", heading, Markup("{}, test, {}").format(lead, label))

@@ -1,6 +1,7 @@
-"""Processes with gathered negatives, not all with as many jets, give the loss and the gradients of one.
+"""Losses that compare jets of the whole batch: several processes give the loss and the gradients of one.
 
-``python test_nt_xent_gathered.py RANK FOLDER`` is one of them: forked, it would lack threads that OpenMP expects.
+The processes have different numbers of jets. ``python test_gathered.py RANK FOLDER`` is one of them: forked, it would
+lack threads that OpenMP expects.
 """
 
 from __future__ import annotations
@@ -14,9 +15,20 @@ import torch
 import torch.distributed
 
 from darkclr_ray.jets.batching import batch_slice
+from darkclr_ray.losses.gather import Share
 from darkclr_ray.losses.nt_xent import nt_xent
+from darkclr_ray.settings import ContrastiveSettings
+from darkclr_ray.training.contrastive import dimension_terms
 
 JETS, RANKS = 8, 3
+TERMS = ContrastiveSettings(
+    variance_weight=0.5, covariance_weight=0.7, uniformity_weight=1.1, denominator_weight=1.3, temperature=0.2
+)
+
+
+def loss_of(network: torch.nn.Linear, first: torch.Tensor, second: torch.Tensor, share: Share) -> torch.Tensor:
+    z = torch.stack([network(first), network(second)])
+    return nt_xent(z[0], z[1], 0.2, share=share) + dimension_terms(z, TERMS, share)
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.nn.Linear]:
@@ -32,7 +44,7 @@ def worker(rank: int, folder: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=RANKS)
     first, second, network = batch()
     own = batch_slice(JETS, rank, RANKS)
-    loss = nt_xent(network(first[own]), network(second[own]), 0.2, share=(own.start, JETS))
+    loss = loss_of(network, first[own], second[own], (own.start, JETS))
     loss.backward()
     torch.save((loss.detach(), network.weight.grad), f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
@@ -42,7 +54,7 @@ def test_gathered_is_one_process(start: Callable[..., subprocess.Popen[bytes]], 
     workers = [start(__file__, rank, tmp_path) for rank in range(RANKS)]
     assert [process.wait(300.0) for process in workers] == [0] * RANKS
     first, second, network = batch()
-    loss = nt_xent(network(first), network(second), 0.2)
+    loss = loss_of(network, first, second, None)
     loss.backward()
     loss_of_ranks, gradient_of_ranks = torch.zeros(()), torch.zeros_like(network.weight)
     for rank in range(RANKS):
