@@ -146,7 +146,7 @@ def open_jets(folder: str | Path) -> JetFolder:
         paths = [path for sample in _samples_in(folder) for path in shards_in(sample)]
         if not paths:
             raise BrokenShard(f"{folder}: no jets in this folder; expected {LAYOUT}")
-        manifest = Manifest(folder, beside=folder != starter_jets())
+        manifest = Manifest(folder, beside=not folder.resolve().is_relative_to(Path(__file__).parent))
         parts = _checked(folder, paths, manifest)
     except OSError as error:
         raise BrokenShard(f"{folder}: cannot be read ({error}); ask for permission, or name another folder") from None
