@@ -64,8 +64,12 @@ def test_killed_training_resumes_to_identical_weights(toy, start, tmp_path, kind
         lines.write(json.dumps({"epoch": epoch, "loss": 0.0}) + "\n")
     (tmp_path / kind / f".{CHECKPOINT}.partial").write_bytes(b"half")
 
+    def make():
+        training = toy.TRAININGS[kind]()
+        training.to(toy.CPU, "float32")  # with kernels, as in the process
+        return training
+
     seen = []
-    make = toy.TRAININGS[kind]
     resumed = run_training(make(), folder=tmp_path / kind, report=lambda p: seen.append(p.epoch))
     undisturbed = run_training(make(), folder=tmp_path / "undisturbed")
 
