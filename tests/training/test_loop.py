@@ -18,7 +18,7 @@ LIMIT = 300.0
 """Seconds that a process may take: many times what it does."""
 KINDS = ("representation", "energy", "supervised")
 SELECTED = {
-    "representation": lambda record: record["loss"],
+    "representation": lambda record: record["validation_loss"],
     "energy": lambda record: (
         abs(record["energy_data"] - record["energy_chain"]) if "energy_chain" in record else float("inf")
     ),
