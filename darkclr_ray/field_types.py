@@ -57,7 +57,13 @@ def kind_of(field: FieldInfo) -> str:
     if choices:
         return "|".join(choices)
     words = {int: "INTEGER", float: "NUMBER", bool: "true|false", str: "TEXT", type(None): "none"}
-    return "|".join(dict.fromkeys(words.get(kind, "LIST") for kind in kinds(field.annotation)))
+    names = ("MAPPING" if get_origin(kind) is dict else words.get(kind, "LIST") for kind in kinds(field.annotation))
+    return "|".join(dict.fromkeys(names))
+
+
+def is_mapping(field: FieldInfo) -> bool:
+    """Return whether a setting accepts values by names of the user's choice, such as a search space."""
+    return any(get_origin(kind) is dict for kind in kinds(field.annotation))
 
 
 def choices_of(field: FieldInfo) -> tuple[str, ...]:

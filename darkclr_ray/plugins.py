@@ -17,14 +17,15 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 Known = TypeVar("Known")
 
-WORKING_FOLDER = "DARKCLR_WORKING_FOLDER"
-"""Environment variable of workers: the working folder of the process that started or joined Ray."""
+IMPORT_FOLDERS = "DARKCLR_IMPORT_FOLDERS"
+"""Environment variable of workers: `import_folders` of the process that started or joined Ray."""
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -101,13 +102,19 @@ def see_working_folder() -> None:
         sys.path.append(here)
 
 
+def import_folders() -> str:
+    """Return the working folder, and the folder of the script that runs if modules are imported from it."""
+    script = os.path.dirname(os.path.realpath(sys.argv[0]))
+    return os.pathsep.join([os.getcwd(), *([script] if script in sys.path else [])])
+
+
 def enter_working_folder() -> None:
-    """Give a worker of Ray the working folder that `WORKING_FOLDER` names, also for imports, if its node has it."""
-    try:
-        os.chdir(os.environ[WORKING_FOLDER])
-    except OSError:
-        return
-    see_working_folder()
+    """Give a worker of Ray the folders that `IMPORT_FOLDERS` names, as far as its node has them: the first one as its
+    working folder, and all of them for imports, after all other places."""
+    folders = [folder for folder in os.environ[IMPORT_FOLDERS].split(os.pathsep) if os.path.isdir(folder)]
+    with suppress(OSError, IndexError):
+        os.chdir(folders[0])
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
 
 
 def words(error: Exception) -> str:

@@ -73,10 +73,14 @@ class KeyedRNG:
     @staticmethod
     def keyed(ids: NDArray[np.int64], *, seed: int, epoch: int, transformation: str, draw: int) -> KeyedRNG:
         """Return the draws of the jets with these ids, (B,); equal keys give equal numbers."""
-        stem = np.uint64(digest("views", seed, epoch, transformation, draw))
-        return KeyedRNG(_mixed(_mixed(ids.astype(np.uint64)) ^ stem))
+        return KeyedRNG.keyed_by(ids, "views", seed, epoch, transformation, draw)
 
-    def of(self, jets: NDArray[np.int64]) -> KeyedRNG:
+    @staticmethod
+    def keyed_by(ids: NDArray[np.integer], *key: int | str) -> KeyedRNG:
+        """Return the numbers that belong to these ids, (B,), and a key of integers and strings."""
+        return KeyedRNG(_mixed(_mixed(ids.astype(np.uint64)) ^ np.uint64(digest(*key))))
+
+    def of(self, jets: NDArray[np.int64] | slice) -> KeyedRNG:
         """Return the draws of the jets at these positions."""
         return KeyedRNG(self.states[jets])
 
@@ -106,6 +110,11 @@ class KeyedRNG:
         radius = np.sqrt(-2.0 * np.log(((bits >> np.uint64(32)) + 0.5) * 2.0**-32))
         normal: NDArray[np.floating] = radius * np.cos((2.0 * np.pi * 2.0**-32) * (bits & np.uint64(0xFFFFFFFF)))
         return normal if offsets is None else normal.astype(np.float32)
+
+    def random_bytes(self, words: range) -> NDArray[np.uint8]:
+        """Return random bytes, (B, 8 words): eight from each of the ``words`` of 64 bits of a jet's sequence."""
+        steps = np.arange(words.start + 1, words.stop + 1, dtype=np.uint64) * _STREAMS
+        return _mixed(self.states[:, None] + steps).astype("<u8", copy=False).view(np.uint8)
 
     def _bits(self, offsets: NDArray[np.int64] | None, number: int) -> NDArray[np.uint64]:
         # counters: jets number + 1, constituents (number + 1) 2^32 + position in the jet

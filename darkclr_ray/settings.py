@@ -7,9 +7,19 @@ ones.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -113,8 +123,13 @@ class ViewSettings(Settings):
             raise ValueError("a mixture cannot contain itself; name the transformations that it is of")
         return value
 
+    own: dict[str, JsonValue] = {}
+    """Values for augmentations of one's own, by names of their choice; any of them can be searched."""
     translation: float = Field(1.0, ge=0.0, le=5.0)
     """Half width of the translation window in units of the jet's extent along each axis (authors' code: 1)."""
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
     @model_validator(mode="after")
     def _ordered_range(self) -> ViewSettings:
@@ -610,8 +625,33 @@ class SupervisedSettings(Settings):
 ObjectiveName = str
 
 
+class Range(Settings):
+    """Range of a number in a search space; an integer where the setting is one."""
+
+    low: float
+    """Smallest value."""
+    high: float
+    """Largest value; with a step, the largest multiple of it above `low` that is not larger."""
+    log: bool = False
+    """Whether values are drawn on a logarithmic scale."""
+    step: float | None = Field(None, gt=0.0)
+    """Distance between neighbouring values; none: any value, or every integer."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Range:
+        if self.low > self.high:
+            raise ValueError(f"low = {self.low:g} is larger than high = {self.high:g}; write the smaller value first")
+        if self.log and (self.low <= 0.0 or self.step is not None):
+            raise ValueError("a logarithmic range needs low > 0 and has no step")
+        return self
+
+
+Choices = Annotated[tuple[JsonValue, ...], Field(min_length=1)]
+Arguments = dict[str, JsonValue]
+
+
 class SearchSettings(Settings):
-    """Search space and objective of the hyperparameter optimisation with Optuna."""
+    """Search space, sampler, pruner and objective of the hyperparameter optimisation with Optuna."""
 
     trials: int = Field(60, ge=1, le=100000)
     """Number of trials of the study; the first has the paper's settings (or the preset's)."""
@@ -622,18 +662,54 @@ class SearchSettings(Settings):
     step_size: tuple[float, float] = (1e-3, 0.5)
     """Range of Langevin step sizes, searched on a logarithmic scale."""
     step_sizes_per_encoder: int = Field(3, ge=1, le=100)
-    """Number of successive trials that share one encoder and differ only in the Langevin step size."""
+    """Number of successive trials that share one encoder and differ only in parameters that no encoder depends on, such
+    as the Langevin step size.
+    """
+    space: dict[str, Range | Choices] | str = {}
+    """Search space: values of any settings by their dotted names, as a list of values or as a range, such as
+    {encoder.layers: [2, 4, 6], contrastive.learning_rate: {low: 1e-5, high: 1e-3, log: true}}; or module:name of a
+    function of an Optuna trial that returns the settings by their dotted names (optuna.TrialPruned: no such
+    combination). Empty: the three parameters of the paper, in the ranges `d_z`, `p_drop` and `step_size`.
+    """
+    start_from: str | None = None
+    """Folder of another embedding scan whose best points are the first ones of this study, or the nearest points in
+    this study's space; none: the first point is that of the settings.
+    """
+    start_points: int = Field(5, ge=0, le=100000)
+    """Number of points that are taken from the study `start_from`; 0: those of all of its complete trials."""
+    sampler: Literal["tpe", "random", "grid", "gp", "cmaes", "nsga2", "qmc"] = "tpe"
+    """Sampler of Optuna that chooses the points. A trial may share another one's encoder with each but "grid"."""
+    sampler_arguments: Arguments = {}
+    """Arguments of the sampler's class in Optuna, such as {n_startup_trials: 20}."""
+    pruner: Literal["asha", "halving", "hyperband", "median", "none"] = "asha"
+    """Which trials are stopped early if `prune` is true: asynchronous successive halving on a trial's own epochs
+    ("asha"), or Optuna's SuccessiveHalvingPruner, HyperbandPruner or MedianPruner.
+    """
+    pruner_arguments: Arguments = {}
+    """Arguments of the pruner's class in Optuna, such as {n_warmup_steps: 10}."""
     objective: ObjectiveName = "matched"
     """Objective that is maximised on validation jets: "matched" (mean log of the pT-matched rejection at eps_S = 0.2
     over the signals), "raw" (the same unmatched, as in the paper), "worst" (worst signal), "leave_out:SIGNAL" (all
     but one), "signal_blind" (area under the ROC curve of background against its own anomalous views), or module:name
     of a user's function.
     """
-    score: str = "s_NAE"
-    """Score of a trial that the objective evaluates: "s_NAE" (the energy), "s_AE" (that before contrastive divergence),
-    "s_CLR" (the norm), or the name of another label-free detector of the package, such as "views_classifier", which
-    each trial then fits as well. Trials are stopped early only for the first three.
+    further_objectives: tuple[ObjectiveName, ...] = ()
+    """Further objectives of the same search: other ones that are maximised, or the costs "seconds" (of a trial's
+    trainings) and "parameters" (of its networks), which are minimised. The page shows the Pareto front of all; the
+    trial with the largest `objective` is still called the best. Nothing is stopped early.
     """
+    score: str = "s_NAE"
+    """Score of a trial that the objectives evaluate: "s_NAE" (the energy), "s_AE" (that before contrastive divergence),
+    "s_CLR" (the norm), or another detector without labels, such as "views_classifier", which each trial then fits as
+    well. Trials are stopped early only for the first three. A finished study can be evaluated with other objectives and
+    scores: what is trained stays.
+    """
+    seeds: int = Field(0, ge=0, le=1000)
+    """Number of further seeds with which the best points are trained again after the search; their mean over these
+    seeds selects the best point, since the best of many single runs is biased upwards. 0: the best single run.
+    """
+    repeated_points: int = Field(3, ge=1, le=1000)
+    """Number of best points that are trained again with further seeds."""
     blind_families: tuple[str, ...] = Field(("dropping_floor", "branch_dropping", "cell_dropping"), min_length=1)
     """Families of views of the signal-blind objective (`darkclr_ray.augmentations.families`), the same for every trial.
     Trials are trained on independent dropping, and nothing is trained on the last two by default.
@@ -647,7 +723,19 @@ class SearchSettings(Settings):
     at a time, which are at most this many.
     """
     prune: bool = True
-    """Whether unpromising trials are stopped early (asynchronous successive halving on a trial's own epochs)."""
+    """Whether unpromising trials are stopped early; see `pruner`."""
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _dotted_names(cls, value: Any) -> Any:
+        return _flat(value) if isinstance(value, dict) else value
+
+    @field_validator("space", "sampler_arguments", "pruner_arguments")
+    @classmethod
+    def _finite(cls, value: Any) -> Any:
+        numbers = {} if isinstance(value, str) else {k: v for k, v in value.items() if not isinstance(v, Range)}
+        json.dumps(numbers, allow_nan=False)
+        return value
 
     @model_validator(mode="after")
     def _possible_ranges(self) -> SearchSettings:
@@ -711,8 +799,9 @@ class ComputeSettings(Settings):
     PyTorch alone, which gives the same results up to rounding and random numbers of dropout and chains.
     """
     materialise_limit: float = Field(4.0, ge=0.0, le=1e6)
-    """Size in GB up to which the training jets are kept in the object store; the streams of views read larger sets
-    shard by shard. The study and each training worker have all training jets in their own memory in either case.
+    """Size in GB up to which the jets of a sample are kept in the object store. A larger sample is unpacked on disk, 12
+    bytes a constituent and 40 a jet, beside its shards or in the cache folder; all processes map the files, and the
+    streams of views read the shards.
     """
     stall_limit: float = Field(1800.0, gt=0.0)
     """Seconds without progress after which a trial is stopped and marked as failed."""
@@ -733,6 +822,10 @@ class StudySettings(Settings):
     """Name of the background sample; every other sample is a signal."""
     seed: int = Field(1, ge=0, lt=2**31)
     """Seed of all random numbers."""
+    tracking: tuple[str, ...] = ()
+    """Experiment trackers to which trials are written as they end: tensorboard[:FOLDER], mlflow[:URI], wandb or
+    wandb:offline. A tracker that cannot be reached does not affect the study.
+    """
     inputs: InputSettings = InputSettings()
     """How jets are converted to the inputs of a network."""
     views: ViewSettings = ViewSettings()
@@ -786,6 +879,19 @@ class StudySettings(Settings):
         return StudySettings.model_validate(merged(self.model_dump(), changes))
 
 
+def _flat(space: dict[Any, Any], above: str = "") -> dict[str, Any]:
+    """Return a search space by dotted names, whose names may be nested as in a file of settings.
+
+    >>> _flat({"encoder": {"layers": [2, 4], "dropout": {"low": 0.0, "high": 0.3}}})
+    {'encoder.layers': [2, 4], 'encoder.dropout': {'low': 0.0, 'high': 0.3}}
+    """
+    found: dict[str, Any] = {}
+    for name, value in space.items():
+        nested = isinstance(value, dict) and not value.keys() & Range.model_fields.keys()
+        found |= _flat(value, f"{above}{name}.") if nested else {f"{above}{name}": value}
+    return found
+
+
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of ``base`` that is updated recursively by the nested dictionary ``changes``.
 
@@ -796,4 +902,16 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     for name, value in changes.items():
         both = isinstance(value, dict) and isinstance(result.get(name), dict)
         result[name] = merged(result[name], value) if both else value
+    return result
+
+
+def nested(name: str, value: Any) -> dict[str, Any]:
+    """Return a value in nested dictionaries, by its dotted name.
+
+    >>> nested("encoder.d_z", 64)
+    {'encoder': {'d_z': 64}}
+    """
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    result: dict[str, Any] = value
     return result

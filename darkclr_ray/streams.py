@@ -16,11 +16,11 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 import ray.data
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from darkclr_ray.jets.batching import POOL, BatchPlan, batch_slice
 from darkclr_ray.jets.folder import JetFolder
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.shards import Chunk, read_chunks
+from darkclr_ray.jets.unpacked import mapped
 from darkclr_ray.settings import InputSettings, ViewSettings
 
 TASK = 2**17
@@ -93,6 +94,8 @@ class ShardJets:
 
     Attributes:
         chunks: row groups in the order of the set.
+        fingerprint: fingerprint of all of them, if it is known (`darkclr_ray.jets.folder.JetFolder.fingerprint`).
+        unpacked: folder of the same jets as arrays (`darkclr_ray.jets.unpacked`), if they were unpacked.
         stamps: size and modification time of each file at creation; changed files are not read.
 
     Raises:
@@ -100,6 +103,8 @@ class ShardJets:
     """
 
     chunks: tuple[Chunk, ...]
+    fingerprint: str | None = None
+    unpacked: str | None = None
     stamps: dict[str, tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,13 +136,16 @@ class ShardJets:
         return jets, rows - (ends - sizes)[of_rows] + first[place]
 
     def load(self) -> Jets:
-        """Return the jets of all row groups."""
-        return self._read(self.chunks)
+        """Return the jets of all row groups, as maps of files if they were unpacked."""
+        jets = mapped(Path(self.unpacked)) if self.unpacked else self._read(self.chunks)
+        return jets.with_fingerprint(self.fingerprint) if self.fingerprint else jets
 
     def intact(self) -> bool:
         """Return whether the files exist and are unchanged since this object was created."""
         try:
-            return all(stamp(path) == known for path, known in self.stamps.items())
+            return (self.unpacked is None or os.path.isdir(self.unpacked)) and all(
+                stamp(path) == known for path, known in self.stamps.items()
+            )
         except OSError:
             return False
 
@@ -166,28 +174,17 @@ def store(jets: Jets, *, trees: bool = False) -> StoredJets:
 
 
 def materialise(folder: JetFolder, split: str, sample: str, *, limit: float, trees: bool = False) -> JetSource:
-    """Return the jets of a sample for a whole study, in the object store up to ``limit`` GB, otherwise in shards.
+    """Return the jets of a sample for a whole study, in the object store up to ``limit`` GB, otherwise on disk.
 
     Those in the object store include their trees if ``trees`` is true (see `need_trees`).
 
     Raises ValueError if there is no such sample, or if it exceeds the limit and its row groups are too large to be
     streamed.
     """
-    chunks = folder.chunks(split, sample)
-    if size_of(chunks) <= limit * 1e9:
+    if folder.nbytes(split, sample) <= limit * 1e9:
         return store(folder.load(split, sample), trees=trees)
-    return ShardJets(tuple(chunks))
-
-
-def size_of(chunks: Sequence[Chunk]) -> int:
-    """Return the bytes that the jets of these row groups take in memory, from the footers of their files."""
-    size = 0
-    for path in dict.fromkeys(chunk.path for chunk in chunks):
-        footer = pq.read_metadata(path)
-        pt = footer.schema.to_arrow_schema().get_field_index("constituent_pt")
-        groups = [chunk.row_group for chunk in chunks if chunk.path == path]
-        size += sum(12 * footer.row_group(group).column(pt).num_values for group in groups)
-    return size + 40 * sum(chunk.rows for chunk in chunks)
+    unpacked = str(folder.unpacked(split, sample).resolve())
+    return ShardJets(tuple(folder.chunks(split, sample)), folder.fingerprint(split, sample), unpacked)
 
 
 @dataclass(frozen=True)

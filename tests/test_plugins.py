@@ -136,6 +136,26 @@ print(find("local_jets:Same").__name__, sys.path[-1])
     assert done.stdout.split() == ["Same", str(tmp_path)], done.stderr
 
 
+def test_a_worker_has_the_folders_that_its_node_has(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from darkclr_ray.plugins import enter_working_folder
+enter_working_folder()
+print(os.getcwd(), sys.path[-2:])
+"""
+    there, script = tmp_path / "there", tmp_path / "script"
+    for folder in (there, script):
+        folder.mkdir()
+    for folders, expected in (
+        ([there, script], f"{there} {[str(there), str(script)]}"),
+        ([tmp_path / "elsewhere", script], f"{script}"),
+    ):
+        environment = {**os.environ, "DARKCLR_IMPORT_FOLDERS": os.pathsep.join(map(str, folders))}
+        command = [sys.executable, "-P", "-c", program]
+        done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(expected)
+
+
 @pytest.mark.slow
 def test_workers_see_the_working_folder_after_all_other_places(tmp_path: Path) -> None:
     """Also modules of Python that a worker has not imported before, in workers and in Ray's own processes."""

@@ -18,6 +18,7 @@ COMMANDS = {
     "score": ("darkclr_ray.cli.score", "score jets with a trained model"),
     "export": ("darkclr_ray.cli.export", "a trained model for torch.export or ONNX, without this package"),
     "inspect": ("darkclr_ray.cli.inspect", "what is in this shard, set of jets, study or model"),
+    "track": ("darkclr_ray.cli.track", "write a study to TensorBoard, MLflow or Weights & Biases"),
     "report": ("darkclr_ray.cli.report", "build the page of a study again"),
 }
 """Mapping from the name of a subcommand to its module and a one-line description."""

@@ -1,5 +1,8 @@
 """Export a trained model for use without this package: ``darkclr export pretrained --out darkclr.onnx``.
 
+With --to hepdata, the folder of a study is named instead of a model: its background rejections with their statistical
+and seed errors are written as a submission to HEPData, into the new folder that --out names.
+
 The exported graph computes scores from zero-padded constituents; the numbers of jets and of constituents are free. Its
 inputs are: constituents, float32 (jets, length, 3), pT in GeV, eta and phi relative to the jet axis, hardest first;
 mask, bool (jets, length), true where there is a constituent; pt, float32 (jets), the jets' pT in GeV. Its outputs are
@@ -22,14 +25,25 @@ ENDINGS = (".pt2", ".onnx")
 def main(arguments: Sequence[str], program: str) -> int:
     """Write the exported graph and return 0; raise ValueError or ImportError if that is not possible."""
     line = Parser(prog=program, description=(__doc__ or "").replace("`", ""))
-    line.add_argument("model", help='folder of a model, such as best/ of a study, or "pretrained"')
-    line.add_argument("--out", type=Path, required=True, help="file to write: NAME.onnx or NAME.pt2")
+    line.add_argument("model", help='folder of a model, such as best/ of a study, or "pretrained"; or a study')
+    line.add_argument(
+        "--out", type=Path, required=True, help="file to write: NAME.onnx or NAME.pt2; or, for hepdata, a new folder"
+    )
+    line.add_argument("--to", choices=("hepdata",), help="what to write of a study")
     line.add_argument(
         "--detectors",
         metavar="NAME,...",
         help="only these of the model (all norms and energies of an encoder's representation)",
     )
     words = line.read(arguments)
+    if words.to:
+        if not (Path(words.model) / "study.json").is_file():
+            raise ValueError(f"{words.model}: no study, it has no study.json; --to {words.to} exports a study")
+        from darkclr_ray.reports import hepdata
+
+        tables = hepdata.export(Path(words.model), words.out)
+        print(f"{len(tables)} tables of {words.model}; written to {words.out}")
+        return 0
     if words.out.suffix not in ENDINGS or words.out.is_dir():
         raise ValueError(f"{words.out}: --out wants a file that ends in {' or '.join(ENDINGS)}")
     check_writable(words.out.parent, "--out")

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from darkclr_ray.cli.program import Parser, script_name
-from darkclr_ray.field_types import check_kind, choices_of, is_group, kind_of, kinds, leaves, model_at
+from darkclr_ray.field_types import check_kind, choices_of, is_group, is_mapping, kind_of, kinds, leaves, model_at
 from darkclr_ray.messages import nearest, shown, suggestion
-from darkclr_ray.settings import merged
+from darkclr_ray.settings import merged, nested
 from darkclr_ray.yaml_files import check_names, load_yaml, read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -52,6 +52,9 @@ class CommandLine(Generic[Model]):
         """
         settings = dict(leaves(self.model))
         parser = self._parser(settings, program or script_name())
+        members = _members(arguments, settings)
+        for name in members:
+            parser.add_argument(f"--{name}", action="append", dest=name, help=argparse.SUPPRESS)
         known, unknown = parser.parse_known_args(arguments)
         for argument in unknown:
             raise ValueError(self._unknown(argument, settings))
@@ -67,13 +70,14 @@ class CommandLine(Generic[Model]):
             changes.append((file, content))
         given: dict[str, Any] = {}
         for name, text in chosen.items():
+            if name in members:
+                value = parse_yaml(text, f"--{name}", "a value")
+                given = merged(given, nested(members[name], {name.removeprefix(members[name] + "."): value}))
+                continue
             full = self.aliases.get(name, name)
             if name != full and chosen.get(full, text) != text:
                 raise ValueError(f"--{name} {text} and --{full} {chosen[full]} contradict each other; say one of them")
-            nested: Any = parse_value(text, settings[full], "--" + name)
-            for part in reversed(full.split(".")):
-                nested = {part: nested}
-            given = merged(given, nested)
+            given = merged(given, nested(full, parse_value(text, settings[full], "--" + name)))
         changes.append(("the command line", given))
         return self._checked(changes), preset
 
@@ -103,6 +107,9 @@ class CommandLine(Generic[Model]):
         setters = [source for source, change in changes if _lookup(change, path, _UNSET) is not _UNSET]
         source = setters[-1] if setters else "the default"
         value = _lookup(dict(changes).get(source), path)
+        if isinstance(value, Mapping):  # the member at fault of a mapping
+            member = next((str(part) for part in fault["loc"] if str(part) in value), "")
+            name, value = (f"{name}.{member}", value[member]) if member else (name, value)
         text = f"{name} = {shown(value)} (from {source}): {message[0].lower() + message[1:]}"
         choices = choices_of(settings[name]) if name in settings else ()
         return name, text + (nearest(str(value), choices) if choices else "")
@@ -173,6 +180,10 @@ def parse_value(text: str, field: FieldInfo, option: str) -> Any:
     admitted = kinds(field.annotation)
     if type(None) in admitted and text.lower() in NOTHING:
         return None
+    if is_mapping(field) and text.lower() in NOTHING:
+        return {}
+    if is_mapping(field) and text.startswith("{"):
+        return parse_yaml(text, option, kind_of(field))
     if str in admitted or any(isinstance(kind, str) for kind in admitted):
         return text
     listed = [kind for kind in admitted if get_origin(kind) is tuple]
@@ -183,12 +194,24 @@ def parse_value(text: str, field: FieldInfo, option: str) -> Any:
             return [part.strip() for part in text.split(",")]  # YAML would read 2024 as a number
         scalar_too = len(admitted) > 1 and "," not in text
         text = text if scalar_too else f"[{text}]"
-    try:
-        value = load_yaml(text)
-    except yaml.YAMLError:
-        raise ValueError(f"{option} {text}: expected {kind_of(field)}") from None
+    value = parse_yaml(text, option, kind_of(field))
     check_kind(value, field, option)
     return value
+
+
+def parse_yaml(text: str, option: str, expected: str) -> Any:
+    """Return the value of a YAML text on the command line. Raises ValueError for an invalid one."""
+    try:
+        return load_yaml(text)
+    except yaml.YAMLError:
+        raise ValueError(f"{option} {text}: expected {expected}") from None
+
+
+def _members(arguments: Sequence[str], settings: Mapping[str, FieldInfo]) -> dict[str, str]:
+    """Return the arguments that name a member of a mapping (search.space.encoder.layers), each with its setting."""
+    names = {argument.removeprefix("--").split("=")[0] for argument in arguments if argument.startswith("--")}
+    mappings = [name for name, field in settings.items() if is_mapping(field)]
+    return {name: one for name in sorted(names) for one in mappings if name.startswith(f"{one}.") and name != f"{one}."}
 
 
 def _only(name: str, texts: Sequence[str]) -> str:

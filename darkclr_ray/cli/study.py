@@ -10,6 +10,7 @@ from darkclr_ray.messages import nearest
 
 STUDIES = {
     "embedding_scan": "darkclr_ray.cli.embedding_scan",
+    "search_control": "darkclr_ray.cli.search_control",
     "method_comparison": "darkclr_ray.cli.method_comparison",
     "robustness": "darkclr_ray.cli.robustness",
     "linear_classifier_test": "darkclr_ray.cli.linear_classifier_test",

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.base import MOST_FITTED, AnomalyDetector
 from darkclr_ray.detectors.display import WINE, Display, Style
 from darkclr_ray.detectors.trees import Trees, tree_features
 from darkclr_ray.jets.labelled import LabelledSample
@@ -49,6 +49,8 @@ class BoostedTrees(AnomalyDetector[LabelledSample]):
     def fit(self, sample: LabelledSample, runner: Trainer) -> Self:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
+        parts = (jets.at_most(MOST_FITTED, seed=self.seed) for jets in (sample.background, sample.signal))
+        sample = LabelledSample(*parts)
         seed = digest("boosted trees", self.seed) % 2**32
         model = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
         model.fit(tree_features(sample.jets), sample.labels, sample_weight=class_weights(sample, self.match_pt))

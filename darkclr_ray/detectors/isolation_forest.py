@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkclr_ray.detectors.base import AnomalyDetector
+from darkclr_ray.detectors.base import MOST_FITTED, AnomalyDetector
 from darkclr_ray.detectors.display import GREY, Display, Style
 from darkclr_ray.detectors.trees import Trees, tree_features
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -49,7 +49,7 @@ class IsolationForest(AnomalyDetector[TrainingSample]):
         if len(sample) < 2:
             raise ValueError(f"an isolation forest needs two or more background jets, not {len(sample)}")
         forest = ensemble.IsolationForest(random_state=digest("isolation forest", self.seed) % 2**32)
-        forest.fit(tree_features(sample.jets))
+        forest.fit(tree_features(sample.jets.at_most(MOST_FITTED, seed=self.seed)))
         scale = len(forest.estimators_) * float(mean_depth(np.array([forest.max_samples_]))[0])
         self.trees = Trees.end_to_end([exported(member.tree_, scale) for member in forest.estimators_])
         return self

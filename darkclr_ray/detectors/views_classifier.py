@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.augmentations.anomalous import anomalous_jets
+from darkclr_ray.detectors.base import MOST_FITTED
 from darkclr_ray.detectors.darkclr import RepresentationDetector
 from darkclr_ray.detectors.display import VERMILLION, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
@@ -55,8 +56,9 @@ class ViewsClassifier(RepresentationDetector):
     def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Trainer) -> None:
         settings = self.settings
         views = settings.views.model_copy(update={"p_drop": settings.views_classifier.p_drop})
-        anomalous = anomalous_jets(sample.jets, views, settings.inputs, seed=settings.seed)
-        z, z_anomalous = (runner.represent(encoder, jets, self.layer) for jets in (sample.jets, anomalous))
+        some = sample.jets.at_most(MOST_FITTED, seed=settings.seed)
+        anomalous = anomalous_jets(some, views, settings.inputs, seed=settings.seed)
+        z, z_anomalous = (runner.represent(encoder, jets, self.layer) for jets in (some, anomalous))
         self.layers = classifier(z, z_anomalous, settings.views_classifier.hidden, settings.seed)
 
     def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from darkclr_ray.augmentations.anomalous import anomalous_jets
 from darkclr_ray.augmentations.donor_branches import donor_jets
 from darkclr_ray.augmentations.families import ALL, DONORS
-from darkclr_ray.detectors.base import AnomalyDetector, Sample
+from darkclr_ray.detectors.base import MOST_FITTED, AnomalyDetector, Sample
 from darkclr_ray.detectors.display import BROWN, WINE, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, load_settings, save_arrays, save_settings
 from darkclr_ray.jets.folder import open_jets, starter_donors
@@ -154,9 +154,10 @@ class ViewsObservables(ObservablesClassifier[TrainingSample]):
 
     def examples(self, sample: TrainingSample) -> list[Examples]:
         own = self.settings.views_observables
-        tables = [self.observables(sample.jets)]
+        jets = sample.jets.at_most(MOST_FITTED, seed=self.settings.seed)
+        tables = [self.observables(jets)]
         for family, _ in own.families:
-            draws = [self.observables(self.views(family, draw, sample.jets)) for draw in range(own.draws)]
+            draws = [self.observables(self.views(family, draw, jets)) for draw in range(own.draws)]
             tables.append(np.concatenate(draws))
         return [Examples(table, np.ones(len(table))) for table in tables]
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from darkclr_ray.evaluation.bootstrap import percentiles, resampled
+from darkclr_ray.evaluation.bootstrap import percentiles
 from darkclr_ray.evaluation.intervals import ONE_SIGMA
-from darkclr_ray.evaluation.matching import PtBins
-from darkclr_ray.evaluation.rejection import below_one_jet, check_lengths
-from darkclr_ray.evaluation.roc import Floats, Ranking, Roc
+from darkclr_ray.evaluation.rejection import below_one_jet
+from darkclr_ray.evaluation.replicas import RankedJets, replicated
+from darkclr_ray.evaluation.roc import Floats, Roc
+from darkclr_ray.evaluation.scored import Scored
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,26 +52,19 @@ def roc_bands(
     [nan, 2.0]
     """
     efficiencies = np.atleast_1d(np.asarray(eps_s, dtype=np.float64))
-    ranking = Ranking(background_scores, signal_scores)
-    bins = PtBins.of(background_pt, signal_pt)
-    check_lengths("background", ranking.background_order, background_pt, background_events)
-    check_lengths("signal", ranking.signal_order, signal_pt, signal_events)
-    replica = np.array(
-        [
-            [ranking.roc(weights, signal).background_efficiency(efficiencies) for weights in both]
-            for background, signal in resampled(background_events, signal_events, seed=seed, replicas=replicas)
-            for both in [(background, bins.weights(background, signal))]
-        ]
-    )
-    jets = len(ranking.background_order)
+    background = Scored(background_scores, background_pt, background_events, "background")
+    signal = Scored(signal_scores, signal_pt, signal_events, "signal")
+    ranked = RankedJets.of(background, {"signal": signal})
+    jets = ranked["signal"]
+    replica = replicated(ranked, efficiencies, seed=seed, replicas=replicas)["signal"][:, :, 1:]
 
     def band(roc: Roc, replica: Floats) -> Band:
         eps_b = roc.background_efficiency(efficiencies)
         low, high = percentiles(replica, level)
-        values = _inverse(np.where(below_one_jet(eps_b, jets), 0.0, eps_b))
+        values = _inverse(np.where(below_one_jet(eps_b, len(background)), 0.0, eps_b))
         return Band(efficiencies, values, low=_inverse(high), high=_inverse(low))
 
-    return band(ranking.roc(), replica[:, 0]), band(ranking.roc(bins.weights()), replica[:, 1])
+    return band(jets.ranking.roc(), replica[:, 0]), band(jets.ranking.roc(jets.bins.weights()), replica[:, 1])
 
 
 def _inverse(eps_b: Floats) -> Floats:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkclr_ray.evaluation.roc import Floats, finite
-
-Counts = NDArray[np.int64]
-"""Number of times that each jet occurs in a bootstrap replica."""
 
 BIN_WIDTH = 10.0
 """Width of a pT bin in GeV before bins are merged."""
@@ -45,7 +43,8 @@ class PtBins:
         """
         pt = finite("background pT", background_pt)
         grid = np.arange(np.floor(pt.min() / BIN_WIDTH), np.floor(pt.max() / BIN_WIDTH) + 2) * BIN_WIDTH
-        jets_above = len(pt) - np.searchsorted(np.sort(pt), grid)
+        jets_in = np.bincount(np.searchsorted(grid, pt, "right"), minlength=len(grid) + 1)
+        jets_above = np.cumsum(jets_in[:0:-1])[::-1]
         edges: list[float] = []
         closed = 0
         for edge, above in zip(grid[:0:-1], jets_above[:0:-1], strict=True):
@@ -56,22 +55,32 @@ class PtBins:
         hardness = finite("signal pT", signal_pt)
         return PtBins(inner, np.searchsorted(inner, pt, "right"), np.searchsorted(inner, hardness, "right"))
 
-    def weights(self, background: Counts | None = None, signal: Counts | None = None) -> Floats:
-        """Return the weights (B,) with which the background has the signal's fraction of jets in every bin.
+    @property
+    def number(self) -> int:
+        """Return the number of bins K."""
+        return len(self.edges) + 1
 
-        Args:
-            background, signal: multiplicity of each jet, (B,) and (S,); None means once.
-        """
-        bins = len(self.edges) + 1
-        backgrounds = np.bincount(self.background, background, minlength=bins)
-        signals = np.bincount(self.signal, signal, minlength=bins)
-        ratio = np.divide(signals, backgrounds, out=np.zeros(bins), where=backgrounds > 0)
-        represented = ratio @ backgrounds
-        if represented == 0.0:  # possible in a replica of very few events
-            ratio[:], represented = 1.0, backgrounds.sum()
-        ratio *= backgrounds.sum() / represented
-        weights: Floats = ratio[self.background]
-        return weights if background is None else weights * background
+    def weights(self) -> Floats:
+        """Return the weights (B,) with which the background has the signal's fraction of jets in every bin."""
+        counts = (np.bincount(bins, minlength=self.number) for bins in (self.background, self.signal))
+        weights: Floats = bin_weights(*counts)[self.background]
+        return weights
+
+
+def bin_weights(backgrounds: NDArray[Any], signals: NDArray[Any]) -> Floats:
+    """Return the weights (K, ...) of background jets in K bins, from the numbers of jets in each bin, (K, ...).
+
+    The weights have mean 1. They are 1 if no bin contains both background and signal, as is possible in a bootstrap
+    replica of very few events.
+
+    >>> bin_weights(np.array([60, 20]), np.array([1, 1])).round(3).tolist()
+    [0.667, 2.0]
+    """
+    ratio = np.divide(signals, backgrounds, out=np.zeros(backgrounds.shape), where=backgrounds > 0)
+    represented = (ratio * backgrounds).sum(axis=0)
+    scale = np.divide(backgrounds.sum(axis=0), represented, out=np.ones(represented.shape), where=represented > 0.0)
+    weights: Floats = np.where(represented > 0.0, ratio * scale, 1.0)
+    return weights
 
 
 @dataclass(frozen=True, eq=False)

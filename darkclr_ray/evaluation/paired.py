@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from darkclr_ray.evaluation.bootstrap import percentiles, resampled
-from darkclr_ray.evaluation.matching import Counts, PtBins
-from darkclr_ray.evaluation.rejection import below_one_jet, check_lengths
-from darkclr_ray.evaluation.roc import Floats, Ranking
+from darkclr_ray.evaluation.bootstrap import percentiles
+from darkclr_ray.evaluation.rejection import below_one_jet
+from darkclr_ray.evaluation.replicas import RankedJets, replicated
+from darkclr_ray.evaluation.roc import Floats
+from darkclr_ray.evaluation.scored import Scored
 
 
 @dataclass(frozen=True)
@@ -96,26 +97,18 @@ def paired_ratio(
     Raises:
         ValueError: no jets, arrays of different lengths, a number that is not finite, an efficiency outside (0, 1].
     """
-    rankings = Ranking(background_a, signal_a), Ranking(background_b, signal_b)
-    bins = PtBins.of(background_pt, signal_pt)
-    for ranking in rankings:
-        check_lengths("background", ranking.background_order, background_pt, background_events)
-        check_lengths("signal", ranking.signal_order, signal_pt, signal_events)
-
-    def efficiencies(background: Counts, signal: Counts) -> list[list[float]]:
-        """Return the background efficiencies of a and b, raw and matched: [[a, b], [a, b]]."""
-        return [
-            [float(ranking.roc(weights, signal).background_efficiency(eps_s)) for ranking in rankings]
-            for weights in (background, bins.weights(background, signal))
-        ]
-
-    jets = len(rankings[0].background_order)
-    once = np.ones(jets, dtype=np.int64), np.ones(len(rankings[0].signal_order), dtype=np.int64)
-    observed = np.array(efficiencies(*once))
-    draws = resampled(background_events, signal_events, seed=seed, replicas=replicas)
-    replica = np.array([efficiencies(background, signal) for background, signal in draws])
+    both = []
+    for background_scores, signal_scores in ((background_a, signal_a), (background_b, signal_b)):
+        background = Scored(background_scores, background_pt, background_events, "background")
+        signal = Scored(signal_scores, signal_pt, signal_events, "signal")
+        both.append(RankedJets.of(background, {"signal": signal}))
+    wanted = np.array([eps_s])
+    observed = np.stack([jets["signal"].background_efficiencies(wanted)[:, 0] for jets in both], axis=-1)
+    drawn = [replicated(jets, wanted, seed=seed, replicas=replicas)["signal"][:, :, 1] for jets in both]
+    replica, jets = np.stack(drawn, axis=-1), len(background)
+    heaviest = both[0]["signal"].bins.weights().max()
     raw = ratio_of(observed[0], replica[:, 0], jets, 1.0 / jets, level)
-    matched = ratio_of(observed[1], replica[:, 1], jets, bins.weights().max() / jets, level)
+    matched = ratio_of(observed[1], replica[:, 1], jets, heaviest / jets, level)
     return PairedRatio(raw, matched, eps_s, level, replicas, seed)
 
 
@@ -139,6 +132,7 @@ def ratio_of(observed: Floats, replica: Floats, jets: Floats | int, floor: Float
 
     few = below_one_jet(observed, jets)
     ratios = quotient(replica)
+    ratios = ratios[~np.isnan(ratios)]  # no event occurs in the others
     above = np.count_nonzero(ratios > 1.0) + 0.5 * np.count_nonzero(ratios == 1.0)
     low, high = percentiles(ratios, level)
     return Ratio(

@@ -10,10 +10,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from darkclr_ray.evaluation.bootstrap import percentiles, resampled
+from darkclr_ray.evaluation.bootstrap import percentiles
 from darkclr_ray.evaluation.intervals import ONE_SIGMA, Interval, clopper_pearson, inverted, upper_limit
-from darkclr_ray.evaluation.matching import PtBins, effective_size
-from darkclr_ray.evaluation.roc import Floats, Ranking, Roc, finite, significance_improvement
+from darkclr_ray.evaluation.matching import effective_size
+from darkclr_ray.evaluation.replicas import RankedJets, replicated
+from darkclr_ray.evaluation.roc import Floats, Roc, significance_improvement
+from darkclr_ray.evaluation.scored import Scored
 
 
 @dataclass(frozen=True)
@@ -152,39 +154,72 @@ def evaluate(
     Raises:
         ValueError: no jets, arrays of different lengths, a number that is not finite, an efficiency outside (0, 1].
     """
+    background = Scored(background_scores, background_pt, background_events, "background")
+    signal = Scored(signal_scores, signal_pt, signal_events, "signal")
+    found = evaluate_signals(
+        background, {"signal": signal}, eps_s=eps_s, seed=seed, replicas=replicas, level=level, shared=shared
+    )
+    return found["signal"]
+
+
+def evaluate_signals(
+    background: Scored,
+    signals: Mapping[str, Scored],
+    *,
+    eps_s: Sequence[float] = (0.2, 0.1),
+    seed: int,
+    replicas: int = 400,
+    level: float = ONE_SIGMA,
+    shared: bool = False,
+) -> dict[str, Evaluation]:
+    """Return the evaluation of a score on each signal, as `evaluate` does for one; background is sorted and drawn once.
+
+    Raises:
+        ValueError: an efficiency outside (0, 1], less than one replica, or so few events that no replica has any.
+    """
     efficiencies = np.array(eps_s, dtype=np.float64)
-    ranking = Ranking(background_scores, signal_scores)
-    bins = PtBins.of(background_pt, signal_pt)
-    check_lengths("background", ranking.background_order, background_pt, background_events)
-    check_lengths("signal", ranking.signal_order, signal_pt, signal_events)
-    weights = bins.weights()
-    # one row per replica; raw and matched, each with the area and the background efficiencies
-    rows = []
-    for background, signal in resampled(background_events, signal_events, seed=seed, replicas=replicas, shared=shared):
-        curves = ranking.roc(background, signal), ranking.roc(bins.weights(background, signal), signal)
-        rows.append([[curve.auc, *curve.background_efficiency(efficiencies)] for curve in curves])
-    replica = np.array(rows)
-    plain, ones = ranking.roc(), np.ones(len(ranking.background_order))
+    ranked = RankedJets.of(background, signals)
+    replica = replicated(ranked, efficiencies, seed=seed, replicas=replicas, shared=shared)
+    return {
+        name: Evaluation(
+            *_performances(jets, efficiencies, replica[name], level),
+            n_background=len(background),
+            n_signal=len(jets.signal),
+            level=level,
+            replicas=replicas,
+            seed=seed,
+        )
+        for name, jets in ranked.items()
+    }
+
+
+def _performances(
+    jets: RankedJets, efficiencies: Floats, replica: Floats, level: float
+) -> tuple[Performance, Performance]:
+    """Return the performance without and with pT matching, given the replicas' (R, 2, 1 + E)."""
+    ranking, weights = jets.ranking, jets.bins.weights()
+    plain, ones = ranking.roc(), np.ones(len(jets.background))
     counts = len(ones) * plain.background_efficiency(efficiencies)
     exact = [inverted(*clopper_pearson(count, len(ones), level)) for count in counts]
+    spread = percentiles(replica, level)
 
-    def performance(roc: Roc, weights: Floats, replica: Floats, intervals: list[Interval] | None) -> Performance:
-        low, high = percentiles(replica, level)
+    def performance(roc: Roc, weights: Floats, side: int, intervals: list[Interval] | None) -> Performance:
+        low, high = spread[:, side]
         rejections = []
         for at, eps in enumerate(efficiencies):
             eps_b = float(roc.background_efficiency(eps))
             value, bound = rejection_or_bound(eps_b, weights)
             nobody = high[1 + at] == 0.0  # no background survives in any replica, as can happen with few replicas
-            spread = (value, None) if bound or nobody else inverted(low[1 + at], high[1 + at])
-            interval = spread if bound or intervals is None else intervals[at]
+            ends = (value, None) if bound or nobody else inverted(low[1 + at], high[1 + at])
+            interval = ends if bound or intervals is None else intervals[at]
             rejections.append(
                 Rejection(
                     eps_s=float(eps),
                     value=value,
                     low=interval[0],
                     high=interval[1],
-                    bootstrap_low=spread[0],
-                    bootstrap_high=spread[1],
+                    bootstrap_low=ends[0],
+                    bootstrap_high=ends[1],
                     lower_bound=bound,
                     significance_improvement=significance_improvement(float(eps), value),
                     survivors=float(counts[at]),
@@ -193,15 +228,7 @@ def evaluate(
             )
         return Performance(roc.auc, float(low[0]), float(high[0]), effective_size(weights), tuple(rejections))
 
-    return Evaluation(
-        raw=performance(plain, ones, replica[:, 0], exact),
-        matched=performance(ranking.roc(weights), weights, replica[:, 1], None),
-        n_background=len(ones),
-        n_signal=len(ranking.signal_order),
-        level=level,
-        replicas=replicas,
-        seed=seed,
-    )
+    return performance(plain, ones, 0, exact), performance(ranking.roc(weights), weights, 1, None)
 
 
 def rejection_or_bound(eps_b: float, weights: Floats) -> tuple[float, bool]:
@@ -221,11 +248,3 @@ def rejection_or_bound(eps_b: float, weights: Floats) -> tuple[float, bool]:
 def below_one_jet(eps_b: Any, jets: Any) -> Any:
     """Return whether an efficiency leaves less than one jet of average weight; 1/501 of 501 jets is not less."""
     return eps_b * jets < 1.0 - 1e-9
-
-
-def check_lengths(what: str, order: ArrayLike, pt: ArrayLike, events: ArrayLike) -> None:
-    """Raise ValueError unless there is one pT and one event for each score."""
-    finite(f"{what} pT", pt)
-    sizes = len(np.asarray(order)), len(np.asarray(pt)), len(np.asarray(events))
-    if len(set(sizes)) != 1:
-        raise ValueError(f"{what}: {sizes[0]} scores, {sizes[1]} pT, {sizes[2]} events; expected one of each a jet")

@@ -18,25 +18,38 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-_ROUNDING = 1e-9  # 0.2 of 4,000 jets is 800 jets, independently of rounding
+ROUNDING = 1e-9  # 0.2 of 4,000 jets is 800 jets, independently of rounding
+
+
+class SortedScores:
+    """Scores (B,) of background jets in ascending order, sorted once and reused for all signals.
+
+    Raises:
+        ValueError: no jets, or a score that is not finite.
+    """
+
+    def __init__(self, scores: ArrayLike) -> None:
+        values = finite("background scores", scores)
+        self.order = np.argsort(values, kind="stable")
+        self.ascending = values[self.order]
 
 
 class Ranking:
     """Common order of background and signal jets under one score, sorted once and reused for any weights.
 
     Args:
-        background: scores of the background jets, (B,).
+        background: scores of the background jets, (B,), or these already sorted.
         signal: scores of the signal jets, (S,).
 
     Raises:
         ValueError: no jets, or a score that is not finite.
     """
 
-    def __init__(self, background: ArrayLike, signal: ArrayLike) -> None:
-        backgrounds, signals = finite("background scores", background), finite("signal scores", signal)
-        self.background_order = np.argsort(backgrounds, kind="stable")
+    def __init__(self, background: ArrayLike | SortedScores, signal: ArrayLike) -> None:
+        backgrounds = background if isinstance(background, SortedScores) else SortedScores(background)
+        signals = finite("signal scores", signal)
+        self.background_order, ascending = backgrounds.order, backgrounds.ascending
         self.signal_order = np.argsort(-signals, kind="stable")
-        ascending = backgrounds[self.background_order]
         self.thresholds = signals[self.signal_order]
         self.below = np.searchsorted(ascending, self.thresholds, side="left")
         self.upto = np.searchsorted(ascending, self.thresholds, side="right")
@@ -108,7 +121,7 @@ class Roc:
         if not np.all((efficiency > 0.0) & (efficiency <= 1.0)):
             raise ValueError(f"signal efficiency {eps_s!r}: expected numbers above 0 and up to 1")
         wanted = efficiency * self.signal[-1]
-        places = np.searchsorted(self.signal, wanted * (1.0 - _ROUNDING), side="left") - 1
+        places = np.searchsorted(self.signal, wanted * (1.0 - ROUNDING), side="left") - 1
         return wanted, np.clip(places, 0, len(self.signal) - 2)
 
 

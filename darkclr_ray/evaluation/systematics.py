@@ -7,34 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from darkclr_ray.evaluation.bootstrap import percentiles, resampled
+from darkclr_ray.evaluation.bootstrap import percentiles
 from darkclr_ray.evaluation.intervals import ONE_SIGMA
-from darkclr_ray.evaluation.matching import Counts, PtBins
 from darkclr_ray.evaluation.paired import Ratio, ratio_of
-from darkclr_ray.evaluation.rejection import check_lengths, rejection_or_bound
-from darkclr_ray.evaluation.roc import Floats, Ranking, finite
-
-
-class Scored:
-    """Scores of N jets of one sample.
-
-    Args:
-        scores: scores, higher = more anomalous, (N,).
-        pt: transverse momenta of the jets in GeV, (N,).
-        events: event of each jet, (N,).
-
-    Raises:
-        ValueError: no jets, a number that is not finite, or different lengths.
-    """
-
-    def __init__(self, scores: ArrayLike, pt: ArrayLike, events: ArrayLike) -> None:
-        self.scores, self.pt, self.events = finite("scores", scores), finite("pT", pt), np.asarray(events)
-        check_lengths("jets", self.scores, self.pt, self.events)
-
-    def __len__(self) -> int:
-        return len(self.scores)
+from darkclr_ray.evaluation.rejection import rejection_or_bound
+from darkclr_ray.evaluation.replicas import RankedJets, replicated, weighted_means
+from darkclr_ray.evaluation.roc import Floats
+from darkclr_ray.evaluation.scored import Scored
 
 
 @dataclass(frozen=True)
@@ -121,13 +101,8 @@ def systematic(
     spread = float(np.std(nominal.scores))
     if spread == 0.0:
         raise ValueError("all background jets have the same score: a shift cannot be measured in units of its spread")
-    events = np.concatenate([nominal.events, varied.events])
-    shifts = []
-    for counts, _ in resampled(events, [0], seed=seed, replicas=replicas):
-        ours, theirs = np.split(counts, [len(nominal)])
-        if ours.any() and theirs.any():
-            shifts.append(np.average(varied.scores, weights=theirs) - np.average(nominal.scores, weights=ours))
-    low, high = percentiles(np.array(shifts) / spread, level)
+    means = [weighted_means(sample, seed=seed, replicas=replicas) for sample in (nominal, varied)]
+    low, high = percentiles((means[1] - means[0]) / spread, level)
     return Systematic(
         n_nominal=len(nominal),
         n_varied=len(varied),
@@ -147,33 +122,17 @@ def systematic(
 def _signal(
     backgrounds: tuple[Scored, Scored], signal: Scored, eps_s: float, seed: int, replicas: int, level: float
 ) -> SignalSystematic:
-    rankings = [Ranking(background.scores, signal.scores) for background in backgrounds]
-    bins = [PtBins.of(background.pt, signal.pt) for background in backgrounds]
-
-    def efficiencies(backgrounds: list[Counts], signal: Counts) -> Floats:
-        """Return the efficiencies of the nominal and of the varied background, raw and matched, (2, 2)."""
-        both = list(zip(rankings, bins, backgrounds, strict=True))
-        curves = [
-            [ranking.roc(counts, signal) for ranking, _, counts in both],
-            [ranking.roc(bins.weights(counts, signal), signal) for ranking, bins, counts in both],
-        ]
-        return np.array([[float(curve.background_efficiency(eps_s)) for curve in row] for row in curves])
-
-    sizes = np.array([len(background) for background in backgrounds], dtype=np.float64)
-    once = [np.ones(len(background), dtype=np.int64) for background in backgrounds]
-    observed = efficiencies(once, np.ones(len(signal), dtype=np.int64))
-    events = np.concatenate([background.events for background in backgrounds])
-    replica = []
-    for counts, signals in resampled(events, signal.events, seed=seed, replicas=replicas):
-        drawn = np.split(counts, [len(backgrounds[0])])
-        if all(some.any() for some in drawn):
-            replica.append(efficiencies(drawn, signals))
+    ranked = [RankedJets.of(background, {"signal": signal}) for background in backgrounds]
+    wanted, weights = np.array([eps_s]), [jets["signal"].bins.weights() for jets in ranked]
+    observed = np.stack([jets["signal"].background_efficiencies(wanted)[:, 0] for jets in ranked], axis=-1)
+    drawn = [replicated(jets, wanted, seed=seed, replicas=replicas)["signal"][:, :, 1] for jets in ranked]
+    replica, sizes = np.stack(drawn, axis=-1), np.array([len(background) for background in backgrounds], dtype=float)
 
     def one_cut(side: int, weights: list[Floats]) -> WorkingPoint:
         rejections = [float(rejection_or_bound(eps_b, w)[0]) for eps_b, w in zip(observed[side], weights, strict=True)]
         floor = np.array([w.max() for w in weights]) / sizes
-        ratio = ratio_of(observed[side], np.array(replica)[:, side], sizes, floor, level)
+        ratio = ratio_of(observed[side], replica[:, side], sizes, floor, level)
         return WorkingPoint(rejections[0], rejections[1], ratio)
 
     ones = [np.ones(len(background)) for background in backgrounds]
-    return SignalSystematic(raw=one_cut(0, ones), matched=one_cut(1, [one.weights() for one in bins]))
+    return SignalSystematic(raw=one_cut(0, ones), matched=one_cut(1, weights))

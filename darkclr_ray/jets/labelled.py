@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.jets.folder import JetFolder
-from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.packed import Jets
 from darkclr_ray.randomness import keyed_generator
 
 
@@ -45,7 +45,7 @@ class LabelledSample:
     @cached_property
     def fingerprint(self) -> str:
         """Return a hash of every number in the sample and of its labels."""
-        parts = (TrainingSample(jets).fingerprint for jets in (self.background, self.signal))
+        parts = (jets.fingerprint for jets in (self.background, self.signal))
         return hashlib.blake2b("labelled ".join(parts).encode(), digest_size=16).hexdigest()
 
     def train_test_split(self, share: float, seed: int) -> tuple[LabelledSample, LabelledSample]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from darkclr_ray.jets.cambridge_aachen import ClusterTree, cluster_tree
 from darkclr_ray.jets.clustering import wrap
+from darkclr_ray.randomness import keyed_generator
 
 Packed = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Constituents float32 (M, 3) and offsets int64 (B + 1,) of B jets, as in `Jets`."""
@@ -99,6 +100,26 @@ class Jets:
         """Return the Cambridge/Aachen trees of the jets, computed at first use, cached, and pickled with the jets."""
         return cluster_tree(self.constituents, self.offsets)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return a hash of every number of the jets, computed at first use, cached, and pickled with the jets.
+
+        Equal jets in equal order have equal fingerprints. Those that `darkclr_ray.jets.folder.JetFolder.load` returned
+        have the fingerprint of the folder instead, so that they are hashed once, when they are checked.
+        """
+        content = hashlib.blake2b(digest_size=16)
+        for field in fields(self):
+            array = np.ascontiguousarray(getattr(self, field.name))
+            content.update(f"{field.name} {array.dtype.str} {array.shape}".encode())
+            content.update(array.data)
+        return content.hexdigest()
+
+    def with_fingerprint(self, fingerprint: str) -> Jets:
+        """Return the same jets with a fingerprint that is known already."""
+        jets = replace(self)
+        vars(jets)["fingerprint"] = fingerprint
+        return jets
+
     def trees_of(self, indices: NDArray[np.int64], *, hardest: int) -> ClusterTree:
         """Return the trees of the jets at the given positions, cut to their ``hardest`` constituents.
 
@@ -149,6 +170,13 @@ class Jets:
             self.events[first:end],
             self.kinematics[first:end],
         )
+
+    def at_most(self, count: int, *, seed: int) -> Jets:
+        """Return these jets, or a random subsample of ``count`` of them in the same order if there are more."""
+        if len(self) <= count:
+            return self
+        chosen = keyed_generator("subsample", seed).choice(len(self), count, replace=False, shuffle=False)
+        return self.take(np.sort(chosen))
 
     def hardest(self, count: int) -> Jets:
         """Return the jets with at most the ``count`` hardest constituents of each (N_c of Table 1)."""
@@ -230,15 +258,10 @@ class TrainingSample:
     def __len__(self) -> int:
         return len(self.jets)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """Return a hash of every number in the sample; equal samples in equal order have equal fingerprints."""
-        content = hashlib.blake2b(digest_size=16)
-        for field in fields(self.jets):
-            array = np.ascontiguousarray(getattr(self.jets, field.name))
-            content.update(f"{field.name} {array.dtype.str} {array.shape}".encode())
-            content.update(array.data)
-        return content.hexdigest()
+        """Return a hash of every number in the sample, see `Jets.fingerprint`."""
+        return self.jets.fingerprint
 
 
 def _picture(constituents: NDArray[np.float32], size: int = 150, extent: float = 0.8) -> str:

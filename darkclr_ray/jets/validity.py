@@ -94,7 +94,20 @@ def unit_trouble(jets: Jets) -> Fault | None:
     median = float(np.median(jets.pt))
     if median > 10_000:
         return Fault("pt", f"the median jet has pT {median:g}: if this is MeV, divide by 1000; pT is in GeV")
+    if _adds_up(jets):
+        return None
     ratio = float(np.median(vector_pt(jets.constituents, jets.offsets) / jets.pt.astype(np.float64)))
     if not 0.5 < ratio < 2:
         return Fault("constituent_pt", f"constituents add up to {ratio:g} times the jet's pT: are both in GeV?")
     return None
+
+
+def _adds_up(jets: Jets) -> bool:
+    """Return whether bounds suffice to see that the median jet has 0.5 to 2 times the pT of its constituents.
+
+    The vector sum is at least the sum of pT (1 - phi^2/2) and at most that of pT, which takes no sines.
+    """
+    pt, _, phi = jets.constituents.T
+    starts, own = jets.offsets[:-1], jets.pt
+    most, least = np.add.reduceat(pt, starts), np.add.reduceat(pt * (1 - 0.5 * phi * phi), starts)
+    return bool(np.median(least / own) > 0.51 and np.median(most / own) < 1.99)

@@ -14,7 +14,9 @@ from darkclr_ray.reports.sections import (
     normalisation,
     observables,
     parameter_maps,
+    pareto,
     provenance,
+    repeats,
     roc,
     runs,
     scan,
@@ -32,6 +34,8 @@ from darkclr_ray.study.results import StudyResults
 SECTIONS = (
     summary.section,
     scan.section,
+    pareto.section,
+    repeats.section,
     criteria.section,
     detectors.section,
     observables.section,

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from darkclr_ray.reports.figures.scan import value_text
 from darkclr_ray.reports.labels import (
     BENCHMARK,
     D_Z,
@@ -74,10 +75,12 @@ def probability_words(p_drop: float | Sequence[float]) -> str:
     return " to ".join(f"{end:g}" for end in ([p_drop] if isinstance(p_drop, int | float) else p_drop))
 
 
-def point_words(parameters: Mapping[str, float]) -> Markup:
+def point_words(parameters: Mapping[str, Any]) -> Markup:
     """Return a trial's parameters as text: "d_z = 64, p_drop = 0.5, step size 0.02"."""
     names = {"d_z": Markup("{} = ").format(D_Z), "p_drop": Markup("{} = ").format(P_DROP), "step_size": "step size "}
-    parts = [Markup("{}{:.3g}").format(names.get(key, f"{key} = "), value) for key, value in parameters.items()]
+    parts = [
+        Markup("{}{}").format(names.get(key, f"{key} = "), value_text(value, 3)) for key, value in parameters.items()
+    ]
     return Markup(", ").join(parts)
 
 
@@ -149,6 +152,14 @@ def both_panels(study: StudyResults) -> list[Markup]:
     return [signal_label(name, samples[name]) for name in samples if sum(name in axis for axis in axes) == 2]
 
 
+def searched(study: StudyResults) -> Markup:
+    """Return the names of the parameters that a search chose."""
+    keys = dict.fromkeys(key for trial in study.trials for key in trial.parameters)
+    if keys.keys() == {"d_z", "p_drop", "step_size"}:
+        return Markup("{}, {} and the Langevin step size").format(D_Z, P_DROP)
+    return Markup(", ").join(Markup("<code>{}</code>").format(key) for key in keys)
+
+
 def functions(study: StudyResults) -> dict[str, Any]:
     """Return the functions and values that the templates of a study's page can use."""
     return {
@@ -160,6 +171,7 @@ def functions(study: StudyResults) -> dict[str, Any]:
         "detector": lambda name: ensemble_label(study.methods[name]) if name in study.methods else detector_label(name),
         "label": ensemble_label,
         "phrase": detector_phrase,
+        "searched": lambda: searched(study),
         "selecting_jets": lambda: selecting_jets(study),
         "selection_words": selection_words,
         "signal": lambda name: signal_label(name, study.samples.get(name)),

@@ -6,11 +6,12 @@ import errno
 import math
 import platform
 import time
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -23,14 +24,20 @@ from darkclr_ray.kernels.registry import Kernels, implementations_of
 from darkclr_ray.networks.precision import Precision
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.settings import InputSettings, ViewSettings
+from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.store.fingerprints import code_fingerprint
 from darkclr_ray.store.stages import POLL_SECONDS, Stage, Store
 from darkclr_ray.streams import JetSource, RayViews, store
 from darkclr_ray.training.base import Training
-from darkclr_ray.training.checkpoint import CHECKPOINT, read_history
+from darkclr_ray.training.checkpoint import CHECKPOINT, read_history, resume
 from darkclr_ray.training.inference import JetEncoder, Layer
 from darkclr_ray.training.loop import Progress, run_training
 from darkclr_ray.training.trainer import AnyTraining, Trainer
+
+RUNGS = "rungs.json"
+"""File with the intermediate results of an encoder in training, beside its checkpoint."""
+BLOCK = 1 << 16
+"""Number of jets whose representations are computed, and written, at a time."""
 
 
 class CachedTrainer(Trainer):
@@ -78,7 +85,6 @@ class CachedTrainer(Trainer):
         """Implementation of each kind of network in them, wherever they were trained."""
         self.seconds: dict[str, float] = {}
         """Seconds spent on the stages."""
-        self._hashes: WeakKeyDictionary[Jets, str] = WeakKeyDictionary()
 
     def views(
         self, sample: TrainingSample, views: ViewSettings, inputs: InputSettings, batch_size: int, seed: int
@@ -108,6 +114,7 @@ class CachedTrainer(Trainer):
                 )
                 time.sleep(POLL_SECONDS)
                 waited = time.monotonic() - started
+            self.report_again(training, stage)
             if self.worker.broadcast(stage.finished):
                 training.load_artifacts(stage.folder)
                 training.history = read_history(stage.folder)
@@ -143,30 +150,82 @@ class CachedTrainer(Trainer):
             self.worker.report(values)
             return
         epoch = progress.epoch + 1
-        if self.proxy_objective is not None and training.kind == "representation" and epoch in self.rungs:
-            assert hasattr(training, "encoder")
-            if self.rank == 0:
-                self.worker.report_metric({"epoch": epoch, "objective": self.proxy_objective(training)})  # type: ignore[arg-type]
+        if epoch in self.rungs:
+            self.judge_rung(training, self.stage(training).partial)
         self.worker.check_stop(values)
+
+    def judge_rung(self, training: Training, folder: Path) -> None:
+        """Report the intermediate result of an encoder after the last epoch of its history, and keep it in a file."""
+        if self.proxy_objective is None or training.kind != "representation" or self.rank > 0:
+            return
+        assert hasattr(training, "encoder")
+        epoch, value = len(training.history), self.proxy_objective(training)  # type: ignore[arg-type]
+        known = read_rungs(folder, self.worker.job)
+        write_json(folder / RUNGS, {"job": self.worker.job, "values": {**known, str(epoch): number(value)}})
+        self.worker.report_metric({"epoch": epoch, "objective": value})
+
+    def report_again(self, training: Training, stage: Stage) -> None:
+        """Report what this job has reported of an encoder before it was interrupted: whoever was to hear it may have
+        been killed, and whether a trial is pruned must not depend on that.
+
+        An epoch whose checkpoint was written just before the interruption is judged now.
+        """
+        if not self.rungs or self.proxy_objective is None or training.kind != "representation" or self.rank > 0:
+            return
+        folder = stage.folder if stage.finished else stage.partial
+        known = read_rungs(folder, self.worker.job)
+        for epoch, value in known.items():
+            self.worker.report_metric({"epoch": int(epoch), "objective": math.nan if value is None else value})
+        if not stage.finished and (folder / CHECKPOINT).exists():
+            resume(folder, training, writes=False)
+            if len(training.history) in self.rungs and str(len(training.history)) not in known:
+                self.judge_rung(training, folder)
 
     def represent(self, encoder: JetEncoder, jets: Jets, layer: Layer = "head") -> NDArray[np.float32]:
         """Return representations of jets, which are cached beside the encoder's weights."""
         if not isinstance(encoder, Training):
             return super().represent(encoder, jets, layer)
-        if jets not in self._hashes:
-            self._hashes[jets] = TrainingSample(jets).fingerprint
-        path = self.stage(encoder).folder / f"{layer}-{self._hashes[jets]}.npy"
+        path = self.stage(encoder).folder / f"{layer}-{jets.fingerprint}.npy"
         kept = read_array(path) if self.rank == 0 else None
         if self.worker.broadcast(kept is not None):
             return kept if kept is not None else awaited_array(path)
         if self.rank == 0 and path.exists():
             announce(f"{path}: this representation is damaged; it is computed again")
-        z = super().represent(encoder, jets, layer)
-        if self.rank == 0 and path.parent.is_dir():
-            write_sealed(
-                path, lambda file: np.save(file, z), owner=self.worker.job
-            )  # other processes may write the same file
-        return z
+        rows = range(0, max(len(jets), 1), BLOCK)
+        blocks = (super(CachedTrainer, self).represent(encoder, jets.take(slice(at, at + BLOCK)), layer) for at in rows)
+        if self.worker.broadcast(self.rank == 0 and not path.parent.is_dir()):
+            return np.concatenate(list(blocks))
+        if self.rank == 0:
+            # other processes may write the same file
+            write_sealed(path, lambda file: write_rows(file, len(jets), blocks), owner=self.worker.job)
+        else:
+            deque(blocks, maxlen=0)
+        self.worker.broadcast(True)
+        return awaited_array(path)
+
+
+def write_rows(file: IO[bytes], total: int, blocks: Iterator[NDArray[np.float32]]) -> None:
+    """Write ``total`` rows as one array in numpy's format, block by block."""
+    first = next(blocks)
+    shape = (total, *first.shape[1:])
+    header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for block in chain([first], blocks):
+        file.write(np.ascontiguousarray(block).data)
+
+
+def read_rungs(folder: Path, job: str) -> dict[str, float | None]:
+    """Return the intermediate results that a job has reported of an encoder, by epoch; None stands for NaN."""
+    try:
+        content = read_json(folder / RUNGS)
+    except (FileNotFoundError, Damaged):
+        return {}
+    return dict(content["values"]) if content.get("job") == job else {}
+
+
+def number(value: float) -> float | None:
+    """Return a value as JSON can represent it."""
+    return value if math.isfinite(value) else None
 
 
 def read_array(path: Path) -> NDArray[np.float32] | None:

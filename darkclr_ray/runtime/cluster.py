@@ -23,7 +23,7 @@ from typing import Any
 
 from joblib import cpu_count
 
-from darkclr_ray.plugins import WORKING_FOLDER, enter_working_folder
+from darkclr_ray.plugins import IMPORT_FOLDERS, enter_working_folder, import_folders
 from darkclr_ray.settings import ComputeSettings
 from darkclr_ray.store.locks import Lock
 
@@ -90,7 +90,7 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
                 context = join(address, **common)
             else:
                 temporary = stack.enter_context(private_folder(logs.with_name("ray_folder")))
-                token = stack.enter_context(own_token(temporary))
+                token = own_token(temporary)
                 context = start(
                     temporary / "ray",
                     num_cpus=max(2, cpu_count()),  # this process's: a container may allow fewer than there are
@@ -107,26 +107,21 @@ def running_ray(compute: ComputeSettings, logs: Path, object_store: int) -> Iter
                 ray.shutdown()  # here, since Ray prints delayed output when it ends
 
 
-@contextlib.contextmanager
-def own_token(folder: Path) -> Iterator[Path | None]:
-    """Set a random token for a Ray that starts within this context; yield a file that contains it.
+def own_token(folder: Path) -> Path | None:
+    """Set a random token for a Ray that this process starts; return a file in ``folder`` that contains it.
 
     Without a token in its environment, Ray would write one to the home folder, which may not be writable. The file is
-    for people, and only its owner may read it. None is yielded where the environment names a token or turns tokens
-    off.
+    for people, and only its owner may read it. None is returned if the environment says how Ray is to authenticate. The
+    token stays in the environment: Ray remembers the token of a process, which all later children must have, too.
     """
-    named = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
-    if named or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
-        yield None
-        return
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    if os.environ.get("RAY_AUTH_TOKEN") != token_of_process() and any(name in os.environ for name in names):
+        return None
     path = folder / "token"
     path.touch(mode=0o600)
     path.write_text(token_of_process(), encoding="utf-8")
     os.environ["RAY_AUTH_TOKEN"] = token_of_process()
-    try:
-        yield path
-    finally:
-        del os.environ["RAY_AUTH_TOKEN"]
+    return path
 
 
 @cache
@@ -148,7 +143,7 @@ def start(temporary: Path, **options: Any) -> Any:
     import ray
 
     try:
-        with defer_signal(signal.SIGINT), working_folder_last() as environment:
+        with defer_signals(), working_folder_last() as environment:
             return ray.init(address="local", _temp_dir=str(temporary), runtime_env=environment, **options)
     except BaseException as error:
         ray.shutdown()
@@ -168,25 +163,50 @@ def working_folder_last() -> Iterator[dict[str, Any]]:
     processes begin there: a file ``random.py`` in it would take the place of Python's module.
     """
     hook = f"{enter_working_folder.__module__}.{enter_working_folder.__name__}"
-    environment = {"worker_process_setup_hook": hook, "env_vars": {WORKING_FOLDER: os.getcwd()}}
+    environment = {"worker_process_setup_hook": hook, "env_vars": {IMPORT_FOLDERS: import_folders()}}
     with contextlib.chdir("/"):
         yield environment
 
 
+def stopping_signals() -> list[signal.Signals]:
+    """Return the signals that ask a study to stop; SIGHUP is none of them where it is ignored, as under nohup."""
+    hung_up = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+    return [signal.SIGINT, signal.SIGTERM, *hung_up]
+
+
 @contextlib.contextmanager
-def defer_signal(number: signal.Signals) -> Iterator[None]:
-    """Defer a signal until the end of the context, since Ray leaves processes behind if its start is interrupted."""
+def interruptible() -> Iterator[None]:
+    """Within this context, SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # where signals do not arrive
+        yield
         return
-    received: list[FrameType | None] = []
-    before = signal.signal(number, lambda _, frame: received.append(frame))
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in stopping_signals() if number != signal.SIGINT}
     try:
         yield
     finally:
-        signal.signal(number, before)
-    if received:
-        signal.raise_signal(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def defer_signals() -> Iterator[None]:
+    """Have signals that stop a study wait until the end of this: interrupted while it starts, Ray leaves processes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where signals do not arrive
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda which, _: came.append(which)) for number in stopping_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def join(address: str, **options: Any) -> Any:
@@ -300,7 +320,7 @@ def delete_unused(folder: Path, place: Path) -> None:
 
 def socket_folder() -> Path:
     """Return the parent of Ray's folder: RAY_TMPDIR or TMPDIR, or /tmp if that is too long for Ray's sockets."""
-    place = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    place = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()).absolute()
     session = place / f"{PREFIX}12345678" / "ray" / "session_2026-01-01_00-00-00_123456_1234567"
     longest = session / "sockets" / "plasma_store"
     return place if len(os.fsencode(longest)) <= LONGEST_SOCKET else Path("/tmp")

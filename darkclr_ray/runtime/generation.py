@@ -70,7 +70,7 @@ def _ray(workers: int | None, address: str | None) -> Iterator[None]:
             join(address, **options)
         else:
             folder = stack.enter_context(private_folder())
-            stack.enter_context(own_token(folder))
+            own_token(folder)
             start(folder / "ray", num_cpus=workers, include_dashboard=False, **options)
         stack.callback(ray.shutdown)
         yield

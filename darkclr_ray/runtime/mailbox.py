@@ -7,6 +7,7 @@ whose mailbox is lost is retried with another worker group.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from typing import Any
 import ray
 from ray.train import ControllerError
 
-from darkclr_ray.runtime.outcome import Outcome
+from darkclr_ray.runtime.lost import out_of_memory, why_lost
+from darkclr_ray.runtime.outcome import Outcome, State
 
 ANSWER_SECONDS = 1.0
 """Seconds in which a worker that is not blocked answers."""
@@ -63,7 +65,8 @@ class News:
     """State of the current job, as `Mailbox.news` returns it.
 
     Attributes:
-        progress: latest reported progress, with "seconds" since the job started and its "attempts".
+        progress: latest reported progress, with "seconds" since the job started, its "attempts", and with "lost", why
+            workers were lost last, if any were.
         metric: one intermediate result, or None.
         outcome: how the job ended, once all intermediate results have been returned.
         waiting: seconds since a worker was last alive.
@@ -84,10 +87,12 @@ class Mailbox:
     Args:
         max_attempts: number of times that a job is started before it fails.
         stall_limit: seconds without progress after which a job fails and its workers are killed.
+        place_limit: seconds without a living worker after which a job ends as broken.
     """
 
-    def __init__(self, max_attempts: int, stall_limit: float) -> None:
-        self.max_attempts, self.stall_limit = max_attempts, stall_limit
+    def __init__(self, max_attempts: int, stall_limit: float, place_limit: float = math.inf) -> None:
+        self.max_attempts, self.stall_limit, self.place_limit = max_attempts, stall_limit, place_limit
+        self.lost: str | None = None
         self.job: Job | None = None
         self.tokens: list[int] = []
         self.taken: list[Job] = []
@@ -120,7 +125,7 @@ class Mailbox:
 
     async def put(self, name: str, payload: Any) -> None:
         """Set the next job. The workers leave an unfinished one after its epoch."""
-        self.job = Job(name, payload)
+        self.job, self.lost = Job(name, payload), None
         self.last_alive = time.monotonic()
         if self.start_error is not None:
             self.job.end(Outcome("broken", self.start_error))
@@ -137,6 +142,8 @@ class Mailbox:
             await self._check_workers(job)
         seconds = time.monotonic() - job.started if job.started is not None else 0.0
         progress = {**job.progress, "seconds": seconds, "attempts": job.attempts}
+        if self.lost is not None:
+            progress["lost"] = why_lost(self.lost)
         if job.metrics:
             return News(progress, metric=job.metrics.pop(0))
         return News(progress, outcome=job.outcome, waiting=time.monotonic() - self.last_alive)
@@ -186,13 +193,25 @@ class Mailbox:
         self.last_alive = job.updated = time.monotonic()
         job.started = job.started or job.updated
         if job.attempts == self.max_attempts:
-            last = f"last error: {job.error}" if job.error else "killed, out of memory, or their node was lost"
-            job.end(Outcome("failed", f"its workers were lost {self.max_attempts} times ({last})"))
+            job.end(self._lost_too_often(job))
             await self._notify()
             return
         job.attempts += 1
         job.error = None
         self.taken.append(job)
+
+    def _lost_too_often(self, job: Job) -> Outcome:
+        """Return the outcome of a job whose workers were lost again and again.
+
+        Where the memory of their node was filled by others, the job is not the cause, and the study should pause.
+        """
+        memory = out_of_memory(f"{self.lost} {job.error}")
+        if job.error:
+            last = f"last error: {why_lost(job.error)}"
+        else:
+            last = why_lost(self.lost) if self.lost else "killed, out of memory, or their node was lost"
+        state: State = "broken" if memory is not None and not memory.by_itself else "failed"
+        return Outcome(state, f"its workers were lost {self.max_attempts} times ({last})")
 
     def _current(self, token: int, index: int) -> Job | None:
         """Return the current job if the caller's start and job are the current ones."""
@@ -235,12 +254,13 @@ class Mailbox:
 
     async def start_failed(self, message: str) -> None:
         """Count a failure of the workers; a job ends as broken if they fail again and again before they ask for it."""
+        self.lost = message
         self.failed_starts += 1
         if self.failed_starts > MAX_FAILED_STARTS:
             await self._fail_start(message)
 
     async def _fail_start(self, message: str) -> None:
-        self.start_error = f"the training workers do not start: {message}"
+        self.start_error = f"the training workers do not start: {why_lost(message)}"
         if self.job is not None:
             self.job.end(Outcome("broken", self.start_error))
         await self._notify()
@@ -250,6 +270,9 @@ class Mailbox:
         if not await any_alive(self.workers.values()):
             if job.stop:
                 job.end(Outcome("stopped"))
+            elif time.monotonic() - self.last_alive >= self.place_limit:
+                cause = why_lost(self.lost) if self.lost else "their resources are not free"
+                job.end(Outcome("broken", f"no training worker for {self.place_limit:g} s ({cause})"))
             return
         self.last_alive = time.monotonic()
         if job in self.taken and job.outcome is None and time.monotonic() - job.updated >= self.stall_limit:

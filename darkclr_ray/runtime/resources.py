@@ -12,10 +12,11 @@ from darkclr_ray.settings import ComputeSettings
 
 @dataclass(frozen=True)
 class Node:
-    """Resources of one node."""
+    """Resources of one node; 0 bytes of memory mean that they are unknown."""
 
     cpus: float
     gpus: float = 0.0
+    memory: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -133,4 +134,11 @@ def _fits(nodes: Sequence[Node], workers: int, held: float, gpu: float, feeding:
 def cluster_nodes(described: Sequence[dict[str, Any]]) -> list[Node]:
     """Return the living nodes of a list from `ray.nodes()`."""
     alive = [node["Resources"] for node in described if node["Alive"]]
-    return [Node(resources.get("CPU", 0.0), resources.get("GPU", 0.0)) for resources in alive]
+    return [
+        Node(
+            resources.get("CPU", 0.0),
+            resources.get("GPU", 0.0),
+            resources.get("memory", 0.0) + resources.get("object_store_memory", 0.0),
+        )
+        for resources in alive
+    ]

@@ -82,8 +82,8 @@ class Batch(Protocol):
     def report(self, trial_id: str, result: dict[str, Any]) -> None:
         """Receive an intermediate result of a job."""
 
-    def end(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
-        """Receive the last result of a job; without "outcome" if Tune stopped it, None if Tune lost it."""
+    def end(self, trial_id: str, result: dict[str, Any] | None) -> None:
+        """Receive the last result of a job; it has no "outcome" if Tune stopped the job."""
 
 
 class JobList:
@@ -109,8 +109,8 @@ class JobList:
     def report(self, trial_id: str, result: dict[str, Any]) -> None:
         """Intermediate results matter to a search only."""
 
-    def end(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
-        outcome = Outcome("failed", "Ray Tune lost the trial; logs/ has the details") if error else outcome_of(result)
+    def end(self, trial_id: str, result: dict[str, Any] | None) -> None:
+        outcome = outcome_of(result)
         if outcome is not None and outcome.state in ("finished", "failed"):
             self.outcomes[self._names[trial_id]] = outcome
             self.on_end(self._names[trial_id], outcome)
@@ -170,10 +170,13 @@ class ProgramSearcher(Searcher):
         if trial_id not in self.running:
             return
         self.running.discard(trial_id)
+        if error:  # its processes were lost again and again; the trial is left unfinished, and no result is wrong
+            self.broken = self.broken or "Ray lost the processes of a trial again and again; logs/ has the details"
+            return
         outcome = outcome_of(result)
         if outcome is not None and outcome.state == "broken":
             self.broken = self.broken or outcome.reason or "the infrastructure failed"
-        self._guarded(lambda batch: batch.end(trial_id, result, error))
+        self._guarded(lambda batch: batch.end(trial_id, result))
 
     def _guarded(self, call: Callable[[Batch], None]) -> None:
         assert self.batch is not None

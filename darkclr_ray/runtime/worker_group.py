@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class GroupPlan:
         folder: for files of Ray Train; all nodes must see it.
         failures: how often a job is restarted after workers were lost.
         stall_limit: seconds without progress after which a job fails.
+        place_limit: seconds without a living worker after which a job ends as broken.
     """
 
     allocation: ResourcePlan
@@ -37,6 +39,7 @@ class GroupPlan:
     folder: Path
     failures: int
     stall_limit: float = 1800.0
+    place_limit: float = math.inf
 
     def fit(self, mailbox: Any) -> None:
         """Run the workers until the mailbox is closed. Ray Train restarts them without a limit: the mailbox counts the
@@ -88,7 +91,7 @@ class WorkerGroup:
             "runtime_env": {"env_vars": environment},
         }
         mailbox: Any = ray.remote(Mailbox)
-        self.mailbox = mailbox.options(**options).remote(plan.failures + 1, plan.stall_limit)
+        self.mailbox = mailbox.options(**options).remote(plan.failures + 1, plan.stall_limit, plan.place_limit)
         self.training = self.mailbox.train.remote(plan.fit)
 
     def put(self, name: str, payload: Any) -> None:

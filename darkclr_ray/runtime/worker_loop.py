@@ -43,6 +43,14 @@ INFRASTRUCTURE_ERRNOS = {
 RAY_ERRORS = (ray.exceptions.OutOfDiskError, ray.exceptions.ObjectStoreFullError, ray.exceptions.ObjectLostError)
 """Errors of Ray's object store, of which no trial is the cause."""
 
+LOST_PROCESSES = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.OutOfMemoryError,
+    ray.exceptions.NodeDiedError,
+)
+"""Errors of Ray where another process was lost, such as one that makes batches: the job is started again."""
+
 
 @dataclass(frozen=True)
 class WorkerContext:
@@ -144,8 +152,8 @@ class ReportFailures(UserCallback):
 def run_job(work: Work, payload: Any, context: WorkerContext) -> Outcome:
     """Run a job and return its outcome.
 
-    Raises an error of the code if other ranks may wait for this one, or if the GPU has become unusable for this
-    process: Ray Train then restarts all workers of the group.
+    Raises an error of the code if other ranks may wait for this one, if the GPU has become unusable for this process,
+    or if another process was lost: Ray Train then restarts all workers of the group.
     """
     try:
         return Outcome("finished", result=work(payload, context))
@@ -159,7 +167,7 @@ def run_job(work: Work, payload: Any, context: WorkerContext) -> Outcome:
             return Outcome("broken", f"{fault.strerror}: {fault.filename}" if fault.filename else str(fault))
         if isinstance(fault, RAY_ERRORS):
             return Outcome("broken", str(fault))
-        if context.world_size > 1 or not is_usable(context.device):
+        if isinstance(fault, LOST_PROCESSES) or context.world_size > 1 or not is_usable(context.device):
             raise
         return Outcome("failed", f"{type(fault).__name__}: {fault}")
 

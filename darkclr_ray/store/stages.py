@@ -26,6 +26,9 @@ from darkclr_ray.store.locks import Lock
 
 DESCRIPTION = "stage.json"
 
+STAGES = "stages"
+"""Name of the folder of a study's stages."""
+
 HASH = re.compile("[0-9a-f]{32}")
 """Pattern of the folder names of finished stages; see `content_hash`."""
 
@@ -55,6 +58,7 @@ class Stage:
         description: everything that determines the content, as JSON-serialisable values.
         folder: folder of the finished stage.
         lock: lock that the computing process holds.
+        beside: folder of other studies, whose stages are taken over; None for none.
     """
 
     kind: str
@@ -62,6 +66,7 @@ class Stage:
     description: Mapping[str, Any]
     folder: Path
     lock: Lock
+    beside: Path | None = None
 
     @property
     def finished(self) -> bool:
@@ -76,14 +81,36 @@ class Stage:
     def usable(self) -> bool:
         """Return whether the stage is complete and its checksums match; delete a damaged stage.
 
-        The deletion is announced by a warning; the stage is then computed again.
+        The deletion is announced by a warning; the stage is then computed again. A stage that another study beside this
+        one has completed is taken over.
         """
-        if not self.finished or self.whole():
-            return self.finished
+        if not self.finished:
+            return self._take_over()
+        if self.whole():
+            return True
         with Lock(self.lock.path, self.lock.owner) as lock:
             if lock.acquire() and not self.whole():  # no other process has replaced it meanwhile
                 announce(f"{self.folder}: this {self.kind} stage is damaged; it is computed again")
                 shutil.rmtree(self.folder)
+        return False
+
+    def _take_over(self) -> bool:
+        """Take over the stage from another study; return whether one has it, with right checksums.
+
+        Files are hard links where the file system has them. Arrays are not taken: they are computed again when needed.
+        """
+        others = self.beside.glob(f"*/{STAGES}/{self.kind}/{self.hash}") if self.beside is not None else ()
+        for other in sorted(others):
+            copy = self.folder.with_name(f"{self.folder.name}.{os.getpid()}.copy")
+            try:
+                check_stage(other)
+                shutil.copytree(other, copy, copy_function=_link, ignore=shutil.ignore_patterns("*.npy"))
+                os.rename(copy, self.folder)
+            except (OSError, Damaged):  # it is damaged or being deleted, or another process has been faster
+                shutil.rmtree(copy, ignore_errors=True)
+            if self.finished:
+                sync_folder(self.folder.parent)
+                return True
         return False
 
     def whole(self) -> bool:
@@ -142,18 +169,31 @@ def check_stage(folder: Path) -> None:
         raise Damaged(f"{str(error).removesuffix(f'; {REMEDY}')}; {REMEDY}") from error
 
 
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copy2(source, target)
+
+
 class Store:
     """Store of all stages of a study.
 
     Args:
         folder: existing folder that all nodes share which compute stages.
+        beside: folder of other studies, whose stages are taken over instead of being computed again; None for none.
 
     Raises:
         FileNotFoundError: the folder does not exist when a stage is requested.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, beside: Path | None = None) -> None:
+        self.folder, self.beside = folder, beside
+
+    @classmethod
+    def of_study(cls, study: Path) -> Store:
+        """Return the store of the study in a folder; other studies in the same parent folder share their stages."""
+        return cls(study / STAGES, study.parent)
 
     def stage(self, kind: str, description: Mapping[str, Any], owner: str = "") -> Stage:
         """Return the stage of a kind that a description determines; ``owner`` describes the holder of its lock."""
@@ -183,7 +223,8 @@ class Store:
         if not self.folder.is_dir():
             raise FileNotFoundError(errno.ENOENT, "the folder of the study's stages is gone", str(self.folder))
         folder = self.folder / kind
-        return Stage(kind, name, description, folder / name, Lock(self.folder / ".locks" / kind / name, owner))
+        lock = Lock(self.folder / ".locks" / kind / name, owner)
+        return Stage(kind, name, description, folder / name, lock, self.beside)
 
     def drop_arrays(self, of: Collection[str] | None = None, but: Collection[str] = ()) -> int:
         """Delete the arrays (``*.npy``) of finished stages and return the number of bytes freed.

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from darkclr_ray.evaluation.leave_one_out import leave_one_out
 from darkclr_ray.evaluation.paired import paired_ratio
+from darkclr_ray.evaluation.scored import Scored
 from darkclr_ray.evaluation.sculpting import sculpting as sculpted
-from darkclr_ray.evaluation.systematics import Scored, Systematic, systematic
+from darkclr_ray.evaluation.systematics import Systematic, systematic
 from darkclr_ray.evaluation.variance import rejection_variance
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.runtime.outcome import Outcome

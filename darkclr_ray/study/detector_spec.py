@@ -28,7 +28,7 @@ class DetectorSpec:
     Attributes:
         settings: settings of the trial.
         detectors: by name or as module:name (`darkclr_ray.detectors.registry`), in the order in which they are fitted.
-        score: name of the detector for which the objectives are computed.
+        score: detector for which the objectives are computed, by its name or as in ``detectors``.
         rungs: epochs of the encoder after which the objective is estimated for pruning.
         fraction: fraction of the training background that is replaced by jets of the signal `supervised.signal`.
         seed: seed of the evaluation; None for that of the settings. Compared runs share all draws.

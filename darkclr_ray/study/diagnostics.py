@@ -8,31 +8,35 @@ from typing import Any
 from darkclr_ray.store.stages import Store
 from darkclr_ray.study.records import ChainRecord, EncoderRecord
 from darkclr_ray.training.checkpoint import read_history
-from darkclr_ray.training.selection import selected_epoch
+from darkclr_ray.training.selection import selected_epoch, warnings_in
 
 
 def training_diagnostics(store: Store, stages: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Return the diagnostics of the selected epochs.
+    """Return the diagnostics of the chains at the selected epochs, and the warnings of all epochs.
 
     Args:
         store: store of the study.
         stages: by detector, the hashes of its trainings by kind.
 
     Returns:
-        "encoders": `EncoderRecord` of each detector with a trained encoder;
-        "chains": `ChainRecord` of each detector that was trained with contrastive divergence; "warnings": sentences.
+        "encoders": `EncoderRecord` of each detector with a trained encoder; "chains": `ChainRecord` of each detector
+        that was trained with contrastive divergence; "warnings": see `darkclr_ray.training.selection.warnings_in`.
     """
-    selected = {
-        name: {kind: selected_epoch(kind, read_history(store.find(kind, hash).folder)) for kind, hash in used.items()}
+    histories = {
+        name: {kind: read_history(store.find(kind, hash).folder) for kind, hash in used.items()}
         for name, used in stages.items()
     }
+    selected = {
+        name: {kind: selected_epoch(kind, history) for kind, history in records.items()}
+        for name, records in histories.items()
+    }
     energies = {name: records["energy"] for name, records in selected.items() if "energy" in records}
-    warnings = [record.get("warning") for records in selected.values() for record in records.values()]
     encoders = {name: records["representation"] for name, records in selected.items() if "representation" in records}
+    found = [warnings_in(kind, history) for records in histories.values() for kind, history in records.items()]
     return {
         "encoders": {name: encoder_record(record) for name, record in encoders.items() if "effective_rank" in record},
         "chains": {name: chain_record(record) for name, record in energies.items() if "energy_chain" in record},
-        "warnings": list(dict.fromkeys(warning for warning in warnings if warning)),
+        "warnings": list(dict.fromkeys(warning for warning in found if warning is not None)),
     }
 
 

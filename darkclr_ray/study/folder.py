@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
@@ -20,19 +21,25 @@ from darkclr_ray.integrity import file_digest
 from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.messages import shown
 from darkclr_ray.runtime.cluster import TOKEN
-from darkclr_ray.settings import StudySettings
+from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.store.files import check_sealed_text, read_json, write_sealed_text
 from darkclr_ray.store.locks import Lock
 from darkclr_ray.store.stages import Store
 from darkclr_ray.study.provenance import computed_in, now, with_start
-from darkclr_ray.study.records import Machine, Start, StudyRecord, TrialRecord, best_trial
+from darkclr_ray.study.records import Machine, Repeats, Start, StudyRecord, TrialRecord, best_trial
+from darkclr_ray.study.repeats import REPEATS, is_repeated
 from darkclr_ray.yaml_files import read_yaml
 
 FORMAT = 2
 """Format of the folder; a study of another format is refused."""
 
-MAY_CHANGE = ("out", "jets", "search.trials", "compute.")
-"""Settings that may change when a study is continued: location, length and resources. Jets are compared by content."""
+MAY_CHANGE = (
+    *("out", "jets", "search.trials", "compute.", "tracking"),
+    *("search.objective", "search.further_objectives", "search.score", "search.seeds", "search.repeated_points"),
+)
+"""Settings that may change when a study is continued: location, length, resources and what trials are judged by. Jets
+are compared by content.
+"""
 
 DERIVED = ("jets.parquet", "examples.npz", "means.json")
 """Files for readers that each start writes anew, with checksums in study.json."""
@@ -58,7 +65,7 @@ class StudyFolder:
         self.trials = path / "trials"
         self.logs = path / "logs"
         self.optuna = path / "optuna.log"
-        self.store = Store(path / "stages")
+        self.store = Store.of_study(path)
         self._lock = Lock(path / ".lock", "a study")
         self._computed: list[dict[str, Any]] = []
         self._trials: dict[str, TrialRecord] = {}
@@ -102,8 +109,11 @@ class StudyFolder:
             with suppress(OSError):
                 folder.rmdir()
 
-    def check(self, settings: StudySettings, fingerprints: Mapping[str, Any]) -> None:
-        """Raise ValueError if the folder contains another study than the requested one; nothing is written."""
+    def check(self, settings: StudySettings, fingerprints: Mapping[str, Any], extendable: bool = False) -> None:
+        """Raise ValueError if the folder contains another study than the requested one; nothing is written.
+
+        An ``extendable`` study may get further samples for validation and test.
+        """
         self.check_location(settings)
         if not (self.path / "study.json").exists():
             return
@@ -120,6 +130,8 @@ class StudyFolder:
                 f"a new study with --name"
             )
         parts = differing_samples(jets.fingerprints, fingerprints)
+        if extendable:
+            parts = [part for part in parts if part.startswith("train/") or has_sample(jets.fingerprints, part)]
         if parts:
             raise ValueError(
                 f"{self.path}: this study was made with other jets ({', '.join(parts)} differ from those in "
@@ -128,12 +140,7 @@ class StudyFolder:
         path = self.path / "settings.yaml"
         if not path.exists() and not self.store.folder.exists():
             return  # a first start that ended before its settings were written: nothing can be continued
-        if path.exists():
-            check_sealed_text(path)
-        try:
-            there = StudySettings.model_validate(read_yaml(path, "restore it, or start a new study with --name"))
-        except ValidationError as error:
-            raise ValueError(f"{path}: {format_validation_error(error)}; start a new study with --name") from error
+        there = self.settings()
         before, asked = there.model_dump(), settings.model_dump()
         changed = [
             f"{name}: {shown(setting_value(before, name))} there, {shown(setting_value(asked, name))} now"
@@ -145,6 +152,16 @@ class StudyFolder:
                 f"{self.path}: this study was made with other settings ({'; '.join(changed)}); ask for the same ones "
                 f"to continue it (--config {path}), or start a new one with --name"
             )
+
+    def settings(self) -> StudySettings:
+        """Return the settings that the study in the folder was started with. Raises ValueError if they are damaged."""
+        path = self.path / "settings.yaml"
+        if path.exists():
+            check_sealed_text(path)
+        try:
+            return StudySettings.model_validate(read_yaml(path, "restore it, or start a new study with --name"))
+        except ValidationError as error:
+            raise ValueError(f"{path}: {format_validation_error(error)}; start a new study with --name") from error
 
     def check_location(self, settings: StudySettings) -> None:
         """Raise ValueError if the folder cannot be used for a study or is not writable; no file of a study is read."""
@@ -191,7 +208,7 @@ class StudyFolder:
             begun,
             starts=with_start(begun.starts, start),
             objective=settings.search.objective,
-            score=settings.search.score,
+            score=begun.score if known is not None else settings.search.score,
             background=settings.background,
             **facts,
         )
@@ -233,11 +250,12 @@ class StudyFolder:
 
         Raises Damaged if a file is damaged.
         """
-        paths = sorted(self.trials.glob("*.json"))
-        for path in paths:
-            if path.name not in self._trials:
-                self._trials[path.name] = TrialRecord.read(path)
-        return [self._trials[path.name] for path in paths]
+        listed = os.listdir(self.trials) if self.trials.is_dir() else []
+        names = sorted(name for name in listed if name.endswith(".json"))
+        for name in names:
+            if name not in self._trials:
+                self._trials[name] = TrialRecord.read(self.trials / name)
+        return [self._trials[name] for name in names]
 
     def write_trial(self, record: TrialRecord) -> None:
         """Write the record of a trial that has ended."""
@@ -248,6 +266,19 @@ class StudyFolder:
     def best(self) -> TrialRecord | None:
         """Return the best trial so far, see `best_trial`."""
         return best_trial(self.trial_records())
+
+    def selected(self, search: SearchSettings) -> TrialRecord | None:
+        """Return the trial that the study selects: by the mean over further seeds if there are such, else `best`.
+
+        None if no trial is complete, or the best points have not been trained with further seeds yet.
+        """
+        if not search.seeds:
+            return self.best()
+        path, records = self.path / REPEATS, self.trial_records()
+        known = Repeats.read(path) if path.exists() else None
+        if known is None or not is_repeated(known, records, search):
+            return None
+        return next(trial for trial in records if trial.number == known.selected)
 
     def _check_foreign_files(self) -> None:
         if self.path.exists() and not self.path.is_dir():
@@ -284,6 +315,16 @@ def changed_settings(one: StudySettings, other: StudySettings) -> list[str]:
     """Return the dotted names of the settings that differ."""
     ours, theirs = one.model_dump(), other.model_dump()
     return [name for name, _ in leaves(StudySettings) if setting_value(ours, name) != setting_value(theirs, name)]
+
+
+def has_sample(fingerprints: Mapping[str, Any], part: str) -> bool:
+    """Return whether jets have a sample ("split/sample").
+
+    >>> has_sample({"test": {"qcd": "0123"}}, "test/qcd"), has_sample({"test": {"qcd": "0123"}}, "test/aachen")
+    (True, False)
+    """
+    split, _, sample = part.partition("/")
+    return sample in fingerprints.get(split, {})
 
 
 def differing_samples(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
 from darkclr_ray.jets.labelled import check_signal
 from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.unpacked import is_mapped
 from darkclr_ray.settings import StudySettings
 
 
@@ -21,7 +24,8 @@ class StudyJets:
 
     Attributes:
         folder: folder of the jets.
-        training: background jets.
+        background: name of the background sample.
+        limit: size of a sample in bytes up to which it is held in memory; larger samples are maps of files.
         evaluation: jets by split (validation, test) and sample, background first.
         fingerprints: fingerprints of all samples.
         labelled: training jets of signals, for detectors that use labels.
@@ -30,12 +34,18 @@ class StudyJets:
     """
 
     folder: JetFolder
-    training: TrainingSample
+    background: str
+    limit: float
     evaluation: dict[str, dict[str, Jets]]
     fingerprints: dict[str, dict[str, str]]
     labelled: dict[str, Jets] = field(default_factory=dict)
     further: tuple[JetFolder, ...] = ()
     variants: tuple[str, ...] = ()
+
+    @cached_property
+    def training(self) -> TrainingSample:
+        """Background jets for training, which are read at first use."""
+        return TrainingSample(self.folder.load("train", self.background, limit=self.limit))
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -43,23 +53,32 @@ class StudyJets:
         counts = {
             split: {name: len(jets) for name, jets in samples.items()} for split, samples in self.evaluation.items()
         }
-        (background,) = set(self.fingerprints["train"]) - set(self.labelled)
-        training = {background: len(self.training), **{name: len(jets) for name, jets in self.labelled.items()}}
+        training = {name: self.folder.count("train", name) for name in (self.background, *self.labelled)}
         return {"train": training, **counts}
+
+    def signals(self, background: str) -> list[str]:
+        """Names of the signals that are judged in validation and test."""
+        return [name for name in self.evaluation["validation"] if name != background]
 
     @property
     def bytes(self) -> int:
-        """Memory of the jets in bytes."""
+        """Bytes of the jets that are held in memory, with some room for trees."""
         parts = [jets for samples in self.evaluation.values() for jets in samples.values()]
-        parts += [self.training.jets, *self.labelled.values()]
-        return sum(jets.constituents.nbytes + 64 * len(jets) for jets in parts)
+        held = [jets for jets in (*parts, *self.labelled.values()) if not is_mapped(jets)]
+        training = self.folder.nbytes("train", self.background)
+        size = sum(jets.constituents.nbytes + 64 * len(jets) for jets in held)
+        return size + (2 * training if training <= self.limit else 0)
+
+    def home(self, split: str, sample: str) -> JetFolder:
+        """Return the folder that a sample comes from."""
+        folders = (folder for folder in (self.folder, *self.further) if split in folder.splits())
+        return next(folder for folder in folders if sample in folder.samples(split))
 
     def facts(self, background: str) -> dict[str, Any]:
         """Return the facts on the jets for study.json."""
         samples = {}
         for name in self.evaluation["test"]:
-            home = next(folder for folder in (self.folder, *self.further) if name in folder.samples("test"))
-            metadata = home.metadata("test", name)
+            metadata = self.home("test", name).metadata("test", name)
             parameters = metadata.get("parameters") or metadata.get("sample") or {}
             variant = {"variation": metadata["variation"]} if name in self.variants else {}
             samples[name] = {**(parameters if isinstance(parameters, dict) else {}), **variant}
@@ -97,13 +116,15 @@ def open_study_jets(settings: StudySettings, *, further: Sequence[str] = ()) -> 
             f"{path}: a study needs the same signals in validation and test; found {', '.join(signals) or 'none'} and "
             f"{', '.join(others) or 'none'}"
         )
-    training = TrainingSample(folder.load("train", name))
+    training, limit = folder.count("train", name), 1e9 * settings.compute.materialise_limit
     for batch, group in ((settings.contrastive.batch_size, "contrastive"), (settings.nae.batch_size, "nae")):
-        if batch > len(training):
+        if batch > training:
             raise ValueError(
-                f"{group}.batch_size = {batch}: more than the {len(training)} jets in {path / 'train' / name}; lower it"
+                f"{group}.batch_size = {batch}: more than the {training} jets in {path / 'train' / name}; lower it"
             )
-    evaluation = {split: {s: folder.load(split, s) for s in (name, *signals)} for split in ("validation", "test")}
+    evaluation = {
+        split: {s: folder.load(split, s, limit=limit) for s in (name, *signals)} for split in ("validation", "test")
+    }
     fingerprints = {"train": {name: folder.fingerprint("train", name)}} | {
         split: {sample: folder.fingerprint(split, sample) for sample in samples}
         for split, samples in evaluation.items()
@@ -121,23 +142,22 @@ def open_study_jets(settings: StudySettings, *, further: Sequence[str] = ()) -> 
                     f"{beside.path}: {sample!r} is in another folder, too, and names have to be unique; rename its "
                     f"folder, or leave it out of --comparison.further_jets"
                 )
-            evaluation["test"][sample] = beside.load("test", sample)
-            _check_apart(training.jets, beside, evaluation["test"][sample], sample)
+            evaluation["test"][sample] = beside.load("test", sample, limit=limit)
+            _check_apart(folder.events("train", name), beside, evaluation["test"][sample], sample)
             fingerprints["test"][sample] = beside.fingerprint("test", sample)
             if beside.metadata("test", sample).get("variation"):
                 variants.append(sample)
-    return StudyJets(folder, training, evaluation, fingerprints, further=folders, variants=tuple(variants))
+    return StudyJets(folder, name, limit, evaluation, fingerprints, further=folders, variants=tuple(variants))
 
 
 def with_labelled(jets: StudyJets, signal: str) -> StudyJets:
     """Return the jets with training jets of a signal. Raises ValueError if there are none."""
     folder = jets.folder
-    (name,) = jets.fingerprints["train"]
-    check_signal(folder, signal, name, "one of the detectors")
-    labelled = folder.load("train", signal)
+    check_signal(folder, signal, jets.background, "one of the detectors")
+    labelled = folder.load("train", signal, limit=jets.limit)
     for beside in jets.further:
         for sample in beside.samples("test"):
-            _check_apart(labelled, beside, jets.evaluation["test"][sample], sample)
+            _check_apart(labelled.events, beside, jets.evaluation["test"][sample], sample)
     train = jets.fingerprints["train"] | {signal: folder.fingerprint("train", signal)}
     return replace(
         jets,
@@ -146,9 +166,9 @@ def with_labelled(jets: StudyJets, signal: str) -> StudyJets:
     )
 
 
-def _check_apart(training: Jets, beside: JetFolder, evaluation: Jets, sample: str) -> None:
+def _check_apart(training: NDArray[np.int64], beside: JetFolder, evaluation: Jets, sample: str) -> None:
     """Raise ValueError if jets of a further folder come from events of the training jets."""
-    shared = np.isin(evaluation.events, training.events).sum()
+    shared = np.isin(evaluation.events, training).sum()
     if shared:
         raise ValueError(
             f"{beside.path}: {shared} jets of test/{sample} are from events that detectors are trained on; leave it "

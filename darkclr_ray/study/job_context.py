@@ -9,12 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-import ray
-
 from darkclr_ray.integrity import announcements
-from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.runtime.worker_loop import WorkerContext
 from darkclr_ray.streams import JetSource
+from darkclr_ray.training.loop import StopTraining
 
 
 @dataclass(frozen=True)
@@ -23,16 +22,16 @@ class DatasetRefs:
 
     Attributes:
         source: background jets for training.
-        evaluation: dict split -> dict sample -> `Jets` for validation and test, in the object store.
+        evaluation: jets for validation and test, by split and sample.
         background: name of the background sample.
-        labelled: training jets of signals, in the object store.
+        labelled: training jets of signals.
         variants: samples of background from other simulations; they are scored, and are no signals.
     """
 
     source: JetSource
-    evaluation: ray.ObjectRef[dict[str, dict[str, Jets]]]
+    evaluation: Mapping[str, Mapping[str, JetSource]]
     background: str
-    labelled: Mapping[str, ray.ObjectRef[Jets]] = field(default_factory=dict)
+    labelled: Mapping[str, JetSource] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
 
     def sample(self) -> TrainingSample:
@@ -70,7 +69,7 @@ class JobContext:
 
 
 class logging_to:
-    """Context manager that logs to a file while a job runs; ranks other than 0 log warnings only."""
+    """Context manager that logs to a file while a job runs; ranks other than 0 log warnings and errors only."""
 
     def __init__(self, path: Path, rank: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +85,9 @@ class logging_to:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if isinstance(error, StopTraining):  # pruned or interrupted
+            logging.getLogger("darkclr_ray").info("stopped before its end: %s", error)
+        elif error is not None:
             logging.getLogger("darkclr_ray").error("ended by %s", kind, exc_info=error)
         logging.getLogger("darkclr_ray").removeHandler(self.handler)
         self.handler.close()

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from darkclr_ray import plugins
 from darkclr_ray.augmentations import registry as augmentations
@@ -21,7 +21,8 @@ from darkclr_ray.augmentations.families import blind_views
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.darkclr import PlainEnergy
-from darkclr_ray.evaluation.rejection import Evaluation, evaluate
+from darkclr_ray.evaluation.rejection import Evaluation, evaluate_signals
+from darkclr_ray.evaluation.scored import Scored
 from darkclr_ray.jets.contamination import contaminated
 from darkclr_ray.jets.labelled import LabelledSample
 from darkclr_ray.jets.packed import Jets, TrainingSample
@@ -41,7 +42,7 @@ from darkclr_ray.study.records import EvaluationRecord
 from darkclr_ray.training.inference import JetEncoder, represent
 from darkclr_ray.training.nae import fitted_bottleneck
 
-IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute"}
+IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute", "tracking"}
 """Settings that do not affect a detector; jets are identified by their content."""
 
 EPS_S = (0.2, 0.1, 0.5)
@@ -70,16 +71,24 @@ class JobRunner:
         return {
             "stages": {**stages, "scores": scores.hash, "evaluation": evaluation},
             "detectors": trained,
-            "objectives": content.objectives,
+            "objectives": {**content.objectives, **self.costs(trained[self.score_name])},
+            "score": self.score_name,
             "seconds": self.all_seconds,
             "precision": self.runner.precision,
             "kernels": scores.notes()["kernels"],
         }
 
+    def costs(self, stages: Mapping[str, str]) -> dict[str, float]:
+        """Return the seconds of a detector's trainings and the parameters of its networks; see `objectives.COSTS`."""
+        found = [self.runner.store.find(kind, name) for kind, name in stages.items()]
+        sizes = [[weight_count(path) for path in stage.folder.glob("*.safetensors")] for stage in found]
+        seconds = sum(float(stage.notes().get("seconds", 0.0)) for stage in found)
+        return {"seconds": seconds, "parameters": float(sum(max(networks, default=0) for networks in sizes))}
+
     @cached_property
     def runner(self) -> CachedTrainer:
         return CachedTrainer(
-            Store(self.context.store),
+            Store.of_study(self.context.store.parent),
             self.worker,
             source=None if self.job.fraction else self.context.jets.source,
             sample=self.sample,
@@ -104,7 +113,7 @@ class JobRunner:
         name = self.job.settings.supervised.signal
         if name not in self.context.jets.labelled:
             raise ValueError(f"no training jets of the signal {name!r} (supervised.signal) were loaded")
-        return ray.get(self.context.jets.labelled[name])
+        return self.context.jets.labelled[name].load()
 
     @property
     def seed(self) -> int:
@@ -114,8 +123,9 @@ class JobRunner:
     @property
     def score_name(self) -> str:
         """Name of the detector for which the objectives are computed."""
-        names = [registry.find(entry).name for entry in self.job.detectors]
-        return self.job.score if self.job.score in names else names[0]
+        names = {entry: registry.find(entry).name for entry in self.job.detectors}
+        score = names.get(self.job.score, self.job.score)
+        return score if score in names.values() else next(iter(names.values()))
 
     def fit(self) -> tuple[list[AnomalyDetector[Any]], dict[str, dict[str, str]]]:
         """Return the detectors, fitted on the samples that their types require, and the stages of each."""
@@ -132,14 +142,16 @@ class JobRunner:
 
     @cached_property
     def jets(self) -> dict[str, dict[str, Jets]]:
-        return ray.get(self.context.jets.evaluation)
+        return {
+            split: {name: source.load() for name, source in samples.items()}
+            for split, samples in self.context.jets.evaluation.items()
+        }
 
     @cached_property
     def fingerprints(self) -> dict[str, dict[str, str]]:
         """Fingerprints of the evaluation jets by split and sample."""
         return {
-            split: {name: TrainingSample(jets).fingerprint for name, jets in samples.items()}
-            for split, samples in self.jets.items()
+            split: {name: jets.fingerprint for name, jets in samples.items()} for split, samples in self.jets.items()
         }
 
     @cached_property
@@ -163,9 +175,9 @@ class JobRunner:
             "settings": settings.model_dump(mode="json", exclude=IRRELEVANT_SETTINGS),
             "detectors": list(self.job.detectors),
             "background": self.sample.fingerprint,
-            **({"signal": TrainingSample(self.signal).fingerprint} if labels else {}),
+            **({"signal": self.signal.fingerprint} if labels else {}),
             "jets": self.fingerprints,
-            "blind": TrainingSample(self.blind).fingerprint,
+            "blind": self.blind.fingerprint,
             "code": code_fingerprint(*sorted(modules), "darkclr_ray.training.loop"),
             "precision": self.runner.precision,
         }
@@ -206,10 +218,11 @@ class JobRunner:
     def evaluation(self, scores: Stage) -> str:
         """Return the hash of the stage with the evaluation of all scores; objectives use validation jets only."""
         settings = self.job.settings
-        chosen = settings.search.objective
-        module = plugins.module_of("objectives", chosen)
-        own = [module] if module not in (None, "leave_out") else []
-        names = objectives.all_named(self.signals, chosen)
+        search = settings.search
+        chosen = (search.objective, *search.further_objectives)
+        modules_of = [plugins.module_of("objectives", name) for name in chosen]
+        own = sorted({module for module in modules_of if module is not None and module != "leave_out"})
+        names = objectives.all_named(self.signals, *chosen)
         description = {
             "scores": scores.hash,
             "objectives": list(names),
@@ -291,23 +304,12 @@ class JobRunner:
         shared: bool = False,
     ) -> dict[str, Evaluation]:
         """Return the evaluations of a detector on each signal; ``shared``: signal and background have common events."""
-        background = samples[self.context.jets.background]
-        return {
-            name: evaluate(
-                scores[self.context.jets.background],
-                scores[name],
-                background.pt,
-                jets.pt,
-                background.events,
-                jets.events,
-                eps_s=EPS_S,
-                seed=self.seed,
-                replicas=replicas,
-                shared=shared,
-            )
-            for name, jets in samples.items()
-            if name not in (self.context.jets.background, *self.context.jets.variants)
-        }
+        scored = {name: Scored(scores[name], jets.pt, jets.events, name) for name, jets in samples.items()}
+        background, variants = self.context.jets.background, self.context.jets.variants
+        signals = {name: jets for name, jets in scored.items() if name not in (background, *variants)}
+        return evaluate_signals(
+            scored[background], signals, eps_s=EPS_S, seed=self.seed, replicas=replicas, shared=shared
+        )
 
     def evaluate_signal_blind(
         self, scores: Mapping[str, NDArray[np.float64]], views: NDArray[np.float64], replicas: int = REPLICAS
@@ -342,6 +344,12 @@ class JobRunner:
         blind = self.evaluate_signal_blind({background: score_of(full)}, score_of(z_views), replicas=2)
         objective = objectives.find(self.job.settings.search.objective, self.signals)
         return objective(ObjectiveInput(evaluations, blind))
+
+
+def weight_count(path: Path) -> int:
+    """Return the number of parameters in a file of weights."""
+    with safe_open(path, "numpy") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 def save_parts(detector: AnomalyDetector[Any], folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkclr_ray.settings import StudySettings
+from darkclr_ray.settings import StudySettings, merged, nested
 from darkclr_ray.study.detector_spec import DetectorSpec
 
 if TYPE_CHECKING:
@@ -39,12 +39,23 @@ class CalibrationJob:
         return calibrate(self.settings, context, worker)
 
 
-def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
-    """Return a study's settings at one point of the search space.
+PAPER_PARAMETERS = {"d_z": "encoder.d_z", "p_drop": "views.p_drop", "step_size": "nae.step_size"}
+"""Settings that the three parameters of the paper set, by the names that a trial has for them."""
 
-    If the settings have a range of drop probabilities, the searched one is its middle, and its width is unchanged. The
-    temperature of the chains is that of the settings: with another step size, given noise is scaled so that
-    sigma^2 / (2 lambda) is unchanged.
+
+def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> StudySettings:
+    """Return a study's settings at one point of the search.
+
+    If the settings have a range of drop probabilities, the paper's parameter p_drop is its middle, and its width is
+    unchanged. The temperature of the chains is that of the settings: with another step size, given noise is scaled so
+    that sigma^2 / (2 lambda) is unchanged, unless the noise is searched itself.
+
+    Args:
+        settings: of the study.
+        parameters: values by dotted names of settings, or by those of `PAPER_PARAMETERS`.
+
+    Raises:
+        ValueError: a value, or the combination of values, is no valid setting (pydantic's ValidationError).
 
     >>> point = {"d_z": 64, "p_drop": 0.3, "step_size": 0.01}
     >>> trial_settings(StudySettings(), point).views.p_drop
@@ -53,18 +64,27 @@ def trial_settings(settings: StudySettings, parameters: Mapping[str, Any]) -> St
     0.01
     >>> trial_settings(StudySettings(views={"p_drop": (0.4, 0.6)}), point).views.p_drop
     (0.2, 0.4)
+    >>> trial_settings(StudySettings(), {"encoder.layers": 6}).encoder.layers
+    6
     """
-    middle = float(parameters["p_drop"])
-    p_drop: float | tuple[float, float] = middle
-    if isinstance(settings.views.p_drop, tuple):
-        low, high = settings.views.p_drop
-        half = min((high - low) / 2, middle, 0.999 - middle)
-        p_drop = (round(middle - half, 10), round(middle + half, 10))
-    step_size = float(parameters["step_size"])
-    nae = {"step_size": step_size}
-    if settings.nae.noise is not None:
-        nae["noise"] = settings.nae.noise * math.sqrt(step_size / settings.nae.step_size)
-    return settings.updated({"encoder": {"d_z": int(parameters["d_z"])}, "views": {"p_drop": p_drop}, "nae": nae})
+    changes: dict[str, Any] = {}
+    for name, value in parameters.items():
+        found = _around(settings, float(value)) if name == "p_drop" else value
+        changes = merged(changes, nested(PAPER_PARAMETERS.get(name, name), found))
+    step_size = changes.get("nae", {}).get("step_size")
+    if step_size is not None and settings.nae.noise is not None and "noise" not in changes["nae"]:
+        noise = settings.nae.noise * math.sqrt(float(step_size) / settings.nae.step_size)
+        changes = merged(changes, nested("nae.noise", noise))
+    return settings.updated(changes)
+
+
+def _around(settings: StudySettings, middle: float) -> float | tuple[float, float]:
+    """Return a drop probability, or the range around it where the settings have a range."""
+    if not isinstance(settings.views.p_drop, tuple):
+        return middle
+    low, high = settings.views.p_drop
+    half = min((high - low) / 2, middle, 0.999 - middle)
+    return round(middle - half, 10), round(middle + half, 10)
 
 
 def job_name(number: int) -> str:

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from darkclr_ray.integrity import Damaged, digest
+from darkclr_ray.settings import SearchSettings
 from darkclr_ray.store.files import CHECKSUM
+from darkclr_ray.study.objectives import directions, values
 from darkclr_ray.study.records import OptunaRecord, TrialRecord
+from darkclr_ray.study.space import Space
 
 ATTRIBUTES = ("stages", "seconds", "reason")
 """Entries of a trial's file that Optuna stores as user attributes."""
@@ -117,8 +119,9 @@ def restore_trials(
     storage: JournalStorage,
     name: str,
     records: Sequence[TrialRecord],
-    space: Mapping[str, BaseDistribution],
-    first: Mapping[str, Any],
+    space: Space,
+    *,
+    judged_anew: bool = False,
 ) -> bool:
     """Fill a new journal with the trials that have ended, so that the search goes on as if it had been kept.
 
@@ -128,31 +131,44 @@ def restore_trials(
         storage: of the study.
         name: of the study.
         records: records of the trials that have ended.
-        space: distribution of each parameter.
-        first: point of the first trial.
+        space: that the trials were drawn from.
+        judged_anew: whether the objectives have changed, so that intermediate values of the earlier ones are left out.
 
     Returns:
         Whether there was something to fill in.
     """
     if storage.get_all_studies() or not records:
         return False
-    study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    search = space.settings.search
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions(search))
     ended = {record.number: record for record in records}
-    for number in range(max(ended) + 1):
+    points = [] if search.sampler == "grid" else space.initial_points()
+    for number in range(max(max(ended) + 1, len(points))):
         if number in ended:
-            study.add_trial(_trial(ended[number], space))
+            study.add_trial(_trial(ended[number], space, judged_anew))
+        elif number < len(points):
+            study.enqueue_trial(points[number])
         else:
-            study.enqueue_trial(dict(first) if number == 0 else {})
+            study.add_trial(create_trial(state=TrialState.WAITING))
     return True
 
 
-def _trial(record: TrialRecord, space: Mapping[str, BaseDistribution]) -> FrozenTrial:
+def _trial(record: TrialRecord, space: Space, judged_anew: bool) -> FrozenTrial:
     known, state = record.optuna, TrialState[record.state]
+    params = known.params or record.parameters
     return create_trial(
         state=state,
-        value=record.objective if state == TrialState.COMPLETE else None,
-        params=known.params or record.parameters,
-        distributions=dict(space),
-        intermediate_values=known.intermediate_values,
-        user_attrs={**known.user_attrs, **{name: getattr(record, name) for name in ATTRIBUTES}},
+        values=complete_values(record, space.settings.search) if state == TrialState.COMPLETE else None,
+        params=params,
+        distributions=space.distributions(params),
+        intermediate_values={} if judged_anew else known.intermediate_values,
+        user_attrs={
+            **({} if judged_anew else known.user_attrs),
+            **{name: getattr(record, name) for name in ATTRIBUTES},
+        },
     )
+
+
+def complete_values(record: TrialRecord, search: SearchSettings) -> list[Any]:
+    """Return the values of all objectives of a complete trial."""
+    return [record.objective, *values(record.objectives, search)[1:]]

@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Literal
 
 from darkclr_ray import plugins
 from darkclr_ray.evaluation.rejection import Evaluation
 from darkclr_ray.messages import nearest
+from darkclr_ray.settings import SearchSettings
+from darkclr_ray.study.records import TrialRecord
+
+COSTS = ("seconds", "parameters")
+"""Objectives that are minimised: seconds of a trial's trainings, whoever did them, and parameters of its networks."""
 
 NAMED = ("matched", "raw", "worst", "signal_blind", "leave_out:SIGNAL")
 
@@ -30,6 +36,8 @@ class ObjectiveInput:
     signals: Mapping[str, Evaluation]
     blind: Evaluation
 
+
+Direction = Literal["maximize", "minimize"]
 
 Objective = Callable[[ObjectiveInput], float]
 """Function that returns a number, higher is better, or nan if it is undefined."""
@@ -82,7 +90,59 @@ def check(name: str, signals: Sequence[str] | None = None) -> None:
         raise ValueError(f"search.objective = {name}: expected module:name of a function, such as my_objectives:median")
 
 
-def all_named(signals: Sequence[str], chosen: str) -> tuple[str, ...]:
-    """Return the names of all objectives that can be computed with these signals, and of the chosen one."""
+def check_all(search: SearchSettings, signals: Sequence[str] | None = None) -> None:
+    """Raise ValueError for objectives that cannot be, see `check`, or that contradict each other."""
+    for name in (search.objective, *search.further_objectives):
+        if name not in COSTS:
+            check(name, signals)
+    if search.objective in COSTS:
+        raise ValueError(
+            f"search.objective = {search.objective}: a cost alone has its best trial in the worst detector; name it in "
+            f"search.further_objectives"
+        )
+    if search.objective in search.further_objectives or len(set(search.further_objectives)) < len(
+        search.further_objectives
+    ):
+        raise ValueError("search.further_objectives: an objective is there twice; name each once")
+    if search.further_objectives and search.sampler == "cmaes":
+        raise ValueError("search.sampler = cmaes: has one objective only; take nsga2, tpe or gp for several")
+
+
+def directions(search: SearchSettings) -> list[Direction]:
+    """Return Optuna's direction of each objective.
+
+    >>> directions(SearchSettings(further_objectives=["seconds"]))
+    ['maximize', 'minimize']
+    """
+    names = (search.objective, *search.further_objectives)
+    return ["minimize" if name in COSTS else "maximize" for name in names]
+
+
+def values(objectives: Mapping[str, float | None], search: SearchSettings) -> list[float | None]:
+    """Return the values of a study's objectives in their order; None for those that could not be computed."""
+    return [objectives.get(name) for name in (search.objective, *search.further_objectives)]
+
+
+def judged_by(search: SearchSettings, signals: Sequence[str]) -> list[str]:
+    """Return what a study's trials are judged by: the objectives, the score and the signals."""
+    return [search.objective, *search.further_objectives, search.score, *signals]
+
+
+def is_current(record: TrialRecord, search: SearchSettings, score: str, signals: Sequence[str]) -> bool:
+    """Return whether the record of a complete trial is about the objectives, score and signals that a study has now.
+
+    Args:
+        record: record of the trial.
+        search: settings of the search.
+        score: name of the judged score.
+        signals: that the study has.
+    """
+    found = values(record.objectives, search)
+    same = record.objective == found[0] and None not in found
+    return same and record.score == score and set(signals) <= record.test.get(score, {}).keys()
+
+
+def all_named(signals: Sequence[str], chosen: str, *further: str) -> tuple[str, ...]:
+    """Return the names of all objectives that can be computed with these signals, and of the chosen ones but costs."""
     left_out = [f"leave_out:{signal}" for signal in signals] if len(signals) > 1 else []
-    return tuple(dict.fromkeys([*NAMED[:4], *left_out, chosen]))
+    return tuple(dict.fromkeys([*NAMED[:4], *left_out, chosen, *(name for name in further if name not in COSTS)]))

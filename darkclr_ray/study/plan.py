@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from darkclr_ray.runtime.resources import ResourcePlan
-from darkclr_ray.settings import StudySettings
+from darkclr_ray.settings import Range, StudySettings
 from darkclr_ray.study.jobs import job_name
+from darkclr_ray.study.samplers import prunes
 
 OVERHEAD = 2.0
 """Seconds of a trial beyond training and scoring."""
@@ -108,14 +109,17 @@ class Plan:
         """Estimate for the remaining trials and the reference after them, without pruning."""
         left = range(self.finished, self.settings.search.trials)
         jobs = {job_name(number): self.trial(number) for number in left}
-        return Estimate(jobs, self.allocation.worker_groups, rest=self.follower_seconds)
+        search = self.settings.search
+        repeats = search.seeds * min(search.repeated_points, search.trials)
+        rest = self.follower_seconds + repeats * (self.encoder_seconds + self.follower_seconds)
+        return Estimate(jobs, self.allocation.worker_groups, rest=rest)
 
     @property
     def bytes(self) -> int:
         """Upper limit of the disk space: scores and weights of all trials, and the representations that are kept."""
         settings = self.settings
         scores = 3 * 12 * self._jets
-        widest = max(settings.search.d_z)
+        widest = max(widths(settings))
         layers = settings.encoder.layers * (
             4 * settings.encoder.d_r**2 + 2 * settings.encoder.d_r * settings.encoder.d_h
         )
@@ -137,7 +141,7 @@ class Plan:
         return "\n".join(
             [
                 f"trials     {search.trials}{done}, {shared} in a row share an encoder; maximised: {search.objective} "
-                f"of {search.score} on validation jets" + ("; unpromising ones are pruned" if search.prune else ""),
+                f"of {search.score} on validation jets" + ("; unpromising ones are pruned" if prunes(search) else ""),
                 f"jets       {training} {self.settings.background} for training, {self._jets - training} to evaluate",
                 f"resources  {self.allocation}",
                 f"time       about {duration(self.estimate.seconds)} (measured: {duration(self.encoder_seconds)} per "
@@ -145,6 +149,21 @@ class Plan:
                 f"disk       up to {size(self.bytes)}",
             ]
         )
+
+
+def widths(settings: StudySettings) -> tuple[int, ...]:
+    """Return the embedding dimensions of the trials; those of a user's function are not known beforehand.
+
+    >>> widths(StudySettings(search={"space": {"encoder.d_z": [8, 16]}}))
+    (8, 16)
+    """
+    space = settings.search.space
+    if not space:
+        return settings.search.d_z
+    dimension = () if isinstance(space, str) else space.get("encoder.d_z", ())
+    if isinstance(dimension, Range):
+        return (int(dimension.high),)
+    return tuple(int(width) for width in dimension if isinstance(width, int)) or (settings.encoder.d_z,)
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +93,8 @@ class Display:
 
     def print_line(self, text: str) -> None:
         """Print a line that stays on the screen."""
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        with suppress(OSError):  # the terminal may be gone
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def update(self, jobs: Mapping[str, Mapping[str, Any]], status: Status) -> None:
         """Show the progress of the jobs (see `darkclr_ray.runtime.mailbox.News`)."""

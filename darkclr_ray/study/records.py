@@ -2,8 +2,9 @@
 
 Files, relative to the study's folder:
     ``study.json`` (`StudyRecord`), ``trials/<number>.json`` (`TrialRecord`), ``references.json`` (`References`),
-    ``means.json`` (`MeansRecord`), ``runs/<key>.json`` (`RunRecord`), ``sections/<name>.json`` (`ANALYSES`) and, in
-    the store, ``stages/evaluation/<hash>/evaluation.json`` (`EvaluationRecord`).
+    ``seeds.json`` (`Repeats`), ``means.json`` (`MeansRecord`), ``runs/<key>.json`` (`RunRecord`),
+    ``sections/<name>.json`` (`ANALYSES`) and, in the store, ``stages/evaluation/<hash>/evaluation.json``
+    (`EvaluationRecord`).
 
 A key that a model does not know is refused, except in `SampleRecord`, which keeps the parameters of any generator.
 """
@@ -141,6 +142,7 @@ class StudyRecord(Record):
         files: checksum of each file that every start writes anew.
         finished, sections: of a comparison: whether nothing is left to compute, and its analyses.
         best: of an embedding scan: number of the trial to which ``best/`` and ``references.json`` belong.
+        judged: of an embedding scan: the objectives, score and signals for which that trial is the best.
     """
 
     format: int = 2
@@ -160,6 +162,7 @@ class StudyRecord(Record):
     finished: bool = False
     sections: list[str] = []
     best: int | None = None
+    judged: list[str] | None = None
 
 
 class ChainRecord(Record):
@@ -190,7 +193,7 @@ class EvaluationRecord(Record):
         objectives: value of each objective; None if it is not finite.
         encoders: collapse of the encoder of each detector that has one.
         chains: diagnostics of each detector that was trained with contrastive divergence.
-        warnings: warnings of the selected epochs.
+        warnings: how many epochs of each training gave a warning, and the last one.
         dimension, fold_aucs: of a linear classifier test: number of features, and AUC of each fold.
     """
 
@@ -235,12 +238,14 @@ class TrialRecord(Record):
     Attributes:
         reason: why it was pruned or failed.
         parameters: its point in the search space.
-        objective, objectives: value of the objective that the search maximises, and of all objectives.
+        objective, objectives: value of the objective that the search maximises, and of all objectives and costs.
+        score: name of the detector for which the objectives were computed.
         encoders: collapse of the encoder of each detector that has one.
         stages: hash of each stage in the store.
         kernels: implementation of each network.
         seconds: time of each stage, of the overhead, and in total.
         validation, test: evaluations by detector and signal.
+        chains, warnings: as in `EvaluationRecord`.
     """
 
     number: int
@@ -249,13 +254,50 @@ class TrialRecord(Record):
     parameters: dict[str, Any] = {}
     objective: float | None = None
     objectives: dict[str, float | None] = {}
+    score: str = "s_NAE"
     encoders: dict[str, EncoderRecord] = {}
     stages: dict[str, str] = {}
     kernels: dict[str, str] = {}
     seconds: dict[str, float] = {}
+    chains: dict[str, ChainRecord] = {}
+    warnings: list[str] = []
     validation: Evaluations = {}
     test: Evaluations = {}
     optuna: OptunaRecord = OptunaRecord()
+
+
+class RepeatedPoint(Record):
+    """A point of a search that was trained again with further seeds.
+
+    Attributes:
+        number, parameters, objective: of the trial that the search made.
+        repeats: objective with each further seed; None if it failed.
+        stages: hashes of the stages with each further seed.
+        mean, deviation: of the objectives with further seeds; None without any, or with one only.
+    """
+
+    number: int
+    parameters: dict[str, Any] = {}
+    objective: float
+    repeats: list[float | None] = []
+    stages: list[dict[str, str]] = []
+    mean: float | None = None
+    deviation: float | None = None
+
+
+class Repeats(Record):
+    """Content of ``seeds.json``: the best points of a search with further seeds, best one first.
+
+    Attributes:
+        objective, score, seeds: from the settings.
+        selected: number of the trial whose point has the largest mean.
+    """
+
+    objective: str
+    score: str
+    seeds: int
+    points: list[RepeatedPoint]
+    selected: int
 
 
 class ReferenceRecord(Record):

@@ -15,7 +15,7 @@ from darkclr_ray.store.files import read_json
 from darkclr_ray.store.stages import check_stage
 from darkclr_ray.study.folder import DERIVED, StudyFolder
 
-RECORDS = ("trials/*.json", "runs/*.json", "sections/*.json", "references.json")
+RECORDS = ("trials/*.json", "runs/*.json", "sections/*.json", "references.json", "seeds.json")
 """Files of results, which are computed again from their stages."""
 
 

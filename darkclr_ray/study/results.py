@@ -44,6 +44,7 @@ from darkclr_ray.study.records import (
     PairRecord,
     ReferenceRecord,
     References,
+    Repeats,
     RunRecord,
     SampleRecord,
     StudyRecord,
@@ -171,6 +172,7 @@ class StudyResults:
         runs: runs of a comparison; of a scan, its best trial and its references.
         trials: trials of a scan.
         analyses: analyses of a whole comparison, by name.
+        repeats: best points of a scan with further seeds, if they were trained.
     """
 
     folder: Path
@@ -179,6 +181,7 @@ class StudyResults:
     runs: tuple[RunRecord, ...]
     trials: tuple[TrialRecord, ...] = ()
     analyses: Mapping[str, Analysis[Any]] = field(default_factory=dict)
+    repeats: Repeats | None = None
 
     @property
     def background(self) -> str:
@@ -189,10 +192,15 @@ class StudyResults:
         """Name of the objective that a search maximised on validation jets."""
         return self.settings.search.objective
 
+    @property
+    def score(self) -> str:
+        """Name of the score for which the objectives of a scan were computed."""
+        return self.best.score
+
     @cached_property
     def best(self) -> TrialRecord:
-        """Best trial of a scan; raise ValueError if the study has no complete trial."""
-        best = best_trial(self.trials)
+        """Selected trial of a scan; raise ValueError if the study has no complete trial."""
+        best = selected_trial(self.trials, self.repeats)
         if best is None:
             raise ValueError(f"{self.folder}: no complete trial")
         return best
@@ -276,7 +284,7 @@ class StudyResults:
     def selected(self) -> Ensemble | None:
         """Detector that the page is about: that of a scan's objective, else the signal-blind selection; or None."""
         if self.trials:
-            return self.methods[self.settings.search.score]
+            return self.methods[self.score]
         return self.candidates[0] if self.candidates else None
 
     def not_excluded(self) -> list[Ensemble]:
@@ -293,7 +301,7 @@ class StudyResults:
         if not self.trials:
             names = ["multiplicity", "supervised"]
         else:
-            score, own = self.settings.search.score, self.best.test
+            score, own = self.score, self.best.test
             references = [run.label for run in self.runs[1:]]
             names = [*own, *(f"{name} {score}" for name in references), *references]
         return [self.methods[name] for name in dict.fromkeys(names) if name in self.methods]
@@ -517,7 +525,11 @@ def read_results(folder: Path) -> StudyResults:
 
 def _read_scan(folder: Path, about: StudyRecord, settings: StudySettings) -> StudyResults:
     trials = tuple(TrialRecord.read(path, REMEDY) for path in sorted((folder / "trials").glob("*.json")))
-    best = best_trial(trials)
+    path = folder / "seeds.json"
+    repeats = Repeats.read(path, REMEDY) if path.is_file() and settings.search.seeds else None
+    if repeats is not None and repeats.objective != settings.search.objective:
+        repeats = None  # of earlier objectives
+    best = selected_trial(trials, repeats)
     if best is None:
         states = ", ".join(f"trial {trial.number}: {trial.state}" for trial in trials) or "no trial at all"
         raise ValueError(f"{folder}: nothing to report before the first complete trial ({states})")
@@ -529,7 +541,14 @@ def _read_scan(folder: Path, about: StudyRecord, settings: StudySettings) -> Stu
     words = f"{count:,} {background_label(settings.background)} jets without labels" if count else TrainedOn().words
     facts = {"trained_on": TrainedOn(background=settings.background, jets=count, words=words)}
     runs = [_as_run("", best, best.parameters), *(_as_run(name, one, {}) for name, one in own.items())]
-    return StudyResults(folder, about, settings, tuple(run.model_copy(update=facts) for run in runs), trials)
+    complete = tuple(run.model_copy(update=facts) for run in runs)
+    return StudyResults(folder, about, settings, complete, trials, repeats=repeats)
+
+
+def selected_trial(trials: Sequence[TrialRecord], repeats: Repeats | None) -> TrialRecord | None:
+    """Return the trial with the largest mean over further seeds if there are such, else `best_trial`."""
+    chosen = [trial for trial in trials if repeats is not None and trial.number == repeats.selected]
+    return best_trial(chosen or trials)
 
 
 def _as_run(label: str, record: TrialRecord | ReferenceRecord, parameters: Mapping[str, Any]) -> RunRecord:

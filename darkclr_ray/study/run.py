@@ -6,6 +6,7 @@ import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,7 +18,7 @@ from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.integrity import Damaged
 from darkclr_ray.jets.folder import open_jets, starter_donors
 from darkclr_ray.presets import PRESETS, preset
-from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, running_ray
+from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, interruptible, running_ray
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import write_examples, write_jets, write_means
 from darkclr_ray.study.conclusions import conclusions
@@ -25,6 +26,8 @@ from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, changed_settings
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.progress import Display, Status
 from darkclr_ray.study.repair import delete_damaged
+from darkclr_ray.study.trackers import base as trackers
+from darkclr_ray.study.tracking import Followers
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
@@ -45,6 +48,8 @@ class Study(ABC):
     """Kind of the study in study.json."""
     what: ClassVar[str]
     """Plural noun for its jobs on the screen."""
+    extendable: ClassVar[bool] = False
+    """Whether a study that was begun may get further samples for validation and test."""
 
     def __init__(self, settings: StudySettings, preset: str, command: Sequence[str]) -> None:
         self.settings, self.command = settings, command
@@ -61,6 +66,8 @@ class Study(ABC):
     def check(self) -> None:
         """Raise ValueError for unknown names in the settings, before any jet is read."""
         registry.check(self.settings.views)
+        for target in self.settings.tracking:
+            trackers.check(target)
         self.folder.check_location(self.settings)
         about = self.folder.about()
         if about is not None and about.kind != self.kind:
@@ -125,20 +132,21 @@ def run(study: Study, build_report: Callable[[Path], Path]) -> int:
     study.check()
     jets = study.open()
     folder = study.folder
-    folder.check(study.settings, jets.fingerprints)
+    folder.check(study.settings, jets.fingerprints, study.extendable)
     address = address_of(study.settings.compute.address)
     if address and not seems_finished(study):
         check_reachable(address)
     folder.claim()
     try:
-        folder.check(study.settings, jets.fingerprints)
+        folder.check(study.settings, jets.fingerprints, study.extendable)
         if folder.has("study.json"):
             delete_damaged(folder, lambda line: console.print(line, soft_wrap=True))
-        if not study.finished():
-            status = _guarded(study, jets, console)
-            if status:
-                return status
-        page = build_report(folder.path)
+        with Followers(folder.path, study.settings.tracking, lambda line: console.print(line, soft_wrap=True)):
+            if not study.finished():
+                status = _guarded(study, jets, console)
+                if status:
+                    return status
+            page = build_report(folder.path)
         for line in [*conclusions(folder.path), "", str(page)]:
             console.print(line, soft_wrap=True)
         return 0
@@ -156,15 +164,19 @@ def seems_finished(study: Study) -> bool:
 
 def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
     """Compute a study; print how to continue it if something is left to do. Returns the exit status."""
-    from ray.exceptions import RayError
-
-    from darkclr_ray.runtime.outcome import InfrastructureError
 
     def print_line(text: str) -> None:
-        console.print(text, soft_wrap=True)
+        with suppress(OSError):  # the terminal may be gone
+            console.print(text, soft_wrap=True)
 
     try:
-        status = _compute(study, jets, console)
+        with interruptible():
+            from ray.exceptions import RayError  # it takes seconds, in which a study may be stopped
+
+            from darkclr_ray.runtime.lost import why_lost
+            from darkclr_ray.runtime.outcome import InfrastructureError
+
+            status = _compute(study, jets, console)
         if status != INTERRUPTED:
             return status
     except KeyboardInterrupt:
@@ -173,7 +185,7 @@ def _guarded(study: Study, jets: StudyJets, console: Console) -> int:
         print_line(f"the study cannot go on: {error}")
         status = 1
     except RayError as error:
-        print_line(f"the study cannot go on, a part of Ray was lost: {str(error).splitlines()[0]}")
+        print_line(f"the study cannot go on, a part of Ray was lost: {why_lost(error)}")
         status = 1
     print_line(f"{study.ended} of {study.total} {study.what} have ended; nothing finished is lost. To continue:")
     print_line(f"  {shlex.join(study.command)}")
@@ -192,11 +204,14 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     import ray
 
     from darkclr_ray.runtime.resources import allocate, cluster_nodes
+    from darkclr_ray.study.memory import MemoryEstimate
     from darkclr_ray.study.session import Session
 
     settings, folder = study.settings, study.folder
     nodes = cluster_nodes(ray.nodes())  # type: ignore[no-untyped-call]
     allocation = allocate(settings.compute, study.most_at_once, nodes)
+    memory = MemoryEstimate.of(settings, allocation, jets.counts, jets.bytes)
+    memory.check(sum(node.memory for node in nodes) if all(node.memory for node in nodes) else 0.0)
     check_shared(folder.path)
     machine = {"cpus": allocation.cpus, "gpus": allocation.gpus, "nodes": allocation.nodes}
     facts = {"kind": study.kind, **jets.facts(settings.background)}
@@ -209,11 +224,14 @@ def compute(study: Study, jets: StudyJets, cluster: Cluster, console: Console) -
     write_means(folder.path / "means.json", validation, settings.background, settings.seed, donors)
     folder.record_checksums()
     console.print(f"study      {folder.path}", soft_wrap=True)
+    console.print(f"memory     {memory}", soft_wrap=True)
     if cluster.dashboard:
         asks = f" (its token: cat {shlex.quote(str(cluster.token))})" if cluster.token else ""
         console.print(f"dashboard  http://{cluster.dashboard}{asks}", soft_wrap=True)
     with (
         Display(console) as display,
-        Session(settings, folder, jets, allocation, display, Status(study.total, what=study.what)) as session,
+        Session(
+            settings, folder, jets, allocation, display, Status(study.total, what=study.what), cluster.own
+        ) as session,
     ):
         return study.work(session)

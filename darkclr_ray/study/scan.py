@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from darkclr_ray.messages import nearest
@@ -11,6 +12,8 @@ from darkclr_ray.study.folder import DERIVED
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.records import References
 from darkclr_ray.study.run import Study
+from darkclr_ray.study.samplers import make_pruner, make_sampler, rungs
+from darkclr_ray.study.space import Space
 
 if TYPE_CHECKING:
     from darkclr_ray.runtime.trials import Program
@@ -35,19 +38,32 @@ class EmbeddingScan(Study):
 
     kind = "embedding_scan"
     what = "trials"
+    extendable = True
+    signals: Sequence[str] = ()
+    """Of the jets, once these are open."""
 
     def check(self) -> None:
         search = self.settings.search
-        objectives.check(search.objective)
+        objectives.check_all(search)
         if search.score not in SCORES:
             check_label_free(search.score)
         super().check()
+        space = Space(self.settings)
+        space.check()
+        if not self.folder.optuna.exists():
+            space.initial_points()
+        make_sampler(search, space, self.settings.seed, 0)
+        make_pruner(search, rungs(self.settings.contrastive.epochs))
 
     def open(self) -> StudyJets:
         """Return the jets. Raises ValueError if they are missing, or the objective names an unknown signal."""
         jets = super().open()
-        signals = [name for name in jets.evaluation["validation"] if name != self.settings.background]
-        objectives.find(self.settings.search.objective, signals)
+        self.signals = jets.signals(self.settings.background)
+        search = self.settings.search
+        objectives.check_all(search, self.signals)
+        for name in (search.objective, *search.further_objectives):
+            if name not in objectives.COSTS:
+                objectives.find(name, self.signals)
         return jets
 
     @property
@@ -66,13 +82,20 @@ class EmbeddingScan(Study):
         """Return whether all trials have ended, and the references and best model belong to the best of them."""
         if not self.folder.has("study.json", "references.json", "best", *DERIVED) or self.ended < self.total:
             return False
+        search, about, records = self.settings.search, self.folder.about(), self.folder.trial_records()
+        if about is None or about.judged not in (None, objectives.judged_by(search, self.signals)):
+            return False
+        score = search.score if search.score in SCORES else about.score
+        complete = [record for record in records if record.state == "COMPLETE"]
+        if not all(objectives.is_current(record, search, score, self.signals) for record in complete):
+            return False
         references = References.read(self.folder.path / "references.json").root
-        stages = [record.stages for record in self.folder.trial_records()]
+        stages = [record.stages for record in records]
         stages += [reference.stages for reference in references.values()]
         if not all(map(self.folder.has_stages, stages)):
             return False
-        best, about = self.folder.best(), self.folder.about()
-        return best is not None and about is not None and about.best == best.number
+        best = self.folder.selected(search)
+        return best is not None and about.best == best.number
 
     def work(self, session: Session) -> int:
         from darkclr_ray.study.tuning import Tuning
@@ -96,5 +119,6 @@ class EmbeddingScan(Study):
                 f"The same command changes nothing: correct the cause, and start a new study with another --name"
             )
             return 1
+        yield from tuning.repeat()
         yield from tuning.finalize()
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -10,19 +11,21 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import ray
 from ray import tune
 from ray.tune import TuneError
 
 from darkclr_ray.augmentations.views import need_trees
 from darkclr_ray.exit_status import INTERRUPTED
-from darkclr_ray.runtime.cluster import failing_nodes
+from darkclr_ray.jets.packed import Jets
+from darkclr_ray.jets.unpacked import is_mapped
+from darkclr_ray.runtime.cluster import failing_nodes, stopping_signals
+from darkclr_ray.runtime.lost import why_lost
 from darkclr_ray.runtime.outcome import InfrastructureError
 from darkclr_ray.runtime.resources import ResourcePlan
 from darkclr_ray.runtime.trials import InOrder, JobList, PauseWithoutWorkers, Program, ProgramSearcher, cancel, tuner
 from darkclr_ray.runtime.worker_group import GroupPlan
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.streams import ShardJets, materialise
+from darkclr_ray.streams import JetSource, ShardJets, materialise, store
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.job_context import DatasetRefs, JobContext
@@ -39,12 +42,20 @@ if TYPE_CHECKING:
 WAITING_SECONDS = 45.0
 """Seconds without a living worker after which a study says what it waits for; workers usually start within ten."""
 
+STARTING_SECONDS = 600.0
+"""Seconds in which training workers start on a machine that is very busy."""
+
 TICK = 0.5
 """Seconds between two updates of the display."""
 
 
-def group_plan(settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: ResourcePlan) -> GroupPlan:
+def group_plan(
+    settings: StudySettings, jets: StudyJets, folder: StudyFolder, allocation: ResourcePlan, own_ray: bool = False
+) -> GroupPlan:
     """Put a study's jets into the object store and return the plan of its worker groups.
+
+    Where Ray runs for this study alone, nobody else holds its resources, so that workers which do not start within the
+    stall limit will not start at all.
 
     Raises ValueError if a node cannot access shards that are to be streamed.
     """
@@ -58,20 +69,31 @@ def group_plan(settings: StudySettings, jets: StudyJets, folder: StudyFolder, al
             )
     places = DatasetRefs(
         source=source,
-        evaluation=ray.put(jets.evaluation),
+        evaluation={
+            split: {name: shared(jets, split, name, some) for name, some in samples.items()}
+            for split, samples in jets.evaluation.items()
+        },
         background=settings.background,
-        labelled={name: ray.put(signal) for name, signal in jets.labelled.items()},
+        labelled={name: shared(jets, "train", name, signal) for name, signal in jets.labelled.items()},
         variants=jets.variants,
     )
     work = JobContext(folder.store.folder.resolve(), places, folder.logs.resolve(), allocation.data_cpus)
     compute = settings.compute
-    return GroupPlan(allocation, work, (folder.logs / "train").resolve(), compute.worker_failures, compute.stall_limit)
+    place_limit = max(compute.stall_limit, STARTING_SECONDS) if own_ray else math.inf
+    limits = (compute.worker_failures, compute.stall_limit, place_limit)
+    return GroupPlan(allocation, work, (folder.logs / "train").resolve(), *limits)
+
+
+def shared(jets: StudyJets, split: str, name: str, sample: Jets) -> JetSource:
+    """Return the source of a sample for workers: the object store if it is held in memory, otherwise the disk."""
+    return materialise(jets.home(split, name), split, name, limit=0.0) if is_mapped(sample) else store(sample)
 
 
 class Session:
     """One run of a study's program.
 
-    Ctrl-C or SIGTERM once: trainings end after their epoch, with a checkpoint. Twice: at once; the last epoch is lost.
+    After one Ctrl-C, SIGTERM or SIGHUP, trainings end after their epoch, with a checkpoint. After a second one they end
+    at once, and the last epoch is lost.
     """
 
     def __init__(
@@ -82,8 +104,9 @@ class Session:
         allocation: ResourcePlan,
         display: Display,
         status: Status,
+        own_ray: bool = False,
     ) -> None:
-        self.settings, self.folder, self.jets = settings, folder, jets
+        self.settings, self.folder, self.jets, self.own_ray = settings, folder, jets, own_ray
         self.allocation, self.display, self.status = allocation, display, status
         self.metrics = StudyMetrics(settings.name)
         self.interrupted = False
@@ -94,7 +117,7 @@ class Session:
         """Progress of the jobs at work, see `darkclr_ray.runtime.mailbox.News`."""
 
     def __enter__(self) -> Session:
-        self._handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._handlers = {number: signal.signal(number, self._interrupt) for number in stopping_signals()}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,17 +135,17 @@ class Session:
 
         Raises InfrastructureError if the study cannot go on, and what the program raises.
         """
-        plan = group_plan(self.settings, self.jets, self.folder, self.allocation)
+        plan = group_plan(self.settings, self.jets, self.folder, self.allocation, self.own_ray)
         searcher = ProgramSearcher(program, lambda: self.interrupted)
         progress = Progress(self, searcher)
         try:
             tuner(plan, searcher, scheduler or InOrder(), progress, str(self.folder.logs.resolve())).fit()
         except TuneError as error:
-            raise InfrastructureError(f"Ray Tune stopped: {str(error).splitlines()[-1]}") from error
+            raise InfrastructureError(f"Ray Tune stopped: {why_lost(error)}") from error
         if searcher.error is not None:
             raise searcher.error
         if searcher.broken is not None:
-            raise InfrastructureError(searcher.broken)
+            raise InfrastructureError(progress.lost or searcher.broken)
         return INTERRUPTED if searcher.status is None else searcher.status
 
     def calibrate(self) -> Generator[JobList, dict[str, Outcome], dict[str, float]]:
@@ -160,6 +183,9 @@ class Progress(tune.Callback):
         self.waiting: dict[str, float] = {}
         self.shown = 0.0
         self.waits = False
+        self.told: dict[str, str] = {}
+        self.lost: str | None = None
+        """Why Tune gave up a trial whose processes were lost."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune writes a copy of its callbacks, which a study does not need
@@ -172,6 +198,7 @@ class Progress(tune.Callback):
     ) -> None:
         name = str(trial)
         self.session.jobs[name], self.waiting[name] = result["progress"], result["waiting"]
+        self._tell(name, result["progress"].get("lost"))
         if self.searcher.stopped():
             cancel(result)
         self._show()
@@ -181,7 +208,22 @@ class Progress(tune.Callback):
         self.waiting.pop(str(trial), None)
         self.session.ended |= {str(trial)}
 
-    on_trial_error = on_trial_complete
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        error = trial.get_error()
+        if error is not None:
+            self._tell(str(trial), why_lost(error))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        error = trial.get_error()
+        if error is not None:
+            self.lost = f"{trial} was lost again and again: {why_lost(error)}"
+        self.on_trial_complete(iteration, trials, trial)
+
+    def _tell(self, name: str, lost: str | None) -> None:
+        """Say once why processes of a trial were lost."""
+        if lost is not None and self.told.get(name) != lost:
+            self.told[name] = lost
+            self.session.display.print_line(f"{name}: {lost}; it is started again")
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._show()
@@ -196,7 +238,9 @@ class Progress(tune.Callback):
             session.display.print_line(status.note)
         waits = bool(self.waiting) and min(self.waiting.values()) > WAITING_SECONDS
         if waits and not self.waits:
-            session.display.print_line("waiting    for resources in use, or for nodes that have not joined yet")
+            others = "resources in use, or for nodes that have not joined yet"
+            awaited = "its training workers to start" if session.own_ray else others
+            session.display.print_line(f"waiting    for {awaited}")
         self.waits = waits
         status.left = session.left()
         expected = session.estimate.jobs if session.estimate is not None else {}

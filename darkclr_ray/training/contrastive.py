@@ -41,6 +41,38 @@ JETS_AT_ONCE = 200
 """Largest number of validation jets per forward pass."""
 
 
+def encoder_key(
+    sample: str,
+    validation: str,
+    *,
+    encoder: EncoderSettings,
+    contrastive: ContrastiveSettings,
+    views: ViewSettings,
+    inputs: InputSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Return all values that determine an encoder, as JSON: `ContrastiveTraining.key` without making its network.
+
+    Args:
+        sample: fingerprint of the background jets.
+        validation: fingerprint of the validation jets that are used.
+        encoder, contrastive, views, inputs, seed: see `ContrastiveTraining`.
+    """
+    key: dict[str, Any] = {
+        "kind": ContrastiveTraining.kind,
+        "encoder": encoder.model_dump(mode="json"),
+        "inputs": inputs.model_dump(mode="json"),
+        "contrastive": {"epochs": 0},
+        "seed": seed,
+    }
+    if contrastive.epochs:
+        key["contrastive"] = contrastive.model_dump(mode="json")
+        key["views"] = views.model_dump(mode="json")
+        key["sample"] = sample
+        key["validation"] = validation
+    return key
+
+
 class ContrastiveTraining(Training):
     """Train an encoder on views of background jets; the epoch of lowest validation loss is kept.
 
@@ -91,18 +123,15 @@ class ContrastiveTraining(Training):
         self.validation = validation.jets.take(np.arange(min(len(validation), VALIDATION_JETS)))
         self.views = views
         self._foreign: tuple[str, ...] = registry.plugin_modules(views) if contrastive.epochs else ()
-        self._key: dict[str, Any] = {
-            "kind": self.kind,
-            "encoder": encoder.model_dump(mode="json"),
-            "inputs": inputs.model_dump(mode="json"),
-            "contrastive": {"epochs": 0},
-            "seed": seed,
-        }
-        if contrastive.epochs:
-            self._key["contrastive"] = contrastive.model_dump(mode="json")
-            self._key["views"] = views.model_dump(mode="json")
-            self._key["sample"] = sample.fingerprint
-            self._key["validation"] = TrainingSample(self.validation).fingerprint
+        self._key = encoder_key(
+            sample.fingerprint,
+            TrainingSample(self.validation).fingerprint,
+            encoder=encoder,
+            contrastive=contrastive,
+            views=views,
+            inputs=inputs,
+            seed=seed,
+        )
 
     def key(self) -> dict[str, Any]:
         return self._key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from darkclr_ray.evaluation.collapse import effective_rank
 from darkclr_ray.evaluation.roc import auc, rejection_at
-from darkclr_ray.jets.batching import batch_slice
+from darkclr_ray.jets.batching import POOL, BatchPlan, batch_slice
 from darkclr_ray.kernels.frozen import frozen_weights
 from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
@@ -46,6 +46,9 @@ Chains of a stable step size stay within tens of spreads; those of an unstable o
 """
 DEAD_DIMENSION = 0.01
 """Fraction of the root mean square standard deviation that is the smallest scale of a dimension."""
+
+BLOCK = 1 << 16
+"""Number of representations that are checked, or summed, at a time."""
 
 RECONSTRUCTION, CONTRASTIVE_DIVERGENCE = "reconstruction", "contrastive_divergence"
 VIEWS_REJECTION, VIEWS_AREA = "views_rejection", "views_area"
@@ -87,7 +90,7 @@ def fitted_scale(z: NDArray[np.float32], how: str) -> tuple[NDArray[np.float32],
     >>> fitted_scale(np.array([[0.0, 0.0], [2.0, 6.0]], dtype=np.float32), "dimension")[1].tolist()
     [1.0, 3.0]
     """
-    mean, deviation = z.mean(0, dtype=np.float64), z.std(0, dtype=np.float64)
+    mean, deviation = moments(z)
     common = math.sqrt(np.square(deviation).mean()) or 1.0
     scales = {
         "dimension": (mean, np.maximum(deviation, DEAD_DIMENSION * common)),
@@ -122,6 +125,30 @@ def fitted_bottleneck(z: NDArray[np.float32], settings: NAESettings) -> int:
     if not settings.narrow_bottleneck:
         return settings.bottleneck
     return max(1, min(settings.bottleneck, math.floor(effective_rank(z))))
+
+
+def moments(z: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation, float64 (d_z,) each, of representations z (B, d_z), read in blocks.
+
+    >>> moments(np.array([[0.0, 0.0], [2.0, 6.0]], dtype=np.float32))[1].tolist()
+    [1.0, 3.0]
+    """
+
+    def mean_of(term: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        total = np.zeros((1, z.shape[1]))
+        for part in blocks(z):
+            # the sum goes on where that of the block before ended, so that it does not depend on the blocks
+            total = np.add.reduce(np.concatenate([total, term(part.astype(np.float64))]), axis=0, keepdims=True)
+        mean: NDArray[np.float64] = total[0] / len(z)
+        return mean
+
+    mean = mean_of(lambda part: part)
+    return mean, np.sqrt(mean_of(lambda part: np.square(part - mean)))
+
+
+def blocks(z: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Yield z (B, d_z) in blocks of rows, so that temporary arrays do not grow with B."""
+    return (z[start : start + BLOCK] for start in range(0, len(z), BLOCK))
 
 
 def energies(model: EnergyModel, z: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -182,9 +209,9 @@ class NAETraining(Training):
         super().__init__()
         if len(z) < 2:
             raise ValueError(f"a normalised autoencoder needs two or more representations, not {len(z)}")
-        if not np.isfinite(z).all():
+        if not all(np.isfinite(part).all() for part in blocks(z)):
             raise ValueError("a normalised autoencoder needs finite representations; some are nan or inf")
-        if (z == z[0]).all():
+        if all((part == z[0]).all() for part in blocks(z)):
             raise TrainingDiverged(
                 f"{self.kind}: all {len(z)} representations are the same, since the encoder has collapsed; take "
                 f"encoder.head_slope = 0.1, lower its learning rate (contrastive.learning_rate), or change the seed"
@@ -203,7 +230,7 @@ class NAETraining(Training):
         self.plain = EnergyModel(d_z, settings)
         self.plain.load_state_dict(self.model.state_dict())
         self.z, self.views = z, views
-        self.spread = math.sqrt(np.square(z.std(0, dtype=np.float64) / scale).mean())
+        self.spread = math.sqrt(np.square(moments(z)[1] / scale).mean())
         self.modules = {"autoencoder": self.model}
         self.optimizer = adam(self.modules, settings.reconstruction_learning_rate)
         self.noise: float | None = settings.noise
@@ -229,14 +256,27 @@ class NAETraining(Training):
         return RECONSTRUCTION if epoch < self.settings.reconstruction_epochs else CONTRASTIVE_DIVERGENCE
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Tensor]:
-        """Yield scaled representations, permuted anew for each (seed, epoch); an incomplete last batch is dropped."""
+        """Yield scaled representations, permuted anew for each (seed, epoch); an incomplete last batch is dropped.
+
+        What fits into one pool is permuted as a whole. More is permuted as the encoder's jets are (see
+        `darkclr_ray.jets.batching`), and one pool at a time is in memory if ``z`` is a map of a file.
+        """
         own = batch_slice(self.batch_size, rank, world_size)
-        data = self.model.scaled(to_tensor(self.z, self.device))
-        for epoch in range(first_epoch, self.epochs):
-            order = keyed_generator("autoencoder batches", self.seed, epoch).permutation(len(data))
-            rows = torch.from_numpy(order).to(self.device)
-            for start in range(0, self.steps_per_epoch * self.batch_size, self.batch_size):
-                yield data.index_select(0, rows[start : start + self.batch_size][own])
+        epochs = range(first_epoch, self.epochs)
+        if len(self.z) <= POOL:
+            data = self.model.scaled(to_tensor(self.z, self.device))
+            for epoch in epochs:
+                order = keyed_generator("autoencoder batches", self.seed, epoch).permutation(len(data))
+                rows = torch.from_numpy(order).to(self.device)
+                for start in range(0, self.steps_per_epoch * self.batch_size, self.batch_size):
+                    yield data.index_select(0, rows[start : start + self.batch_size][own])
+            return
+        plan = BatchPlan(len(self.z), self.batch_size, self.seed, POOL)
+        for pool in (pool for epoch in epochs for pool in plan.pools(epoch)):
+            numbers = pool.rows()
+            data = self.model.scaled(to_tensor(self.z[numbers], self.device))
+            places = torch.from_numpy(np.searchsorted(numbers, pool.batches()[:, own])).to(self.device)
+            yield from (data.index_select(0, batch) for batch in places)
 
     def size(self, batch: Tensor) -> int:
         return len(batch)

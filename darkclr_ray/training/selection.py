@@ -50,3 +50,19 @@ def selected_epoch(kind: str, history: Sequence[Mapping[str, Any]]) -> Mapping[s
     """
     values = [(value, at) for at, record in enumerate(history) if (value := selection_value(kind, record)) is not None]
     return history[min(values)[1]] if values else history[-1] if history else {}
+
+
+def warnings_in(kind: str, history: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return how many epochs of a training gave a warning, and the last warning; None if there was none.
+
+    >>> warnings_in("energy", [{"energy_difference": 0.2}, {"energy_difference": 0.1, "warning": "chains stand still"}])
+    '1 epoch with a warning, the selected one; the last one: chains stand still'
+    """
+    found = [str(record["warning"]).rstrip(".") for record in history if record.get("warning")]
+    if not found:
+        return None
+    count = "1 epoch" if len(found) == 1 else f"{len(found)} epochs"
+    selected = ""
+    if selected_epoch(kind, history).get("warning"):
+        selected = ", the selected one" if len(found) == 1 else ", the selected one among them"
+    return f"{count} with a warning{selected}; the last one: {found[-1]}"

@@ -12,7 +12,7 @@ from darkclr_ray.cli.program import cli_errors
 from darkclr_ray.field_types import leaves
 from darkclr_ray.messages import suggestion
 from darkclr_ray.presets import PRESETS
-from darkclr_ray.settings import StudySettings
+from darkclr_ray.settings import Range, StudySettings
 
 LINE = CommandLine(StudySettings, PRESETS, "laptop", "A study.", {"trials": "search.trials"})
 
@@ -91,6 +91,28 @@ def test_ctrl_c_ends_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> 
         raise KeyboardInterrupt
     assert ended.value.code == 130
     assert capsys.readouterr().err == "darkclr train: interrupted\n"
+
+
+def test_members_of_a_mapping_are_options(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("search: {space: {nae: {steps: [10, 20]}, encoder.layers: [2]}}\n")
+    settings = read(
+        *("--config", str(path), "--search.space.encoder.layers", "[2, 4, 6]"),
+        *("--search.space.contrastive.learning_rate={low: 1e-5, high: 1e-3, log: true}",),
+        *("--search.sampler_arguments.multivariate", "true"),
+    )
+    assert settings.search.space == {
+        "nae.steps": (10, 20),
+        "encoder.layers": (2, 4, 6),
+        "contrastive.learning_rate": Range(low=1e-5, high=1e-3, log=True),
+    }
+    assert settings.search.sampler_arguments == {"multivariate": True}
+    assert read("--search.space", "my_spaces:mine").search.space == "my_spaces:mine"
+    assert read("--search.space", "{encoder.layers: [2]}").search.space == {"encoder.layers": (2,)}
+    with pytest.raises(ValueError, match=r"search.space.nae.steps = .*from the command line.*low = 2 is larger"):
+        read("--search.space.nae.steps", "{low: 2, high: 1}")
+    with pytest.raises(ValueError, match=r"--search.space.nae.steps \[1: expected"):
+        read("--search.space.nae.steps", "[1")
 
 
 def test_weights_are_given_as_a_mapping() -> None:

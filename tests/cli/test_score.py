@@ -50,6 +50,32 @@ def test_a_detector_without_settings_is_trained_scored_and_inspected(jets: Path,
     assert darkclr(["inspect", str(folder)]) == 0
 
 
+def test_processes_share_the_work(jets: Path, model: Path, tmp_path: Path, monkeypatch) -> None:
+    """The scores and their order are those of one process, and what is damaged is named as by one."""
+    monkeypatch.setattr(score, "PIECE", 50)
+    words = [str(jets), "--with", str(model), "--device", "cpu", "--out"]
+    assert score.main([*words, str(tmp_path / "one.parquet")], "darkclr score") == 0
+    monkeypatch.setattr(score, "WORTH_PROCESSES", 0)
+    assert score.main([*words, str(tmp_path / "two.parquet"), "--processes", "2"], "darkclr score") == 0
+    one, two = (pq.read_table(tmp_path / f"{name}.parquet").to_pandas() for name in ("one", "two"))
+    key = ["jet_id", "detector"]
+    both = one.merge(two, on=key, validate="one_to_one")
+    assert len(both) == len(one) == len(two)
+    np.testing.assert_allclose(both["score_x"], both["score_y"], rtol=1e-5)
+    first = one["detector"][0]
+    for table in (one, two):
+        assert table[table["detector"] == first]["jet_id"].tolist() == one[one["detector"] == first]["jet_id"].tolist()
+    folder = tmp_path / "test"
+    shutil.copytree(jets / "test", folder)
+    (folder / "qcd" / "shard-00001.parquet").write_bytes((folder / "qcd" / "shard-00000.parquet").read_bytes())
+    damage(folder / "qcd" / "shard-00000.parquet")
+    with pytest.raises(ValueError, match=r"qcd/shard-00000\.parquet, row group 0, column 'pt'"):
+        score.main([str(folder), *words[1:], str(tmp_path / "no.parquet"), "--processes", "2"], "darkclr score")
+    assert not (tmp_path / "no.parquet").exists()
+    with pytest.raises(ValueError, match="--processes -1: expected a number"):
+        score.main([*words, str(tmp_path / "no.parquet"), "--processes", "-1"], "darkclr score")
+
+
 def test_a_lone_shard_and_one_detector(jets: Path, model: Path, tmp_path: Path) -> None:
     shard = tmp_path / "mine.parquet"
     shutil.copy(jets / "test" / "aachen" / "shard-00000.parquet", shard)
@@ -63,14 +89,18 @@ def test_a_lone_shard_and_one_detector(jets: Path, model: Path, tmp_path: Path) 
     assert pq.read_table(out)["jet_id"].to_pylist() == ids.tolist()
 
 
-def test_a_damaged_shard_leaves_no_scores(jets: Path, model: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "test"
-    shutil.copytree(jets / "test", folder)
-    table = pq.read_table(folder / "qcd" / "shard-00000.parquet")
+def damage(shard: Path) -> None:
+    table = pq.read_table(shard)
     pt = np.array(table["pt"]).copy()
     pt[3] = np.nan
     broken = table.set_column(table.schema.get_field_index("pt"), table.schema.field("pt"), [pt])
-    pq.write_table(broken, folder / "qcd" / "shard-00000.parquet")
+    pq.write_table(broken, shard)
+
+
+def test_a_damaged_shard_leaves_no_scores(jets: Path, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "test"
+    shutil.copytree(jets / "test", folder)
+    damage(folder / "qcd" / "shard-00000.parquet")
     out = tmp_path / "scores.parquet"
     out.write_text("the scores of before")
     with pytest.raises(ValueError, match=r"qcd/shard-00000\.parquet, row group 0, column 'pt'"):

@@ -114,6 +114,74 @@ def test_job_and_cluster_have_the_same_groups() -> None:
     assert first == {key: second[key] for key in first}
 
 
+def pods(name: str) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Pod specification and containers of every pod that KubeRay makes of a manifest. It adds a container for the
+    autoscaler to the head's pod, and gives the init containers that it adds the security context of the Ray container.
+    """
+    spec = cluster_spec(name)
+    found = {group.get("groupName", "head"): group["template"]["spec"] for group in spec["workerGroupSpecs"]}
+    found["head"] = spec["headGroupSpec"]["template"]["spec"]
+    if "submitterPodTemplate" in manifest(name)["spec"]:
+        found["submitter"] = manifest(name)["spec"]["submitterPodTemplate"]["spec"]
+    containers = {key: list(pod["containers"]) for key, pod in found.items()}
+    containers["head"].append({"name": "autoscaler", **spec["autoscalerOptions"]})
+    return {key: (pod, containers[key]) for key, pod in found.items()}
+
+
+VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+
+
+def unrestricted(pod: dict[str, Any], containers: list[dict[str, Any]]) -> list[str]:
+    """What the pod security standard "restricted" of Kubernetes 1.30 forbids in a pod."""
+    of_pod = pod.get("securityContext", {})
+    found = [f"{name}" for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name)]
+    found += [f"volume {v['name']}" for v in pod.get("volumes", []) if not (set(v) - {"name"}) <= VOLUMES]
+    for container in containers:
+        own = container.get("securityContext", {})
+        both = {**of_pod, **own}
+        capabilities = own.get("capabilities", {})
+        wrong = {
+            "escalation": own.get("allowPrivilegeEscalation") is not False,
+            "capabilities": "ALL" not in capabilities.get("drop", []),
+            "added": not set(capabilities.get("add", [])) <= {"NET_BIND_SERVICE"},
+            "root": both.get("runAsNonRoot") is not True or both.get("runAsUser") == 0,
+            "seccomp": both.get("seccompProfile", {}).get("type") not in ("RuntimeDefault", "Localhost"),
+            "privileged": own.get("privileged", False),
+            "ports": any("hostPort" in port for port in container.get("ports", [])),
+        }
+        found += [f"{container['name']}: {what}" for what, is_wrong in wrong.items() if is_wrong]
+    return found
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_pod_passes_the_restricted_security_standard(name: str) -> None:
+    made = pods(name)
+    assert set(made) == {"head", "cpu", "gpu"} | ({"submitter"} if name == "rayjob.yaml" else set())
+    for pod, containers in made.values():
+        assert unrestricted(pod, containers) == []
+    pod, containers = made["head"]
+    assert len(containers) == 2
+    assert unrestricted({**pod, "securityContext": {}}, containers) != []
+    assert unrestricted(pod, [{"name": "other"}]) == ["other: escalation", "other: capabilities"]
+    assert [key for key, (pod, _) in made.items() if pod["automountServiceAccountToken"]] == ["head"]
+
+
+def test_only_pods_of_the_cluster_its_operator_and_prometheus_reach_a_pod() -> None:
+    content = list(yaml.safe_load_all(TEXTS["kubernetes/network.yaml"]))
+    assert [policy["kind"] for policy in content] == ["NetworkPolicy"] * 2
+    selected = [policy["spec"]["podSelector"]["matchLabels"] for policy in content]
+    assert selected == [{"ray.io/node-type": "head"}, {"ray.io/node-type": "worker"}]
+    for policy in content:
+        assert policy["spec"]["policyTypes"] == ["Ingress"]
+        for rule in policy["spec"]["ingress"]:
+            (peer,) = rule["from"]  # without "from", everybody may
+            assert peer["podSelector"]
+            of_cluster = peer == {
+                "podSelector": {"matchExpressions": [{"key": "ray.io/cluster", "operator": "Exists"}]}
+            }
+            assert of_cluster or [port["port"] for port in rule["ports"]] in ([8265], [8080])
+
+
 def test_cloud_file_obeys_rays_schema() -> None:
     content = yaml.safe_load(TEXTS["cloud/ray-up.yaml"])
     jsonschema.validate(content, json.loads((RAY / "autoscaler" / "ray-schema.json").read_text(encoding="utf-8")))

@@ -7,6 +7,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.ensemble import IsolationForest as Forest
 
+from darkclr_ray.detectors import boosted_trees, isolation_forest
 from darkclr_ray.detectors.boosted_trees import BoostedTrees, exported
 from darkclr_ray.detectors.isolation_forest import IsolationForest, mean_depth
 from darkclr_ray.detectors.trees import AT_ONCE, Trees, tree_features
@@ -74,3 +75,15 @@ def test_matching_takes_the_spectrum_out_of_the_labels():
     rank = [np.corrcoef(scores.argsort().argsort(), test.pt.argsort().argsort())[0, 1] for scores in (raw, matched)]
     assert rank[0] > 0.7
     assert abs(rank[1]) < 0.35
+
+
+def test_trees_of_more_jets_than_scikit_learn_gets_are_those_of_a_subsample(monkeypatch):
+    jets, signal, others = toy_jets(300, seed=1), toy_jets(90, seed=3), toy_jets(100, seed=2)
+    few = jets.at_most(100, seed=5)
+    assert len(few) == 100
+    forest = IsolationForest(seed=5).fit(TrainingSample(few), RUNNER).score(others)
+    trees = BoostedTrees(seed=5).fit(LabelledSample(few, signal), RUNNER).score(others)
+    for module in (isolation_forest, boosted_trees):
+        monkeypatch.setattr(module, "MOST_FITTED", 100)
+    np.testing.assert_array_equal(IsolationForest(seed=5).fit(TrainingSample(jets), RUNNER).score(others), forest)
+    np.testing.assert_array_equal(BoostedTrees(seed=5).fit(LabelledSample(jets, signal), RUNNER).score(others), trees)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from darkclr_ray.evaluation.systematics import Scored, systematic
+from darkclr_ray.evaluation.scored import Scored
+from darkclr_ray.evaluation.systematics import systematic
 
 
 def sample(scores, first_event=0, pt=200.0):

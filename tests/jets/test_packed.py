@@ -105,3 +105,16 @@ def test_masks_slices_and_positions(toy_jets: Callable[..., Jets]) -> None:
         jets[mask[:-1]]
     assert len(repr(jets)) < 40
     assert jets._repr_html_().count("<circle") == jets.offsets[4]
+
+
+def test_a_subsample_is_drawn_once_by_the_seed() -> None:
+    jets = jets_of([1 + at % 5 for at in range(200)])
+    assert jets.at_most(200, seed=1) is jets
+    first, again, other = (jets.at_most(50, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.ids, again.ids)
+    assert len(set(first.ids.tolist())) == 50
+    assert np.all(np.diff(first.ids) > 0)
+    assert set(first.ids.tolist()) != set(other.ids.tolist())
+    np.testing.assert_array_equal(first.constituents, jets.take(first.ids).constituents)
+    drawn = np.concatenate([jets.at_most(50, seed=seed).ids for seed in range(400)])
+    np.testing.assert_allclose(np.bincount(drawn, minlength=200), 100, atol=5 * 100**0.5)

@@ -16,11 +16,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from darkclr_ray.fs_checks import cache_folder
 from darkclr_ray.kernels.available import compiler
 from darkclr_ray.kernels.cpu import autoencoder as kernels
 from darkclr_ray.kernels.cpu import encoder as on_cpu
 from darkclr_ray.kernels.cpu.autoencoder import CompiledAutoencoder
-from darkclr_ray.kernels.cpu.compiled import FLAGS, cache_folder, compiled
+from darkclr_ray.kernels.cpu.compiled import FLAGS, compiled
 from darkclr_ray.kernels.registry import Kernels, use_kernels
 from darkclr_ray.langevin import from_energy, langevin_chain
 from darkclr_ray.losses.reconstruction import squared_error

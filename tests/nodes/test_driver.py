@@ -139,6 +139,24 @@ def test_stopped_once_it_says_how_to_go_on(
     same(run, undisturbed)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", [starting, materialising, measuring])
+def test_stopped_before_its_first_training_it_says_the_same(
+    run: StudyRun, number: signal.Signals, moment: Callable[[StudyRun], bool]
+) -> None:
+    run.start()
+    run.until(lambda: moment(run))
+    processes = run.family()
+    assert run.process is not None
+    run.process.send_signal(number)
+    run.finish(130)
+    assert "0 of 3 trials have ended; nothing finished is lost. To continue:" in run.screen()
+    assert "--name scan" in run.screen()
+    assert "Traceback" not in run.screen()
+    assert "None" not in run.screen()
+    assert gone(processes)
+
+
 def test_stopped_twice_it_stops_at_once(run: StudyRun) -> None:
     """In an epoch that does not end, since its worker stands still: once would not do."""
     run.start()

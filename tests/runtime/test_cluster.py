@@ -110,18 +110,19 @@ def test_links_are_not_followed_into_the_logs(tmp_path: Path) -> None:
 def test_the_token_is_random_and_in_a_file_of_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
-    with own_token(tmp_path) as path:
+    for start in ("first", "second"):  # in one process
+        (tmp_path / start).mkdir()
+        path = own_token(tmp_path / start)
         assert path is not None
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert re.fullmatch("[0-9a-f]{64}", path.read_text())
         assert os.environ["RAY_AUTH_TOKEN"] == path.read_text()
-    assert "RAY_AUTH_TOKEN" not in os.environ
-    for name, value in (("RAY_AUTH_TOKEN", "mine"), ("RAY_AUTH_MODE", "disabled")):
-        monkeypatch.setenv(name, value)
-        with own_token(tmp_path) as path:
-            assert path is None
+    del os.environ["RAY_AUTH_TOKEN"]
+    for name, value in (("RAY_AUTH_TOKEN", "mine"), ("RAY_AUTH_TOKEN_PATH", "/mine"), ("RAY_AUTH_MODE", "disabled")):
+        with monkeypatch.context() as said:
+            said.setenv(name, value)
+            assert own_token(tmp_path) is None
             assert os.environ[name] == value
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

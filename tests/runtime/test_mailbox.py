@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import Any
 
@@ -12,6 +13,8 @@ from ray.train import ControllerError
 from darkclr_ray.runtime import mailbox as mailbox_module
 from darkclr_ray.runtime.mailbox import MAX_FAILED_STARTS, Mailbox
 from darkclr_ray.runtime.outcome import Outcome
+
+from .test_lost import OUT_OF_MEMORY
 
 FIRST, SECOND = 7, 8
 """Tokens of two starts of the workers."""
@@ -357,5 +360,41 @@ def test_workers_of_an_earlier_start_have_no_effect() -> None:
         assert (news.metric, news.outcome, news.progress["loss"]) == (None, None, 1.0)
         assert box.job is not None
         assert box.job.error is None
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("largest", "state"), [(0.5, "broken"), (14.0, "failed")], ids=["others filled it", "the job filled it"]
+)
+def test_a_job_whose_workers_memory_was_filled_by_others_is_not_to_blame(largest: float, state: str) -> None:
+    async def story() -> None:
+        box = boxed(max_attempts=2)
+        await box.put("a", "A")
+        for start in range(2):
+            assert await box.get(start, 0, 0, "worker 0") == ("a", "A")
+            await box.start_failed(OUT_OF_MEMORY.replace("21.64GB", f"{largest}GB"))
+        waiting = asyncio.create_task(box.get(2, 0, 0, "worker 0"))
+        await asyncio.sleep(0.01)
+        news = await box.news(0.0)
+        assert news.outcome is not None
+        assert news.outcome.state == state
+        assert "memory ran out on node 10.0.0.1 (22.7 of 24.3 GB in use): Ray killed" in str(news.outcome.reason)
+        assert "memory ran out on node 10.0.0.1" in news.progress["lost"]
+        await box.put("b", "B")
+        assert await waiting == ("b", "B")
+        assert "lost" not in (await box.news(0.0)).progress
+
+    run(story())
+
+
+def test_a_group_without_a_place_ends_as_broken_if_nobody_else_holds_one(living: set[str]) -> None:
+    async def story() -> None:
+        living.clear()
+        for limit, expected in ((math.inf, None), (0.0, "broken")):
+            box = Mailbox(3, 60.0, limit)
+            await box.put("a", "A")
+            outcome = await outcome_of(box) or await outcome_of(box)
+            assert (outcome and outcome.state) == expected
 
     run(story())

@@ -69,7 +69,7 @@ def test_dead_nodes_do_not_count() -> None:
         {"Alive": True, "Resources": {"memory": 1e9}},
         {"Alive": False, "Resources": {"CPU": 64.0}},
     ]
-    assert cluster_nodes(described) == [Node(4.0, 1.0), Node(0.0, 0.0)]
+    assert cluster_nodes(described) == [Node(4.0, 1.0, 1e9), Node(0.0, 0.0, 1e9)]
 
 
 def test_threads_follow_what_a_worker_holds() -> None:

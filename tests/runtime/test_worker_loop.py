@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from ray.exceptions import OutOfDiskError, RayTaskError
+from ray.exceptions import ActorDiedError, OutOfDiskError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 
 from darkclr_ray.runtime.worker_loop import WorkerContext, run_job
 from darkclr_ray.training.base import TrainingDiverged
@@ -52,6 +52,12 @@ def test_an_end_has_a_state_and_a_reason(error: Exception, state: str, words: st
     outcome = run_job(raising(error), None, context())
     assert outcome.state == state
     assert (words is None and outcome.reason is None) or (words is not None and words in str(outcome.reason))
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("killed"), ActorDiedError(), WorkerCrashedError()])
+def test_a_job_that_lost_a_process_is_started_again(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        run_job(raising(error), None, context())
 
 
 def test_what_a_task_raised_counts_for_what_it_is() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -240,3 +241,31 @@ def test_a_store_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_json(tmp_path / "study" / "trials" / "0001.json", {})
     assert not any(tmp_path.iterdir())
+
+
+def test_a_stage_is_taken_over_from_another_study(tmp_path: Path) -> None:
+    """Of two studies in one folder, the second computes nothing that the first has; a damaged stage is not taken."""
+    for study in ("first", "second", "third"):
+        (tmp_path / study / "stages").mkdir(parents=True)
+    first = Store.of_study(tmp_path / "first").stage("energy", {"key": 1})
+    first.get_or_compute(lambda folder: (folder / "weights").write_text("w"), {"seconds": 3})
+    (first.folder / "head-1.npy").write_bytes(b"z")
+
+    def never(folder: Path) -> None:
+        raise AssertionError("computed again")
+
+    second = Store.of_study(tmp_path / "second").stage("energy", {"key": 1})
+    assert not second.finished
+    second.get_or_compute(never)
+    assert (second.folder / "weights").read_text() == "w"
+    assert second.notes() == {"seconds": 3}
+    assert sorted(path.name for path in second.folder.iterdir()) == ["stage.json", "weights"]
+    assert not Store.of_study(tmp_path / "second").stage("energy", {"key": 2}).usable()
+
+    (first.folder / "weights").unlink()  # the link in the second study stays
+    assert second.whole()
+    shutil.rmtree(second.folder)
+    third = Store.of_study(tmp_path / "third").stage("energy", {"key": 1})
+    assert not third.usable()  # the first one's is damaged now
+    assert not list(third.folder.parent.glob("*.copy"))
+    assert not Store(tmp_path / "second" / "stages").stage("energy", {"key": 1}).usable()  # on its own

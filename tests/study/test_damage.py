@@ -25,8 +25,10 @@ from darkclr_ray.study.journal import check_journal, restore_trials
 from darkclr_ray.study.records import StudyRecord
 from darkclr_ray.study.repair import delete_damaged
 from darkclr_ray.study.results import StudyResults, read_settings
+from darkclr_ray.study.samplers import SharedEncoderSampler
 from darkclr_ray.study.scan import EmbeddingScan
-from darkclr_ray.study.search import SharedEncoderSampler, StudySearch, first_point, open_storage, space
+from darkclr_ray.study.search import StudySearch, open_storage
+from darkclr_ray.study.space import Space
 from darkclr_ray.training.checkpoint import CHECKPOINT, load_checkpoint
 from darkclr_ray.training.loop import run_training
 
@@ -145,10 +147,10 @@ def facts(folder: StudyFolder) -> list[dict[str, Any]]:
 
 def next_point(scan: EmbeddingScan) -> dict[str, Any]:
     """Where a study would search next."""
-    search = scan.settings.search
-    sampler = SharedEncoderSampler(search.step_sizes_per_encoder, scan.settings.seed)
+    space = Space(scan.settings)
+    sampler = SharedEncoderSampler(scan.settings.search, space, scan.settings.seed)
     point: dict[str, Any] = StudySearch(
-        scan.settings, open_storage(scan.folder.optuna), sampler, lambda ending: {}
+        scan.settings, space, open_storage(scan.folder.optuna), sampler, lambda ending: {}
     ).suggest("next")
     return point
 
@@ -201,8 +203,7 @@ def test_a_damaged_journal_is_made_again_from_the_trials_files(scan: EmbeddingSc
     known = (
         damaged.settings.name,
         damaged.folder.trial_records(),
-        space(damaged.settings.search),
-        first_point(damaged.settings),
+        Space(damaged.settings),
     )
     assert restore_trials(storage, *known)
     assert not restore_trials(storage, *known)
@@ -213,12 +214,13 @@ def test_trials_that_were_at_work_are_asked_for_first(scan: EmbeddingScan, tmp_p
     """Of three trials at a time, only the last has ended: the others keep their numbers, the first its point."""
     settings, storage = scan.settings, open_storage(tmp_path / "optuna.log")
     records = [scan.folder.trial_records()[2]]
-    assert restore_trials(storage, settings.name, records, space(settings.search), first_point(settings))
-    sampler = SharedEncoderSampler(settings.search.step_sizes_per_encoder, settings.seed)
-    searcher = StudySearch(settings, storage, sampler, lambda ending: {})
+    assert restore_trials(storage, settings.name, records, Space(settings))
+    space = Space(settings)
+    sampler = SharedEncoderSampler(settings.search, space, settings.seed)
+    searcher = StudySearch(settings, space, storage, sampler, lambda ending: {})
     asked = [searcher.suggest(f"{number}") for number in range(3)]
     assert [trial["number"] for trial in asked] == [0, 1, 3]
-    assert asked[0]["parameters"] == first_point(settings)
+    assert asked[0]["parameters"] == space.first_point()
 
 
 def test_a_study_of_an_earlier_version_is_refused_in_a_sentence(scan: EmbeddingScan, tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def test_a_longer_scan_is_not_finished_by_what_a_shorter_one_concluded(folder: S
 
     def ending(number: int, objective: float) -> None:
         facts = {"number": number, "state": "COMPLETE", "objective": objective}
+        facts |= {"objectives": {"matched": objective}, "test": {}}
         write_json(folder.trials / f"{number:04d}.json", facts)
 
     for number, objective in enumerate((5.0, 7.0)):

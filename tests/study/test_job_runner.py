@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import ray
 from sklearn.metrics import roc_auc_score
 
 from darkclr_ray.augmentations.views import MemoryViews
@@ -25,7 +24,7 @@ from darkclr_ray.runtime.resources import Node, allocate
 from darkclr_ray.runtime.worker_group import GroupPlan, WorkerGroup
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json
-from darkclr_ray.streams import materialise
+from darkclr_ray.streams import materialise, store
 from darkclr_ray.study.detector_spec import MULTIPLICITY
 from darkclr_ray.study.extra_jobs import Features, LinearJob
 from darkclr_ray.study.jets import StudyJets, open_study_jets
@@ -54,7 +53,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def group(ray_session: None, settings: StudySettings, jets: StudyJets, folder: Path) -> Iterator[WorkerGroup]:
-    places = DatasetRefs(materialise(jets.folder, "train", "qcd", limit=1.0), ray.put(jets.evaluation), "qcd")
+    judged = {
+        split: {name: store(some) for name, some in samples.items()} for split, samples in jets.evaluation.items()
+    }
+    places = DatasetRefs(materialise(jets.folder, "train", "qcd", limit=1.0), judged, "qcd")
     allocation = allocate(settings.compute.model_copy(update={"concurrent_trials": 1}), 6, [Node(2)])
     (folder / "stages").mkdir()
     work = JobContext(folder / "stages", places, folder / "logs", allocation.data_cpus)

@@ -49,6 +49,16 @@ def test_the_objective_is_the_mean_over_signals(trials: list[dict[str, Any]]) ->
         assert trial["objective"] == pytest.approx(sum(math.log(rejection["value"]) for rejection in found) / 2)
 
 
+def test_a_record_has_the_warnings_and_the_chains_of_its_evaluation(
+    scan: EmbeddingScan, trials: list[dict[str, Any]]
+) -> None:
+    for trial in trials:
+        stage = scan.folder.store.find("evaluation", trial["stages"]["evaluation"])
+        judged = read_json(stage.folder / "evaluation.json")
+        assert (trial["warnings"], trial["chains"]) == (judged["warnings"], judged["chains"])
+        assert set(trial["chains"]) == {"s_NAE"}
+
+
 def test_two_trials_share_an_encoder(scan: EmbeddingScan, trials: list[dict[str, Any]]) -> None:
     encoders, energies = ([trial["stages"][kind] for trial in trials] for kind in ("representation", "energy"))
     assert encoders[0] == encoders[1] != encoders[2]

@@ -7,7 +7,7 @@ import json
 import math
 import random
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,17 +22,9 @@ from darkclr_ray.randomness import digest
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.records import State, TrialRecord
-from darkclr_ray.study.search import (
-    REDUCTION,
-    PruningScheduler,
-    SharedEncoderSampler,
-    StudySearch,
-    TrialResult,
-    draw,
-    first_point,
-    open_storage,
-    rungs,
-)
+from darkclr_ray.study.samplers import REDUCTION, SharedEncoderSampler, rungs
+from darkclr_ray.study.search import PruningScheduler, StudySearch, TrialResult, open_storage
+from darkclr_ray.study.space import Space
 from darkclr_ray.study.tuning import Tuning, to_be_followed
 
 SETTINGS = preset("laptop").updated(
@@ -50,17 +42,23 @@ class Scan:
 
     def __init__(self, folder: Path, settings: StudySettings = SETTINGS) -> None:
         self.endings: list[TrialResult] = []
-        sampler = SharedEncoderSampler(settings.search.step_sizes_per_encoder, settings.seed)
-        self.searcher = StudySearch(settings, open_storage(folder / "optuna.log"), sampler, self.on_ending)
+        space = Space(settings)
+        sampler = SharedEncoderSampler(settings.search, space, settings.seed)
+        self.searcher = StudySearch(settings, space, open_storage(folder / "optuna.log"), sampler, self.on_ending)
 
     def on_ending(self, ending: TrialResult) -> Mapping[str, Any]:
         self.endings.append(ending)
         return {"seconds": {"total": 1.0}}
 
     def finish(
-        self, trial: str, objective: float | None = 1.0, state: str = "finished", reason: str | None = None
+        self,
+        trial: str,
+        objective: float | None = 1.0,
+        state: str = "finished",
+        reason: str | None = None,
+        further: Sequence[float] = (),
     ) -> None:
-        outcome = {"state": state, "reason": reason, "objective": objective}
+        outcome = {"state": state, "reason": reason, "objective": objective, "further": further}
         value = math.nan if objective is None else objective
         result = {"objective": value, "epoch": 12, "outcome": json.dumps(outcome)}
         self.searcher.on_trial_result(trial, result)
@@ -86,7 +84,7 @@ def test_the_papers_point_comes_first_and_encoders_are_shared(tmp_path: Path) ->
         assert suggestion == scan.searcher.suggest(f"t{number}")  # Tune may ask twice
         suggestions.append(suggestion)
         scan.finish(f"t{number}", objective=float(number))
-    assert suggestions[0]["parameters"] == first_point(SETTINGS) == {"d_z": 64, "p_drop": 0.7, "step_size": 0.2}
+    assert suggestions[0]["parameters"] == Space(SETTINGS).first_point() == {"d_z": 64, "p_drop": 0.7, "step_size": 0.2}
     for first in (0, 3, 6):
         assert len({encoder(s) for s in suggestions[first : first + 3]}) == 1
         assert len({s["parameters"]["step_size"] for s in suggestions[first : first + 3]}) == 3
@@ -227,7 +225,7 @@ def test_points_are_those_of_optunas_tpe_seeded_by_the_number_of_the_trial(tmp_p
     settings = SETTINGS.updated({"search": {"step_sizes_per_encoder": 1, "delay": 3}})
     scan = Scan(tmp_path, settings)
     study = optuna.create_study(direction="maximize")
-    study.enqueue_trial(first_point(settings))
+    study.enqueue_trial(Space(settings).first_point())
     for number in range(20):
         suggestion = scan.searcher.suggest(f"t{number}")
         scan.finish(f"t{number}", objective=math.sin(number))
@@ -237,7 +235,7 @@ def test_points_are_those_of_optunas_tpe_seeded_by_the_number_of_the_trial(tmp_p
             seed=digest("search", settings.seed, number) % 2**32, constant_liar=True
         )
         trial = study.ask()
-        assert suggestion == {"number": number, "parameters": draw(trial, settings.search)}
+        assert suggestion == {"number": number, "parameters": Space(settings).draw(trial)}
 
 
 def test_a_journal_that_was_cut_off_is_mended(tmp_path: Path) -> None:
@@ -287,17 +285,17 @@ def test_where_the_surroundings_fail_nothing_more_is_drawn(tmp_path: Path) -> No
 )
 def test_the_first_point_lies_in_the_space(changes: dict[str, Any], expected: dict[str, Any]) -> None:
     settings = StudySettings().updated(changes)
-    assert first_point(settings) == expected
+    assert Space(settings).first_point() == expected
     study = optuna.create_study()
     study.enqueue_trial(expected)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Optuna warns of a point outside of the space, and takes it
-        assert draw(study.ask(), settings.search) == expected
+        assert Space(settings).draw(study.ask()) == expected
 
 
 def test_the_space_of_p_drop_ends_on_a_step() -> None:
     trial = optuna.create_study().ask()
-    draw(trial, SearchSettings(p_drop=(0.3, 0.45, 0.1)))
+    Space(StudySettings(search=SearchSettings(p_drop=(0.3, 0.45, 0.1)))).draw(trial)
     distribution = trial.distributions["p_drop"]
     assert isinstance(distribution, optuna.distributions.FloatDistribution)
     assert distribution.high == 0.4
@@ -513,8 +511,12 @@ def test_representations_are_kept_for_those_who_may_follow() -> None:
         ending("failed once"),
         ending("failed once", "FAIL"),
     ]
-    assert to_be_followed(endings, 3) == {"two users", "failed once"}
-    assert to_be_followed([*endings, ending("two users")], 3) == {"failed once"}
+
+    def kept(records: list[TrialRecord]) -> set[str]:
+        return to_be_followed(records, 3, lambda trial: trial.parameters["p_drop"])
+
+    assert kept(endings) == {"two users", "failed once"}
+    assert kept([*endings, ending("two users")]) == {"failed once"}
 
 
 def test_a_journal_is_opened_without_its_lock_and_with_its_backups(tmp_path: Path) -> None:
@@ -530,7 +532,8 @@ def test_arrays_are_dropped_that_no_trial_can_use_any_more(tmp_path: Path) -> No
     """Also those that were dropped and made again, for a trial that began while they were there."""
     folder = StudyFolder(tmp_path)
     folder.store.folder.mkdir()
-    tuning = Tuning(SimpleNamespace(settings=SETTINGS, folder=folder))  # type: ignore[arg-type]
+    jets = SimpleNamespace(training=SimpleNamespace(fingerprint=""))
+    tuning = Tuning(SimpleNamespace(settings=SETTINGS, folder=folder, jets=jets))  # type: ignore[arg-type]
     shared = SETTINGS.search.step_sizes_per_encoder
     arrays = {}
 
@@ -540,7 +543,7 @@ def test_arrays_are_dropped_that_no_trial_can_use_any_more(tmp_path: Path) -> No
         stage.folder.mkdir(parents=True, exist_ok=True)
         arrays[encoder].write_bytes(b"z")
         stages = {"representation": stage.hash}
-        parameters = {"d_z": 64, "p_drop": encoder, "step_size": 0.1}
+        parameters = {"d_z": 64, "p_drop": 0.1 * len(encoder), "step_size": 0.1}
         folder.write_trial(
             TrialRecord(number=number, state="COMPLETE", parameters=parameters, objective=objective, stages=stages)
         )
@@ -554,5 +557,5 @@ def test_arrays_are_dropped_that_no_trial_can_use_any_more(tmp_path: Path) -> No
     assert end(shared + 2, "first", 0.0) == {"best"}
     for number in range(2 * shared, 3 * shared):
         assert "best" in end(number, "best", 0.0)
-    tuning = Tuning(SimpleNamespace(settings=SETTINGS, folder=folder))  # type: ignore[arg-type]
+    tuning = Tuning(SimpleNamespace(settings=SETTINGS, folder=folder, jets=jets))  # type: ignore[arg-type]
     assert end(3 * shared, "better", 100.0) == {"better"}

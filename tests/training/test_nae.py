@@ -15,9 +15,10 @@ from darkclr_ray.evaluation.roc import rejection_at
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.settings import NAESettings
 from darkclr_ray.store.fingerprints import participants
+from darkclr_ray.training import nae
 from darkclr_ray.training.base import TrainingDiverged
 from darkclr_ray.training.loop import StopTraining, run_training
-from darkclr_ray.training.nae import MISMATCH, NAETraining, energies, fitted_scale
+from darkclr_ray.training.nae import MISMATCH, NAETraining, energies, fitted_scale, moments
 from darkclr_ray.training.trainer import Trainer
 
 
@@ -46,6 +47,43 @@ def test_scales():
     mean, scale = fitted_scale(z, "none")
     assert (mean == 0).all()
     assert (scale == 1).all()
+
+
+@pytest.mark.parametrize("block", [1, 7, 1 << 16])
+def test_moments_do_not_depend_on_blocks(block, monkeypatch):
+    monkeypatch.setattr(nae, "BLOCK", block)
+    z = np.random.default_rng(1).normal(3.0, [1.0, 10.0, 0.1], (1000, 3)).astype(np.float32)
+    mean, deviation = moments(z)
+    np.testing.assert_array_equal(mean, z.mean(0, dtype=np.float64))
+    np.testing.assert_array_equal(deviation, z.std(0, dtype=np.float64))
+
+
+@pytest.mark.parametrize("pool", [32, nae.POOL])
+def test_weights_are_the_same_from_memory_and_from_a_file(toy, tmp_path, monkeypatch, pool):
+    """Over the whole training, whether all representations fit into one pool of the shuffle or not."""
+    monkeypatch.setattr(nae, "POOL", pool)
+    first = toy.energy_training()
+    np.save(tmp_path / "z.npy", first.z)
+    on_disk = np.load(tmp_path / "z.npy", mmap_mode="r")
+    second = NAETraining(on_disk, toy.SETTINGS.nae, seed=toy.SETTINGS.seed)
+    for training in (first, second):
+        run_training(training)
+    for name, weights in first.model.state_dict().items():
+        np.testing.assert_array_equal(weights, second.model.state_dict()[name])
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_pools_hold_each_representation_once_an_epoch(toy, monkeypatch, ranks):
+    monkeypatch.setattr(nae, "POOL", 32)
+    training = toy.energy_training(count=87)
+    everything = training.model.scaled(torch.from_numpy(training.z)).numpy()
+    streams = [training.stream(training.epochs - 2, rank, ranks) for rank in range(ranks)]
+    batches = [np.concatenate(parts) for parts in zip(*streams, strict=True)]
+    assert [len(batch) for batch in batches] == [16] * 10
+    for epoch in (batches[:5], batches[5:]):
+        rows = [np.flatnonzero((everything == row).all(axis=1)) for batch in epoch for row in batch]
+        assert len(set(np.concatenate(rows).tolist())) == 80
+    assert not np.array_equal(batches[0], batches[5])
 
 
 def test_two_phases_and_their_records(toy):

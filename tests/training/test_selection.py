@@ -1,10 +1,14 @@
-"""Whose warnings count: those of the epoch whose weights were kept."""
+"""Warnings of trainings, and the epoch whose weights were kept."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from darkclr_ray.training.selection import selected_epoch
+from darkclr_ray.study.job_context import logging_to
+from darkclr_ray.training.loop import StopTraining
+from darkclr_ray.training.selection import selected_epoch, warnings_in
 
 
 @pytest.mark.parametrize(
@@ -27,3 +31,30 @@ def test_the_epoch_that_was_kept(kind: str, records: list[dict[str, float]], kep
 
 def test_no_epoch_at_all() -> None:
     assert selected_epoch("representation", []) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "records", "words"),
+    [
+        ("representation", [{"loss": -3.0}], None),
+        ("representation", [{"loss": -3.0}, {"loss": 0.0, "warning": "a."}], "1 epoch with a warning; the last one: a"),
+        (
+            "energy",
+            [{"energy_difference": 0.1, "warning": "a"}, {"energy_difference": 0.2, "warning": "b"}],
+            "2 epochs with a warning, the selected one among them; the last one: b",
+        ),
+    ],
+)
+def test_warnings_of_all_epochs_count(kind: str, records: list[dict[str, object]], words: str | None) -> None:
+    assert warnings_in(kind, records) == words
+
+
+def test_a_pruned_trial_is_no_error_in_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "trial.log"
+    for error in (StopTraining("asked to stop"), ValueError("a bug")):
+        with pytest.raises(type(error)), logging_to(log, 0):
+            raise error
+    stopped, failed, *_, last = log.read_text().splitlines()
+    assert "INFO darkclr_ray: stopped before its end: asked to stop" in stopped
+    assert "ERROR darkclr_ray: ended by" in failed
+    assert last == "ValueError: a bug"

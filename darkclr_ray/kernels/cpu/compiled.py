@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from darkclr_ray.fs_checks import cache_folder
 from darkclr_ray.integrity import Damaged, check_sealed, replacing, seal
 from darkclr_ray.kernels.available import compiler
 
@@ -42,19 +44,21 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
     """Return the library compiled from a C source with the given macros, or None if no compiler succeeds.
 
     The library is cached in ``$XDG_CACHE_HOME/darkclr_ray`` (default ``~/.cache``) under the hash of all that it
-    depends on, so that different machines can share the folder. If the folder is not writable, or libraries in it
-    cannot be loaded, every process compiles its own. A damaged library is compiled again, since loading it can crash
-    the process.
+    depends on, so that different machines can share the folder. If the folder is not writable, if others could change
+    it, or if libraries in it cannot be loaded, every process compiles its own. A damaged library is compiled again,
+    since loading it can crash the process.
     """
     headers = sorted(source.parent.glob("*.h"))
-    command = [compiler() or "", *FLAGS, *(f"-D{macro}" for macro in macros), str(source)]
+    program = shlex.split(compiler() or "") or [""]  # $CC may have several words, such as "ccache gcc"
+    flags = [*FLAGS, *(f"-D{macro}" for macro in macros)]
+    command = [*program, *flags, str(source)]
     try:
-        version = subprocess.run([command[0], "--version"], capture_output=True, check=True, timeout=60).stdout
+        version = subprocess.run([*program, "--version"], capture_output=True, check=True, timeout=60).stdout
         key = hashlib.blake2b(digest_size=16)
         for part in (
             *(file.read_bytes() for file in [source, *headers]),
             version,
-            repr(command[1:-1]).encode(),
+            repr(flags).encode(),
             processor_flags(),
         ):
             key.update(part + b"\0")
@@ -73,29 +77,19 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
 
 
 def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
-    """Load a library; compile it first if it does not exist or its checksum is wrong.
+    """Load a library; compile it first if it does not exist, its checksum is wrong or somebody else has written it.
 
     Raises OSError, subprocess.SubprocessError.
     """
     try:
         check_sealed(library)
+        if library.lstat().st_uid not in (0, os.getuid()):
+            raise Damaged(f"{library}: it belongs to another user")
     except (FileNotFoundError, Damaged):
         with replacing(library, owner=str(os.getpid())) as partial:
             subprocess.run([*command, "-o", str(partial)], capture_output=True, check=True, timeout=300)
             seal(partial)
     return ctypes.CDLL(str(library))
-
-
-def cache_folder(otherwise: Path) -> Path:
-    """Return the folder of the cached libraries; ``otherwise`` if it is not writable, or if others can write to it."""
-    try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "darkclr_ray"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except (OSError, RuntimeError):  # RuntimeError: the user has no home directory
-        return otherwise
-    own = status.st_uid == os.getuid() and not status.st_mode & 0o022
-    return folder if own and os.access(folder, os.W_OK) else otherwise
 
 
 def processor_flags() -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 from markupsafe import Markup
@@ -22,7 +23,7 @@ class Point:
 
     trial: int
     score: str
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, Any]
     rejection: Measurement
     auc: Measurement
     best: bool = False
@@ -30,11 +31,22 @@ class Point:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A searched parameter: its key in a point, its name on the axis, and whether the axis is logarithmic."""
+    """A searched parameter: its key in a point, its name on the axis, and whether the axis is logarithmic.
+
+    A parameter that is no number has the texts of its values as ``categories``. A trial need not have the parameter.
+    """
 
     key: str
     title: Markup
     log: bool = False
+    categories: tuple[str, ...] = ()
+
+    def place(self, point: Point) -> float | None:
+        """Return the position of a point on the axis; None if the trial does not have the parameter."""
+        value = point.parameters.get(self.key)
+        if self.categories:
+            return float(self.categories.index(value_text(value)))
+        return None if value is None else float(value)
 
 
 def scan(
@@ -105,20 +117,35 @@ def _trace(points: Sequence[Point], parameter: Parameter, style: Style, values: 
 
 
 def _words(point: Point) -> str:
-    return ", ".join(f"{key} = {value:.4g}" for key, value in point.parameters.items())
+    return ", ".join(f"{key} = {value_text(value)}" for key, value in point.parameters.items())
+
+
+def value_text(value: Any, digits: int = 4) -> str:
+    """Return the value of a parameter as text, a number with some significant digits.
+
+    >>> value_text(0.123456), value_text(True), value_text(["dropping", "rotation"])
+    ('0.1235', 'True', 'dropping, rotation')
+    """
+    if isinstance(value, list):
+        return ", ".join(value_text(one) for one in value)
+    return f"{value:.{digits}g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def _bars(values: Sequence[Measurement]) -> dict[str, list[float]]:
     return {"array": [value.up for value in values], "arrayminus": [value.down for value in values]}
 
 
-def _spread(points: Sequence[Point], parameter: Parameter) -> list[float]:
+def _spread(points: Sequence[Point], parameter: Parameter) -> list[float | None]:
     """Return the positions of the points; trials at the same position are placed side by side."""
-    exact = [point.parameters[parameter.key] for point in points]
-    total, seen = Counter(exact), Counter[float]()
-    width = max(exact) / min(exact) if parameter.log else max(exact) - min(exact)
-    places = []
+    exact = [parameter.place(point) for point in points]
+    known = [at for at in exact if at is not None]
+    total, seen = Counter(known), Counter[float]()
+    width = 1.0 if not known else max(known) / min(known) if parameter.log else max(known) - min(known)
+    places: list[float | None] = []
     for at in exact:
+        if at is None:
+            places.append(None)
+            continue
         step = 0.012 * (seen[at] - (total[at] - 1) / 2)
         places.append(at * width**step if parameter.log else at + step * (width or 1.0))
         seen[at] += 1
@@ -126,7 +153,10 @@ def _spread(points: Sequence[Point], parameter: Parameter) -> list[float]:
 
 
 def _x_axis(parameter: Parameter, points: Sequence[Point]) -> dict[str, object]:
-    exact = sorted({point.parameters[parameter.key] for point in points})
+    if parameter.categories:
+        names = {"tickvals": list(range(len(parameter.categories))), "ticktext": list(parameter.categories)}
+        return {**names, "range": [-0.5, len(parameter.categories) - 0.5]}
+    exact = sorted({at for point in points if (at := parameter.place(point)) is not None}) or [1.0]
     few = {"tickvals": exact, "ticktext": [f"{at:g}" for at in exact]}
     if not parameter.log:
         margin = 0.1 * (exact[-1] - exact[0]) or 0.1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import Markup
 
 from darkclr_ray.reports.figures import scan
@@ -9,6 +11,7 @@ from darkclr_ray.reports.labels import D_Z, P_DROP, WEIGHTING_LABELS, signal_lab
 from darkclr_ray.reports.measurement import noted_area, rejection
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.settings import Range
 from darkclr_ray.study.records import TrialRecord
 from darkclr_ray.study.results import EPS_S, WEIGHTINGS, Entries, StudyResults, Weighting, trial_entries
 
@@ -17,6 +20,11 @@ PARAMETERS = (
     scan.Parameter("p_drop", Markup("drop probability {}").format(P_DROP)),
     scan.Parameter("step_size", Markup("Langevin step size"), log=True),
 )
+
+SHOWN = 100
+"""Number of trials above which the table shows the best ones only."""
+
+HEADINGS = {"d_z": D_Z, "p_drop": P_DROP, "step_size": Markup("step size")}
 
 
 def section(study: StudyResults) -> Section | None:
@@ -31,13 +39,30 @@ def section(study: StudyResults) -> Section | None:
         for weighting in WEIGHTINGS
         for signal in sorted(study.main_signals, key=lambda name: name != study.lead)
     }
-    searched = [p for p in PARAMETERS if all(p.key in trial.parameters for trial in complete)]
-    figure = Figure("scan", scan.scan(choices, searched, eps_s=EPS_S))
+    figure = Figure("scan", scan.scan(choices, parameters(study), eps_s=EPS_S))
     return Section("scan", {"scan": figure, "trials": _table(study)})
 
 
+def parameters(study: StudyResults) -> list[scan.Parameter]:
+    """Return the searched parameters: the paper's three, or those of the study's own search space."""
+    keys = dict.fromkeys(key for trial in study.trials for key in trial.parameters)
+    papers = {parameter.key: parameter for parameter in PARAMETERS}
+    space = study.settings.search.space
+    complete = [trial for trial in study.trials if trial.state == "COMPLETE"]
+    found = []
+    for key in keys:
+        values = [trial.parameters[key] for trial in complete if key in trial.parameters]
+        words_only = any(isinstance(value, bool) or not isinstance(value, int | float) for value in values)
+        texts = dict.fromkeys(scan.value_text(trial.parameters.get(key)) for trial in complete)
+        dimension = space.get(key) if isinstance(space, dict) else None
+        logarithmic = isinstance(dimension, Range) and dimension.log
+        own = scan.Parameter(key, Markup("{}").format(key), logarithmic, tuple(texts) if words_only else ())
+        found.append(papers.get(key, own))
+    return found
+
+
 def _scores(study: StudyResults, trial: TrialRecord) -> list[str]:
-    return sorted(trial.test, key=lambda score: score != study.settings.search.score)
+    return sorted(trial.test, key=lambda score: score != study.score)
 
 
 def _points(study: StudyResults, trial: TrialRecord, signal: str, weighting: Weighting) -> list[scan.Point]:
@@ -57,17 +82,17 @@ def _effective_rank(trial: TrialRecord, score: str) -> float | None:
 
 
 def _table(study: StudyResults) -> Table:
-    """Return a table of all trials with their results on the leading signal, or the reason why they ended early."""
+    """Return a table of all trials with their results on the leading signal, or what ended them early, and warnings."""
     rows: list[dict[str, Cell]] = []
     for trial in study.trials:
-        found: Entries = trial_entries(trial, study.settings.search.score)
+        found: Entries = trial_entries(trial, study.score)
         row: dict[str, Cell] = {
             "trial": str(trial.number),
             "state": {"FAIL": "failed"}.get(trial.state, trial.state.lower()),
-            **{key: f"{value:.4g}" for key, value in trial.parameters.items()},
-            "effective_rank": _effective_rank(trial, study.settings.search.score),
+            **{key: scan.value_text(value) for key, value in trial.parameters.items()},
+            "effective_rank": _effective_rank(trial, study.score),
             "objective": trial.objectives.get(study.objective),
-            "reason": trial.reason or "",
+            "reason": Markup("<br>").join([*([trial.reason] if trial.reason else []), *trial.warnings]),
             "best": int(trial.number == study.best.number),
         }
         for weighting in WEIGHTINGS:
@@ -79,7 +104,7 @@ def _table(study: StudyResults) -> Table:
     columns = [
         Column("trial", "trial"),
         Column("state", "state"),
-        *(Column(p.key, heading) for p, heading in zip(PARAMETERS, (D_Z, P_DROP, "step size"), strict=True)),
+        *(Column(p.key, HEADINGS.get(p.key, p.title)) for p in parameters(study)),
         Column("effective_rank", "effective<br>rank of z"),
         Column("objective", Markup("objective,<br>validation")),
         *(
@@ -87,6 +112,10 @@ def _table(study: StudyResults) -> Table:
             for weighting, label in WEIGHTING_LABELS.items()
             for key, heading in (("rejection", "rejection"), ("auc", "AUC"))
         ),
-        *([Column("reason", "why it ended early")] if any(row["reason"] for row in rows) else []),
+        *([Column("reason", "what happened")] if any(row["reason"] for row in rows) else []),
     ]
-    return Table("trials", columns, rows)
+    if len(rows) <= SHOWN:
+        return Table("trials", columns, rows)
+    place = dict(zip((trial.number for trial in study.trials), rows, strict=True))
+    best = sorted(study.trials, key=lambda trial: -math.inf if trial.objective is None else trial.objective)[-SHOWN:]
+    return Table("trials", columns, [place[trial.number] for trial in reversed(best)], data=rows)

@@ -8,7 +8,7 @@ from typing import Any
 from darkclr_ray.reports.figures import training
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.study.results import StudyResults
-from darkclr_ray.training.selection import selected_epoch
+from darkclr_ray.training.selection import selected_epoch, warnings_in
 
 History = Sequence[Mapping[str, Any]]
 
@@ -24,11 +24,12 @@ def section(study: StudyResults) -> Section | None:
         return None
     last = selected_epoch("energy", energy)
     kept = None if last.get("energy_difference") is None else last
+    found = [warnings_in("representation", encoder), warnings_in("energy", energy)]
     parts = {
         "whose": "the best trial" if study.trials else "the first network of DarkCLR",
         "kept": kept,
         "nonfinite": sum(line.get("nonfinite") or 0 for line in energy),
-        "warnings": [str(line["warning"]) for line in (*encoder, *energy) if line.get("warning")],
+        "warnings": [warning for warning in found if warning is not None],
         "ensembles": [ensemble],
         "encoder": Figure("encoder_training", training.encoder_training(encoder), _plain(encoder)) if encoder else None,
         "energy": Figure(

@@ -204,7 +204,7 @@ def test_several_files_of_one_sample(
     shards = sorted((tmp_path / "out" / "test" / "mine").iterdir())
     assert [path.name for path in shards] == ["shard-00000.parquet", "shard-00001.parquet", "shard-00002.parquet"]
     assert [file.kept for file in summary.files] == [25, 15]
-    origins = [shard["imported"] for shard in folder.parts["test", "mine"].metadata]
+    origins = [record.metadata["imported"] for record in folder.parts["test", "mine"].records]
     assert [[origin["file"] for origin in origin_of] for origin_of in origins] == [["a.h5"], ["a.h5", "b.h5"], ["b.h5"]]
     assert origins[0][0]["order"] == ["px", "py", "pz", "E"]
 
