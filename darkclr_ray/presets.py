@@ -11,7 +11,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {
         "inputs": {"pt": "fraction"},
         "views": {"p_drop": 0.7},
-        "encoder": {"d_r": 32, "d_h": 64, "d_z": 64, "heads": 2, "layers": 2, "head_slope": 0.1},
+        "encoder": {"d_r": 32, "d_h": 64, "d_z": 64, "heads": 2, "layers": 2},
         "contrastive": {"learning_rate": 1e-3, "norm_penalty": 0.1, "epochs": 7, "batch_size": 128},
         "nae": {
             "scale": "dimension",

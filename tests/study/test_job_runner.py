@@ -117,7 +117,7 @@ def test_stages_are_described_and_kept(outcome: Outcome, folder: Path) -> None:
     assert any(name.endswith(".npy") for name in names)
     history = (folder / "stages" / "energy" / stages["energy"] / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["phase"] for line in history] == ["reconstruction"] * 3 + ["contrastive_divergence"] * 2
-    assert set(outcome.result["objectives"]) == {"matched", "raw", "worst", "signal_blind"}
+    assert set(outcome.result["objectives"]) == {"matched", "raw", "worst", "signal_blind", "seconds", "parameters"}
 
 
 def test_rungs_were_judged(told: list[News]) -> None:

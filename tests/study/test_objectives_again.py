@@ -68,7 +68,7 @@ def test_another_objective_and_costs(scan: EmbeddingScan, tmp_path: Path) -> Non
     expected = [[r.objective, r.objectives["seconds"], r.objectives["parameters"]] for r in records]
     assert optuna_values(other) == expected
     best = max(records, key=lambda record: record.objective)
-    assert read_json(other.folder.path / "best" / "metrics.json")["number"] == best["number"]
+    assert read_json(other.folder.path / "best" / "metrics.json")["number"] == best.number
 
     page = build(other.folder.path)
     assert "Pareto front" in page.read_text()
@@ -91,7 +91,9 @@ def test_another_detector_is_judged(scan: EmbeddingScan, tmp_path: Path) -> None
         assert record.score == "isolation_forest"
     assert other.finished()
     assert stages(other, "representation") == stages(scan, "representation")
-    assert stages(other, "energy") == stages(scan, "energy")
+    assert stages(other, "energy") >= stages(
+        scan, "energy"
+    )  # a trial that was pruned by the other score is trained now
     assert build(other.folder.path).stat().st_size > 10000
 
 

@@ -74,10 +74,10 @@ def check(target: str) -> None:
     name = target.partition(":")[0]
     if name not in TRACKERS:
         raise ValueError(f"{target}: unknown tracker{nearest(name, TRACKERS)}")
-    if find_spec(TRACKERS[name]) is None:
-        raise ValueError(f"{target}: its client is not installed; pip install 'darkclr_ray[{name}]'")
     if name == "wandb" and target.partition(":")[2] not in ("", "offline"):
         raise ValueError(f"{target}: expected wandb or wandb:offline")
+    if find_spec(TRACKERS[name]) is None:
+        raise ValueError(f"{target}: its client is not installed; pip install 'darkclr_ray[{name}]'")
 
 
 def make(target: str, study: Path) -> Tracker:

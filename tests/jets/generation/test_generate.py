@@ -45,7 +45,7 @@ def tasks(shards: int, jets: int = 20, generation: Generation = QUICK) -> list[S
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
 
 
 def test_jets_lie_in_the_window_and_are_made_of_their_constituents() -> None:
