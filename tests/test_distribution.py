@@ -11,7 +11,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-DEVELOPMENT = {".gitignore", ".gitattributes", ".github", ".pre-commit-config.yaml", "CONTRIBUTING.md", "docs"}
+DEVELOPMENT = {
+    ".gitignore",
+    ".gitattributes",
+    ".github",
+    ".pre-commit-config.yaml",
+    "CONTRIBUTING.md",
+    "docs",
+    "mkdocs.yml",
+}
 """What only those who change the repository need."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,8 @@ def export(study_folder: Path, out: Path) -> list[str]:
             rows = [one for one in found if one.detector == detector and one.weighting == weighting]
             submission.add_table(table(hepdata_lib, study, detector, weighting, rows))
             names.append(f"{detector}, {weighting}")
-    submission.create_files(str(out), validate=True)
+    with contextlib.chdir(out.parent):  # the library writes submission.tar.gz into the working folder
+        submission.create_files(str(out.resolve()), validate=True)
     return names
 
 

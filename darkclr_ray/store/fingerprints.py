@@ -39,9 +39,9 @@ def code_fingerprint(*modules: str) -> str:
 def participants(*modules: str) -> tuple[str, ...]:
     """Return the names of the modules that `code_fingerprint` covers.
 
-    >>> "darkclr_ray.langevin" in participants("darkclr_ray.training.nae")
+    >>> "darkclr_ray.losses.contrastive_divergence" in participants("darkclr_ray.training.nae")
     True
-    >>> "darkclr_ray.langevin" in participants("darkclr_ray.training.contrastive")
+    >>> "darkclr_ray.losses.contrastive_divergence" in participants("darkclr_ray.training.contrastive")
     False
     """
     return tuple(sorted(_closure(modules)))

@@ -21,7 +21,6 @@ from darkclr_ray.presets import PRESETS, preset
 from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, interruptible, running_ray
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import write_examples, write_jets, write_means
-from darkclr_ray.study.conclusions import conclusions
 from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, changed_settings
 from darkclr_ray.study.jets import StudyJets, open_study_jets
 from darkclr_ray.study.progress import Display, Status
@@ -146,7 +145,9 @@ def run(study: Study, build_report: Callable[[Path], Path]) -> int:
                 status = _guarded(study, jets, console)
                 if status:
                     return status
-            page = build_report(folder.path)
+            from darkclr_ray.study.conclusions import conclusions  # imports torch
+
+        page = build_report(folder.path)
         for line in [*conclusions(folder.path), "", str(page)]:
             console.print(line, soft_wrap=True)
         return 0

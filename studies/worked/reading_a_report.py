@@ -65,7 +65,7 @@ def joined(study: Path, stage: str, detector: str) -> dict[str, dict[str, Any]]:
     ids, values = scores["jet_id"].to_numpy()[chosen], scores["score"].to_numpy()[chosen]
     order = np.argsort(jets["jet_id"].to_numpy())
     rows = order[np.searchsorted(jets["jet_id"].to_numpy(), ids, sorter=order)]
-    columns = {name: jets[name].to_numpy()[rows].astype(float) for name in ("event_id", "pt", "multiplicity")}
+    columns = {name: jets[name].to_numpy()[rows] for name in ("event_id", "pt", "multiplicity")}
     names = np.asarray(jets["sample"].cast("string"))[rows]
     columns["score"] = values
     return {name: {key: column[names == name] for key, column in columns.items()} for name in np.unique(names)}

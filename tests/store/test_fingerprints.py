@@ -92,7 +92,14 @@ def test_every_transformation_counts_for_an_encoder_and_none_of_the_rest() -> No
     names = participants("darkclr_ray.training.contrastive")
     for file in (Path(__file__).parents[2] / "darkclr_ray" / "augmentations").glob("*.py"):
         assert f"darkclr_ray.augmentations.{file.stem}" in names
-    for other in ("settings", "langevin", "training.nae", "study.search", "reports.builder", "evaluation.roc"):
+    for other in (
+        "settings",
+        "losses.contrastive_divergence",
+        "training.nae",
+        "study.search",
+        "reports.builder",
+        "evaluation.roc",
+    ):
         assert f"darkclr_ray.{other}" not in names
 
 

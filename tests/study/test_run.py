@@ -48,7 +48,7 @@ def test_paths_are_shown_as_they_are(
     assert run_module.run(study, page_of) == INTERRUPTED
     assert f"'{ODD}'" in capsys.readouterr().out
     monkeypatch.setattr(kind, "finished", lambda study: True)
-    monkeypatch.setattr(run_module, "conclusions", lambda folder: [str(folder)])
+    monkeypatch.setattr("darkclr_ray.study.conclusions.conclusions", lambda folder: [str(folder)])
     assert run_module.run(study, page_of) == 0
     assert capsys.readouterr().out.endswith(f"\n{study.folder.path}/report/index.html\n")
 

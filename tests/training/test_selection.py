@@ -36,8 +36,12 @@ def test_no_epoch_at_all() -> None:
 @pytest.mark.parametrize(
     ("kind", "records", "words"),
     [
-        ("representation", [{"loss": -3.0}], None),
-        ("representation", [{"loss": -3.0}, {"loss": 0.0, "warning": "a."}], "1 epoch with a warning; the last one: a"),
+        ("representation", [{"validation_loss": -3.0}], None),
+        (
+            "representation",
+            [{"validation_loss": -3.0}, {"validation_loss": 0.0, "warning": "a."}],
+            "1 epoch with a warning; the last one: a",
+        ),
         (
             "energy",
             [{"energy_difference": 0.1, "warning": "a"}, {"energy_difference": 0.2, "warning": "b"}],

@@ -65,12 +65,7 @@ class Tracker(Protocol):
 
 
 def check(target: str) -> None:
-    """Raise ValueError for a tracker that is unknown or not installed.
-
-    >>> check("comet")
-    Traceback (most recent call last):
-    ValueError: comet: unknown tracker; there are: tensorboard, mlflow, wandb
-    """
+    """Raise ValueError for a tracker that is unknown or not installed."""
     name = target.partition(":")[0]
     if name not in TRACKERS:
         raise ValueError(f"{target}: unknown tracker{nearest(name, TRACKERS)}")
