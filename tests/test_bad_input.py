@@ -41,9 +41,9 @@ class Answer(NamedTuple):
 
 
 def listing(folder: Path) -> dict[str, Any]:
-    """Every file below a folder, with its permissions and a hash of what is in it."""
+    """Every file below a folder, with its permissions and a hash of what is in it; manifests are a cache."""
     found = {}
-    for path in sorted(folder.rglob("*")):
+    for path in (path for path in sorted(folder.rglob("*")) if ".manifest" not in path.parts):
         readable = path.is_file() and os.access(path, os.R_OK)
         content = hashlib.blake2b(path.read_bytes()).hexdigest() if readable else ""
         found[str(path.relative_to(folder))] = (path.stat().st_mode, content)

@@ -90,7 +90,9 @@ def of_torch(name: str) -> list[Case]:
 def twice(name: str) -> Case:
     """A detector that takes part without being asked."""
     good = f"darkclr study {name} --jets jets --contrastive.batch_size 8 --nae.batch_size 8"
-    return Case(f"{good} --comparison.detectors jet_mass", ("comparison.detectors", "'jet_mass' takes part"))
+    return Case(
+        f"{good} --comparison.detectors jet_mass", ("comparison.detectors", "'jet_mass'", "name each detector once")
+    )
 
 
 def signal(name: str) -> Case:

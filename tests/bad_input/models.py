@@ -271,23 +271,26 @@ REPORT = [
     Case(R, ("trials/0000.json",), studied("trials/0000.json", "{")),
     Case(R, ("trials/0000.json",), studied("trials/0000.json", "{}")),
     Case(R, ("references.json",), studied("references.json", "{")),
-    Case(R, ("jets.parquet",), studied("jets.parquet", None)),
-    Case(R, ("jets.parquet",), studied("jets.parquet", b"PAR1")),
-    Case(R, ("scores.parquet",), studied("stages/scores/*/scores.parquet", None)),
-    Case(R, ("scores.parquet",), studied("stages/scores/*/scores.parquet", b"PAR1" + b"\0" * 99)),
-    Case(R, ("examples.npz",), studied("examples.npz", b"PK\x03\x04")),
-    Case(R, ("history.jsonl",), both(finished, in_every_history("{"))),
     Case(
         R,
         ("before the first complete trial",),
         both(finished, lambda here: [path.unlink() for path in (here / "study/trials").glob("000[0-3].json")]),
     ),
     Case(R, ("no trial at all",), both(finished, lambda here: shutil.rmtree(here / "study/trials"))),
-    Case(R, ("study/report", "not writable"), both(finished, mode("study", 0o555))),
-    Case(R, ("study/report is a file",), both(finished, file("study/report"))),
     Case(f"{R} again", ("'again'",), finished),
 ]
 
+REPORT_HEAVY = [
+    Case(R, ("jets.parquet",), studied("jets.parquet", None)),
+    Case(R, ("jets.parquet",), studied("jets.parquet", b"PAR1")),
+    Case(R, ("scores.parquet",), studied("stages/scores/*/scores.parquet", None)),
+    Case(R, ("scores.parquet",), studied("stages/scores/*/scores.parquet", b"PAR1" + b"\0" * 99)),
+    Case(R, ("examples.npz",), studied("examples.npz", b"PK\x03\x04")),
+    Case(R, ("history.jsonl",), both(finished, in_every_history("{"))),
+    Case(R, ("study/report", "not writable"), both(finished, mode("study", 0o555))),
+    Case(R, ("study/report is a file",), both(finished, file("study/report"))),
+]
+
 CASES: list[Case] = [*SCORE, *EXPORT, *TRAIN, *INSPECT, *REPORT]
-HEAVY = [*SCORE_HEAVY, *EXPORT_HEAVY, *TRAIN_HEAVY]
+HEAVY = [*SCORE_HEAVY, *EXPORT_HEAVY, *TRAIN_HEAVY, *REPORT_HEAVY]
 """What only torch can tell."""

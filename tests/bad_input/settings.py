@@ -10,7 +10,7 @@ WORDS = [
     Case("embedding_scan --encoder.dz 3", ("--encoder.dz", "did you mean --encoder.d_z?")),
     Case("embedding_scan --d_z 3", ("--encoder.d_z or --search.d_z",)),
     Case("embedding_scan --trails 3", ("did you mean --trials?",)),
-    Case("embedding_scan --bogus 3", ("--bogus", "--help")),
+    Case("embedding_scan --qqqq 3", ("--qqqq", "--help")),
     Case("embedding_scan 5", ("'5'", "needs its name")),
     Case("embedding_scan --trials", ("--trials", "expected one argument")),
     Case("embedding_scan --trials true", ("--trials", "INTEGER", "true")),

@@ -226,7 +226,7 @@ def test_pruned_and_failed_trials_are_listed_with_their_reasons(report, page):
 
 
 def test_chains_that_stand_still_are_reported(page):
-    assert "1 epoch with a warning; the last one: Langevin chains stand still." in str(page)
+    assert "1 epoch with a warning, the selected one; the last one: Langevin chains stand still." in str(page)
 
 
 def test_a_plain_autoencoder_has_no_epoch_of_contrastive_divergence(study_folder, monkeypatch):
