@@ -11,14 +11,8 @@ from .test_detector_comparison import FIGURES as COMPARISON
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium here; on Debian: apt-get install chromium")
 
 SCAN = {
-    "rejection",
-    "detectors_rejection",
-    "scan",
-    "roc_signals",
-    "roc_methods",
-    "encoder_training",
-    "energy_training",
-    "augmentations",
+    *("rejection", "detectors_rejection", "scan", "roc_signals", "roc_methods"),
+    *("encoder_training", "energy_training", "augmentations"),
 }
 
 
