@@ -9,7 +9,7 @@ from darkclr_ray.cli.comparisons import command_line
 
 COMMAND_LINE = command_line(
     "method_comparison",
-    "Train all detectors on the same jets and judge them on the same signals: the methods side by side with the spread "
+    "Train all detectors on the same jets and score them on the same signals: the methods side by side with the spread "
     "over networks and the error of the test sample, and DarkCLR against JetCLR over embedding dimensions.",
     laptop={"encoder_seeds": 2, "autoencoder_seeds": 1, "d_z": (16, 64, 128)},
 )

@@ -9,7 +9,7 @@ from darkclr_ray.cli.comparisons import command_line
 
 COMMAND_LINE = command_line(
     "robustness",
-    "Train DarkCLR without labels and classifiers with labels of one signal, and judge them on all signals, those of "
+    "Train DarkCLR without labels and classifiers with labels of one signal, and score them on all signals, those of "
     "further folders included; then contamination, sculpting, stability and systematics.",
     laptop={"encoder_seeds": 5, "autoencoder_seeds": 2},
 )

@@ -86,7 +86,7 @@ def parser(program: str) -> Parser:
     line.add_argument(
         "--detectors",
         metavar="NAME,...",
-        help="only these of the model (all but those that are code of somebody's own)",
+        help="only these of the model (all but plug-ins)",
     )
     line.add_argument("--out", type=Path, default=Path("scores.parquet"), help="file of the scores (%(default)s)")
     line.add_argument("--processes", type=int, help="number of processes on the CPU (one a core)")

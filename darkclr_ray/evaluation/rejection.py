@@ -209,8 +209,8 @@ def _performances(
         for at, eps in enumerate(efficiencies):
             eps_b = float(roc.background_efficiency(eps))
             value, bound = rejection_or_bound(eps_b, weights)
-            nobody = high[1 + at] == 0.0  # no background survives in any replica, as can happen with few replicas
-            ends = (value, None) if bound or nobody else inverted(low[1 + at], high[1 + at])
+            none_survive = high[1 + at] == 0.0  # no background survives in any replica, as can happen with few replicas
+            ends = (value, None) if bound or none_survive else inverted(low[1 + at], high[1 + at])
             interval = ends if bound or intervals is None else intervals[at]
             rejections.append(
                 Rejection(

@@ -165,10 +165,10 @@ class CachedTrainer(Trainer):
         self.worker.report_metric({"epoch": epoch, "objective": value})
 
     def report_again(self, training: Training, stage: Stage) -> None:
-        """Report what this job has reported of an encoder before it was interrupted: whoever was to hear it may have
-        been killed, and whether a trial is pruned must not depend on that.
+        """Report again the intermediate results of an encoder that this job reported before it was interrupted.
 
-        An epoch whose checkpoint was written just before the interruption is judged now.
+        The process that received them may have been killed, and whether a trial is pruned must not depend on that. An
+        epoch whose checkpoint was written just before the interruption is evaluated now.
         """
         if not self.rungs or self.proxy_objective is None or training.kind != "representation" or self.rank > 0:
             return
