@@ -23,11 +23,10 @@ from darkclr_ray.randomness import digest
 from darkclr_ray.settings import ImageNAESettings
 from darkclr_ray.training.base import adam
 from darkclr_ray.training.nae import CONTRASTIVE_DIVERGENCE, RECONSTRUCTION
-from darkclr_ray.training.replay import ReplayBuffer
-from darkclr_ray.training.tables import TableTraining
+from darkclr_ray.training.replay import ReplayBuffer, ReplayTraining
 
 
-class ImageNAETraining(TableTraining):
+class ImageNAETraining(ReplayTraining[ImageAutoencoder]):
     """Train an autoencoder on images, then normalise it by contrastive divergence.
 
     A chain starts on the latent sphere, at the end of an earlier latent chain (replay buffer) or at a random point,
@@ -128,12 +127,6 @@ class ImageNAETraining(TableTraining):
             record["energy_difference"] = means["energy_data"] - means["energy_chain"]
         return record
 
-    def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
-        record = super().end_epoch(means)
-        if record["phase"] == RECONSTRUCTION:
-            self.plain.load_state_dict(self.model.state_dict())
-        return record
-
     def finish(self) -> None:
         super().finish()
         if not self.settings.divergence_epochs:
@@ -147,14 +140,6 @@ class ImageNAETraining(TableTraining):
             f"contrastive divergence with step sizes {settings.latent_step_size:g} on the sphere and "
             f"{settings.step_size:g} on pixels, learning rate {settings.divergence_learning_rate:g}"
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "plain": self.plain.state_dict(), "replay": self.buffer.ends}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.plain.load_state_dict(state["plain"])
-        self.buffer.ends = state["replay"]
 
 
 def clipped_rows(gradient: Tensor, settings: ImageNAESettings) -> Tensor:

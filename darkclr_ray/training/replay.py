@@ -1,9 +1,16 @@
-"""Buffer of the ends of earlier chains, from which new chains start (persistent contrastive divergence)."""
+"""Replay buffer: new chains start from the ends of earlier ones (persistent contrastive divergence)."""
 
 from __future__ import annotations
 
+from typing import Any, Generic, TypeVar
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from darkclr_ray.training.nae import RECONSTRUCTION
+from darkclr_ray.training.tables import TableTraining
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class ReplayBuffer:
@@ -34,3 +41,31 @@ class ReplayBuffer:
     def push(self, ends: Tensor) -> None:
         """Add the ends of chains, (B, d), and drop the oldest beyond the size."""
         self.ends = torch.cat([ends.detach(), self.ends.to(ends.device)])[: self.size]
+
+
+class ReplayTraining(TableTraining, Generic[Network]):
+    """Training of an autoencoder by reconstruction and then with chains that start from a replay buffer.
+
+    Attributes:
+        model: the autoencoder.
+        plain: the same as it is after the last epoch of reconstruction.
+        buffer: ends of earlier chains.
+    """
+
+    model: Network
+    plain: Network
+    buffer: ReplayBuffer
+
+    def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
+        record = super().end_epoch(means)
+        if record["phase"] == RECONSTRUCTION:
+            self.plain.load_state_dict(self.model.state_dict())
+        return record
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "plain": self.plain.state_dict(), "replay": self.buffer.ends}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.plain.load_state_dict(state["plain"])
+        self.buffer.ends = state["replay"]

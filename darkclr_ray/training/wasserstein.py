@@ -19,13 +19,12 @@ from darkclr_ray.randomness import digest
 from darkclr_ray.settings import NAESettings, WNAESettings
 from darkclr_ray.training.base import TrainingDiverged, adam
 from darkclr_ray.training.nae import RECONSTRUCTION, EnergyModel, fitted_scale
-from darkclr_ray.training.replay import ReplayBuffer
-from darkclr_ray.training.tables import TableTraining
+from darkclr_ray.training.replay import ReplayBuffer, ReplayTraining
 
 WASSERSTEIN = "wasserstein"
 
 
-class WassersteinTraining(TableTraining):
+class WassersteinTraining(ReplayTraining[EnergyModel]):
     """Train an autoencoder, then minimise the Wasserstein distance between data and the ends of its Langevin chains.
 
     The chains sample the Boltzmann distribution of the squared error per dimension. They are persistent: a chain starts
@@ -104,12 +103,6 @@ class WassersteinTraining(TableTraining):
         record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
         return {**record, "distance": means["loss"]} if record["phase"] == WASSERSTEIN else record
 
-    def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
-        record = super().end_epoch(means)
-        if record["phase"] == RECONSTRUCTION:
-            self.plain.load_state_dict(self.model.state_dict())
-        return record
-
     def describe(self) -> str:
         settings = self.settings
         if self.phase(self.epoch) == RECONSTRUCTION:
@@ -119,14 +112,6 @@ class WassersteinTraining(TableTraining):
             f"chains of {settings.steps} steps of size {settings.step_size:g} at temperature {temperature:.2g}, "
             f"learning rate {settings.wasserstein_learning_rate:g}"
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "plain": self.plain.state_dict(), "replay": self.buffer.ends}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.plain.load_state_dict(state["plain"])
-        self.buffer.ends = state["replay"]
 
 
 def differentiable_energy(autoencoder: Autoencoder, z: Tensor) -> Tensor:
