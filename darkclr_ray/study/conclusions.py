@@ -9,8 +9,10 @@ from typing import Any
 
 from darkclr_ray.detectors.multiplicity import Multiplicity
 from darkclr_ray.evaluation.aggregate import Entry
+from darkclr_ray.study.ensemble import EPS_S, Ensemble, Weighting
+from darkclr_ray.study.read_results import read_results
 from darkclr_ray.study.records import State, TrialRecord
-from darkclr_ray.study.results import EPS_S, Ensemble, StudyResults, Weighting, read_results
+from darkclr_ray.study.results import StudyResults
 
 VERDICTS = {1: "ahead", 0: "not different", -1: "behind"}
 """Words for the sign of a difference that is significant at 95% confidence, and for none."""
