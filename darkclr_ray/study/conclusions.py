@@ -10,8 +10,10 @@ from typing import Any
 from darkclr_ray.detectors.multiplicity import Multiplicity
 from darkclr_ray.evaluation.aggregate import Entry
 from darkclr_ray.study.display import is_prominent
+from darkclr_ray.study.ensemble import EPS_S, Ensemble, Weighting
+from darkclr_ray.study.read_results import read_results
 from darkclr_ray.study.records import State, TrialRecord
-from darkclr_ray.study.results import EPS_S, Ensemble, StudyResults, Weighting, read_results
+from darkclr_ray.study.results import StudyResults
 
 WIDTH = 15
 """Smallest width of a column of rejections."""

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from darkclr_ray.study.conclusions import conclusions, kind_of
-from darkclr_ray.study.results import read_results
+from darkclr_ray.study.read_results import read_results
 
 
 def test_a_search_ends_with_its_best_trial_and_a_table(study_folder: Path) -> None:
