@@ -22,7 +22,7 @@ It is `TrainingSample`, which has no labels, for label-free detectors, and `Labe
 
 Part = TypeVar("Part")
 
-MOST_FITTED = 1_000_000
+MOST_FITTED = 100_000
 """Largest number of jets of a class on which a detector of scikit-learn is fitted; more are drawn at random by the
 study's seed, since these detectors hold all features in memory."""
 

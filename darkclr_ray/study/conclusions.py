@@ -42,7 +42,9 @@ def _of_search(study: StudyResults) -> Iterator[str]:
     for reason in dict.fromkeys(kind_of(trial.reason) for trial in failed):
         numbers = [trial.number for trial in failed if kind_of(trial.reason) == reason]
         yield f"failed      {reason}: trial{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
-    if best.number == 0 and len(study.trials) > 1:
+    if len(study.trials) == 1:
+        return
+    if best.number == 0:
         yield "note        no trial was better than the starting point, trial 0"
     for name in at_edge(best, study.settings.search.model_dump()):
         yield f"note        the best {name} is at the edge of the searched range; widen search.{name}"
