@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
 from darkclr_ray.jets.labelled import check_signal
-from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.unpacked import is_mapped
 from darkclr_ray.settings import StudySettings
 
@@ -41,11 +40,6 @@ class StudyJets:
     labelled: dict[str, Jets] = field(default_factory=dict)
     further: tuple[JetFolder, ...] = ()
     variants: tuple[str, ...] = ()
-
-    @cached_property
-    def training(self) -> TrainingSample:
-        """Background jets for training, which are read at first use."""
-        return TrainingSample(self.folder.load("train", self.background, limit=self.limit))
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:

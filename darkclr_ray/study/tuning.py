@@ -56,7 +56,7 @@ class Tuning:
     @cached_property
     def space(self) -> Space:
         """The space that the trials are drawn from."""
-        return Space(self.settings, self.session.jets.training.fingerprint)
+        return Space(self.settings, self.session.jets.fingerprints["train"][self.settings.background])
 
     @property
     def scheduler(self) -> PauseWithoutWorkers:
