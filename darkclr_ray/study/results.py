@@ -198,18 +198,24 @@ class StudyResults(StudyFiles):
             names = [*own, *(f"{name} {score}" for name in references), *references]
         return [self.methods[name] for name in dict.fromkeys(names) if name in self.methods]
 
+    @property
+    def recorded_pairs(self) -> list[PairRecord]:
+        """Paired comparisons that the study has recorded."""
+        recorded: list[PairRecord] = self.result("pairs") or []
+        return recorded
+
     @cached_property
     def pairs(self) -> list[PairRecord]:
         """Paired comparisons of the first networks of two detectors at `EPS_S`.
 
         Those of the selected detector are computed here and come first if the study has not recorded any.
         """
-        recorded: list[PairRecord] = self.result("pairs") or []
+        recorded = self.recorded_pairs
         selected = self.selected
         if selected is None or selected.detector in {pair.a for pair in recorded}:
             return recorded
         others = [one for one in self.opponents() if one.detector != selected.detector]
-        return [pair for other in others for pair in self._compared(selected, other)] + recorded
+        return [pair for other in others for pair in self.compared(selected, other)] + recorded
 
     def standing(self, other: str) -> Standing:
         """Return how the selected detector stands against another one, by the pT-matched ratios of `pairs`.
@@ -229,7 +235,8 @@ class StudyResults(StudyFiles):
         signs = [ratio.significant for ratio in halves]
         return Standing(other, signs.count(1), signs.count(-1), len(halves), trained is not None)
 
-    def _compared(self, one: Ensemble, other: Ensemble) -> list[PairRecord]:
+    def compared(self, one: Ensemble, other: Ensemble) -> list[PairRecord]:
+        """Return the paired comparison of the first networks of two detectors on each signal; empty without scores."""
         a, b = self.scores(one), self.scores(other)
         if a is None or b is None:
             return []
