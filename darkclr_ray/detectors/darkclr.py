@@ -27,7 +27,7 @@ from darkclr_ray.training.trainer import Trainer
 
 Module = TypeVar("Module", bound=nn.Module)
 
-JUDGED = 10_000
+SELECTION_JETS = 10_000
 """Number of training jets whose anomalous views select the epoch of an autoencoder's pre-training."""
 
 
@@ -191,22 +191,22 @@ def contrastive_training(settings: StudySettings, sample: TrainingSample, runner
 def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingSample, runner: Trainer) -> NAETraining:
     """Return the training of the normalised autoencoder on the sample's representations; `Trainer.train` runs it."""
     source: dict[str, Any] = {"encoder": runner.identity(encoder), "sample": sample.fingerprint}
-    judging = judging_views(settings, sample.jets)
-    views = None if judging is None else runner.represent(encoder, judging)
-    if judging is not None:
+    selecting = selection_views(settings, sample.jets)
+    views = None if selecting is None else runner.represent(encoder, selecting)
+    if selecting is not None:
         source["views_seed"] = settings.seed
     z = runner.represent(encoder, sample.jets)
     return NAETraining(z, settings.nae, seed=settings.seed, source=source, makers=(__name__,), views=views)
 
 
-def judging_views(settings: StudySettings, jets: Jets) -> Jets | None:
+def selection_views(settings: StudySettings, jets: Jets) -> Jets | None:
     """Return anomalous views of the first jets, which select an autoencoder's pre-training epoch, or None.
 
     It is None if ``nae.views_p_drop`` is 0, in which case no view selects the epoch.
     """
     if not settings.nae.views_p_drop:
         return None
-    some = jets.take(np.arange(min(len(jets), JUDGED)))
+    some = jets.take(np.arange(min(len(jets), SELECTION_JETS)))
     return blind_jets(some, settings.inputs, settings.nae.views_p_drop, settings.seed)
 
 

@@ -51,7 +51,7 @@ class StudyJets:
         return {"train": training, **counts}
 
     def signals(self, background: str) -> list[str]:
-        """Names of the signals that are judged in validation and test."""
+        """Names of the signals that are evaluated in validation and test."""
         return [name for name in self.evaluation["validation"] if name != background]
 
     @property
