@@ -48,7 +48,7 @@ def cache_folder(otherwise: Path) -> Path:
 
 
 def only_ours(folder: Path) -> bool:
-    """Return whether nobody but this user and root can replace what this user has in a folder. Raises OSError.
+    """Return whether only this user and root can replace files of this user in a folder. Raises OSError.
 
     Others may write to it if it is sticky, as /tmp is, or through a group of which this user is the only member.
     """

@@ -7,27 +7,36 @@ import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LEAST_SETTING, LEAST_WORD = 0.75, 0.7
+"""Smallest similarities (`difflib.SequenceMatcher.ratio`) of settings and of words that are suggested."""
+
 
 def suggestion(name: str, known: Sequence[str], prefix: str = "") -> str:
-    """Return a suggestion of the nearest known settings, those with the same last part first.
+    """Return a suggestion of the known setting whose whole name or whose last part is most similar to a name.
+
+    Of settings with the same last part up to three are suggested, and none if no similarity reaches `LEAST_SETTING`.
 
     >>> suggestion("d_z", ["encoder.d_z", "search.d_z", "seed"], "--")
     '; did you mean --encoder.d_z or --search.d_z?'
+    >>> suggestion("bogus", ["wnae.bound"])
+    '; --help lists them all'
     """
-    last = name.rpartition(".")[2]
-    same = [other for other in known if other.rpartition(".")[2] == last]
-    near = same or difflib.get_close_matches(name, known, 1, 0.6)
-    if not near:
-        lasts = {other.rpartition(".")[2]: other for other in reversed(known)}
-        near = [lasts[other] for other in difflib.get_close_matches(last, lasts, 1, 0.6)]
+
+    def similarity(other: str) -> tuple[float, float]:
+        pairs = (name, other), (name.rpartition(".")[2], other.rpartition(".")[2])
+        whole, last = (difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+        return max(whole, last), whole if whole >= LEAST_SETTING else 0.0
+
+    near = [other for other in sorted(known, key=similarity, reverse=True) if similarity(other)[0] >= LEAST_SETTING]
     if not near:
         return "; --help lists them all"
-    return f"; did you mean {' or '.join(prefix + other for other in near[:3])}?"
+    same = [other for other in near if similarity(other)[0] == 1.0]
+    return f"; did you mean {' or '.join(prefix + other for other in same[:3] or near[:1])}?"
 
 
 def nearest(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    """Return text with the nearest of a few known words, and all of them."""
-    near = difflib.get_close_matches(word, list(known), 1, 0.5)
+    """Return text with the nearest of a few known words, if one is similar, and all of them."""
+    near = difflib.get_close_matches(word, list(known), 1, LEAST_WORD)
     return (f"; did you mean {near[0]!r}?" if near else ";") + f" There are: {', '.join(known)}"
 
 

@@ -12,7 +12,6 @@ must exist on every node. The kinds of plugins are augmentations, detectors, obj
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -21,6 +20,8 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
+
+from darkclr_ray.messages import nearest
 
 Known = TypeVar("Known")
 
@@ -61,13 +62,8 @@ def find(kind: str, entry: str, shipped: Mapping[str, Known]) -> Known | Any:
         return shipped[entry]
     if entry in _announced(kind):
         return _loaded(kind, entry)
-    known = [*shipped, *names(kind)]
-    near = difflib.get_close_matches(entry, known, 1)
-    meant = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(
-        f"unknown {kind[:-1]} {entry!r}{meant} There are: {', '.join(sorted(known))}; one of your own is written as "
-        f"module:name"
-    )
+    known = sorted([*shipped, *names(kind)])
+    raise ValueError(f"unknown {kind[:-1]} {entry!r}{nearest(entry, known)}; one of your own is written as module:name")
 
 
 @cache

@@ -17,7 +17,7 @@ LARGEST_FILE = 1_000_000
 """Largest size in bytes of a settings file."""
 
 
-def read_yaml(path: Path, mend: str = "--config wants a YAML file with settings") -> dict[str, Any]:
+def read_yaml(path: Path, mend: str = "--config takes a YAML file with settings") -> dict[str, Any]:
     """Return the mapping in a YAML file. Raises ValueError if it is not one, cannot be read, or has duplicate keys.
 
     Args:

@@ -46,6 +46,6 @@ def overview() -> str:
     """Return the text that ``darkclr --help`` prints."""
     commands = "\n".join(f"  {name:10} {what}" for name, (_, what) in COMMANDS.items())
     return (
-        "usage: darkclr COMMAND ...\n\nDoes my anomaly detector find dark showers that nobody told it about?\n\n"
+        "usage: darkclr COMMAND ...\n\nDoes my anomaly detector find dark showers without a signal model?\n\n"
         f"commands:\n{commands}\n\n`darkclr COMMAND --help` explains each of them."
     )

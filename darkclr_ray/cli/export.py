@@ -45,7 +45,7 @@ def main(arguments: Sequence[str], program: str) -> int:
         print(f"{len(tables)} tables of {words.model}; written to {words.out}")
         return 0
     if words.out.suffix not in ENDINGS or words.out.is_dir():
-        raise ValueError(f"{words.out}: --out wants a file that ends in {' or '.join(ENDINGS)}")
+        raise ValueError(f"{words.out}: --out takes a file that ends in {' or '.join(ENDINGS)}")
     check_writable(words.out.parent, "--out")
     names = chosen(words.model, words.detectors.split(",") if words.detectors else ())
     from darkclr_ray.detectors.exporting import export_onnx, export_torch, exportable

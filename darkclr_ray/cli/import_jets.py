@@ -123,7 +123,9 @@ def make_parser(program: str) -> Parser:
         "--shower", metavar="SAMPLE", help="LHE: whose dark sector showers dark quarks (aachen, dark:rinv=0.3)"
     )
     parser.add_argument(
-        "--invisible", metavar="ID,...", help="LHE, HepMC: PDG numbers of more particles that no detector sees"
+        "--invisible",
+        metavar="ID,...",
+        help="LHE, HepMC: PDG numbers of further invisible particles",
     )
     parser.add_argument("--seed", type=int, help="of shower and detector, for LHE and HepMC (default: 1)")
     parser.add_argument("--processes", type=int, help="files read at a time (default: one for each core)")

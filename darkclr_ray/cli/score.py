@@ -46,7 +46,7 @@ def main(arguments: Sequence[str], program: str) -> int:
     words = parser(program).read(arguments)
     shards = [shard for path in words.files for shard in shards_of(path)]
     if words.out.is_dir():
-        raise ValueError(f"{words.out}: is a folder; --out wants a file, such as scores.parquet")
+        raise ValueError(f"{words.out}: is a folder; --out takes a file, such as scores.parquet")
     check_writable(words.out.parent, "--out")
     if words.processes is not None and words.processes < 1:
         raise ValueError(f"--processes {words.processes}: expected a number of processes from 1 on")

@@ -27,7 +27,7 @@ from darkclr_ray.training.trainer import Trainer
 
 Module = TypeVar("Module", bound=nn.Module)
 
-JUDGED = 10_000
+SELECTION_JETS = 10_000
 """Number of training jets whose anomalous views select the epoch of an autoencoder's pre-training."""
 
 
@@ -115,22 +115,17 @@ class EncoderNorm(RepresentationDetector):
         return np.sqrt(squares)
 
 
-class EncoderEnergy(RepresentationDetector):
-    """Score jets by s_NAE, the energy of a normalised autoencoder trained on background representations (Sec. 4)."""
+class EnergyDetector(RepresentationDetector):
+    """Score jets by the energy of an autoencoder of their representations.
 
-    name = "s_NAE"
-    title = "energy of the normalised autoencoder"
-    display = Display("DarkCLR, s<sub>NAE</sub>", Style(BLUE), order=20, prominent=True)
-    product = "autoencoder"
+    Attributes:
+        product: name of the artifact of the autoencoder's training that is used, and of its file.
+        model: the autoencoder with the scale of the representations.
+    """
+
     seeds = frozenset({"encoder", "autoencoder"})
-
+    product: ClassVar[str]
     model: EnergyModel
-
-    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Trainer) -> None:
-        training = runner.train(nae_training(self.settings, encoder, sample, runner))
-        model = training.artifacts()[self.product]
-        assert isinstance(model, EnergyModel)
-        self.model = model
 
     def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
         return energies(self.model, z)
@@ -143,9 +138,30 @@ class EncoderEnergy(RepresentationDetector):
     def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
         detector = super().load(folder, runner)
         path = folder / f"{cls.product}.safetensors"
-        model = stored_model(path, detector.settings.encoder.d_z, detector.settings.nae)
-        detector.model = loaded(model, path, detector.fitted[1])
+        detector.model = loaded(detector.untrained(path), path, detector.fitted[1])
         return detector
+
+    @abstractmethod
+    def untrained(self, path: Path) -> EnergyModel:
+        """Return an untrained model for the weights in a file."""
+
+
+class EncoderEnergy(EnergyDetector):
+    """Score jets by s_NAE, the energy of a normalised autoencoder trained on background representations (Sec. 4)."""
+
+    name = "s_NAE"
+    title = "energy of the normalised autoencoder"
+    display = Display("DarkCLR, s<sub>NAE</sub>", Style(BLUE), order=20, prominent=True)
+    product = "autoencoder"
+
+    def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Trainer) -> None:
+        training = runner.train(nae_training(self.settings, encoder, sample, runner))
+        model = training.artifacts()[self.product]
+        assert isinstance(model, EnergyModel)
+        self.model = model
+
+    def untrained(self, path: Path) -> EnergyModel:
+        return stored_model(path, self.settings.encoder.d_z, self.settings.nae)
 
 
 class PlainEnergy(EncoderEnergy):
@@ -175,22 +191,22 @@ def contrastive_training(settings: StudySettings, sample: TrainingSample, runner
 def nae_training(settings: StudySettings, encoder: JetEncoder, sample: TrainingSample, runner: Trainer) -> NAETraining:
     """Return the training of the normalised autoencoder on the sample's representations; `Trainer.train` runs it."""
     source: dict[str, Any] = {"encoder": runner.identity(encoder), "sample": sample.fingerprint}
-    judging = judging_views(settings, sample.jets)
-    views = None if judging is None else runner.represent(encoder, judging)
-    if judging is not None:
+    selecting = selection_views(settings, sample.jets)
+    views = None if selecting is None else runner.represent(encoder, selecting)
+    if selecting is not None:
         source["views_seed"] = settings.seed
     z = runner.represent(encoder, sample.jets)
     return NAETraining(z, settings.nae, seed=settings.seed, source=source, makers=(__name__,), views=views)
 
 
-def judging_views(settings: StudySettings, jets: Jets) -> Jets | None:
+def selection_views(settings: StudySettings, jets: Jets) -> Jets | None:
     """Return anomalous views of the first jets, which select an autoencoder's pre-training epoch, or None.
 
     It is None if ``nae.views_p_drop`` is 0, in which case no view selects the epoch.
     """
     if not settings.nae.views_p_drop:
         return None
-    some = jets.take(np.arange(min(len(jets), JUDGED)))
+    some = jets.take(np.arange(min(len(jets), SELECTION_JETS)))
     return blind_jets(some, settings.inputs, settings.nae.views_p_drop, settings.seed)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.detectors.base import AnomalyDetector
-from darkclr_ray.detectors.darkclr import judging_views, loaded
+from darkclr_ray.detectors.darkclr import loaded, selection_views
 from darkclr_ray.detectors.display import BROWN, Display, Style
 from darkclr_ray.detectors.saving import load_settings, save_settings
 from darkclr_ray.jets.packed import Jets, TrainingSample, ragged_arange
@@ -49,9 +49,9 @@ class RawEnergy(AnomalyDetector[TrainingSample]):
         return cls(settings)
 
     def fit(self, sample: TrainingSample, runner: Trainer) -> Self:
-        inputs, judging = self.settings.inputs, judging_views(self.settings, sample.jets)
+        inputs, selecting = self.settings.inputs, selection_views(self.settings, sample.jets)
         x = side_by_side(sample.jets, inputs)
-        views = None if judging is None else side_by_side(judging, inputs)
+        views = None if selecting is None else side_by_side(selecting, inputs)
         self.model = runner.train(NAETraining(x, self.settings.nae, seed=self.settings.seed, views=views)).model
         return self
 

@@ -7,20 +7,18 @@ temperature 0.05 of the chains.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from darkclr_ray.detectors.darkclr import RepresentationDetector, loaded
+from darkclr_ray.detectors.darkclr import EnergyDetector
 from darkclr_ray.detectors.display import INDIGO, OLIVE, Display, Style
 from darkclr_ray.detectors.tables import TableDetector
 from darkclr_ray.jets.observables import centred, observable_table
 from darkclr_ray.jets.packed import Jets, TrainingSample
-from darkclr_ray.training.base import save_weights
 from darkclr_ray.training.contrastive import ContrastiveTraining
-from darkclr_ray.training.energy_model import EnergyModel, energies
+from darkclr_ray.training.energy_model import EnergyModel
 from darkclr_ray.training.tables import spread_rows
 from darkclr_ray.training.trainer import Trainer
 from darkclr_ray.training.wasserstein import WassersteinTraining, untrained
@@ -59,21 +57,14 @@ class PlainObservables(WassersteinObservables):
     product = "plain_wasserstein_autoencoder"
 
 
-class WassersteinRepresentations(RepresentationDetector):
-    """Score jets by the autoencoder's squared error on their representations.
-
-    Attributes:
-        model: the autoencoder with the scale of the representations.
-    """
+class WassersteinRepresentations(EnergyDetector):
+    """Score jets by the autoencoder's squared error on their representations."""
 
     name = "wnae"
     title = "Wasserstein normalised autoencoder on representations"
     display = Display("DarkCLR, WNAE", Style(INDIGO, "dot", "hexagon-open"), order=23)
-    groups = (*RepresentationDetector.groups, "wnae")
-    seeds = frozenset({"encoder", "autoencoder"})
+    groups = (*EnergyDetector.groups, "wnae")
     product = "wasserstein_representations"
-
-    model: EnergyModel
 
     def fit_representations(self, encoder: ContrastiveTraining, sample: TrainingSample, runner: Trainer) -> None:
         own, seed = self.settings.wnae, self.settings.nae.seed
@@ -81,16 +72,5 @@ class WassersteinRepresentations(RepresentationDetector):
         training = WassersteinTraining(z, own, seed=self.settings.seed if seed is None else seed)
         self.model = runner.train(training).model
 
-    def score_representations(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
-        return energies(self.model, z)
-
-    def save(self, folder: Path) -> None:
-        super().save(folder)
-        save_weights(self.model, folder / f"{self.product}.safetensors")
-
-    @classmethod
-    def load(cls, folder: Path, runner: Trainer | None = None) -> Self:
-        detector = super().load(folder, runner)
-        model = untrained(detector.settings.encoder.d_z, detector.settings.wnae)
-        detector.model = loaded(model, folder / f"{cls.product}.safetensors", detector.fitted[1])
-        return detector
+    def untrained(self, path: Path) -> EnergyModel:
+        return untrained(self.settings.encoder.d_z, self.settings.wnae)

@@ -49,7 +49,7 @@ def mean_gain(log_ratios: Mapping[Hashable, Sequence[float]], level: float = 0.9
     """Return the gain of log ratios, given by independent group.
 
     Trainings of one group, such as autoencoders on one encoder, are not independent, so that their mean counts once.
-    The interval covers other groups, judged on the same test jets. Raises ValueError without any group.
+    The interval covers other groups, evaluated on the same test jets. Raises ValueError without any group.
 
     >>> gain = mean_gain({"encoder 1": [math.log(2.0), math.log(8.0)], "encoder 2": [0.0]})
     >>> round(gain.ratio, 6), gain.groups, gain.trainings

@@ -20,7 +20,7 @@ from darkclr_ray.evaluation.scored import Scored
 
 @dataclass(frozen=True)
 class Rejection:
-    """Background rejection 1/eps_B at one signal efficiency.
+    """Background rejection 1/eps_B at one signal efficiency; the paper quotes it at eps_S = 0.2 (Table 2).
 
     Attributes:
         eps_s: signal efficiency of the cut.

@@ -17,7 +17,7 @@ from darkclr_ray.evaluation.rejection import Evaluation
 class MeanRejection:
     """Geometric mean of a rejection over networks, and of the ends of its interval; ``high`` None is unbounded.
 
-    ``lower_bound`` tells whether the rejection of one of the networks is a lower bound.
+    ``lower_bound`` states whether the rejection of one of the networks is a lower bound.
     """
 
     value: float

@@ -1,4 +1,4 @@
-"""Variance term of VICReg, which keeps every dimension of a representation alive."""
+"""Variance term of VICReg, which keeps the standard deviation of every dimension of a representation above zero."""
 
 from __future__ import annotations
 

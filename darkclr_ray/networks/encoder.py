@@ -54,6 +54,8 @@ class Block(nn.Module):
 class Encoder(nn.Module):
     """Permutation-invariant encoder: embedding, post-norm transformer blocks, sum over constituents, head (Sec. 3.3).
 
+    There is no positional encoding, so that the order of the constituents has no effect.
+
     Blocks are those of ``nn.TransformerEncoderLayer`` (ReLU, post-norm) with its initialisation, drawn for each block
     separately. There is dropout on the attention's output, in the feed-forward network and after it, but none on the
     attention's probabilities. The head has ``head_layers`` linear layers with ReLU between them, leaky if

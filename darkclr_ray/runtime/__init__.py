@@ -1,4 +1,4 @@
 """Warm Tune trials: worker groups of Ray Train that stay alive from one trial to the next.
 
-This package knows jobs, not their content: it would serve any study. All use of Ray Train and Ray Tune is here.
+Nothing here depends on the content of a job. All use of Ray Train and Ray Tune is here.
 """

@@ -218,11 +218,11 @@ class PauseWithoutWorkers(TrialScheduler):
     groups = 1
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        trials = tune_controller.get_trials()
-        unfinished = sum(not other.is_finished() for other in trials)
-        idle = unfinished < min(self.groups, len(trials))  # the group of one that has finished has no trial
-        if idle and result["waiting"] > MAX_WAITING:
-            return TrialScheduler.PAUSE
+        if result["waiting"] > MAX_WAITING:
+            trials = tune_controller.get_trials()
+            unfinished = sum(not other.is_finished() for other in trials)
+            if unfinished < min(self.groups, len(trials)):  # the group of one that has finished has no trial
+                return TrialScheduler.PAUSE
         return super().on_trial_result(tune_controller, trial, result)
 
 

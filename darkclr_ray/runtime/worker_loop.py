@@ -139,7 +139,7 @@ def worker_loop(config: dict[str, Any]) -> None:
 
 
 class ReportFailures(UserCallback):
-    """Tells the mailbox of failed workers, of which some may never have asked it for a job."""
+    """Reports failed workers to the mailbox, of which some may never have asked it for a job."""
 
     def __init__(self, mailbox: Any) -> None:
         self.mailbox = mailbox

@@ -12,7 +12,7 @@ class ViewsNetworkSettings(Settings):
     """Encoder and classifier that are trained end to end to separate background jets from their anomalous views.
 
     The epoch is selected on views of a family that the network is not trained on, so that it is not the one in which
-    the network knows the artefacts of its own family best.
+    the network separates its own family best by artefacts of the transformation.
     """
 
     networks: tuple[str, ...] = Field(("branch_dropping",), min_length=1)

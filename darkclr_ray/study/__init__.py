@@ -1,1 +1,1 @@
-"""A study as a whole: its folder, its jobs, the search, and what a person sees of it."""
+"""A study as a whole: its folder, its jobs, the search, and its display on the screen."""

@@ -283,7 +283,7 @@ def chosen_epochs(run_spec: RunSpec) -> list[str]:
     if "representation" in run_spec.trains:
         words.append("of an encoder that of lowest loss on validation background")
     if "energy" in run_spec.trains:
-        by_views = "that whose energy best tells training jets from their own anomalous views"
+        by_views = "that whose energy best separates training jets from their own anomalous views"
         words.append(f"of an autoencoder's pre-training {by_views if settings.nae.views_p_drop else 'the last'}")
         if settings.nae.divergence_epochs:
             by_area = settings.nae.divergence_selection == "views" and settings.nae.views_p_drop

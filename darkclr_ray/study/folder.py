@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -37,8 +36,8 @@ MAY_CHANGE = (
     *("out", "jets", "search.trials", "compute.", "tracking"),
     *("search.objective", "search.further_objectives", "search.score", "search.seeds", "search.repeated_points"),
 )
-"""Settings that may change when a study is continued: location, length, resources and what trials are judged by. Jets
-are compared by content.
+"""Settings that may change when a study is continued: location, length, resources and the criteria that rank trials.
+Jets are compared by content.
 """
 
 DERIVED = ("jets.parquet", "examples.npz", "means.json")
@@ -68,13 +67,14 @@ class StudyFolder:
         self.store = Store.of_study(path)
         self._lock = Lock(path / ".lock", "a study")
         self._computed: list[dict[str, Any]] = []
-        self._trials: dict[str, TrialRecord] = {}
+        self._trials: dict[int, TrialRecord] | None = None
 
     def claim(self) -> None:
         """Create the folder and lock it until this process ends.
 
         Raises ValueError if another process uses it, or if it cannot be created or locked.
         """
+        self._trials = None  # files may have changed while the folder was free
         self._check_foreign_files()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -238,7 +238,7 @@ class StudyFolder:
     def note_computed(self, result: Mapping[str, Any]) -> None:
         """Add the precision and the networks' implementations of a job's result, if it has them, to the last start.
 
-        Only a worker knows them: "auto" depends on its processor.
+        They are only known in a worker: "auto" depends on its processor.
         """
         computed = {name: result[name] for name in ("precision", "kernels") if name in result}
         if len(computed) == 2 and computed not in self._computed:
@@ -246,22 +246,23 @@ class StudyFolder:
             self._computed.append(computed)
 
     def trial_records(self) -> list[TrialRecord]:
-        """Return the records of the trials that have ended, by number; each file is read once.
+        """Return the records of the trials that have ended, by number; their files are read at the first call.
 
         Raises Damaged if a file is damaged.
         """
-        listed = os.listdir(self.trials) if self.trials.is_dir() else []
-        names = sorted(name for name in listed if name.endswith(".json"))
-        for name in names:
-            if name not in self._trials:
-                self._trials[name] = TrialRecord.read(self.trials / name)
-        return [self._trials[name] for name in names]
+        if self._trials is None:
+            self._trials = by_number(TrialRecord.read(path) for path in self.trials.glob("*.json"))
+        return list(self._trials.values())
 
     def write_trial(self, record: TrialRecord) -> None:
         """Write the record of a trial that has ended."""
         path = self.trials / f"{record.number:04d}.json"
         record.write(path)
-        self._trials.pop(path.name, None)
+        if self._trials is not None:
+            last = next(reversed(self._trials), -1)
+            self._trials[record.number] = TrialRecord.read(path)
+            if record.number < last:
+                self._trials = by_number(self._trials.values())
 
     def best(self) -> TrialRecord | None:
         """Return the best trial so far, see `best_trial`."""
@@ -289,6 +290,11 @@ class StudyFolder:
                 raise ValueError(
                     f"{self.path}: holds {', '.join(sorted(others)[:3])} but no study; choose another --name or --out"
                 )
+
+
+def by_number(records: Iterable[TrialRecord]) -> dict[int, TrialRecord]:
+    """Return the records of trials by their numbers, in ascending order."""
+    return {record.number: record for record in sorted(records, key=lambda record: record.number)}
 
 
 def is_leftover(path: Path) -> bool:

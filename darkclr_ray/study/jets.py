@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from darkclr_ray.jets.folder import JetFolder, open_jets, starter_jets
 from darkclr_ray.jets.labelled import check_signal
-from darkclr_ray.jets.packed import Jets, TrainingSample
+from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.unpacked import is_mapped
 from darkclr_ray.settings import StudySettings
 
@@ -42,11 +41,6 @@ class StudyJets:
     further: tuple[JetFolder, ...] = ()
     variants: tuple[str, ...] = ()
 
-    @cached_property
-    def training(self) -> TrainingSample:
-        """Background jets for training, which are read at first use."""
-        return TrainingSample(self.folder.load("train", self.background, limit=self.limit))
-
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of jets by split and sample."""
@@ -57,7 +51,7 @@ class StudyJets:
         return {"train": training, **counts}
 
     def signals(self, background: str) -> list[str]:
-        """Names of the signals that are judged in validation and test."""
+        """Names of the signals that are evaluated in validation and test."""
         return [name for name in self.evaluation["validation"] if name != background]
 
     @property

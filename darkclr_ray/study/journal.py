@@ -70,12 +70,10 @@ class DelayedJournal(JournalStorage):
             return super().get_all_trials(study_id, deepcopy, states)
         number, delay = self._reader
         trials = super().get_all_trials(study_id, deepcopy)
-        shown = [
-            trial if trial.number <= number - delay or trial.number == number else without_results(trial)
-            for trial in trials
-            if trial.number <= number
-        ]
-        return [trial for trial in shown if states is None or trial.state in states]
+        known = trials[: max(0, number - delay + 1)]  # trials are in the order of their numbers
+        later = trials[len(known) : number + 1]
+        shown = known + [trial if trial.number == number else without_results(trial) for trial in later]
+        return shown if states is None else [trial for trial in shown if trial.state in states]
 
 
 def without_results(trial: FrozenTrial) -> FrozenTrial:
@@ -121,7 +119,7 @@ def restore_trials(
     records: Sequence[TrialRecord],
     space: Space,
     *,
-    judged_anew: bool = False,
+    new_objectives: bool = False,
 ) -> bool:
     """Fill a new journal with the trials that have ended, so that the search goes on as if it had been kept.
 
@@ -132,7 +130,7 @@ def restore_trials(
         name: of the study.
         records: records of the trials that have ended.
         space: that the trials were drawn from.
-        judged_anew: whether the objectives have changed, so that intermediate values of the earlier ones are left out.
+        new_objectives: whether the objectives have changed, so that intermediate values of earlier ones are left out.
 
     Returns:
         Whether there was something to fill in.
@@ -145,7 +143,7 @@ def restore_trials(
     points = [] if search.sampler == "grid" else space.initial_points()
     for number in range(max(max(ended) + 1, len(points))):
         if number in ended:
-            study.add_trial(_trial(ended[number], space, judged_anew))
+            study.add_trial(_trial(ended[number], space, new_objectives))
         elif number < len(points):
             study.enqueue_trial(points[number])
         else:
@@ -153,7 +151,7 @@ def restore_trials(
     return True
 
 
-def _trial(record: TrialRecord, space: Space, judged_anew: bool) -> FrozenTrial:
+def _trial(record: TrialRecord, space: Space, new_objectives: bool) -> FrozenTrial:
     known, state = record.optuna, TrialState[record.state]
     params = known.params or record.parameters
     return create_trial(
@@ -161,9 +159,9 @@ def _trial(record: TrialRecord, space: Space, judged_anew: bool) -> FrozenTrial:
         values=complete_values(record, space.settings.search) if state == TrialState.COMPLETE else None,
         params=params,
         distributions=space.distributions(params),
-        intermediate_values={} if judged_anew else known.intermediate_values,
+        intermediate_values={} if new_objectives else known.intermediate_values,
         user_attrs={
-            **({} if judged_anew else known.user_attrs),
+            **({} if new_objectives else known.user_attrs),
             **{name: getattr(record, name) for name in ATTRIBUTES},
         },
     )

@@ -23,7 +23,7 @@ DATA_WORKER = 350e6
 """Bytes of a data worker: imports, one pool of jets, one block of batches."""
 
 EVALUATED = 120.0
-"""Bytes of a training worker for each jet of the largest sample that it judges: scores, ranks, draws."""
+"""Bytes of a training worker for each jet of the largest sample that it evaluates: scores, ranks, draws."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class MemoryEstimate:
         """
         widest = max(settings.encoder.d_z, *settings.search.d_z)
         training = max(jets["train"].values())
-        judged = max(count for split in jets if split != "train" for count in jets[split].values())
+        evaluated = max(count for split in jets if split != "train" for count in jets[split].values())
         workers = allocation.worker_groups * allocation.workers
         return MemoryEstimate(
             driver=DRIVER + held,
             # one pool of representations, as it is read and scaled
-            worker=WORKER + 8.0 * widest * min(training, POOL) + EVALUATED * judged,
+            worker=WORKER + 8.0 * widest * min(training, POOL) + EVALUATED * evaluated,
             data_worker=DATA_WORKER,
             object_store=held,
             worker_groups=allocation.worker_groups,

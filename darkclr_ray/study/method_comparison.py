@@ -24,7 +24,7 @@ TERMS: dict[str, dict[str, float]] = {
     "uniformity": {"uniformity_weight": 1.0},
     "denominator": {"denominator_weight": 1.0},
 }
-"""Terms in the loss that keep more dimensions of z alive, by name: changes to the contrastive settings.
+"""Terms in the loss that keep the variance of dimensions of z above zero, by name: changes to the contrastive settings.
 
 The ratio of VICReg's weights is that of its authors (25 to 1); with weight 1 the denominator makes the loss that of
 AnomalyCLR.
@@ -58,7 +58,7 @@ class MethodComparison(Comparison):
         return runs + self.forms() + self.terms()
 
     def terms(self) -> list[RunSpec]:
-        """DarkCLR with terms in its loss that keep more dimensions alive, one autoencoder on each encoder."""
+        """DarkCLR with terms in its loss that keep variances of dimensions above zero, one autoencoder per encoder."""
         from darkclr_ray.study.run_specs import expand_runs
 
         runs = []

@@ -18,7 +18,7 @@ from darkclr_ray.settings import SearchSettings
 from darkclr_ray.study.records import TrialRecord
 
 COSTS = ("seconds", "parameters")
-"""Objectives that are minimised: seconds of a trial's trainings, whoever did them, and parameters of its networks."""
+"""Objectives that are minimised: seconds of a trial's trainings (shared ones included), parameters of its networks."""
 
 NAMED = ("matched", "raw", "worst", "signal_blind", "leave_out:SIGNAL")
 
@@ -123,8 +123,8 @@ def values(objectives: Mapping[str, float | None], search: SearchSettings) -> li
     return [objectives.get(name) for name in (search.objective, *search.further_objectives)]
 
 
-def judged_by(search: SearchSettings, signals: Sequence[str]) -> list[str]:
-    """Return what a study's trials are judged by: the objectives, the score and the signals."""
+def criteria_of(search: SearchSettings, signals: Sequence[str]) -> list[str]:
+    """Return the criteria that rank a study's trials: the objectives, the score and the signals."""
     return [search.objective, *search.further_objectives, search.score, *signals]
 
 
@@ -134,7 +134,7 @@ def is_current(record: TrialRecord, search: SearchSettings, score: str, signals:
     Args:
         record: record of the trial.
         search: settings of the search.
-        score: name of the judged score.
+        score: name of the evaluated score.
         signals: that the study has.
     """
     found = values(record.objectives, search)

@@ -38,8 +38,8 @@ def _evaluation(value: Any) -> Any:
     return Evaluation.from_json(value) if isinstance(value, Mapping) else value
 
 
-Judged = Annotated[Evaluation, BeforeValidator(_evaluation), PlainSerializer(Evaluation.to_json)]
-Evaluations = dict[str, dict[str, Judged]]
+StoredEvaluation = Annotated[Evaluation, BeforeValidator(_evaluation), PlainSerializer(Evaluation.to_json)]
+Evaluations = dict[str, dict[str, StoredEvaluation]]
 """Evaluations by detector and signal."""
 
 
@@ -142,7 +142,7 @@ class StudyRecord(Record):
         files: checksum of each file that every start writes anew.
         finished, sections: of a comparison: whether nothing is left to compute, and its analyses.
         best: of an embedding scan: number of the trial to which ``best/`` and ``references.json`` belong.
-        judged: of an embedding scan: the objectives, score and signals for which that trial is the best.
+        criteria: of an embedding scan: the objectives, score and signals for which that trial is the best.
     """
 
     format: int = 2
@@ -162,7 +162,7 @@ class StudyRecord(Record):
     finished: bool = False
     sections: list[str] = []
     best: int | None = None
-    judged: list[str] | None = None
+    criteria: list[str] | None = None
 
 
 class ChainRecord(Record):
@@ -199,7 +199,7 @@ class EvaluationRecord(Record):
 
     validation: Evaluations = {}
     test: Evaluations = {}
-    signal_blind: dict[str, Judged] = {}
+    signal_blind: dict[str, StoredEvaluation] = {}
     objectives: dict[str, float | None] = {}
     encoders: dict[str, EncoderRecord] = {}
     chains: dict[str, ChainRecord] = {}
@@ -377,7 +377,7 @@ class RunRecord(Record):
     seconds: dict[str, float] = {}
     validation: Evaluations = {}
     test: Evaluations = {}
-    signal_blind: dict[str, Judged] = {}
+    signal_blind: dict[str, StoredEvaluation] = {}
     objectives: dict[str, float | None] = {}
     encoders: dict[str, EncoderRecord] = {}
     chains: dict[str, ChainRecord] = {}

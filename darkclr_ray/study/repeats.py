@@ -66,8 +66,8 @@ def summary(points: Sequence[TrialRecord], found: Mapping[str, Mapping[str, Any]
                 deviation=stdev(known) if len(known) > 1 else None,
             )
         )
-    judged = [row for row in rows if row.mean is not None]
-    selected = max(judged, key=lambda row: (row.mean, -row.number), default=rows[0])
+    evaluated = [row for row in rows if row.mean is not None]
+    selected = max(evaluated, key=lambda row: (row.mean, -row.number), default=rows[0])
     return Repeats(**_question(search), points=rows, selected=selected.number)
 
 

@@ -110,8 +110,9 @@ class SharedEncoderSampler(BaseSampler):
     was killed and continued asks for the same points as one that was not.
 
     A trial takes the encoder of the first complete trial that fewer than ``step_sizes_per_encoder`` trials have used;
-    if there is none, it chooses its own. So trials at the same time do not wait for one another, and nobody follows a
-    trial that was pruned or failed. Which parameters an encoder depends on is found from its stage key.
+    if there is none, it chooses its own. So trials at the same time do not wait for one another, and no trial
+    takes the encoder of one that was pruned or failed. Which parameters an encoder depends on is found from its stage
+    key.
 
     Args:
         search: settings of the search.
@@ -131,22 +132,22 @@ class SharedEncoderSampler(BaseSampler):
         if self.search.sampler == "grid":
             return None  # a grid has each encoder with each value of the other parameters
         others = [trial for trial in study.get_trials(deepcopy=False) if trial.number != number]
-        encoders = [self._encoder(trial) for trial in others]
+        known = self._encoders
+        encoders = [known[trial.number] if trial.number in known else self._encoder(trial) for trial in others]
         users = Counter(encoders)
+        free = {one for one, count in users.items() if one is not None and count < self.search.step_sizes_per_encoder}
         for trial, encoder in zip(others, encoders, strict=True):
-            complete = trial.state == TrialState.COMPLETE and encoder is not None
-            if complete and users[encoder] < self.search.step_sizes_per_encoder:
+            if encoder in free and trial.state == TrialState.COMPLETE:
                 fixed = self.space.encoder_params(trial)
                 return trial if len(fixed) < len(trial.params) else None
         return None
 
     def _encoder(self, trial: FrozenTrial) -> str | None:
         """Return `Space.encoder_of` a trial; that of a trial which has ended is remembered."""
-        if not trial.state.is_finished():
-            return self.space.encoder_of(trial.params)
-        if trial.number not in self._encoders:
-            self._encoders[trial.number] = self.space.encoder_of(trial.params)
-        return self._encoders[trial.number]
+        encoder = self.space.encoder_of(trial.params)
+        if trial.state.is_finished():
+            self._encoders[trial.number] = encoder
+        return encoder
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         space = self.sampler.infer_relative_search_space(study, trial)
@@ -197,6 +198,8 @@ class SuccessiveHalving(BasePruner):
 
     def __init__(self, marks: Sequence[int], reduction: int = REDUCTION) -> None:
         self.marks, self.reduction = sorted(marks), reduction
+        self._known: dict[tuple[int, int], tuple[int, float] | None] = {}
+        """First reports of trials that have ended, by number and rung: each is looked for once."""
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         step = trial.last_step
@@ -208,8 +211,17 @@ class SuccessiveHalving(BasePruner):
             return False  # compared at this rung before
         trials = study.get_trials(deepcopy=False)
         others = [other for other in trials if other.number != trial.number and other.state != TrialState.FAIL]
-        values = [report[1] for other in others if (report := self._report(other, reached[-1])) is not None]
+        values = [report[1] for other in others if (report := self._remembered(other, reached[-1])) is not None]
         return len(values) >= self.reduction and bool(own[1] < np.percentile(values, (1 - 1 / self.reduction) * 100))
+
+    def _remembered(self, trial: FrozenTrial, mark: int) -> tuple[int, float] | None:
+        """Return `_report`; that of a trial which has ended is remembered."""
+        if not trial.state.is_finished():
+            return self._report(trial, mark)
+        key = trial.number, mark
+        if key not in self._known:
+            self._known[key] = self._report(trial, mark)
+        return self._known[key]
 
     def _report(self, trial: FrozenTrial, mark: int) -> tuple[int, float] | None:
         """Return the epoch and the value of a trial's first report at a rung, before the next; None without any."""

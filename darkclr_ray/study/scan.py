@@ -83,7 +83,7 @@ class EmbeddingScan(Study):
         if not self.folder.has("study.json", "references.json", "best", *DERIVED) or self.ended < self.total:
             return False
         search, about, records = self.settings.search, self.folder.about(), self.folder.trial_records()
-        if about is None or about.judged not in (None, objectives.judged_by(search, self.signals)):
+        if about is None or about.criteria not in (None, objectives.criteria_of(search, self.signals)):
             return False
         score = search.score if search.score in SCORES else about.score
         complete = [record for record in records if record.state == "COMPLETE"]

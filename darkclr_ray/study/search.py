@@ -70,7 +70,7 @@ class StudySearch(Searcher):
     - A trial that is stopped by the pruner ends as PRUNED, one without a finite objective as FAIL. A trial that was
       interrupted stays RUNNING, and is suggested again by the next driver.
     - Intermediate values are stored by the trial's own epoch, which does not restart with a worker.
-    - ``on_ending`` writes the trial's file before the trial ends in Optuna: every trial that Optuna knows as finished
+    - ``on_ending`` writes the trial's file before the trial ends in Optuna: every trial that is finished in Optuna
       has a file.
 
     Args:
@@ -111,6 +111,7 @@ class StudySearch(Searcher):
             directions=directions(settings.search),
             load_if_exists=True,
         )
+        self._ended = 0
         trials = self.study.get_trials()
         self.interrupted = [trial for trial in trials if trial.state == TrialState.RUNNING]
         if not trials and settings.search.sampler != "grid":
@@ -146,14 +147,20 @@ class StudySearch(Searcher):
 
     def _next_number(self) -> int:
         """Return the number of the trial that is to be suggested next."""
-        trials = self.study.get_trials(deepcopy=False)
-        left = [trial.number for trial in trials if trial.state == TrialState.WAITING]
-        return min([len(trials), *left, *(trial.number for trial in self.interrupted)])
+        rest = self._rest()
+        left = [trial.number for trial in rest if trial.state == TrialState.WAITING]
+        return min([self._ended + len(rest), *left, *(trial.number for trial in self.interrupted)])
 
     def _may_start(self, number: int) -> bool:
         """Return whether all trials have ended whose results count for a trial."""
-        trials = self.study.get_trials(deepcopy=False)
-        return all(trial.state.is_finished() for trial in trials if trial.number <= number - self.search.delay)
+        return all(trial.state.is_finished() for trial in self._rest() if trial.number <= number - self.search.delay)
+
+    def _rest(self) -> list[FrozenTrial]:
+        """Return the trials from the first one on that has not ended, so that a long search takes no longer."""
+        rest = self.study.get_trials(deepcopy=False)[self._ended :]
+        ended = next((place for place, trial in enumerate(rest) if not trial.state.is_finished()), len(rest))
+        self._ended += ended
+        return rest[ended:]
 
     def prunes(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Return whether a trial shall be stopped after an intermediate result.

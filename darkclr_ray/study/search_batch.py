@@ -65,6 +65,6 @@ class SearchBatch:
 
 
 def trial_job(settings: StudySettings, rungs: tuple[int, ...] = ()) -> DetectorJob:
-    """Return the job of a trial; an encoder is judged provisionally only where DarkCLR's scores are what counts."""
+    """Return the job of a trial; proxy scores are computed only if the study's score is one of DarkCLR's."""
     score = settings.search.score
     return DetectorJob(settings, trial_detectors(settings), score, rungs if score in SCORES else ())

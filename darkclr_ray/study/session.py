@@ -55,8 +55,8 @@ def group_plan(
 ) -> GroupPlan:
     """Put a study's jets into the object store and return the plan of its worker groups.
 
-    Where Ray runs for this study alone, nobody else holds its resources, so that workers which do not start within the
-    stall limit will not start at all.
+    Where Ray runs for this study alone, no other program holds its resources, so that workers which do not start within
+    the stall limit will not start at all.
 
     Raises ValueError if a node cannot access shards that are to be streamed.
     """

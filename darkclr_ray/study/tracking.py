@@ -63,7 +63,7 @@ class Followers:
     Args:
         study: folder of the study.
         targets: see `darkclr_ray.study.trackers.base.make`.
-        say: tells the user what could not be written.
+        say: prints a line on what could not be written.
     """
 
     def __init__(self, study: Path, targets: Sequence[str], say: Callable[[str], object]) -> None:

@@ -17,7 +17,7 @@ from darkclr_ray.study.artifacts import evaluation_of, write_best
 from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, complete_values, optuna_record, restore_trials
-from darkclr_ray.study.objectives import directions, is_current, judged_by, values
+from darkclr_ray.study.objectives import criteria_of, directions, is_current, values
 from darkclr_ray.study.records import ReferenceRecord, References, State, TrialRecord
 from darkclr_ray.study.repeats import REPEATS, best_points, repeat_name, repeat_settings, summary
 from darkclr_ray.study.samplers import SharedEncoderSampler, prunes, rungs
@@ -43,7 +43,7 @@ class Tuning:
 
     @cached_property
     def searcher(self) -> StudySearch:
-        """The searcher of the study, which knows the trials of earlier processes."""
+        """The searcher of the study, with the trials of earlier processes."""
         settings, space, records = self.settings, self.space, self.folder.trial_records()
         storage = open_storage(self.folder.optuna)
         if restore_trials(storage, settings.name, records, space):
@@ -56,7 +56,7 @@ class Tuning:
     @cached_property
     def space(self) -> Space:
         """The space that the trials are drawn from."""
-        return Space(self.settings, self.session.jets.training.fingerprint)
+        return Space(self.settings, self.session.jets.fingerprints["train"][self.settings.background])
 
     @property
     def scheduler(self) -> PauseWithoutWorkers:
@@ -99,7 +99,7 @@ class Tuning:
         self.folder.store.drop_arrays(but={best.stages["representation"]})
         References(found).write(self.folder.path / "references.json")
         # last: it says that the rest belongs to this trial
-        self.folder.note(best=best.number, score=self.score, judged=judged_by(self.settings.search, self._signals))
+        self.folder.note(best=best.number, score=self.score, criteria=criteria_of(self.settings.search, self._signals))
 
     def repeat(self) -> Generator[JobList, dict[str, Outcome], None]:
         """Part of a program: train the best points again with other seeds, and select among them by their mean.
@@ -138,11 +138,11 @@ class Tuning:
                     searcher.finalize(ending)
 
     def recompute(self) -> Generator[JobList, dict[str, Outcome], None]:
-        """Part of a program: make trials complete again whose file or whose stages are missing, and judge trials again
-        whose file is about other objectives, another score or fewer signals.
+        """Part of a program: make trials complete again whose file or whose stages are missing, and evaluate trials
+        again whose file is about other objectives, another score or fewer signals.
 
-        What the store still has is not computed. The search is not affected by what was missing: Optuna knows these
-        trials' points and values. Where the objectives have changed, Optuna's journal is made again.
+        What the store still has is not computed. The search is not affected by what was missing: Optuna's journal
+        holds these trials' points and values. Where the objectives have changed, Optuna's journal is made again.
         """
         self._count()
         records = {record.number: record for record in self.folder.trial_records()}
@@ -172,7 +172,7 @@ class Tuning:
                 return
             self._print_recomputed(outcome.result)
             seconds = trials[lacking[name].number].user_attrs.get("seconds", outcome.result["seconds"])
-            self._write(self._judged(lacking[name], outcome.result), seconds)
+            self._write(self._reevaluated(lacking[name], outcome.result), seconds)
             self._count()
 
         yield JobList(jobs, on_end)
@@ -205,12 +205,12 @@ class Tuning:
         return True
 
     def _result(self, trial: FrozenTrial) -> TrialResult:
-        """Return how a trial ended, as far as Optuna knows it."""
+        """Return how a trial ended, by Optuna's journal."""
         found, reason, state = trial.values or [], trial.user_attrs.get("reason"), cast(State, trial.state.name)
         objective = found[0] if found else None
         return TrialResult(trial.number, state, reason, self.point(trial), objective, further=tuple(found[1:]))
 
-    def _judged(self, ending: TrialResult, outcome: Mapping[str, Any]) -> TrialResult:
+    def _reevaluated(self, ending: TrialResult, outcome: Mapping[str, Any]) -> TrialResult:
         """Return how a trial ended, with the outcome of its repetition.
 
         Its cost remains that of the first time, unless the objectives have changed.
@@ -243,12 +243,12 @@ class Tuning:
             return
         self.folder.optuna.unlink()
         storage = open_storage(self.folder.optuna)
-        restore_trials(storage, self.settings.name, list(records.values()), self.space, judged_anew=True)
+        restore_trials(storage, self.settings.name, list(records.values()), self.space, new_objectives=True)
         self.searcher.open(self.settings, storage)
         self.session.display.print_line(f"{self.folder.optuna}: made again for other objectives")
 
     def point(self, trial: FrozenTrial) -> dict[str, Any]:
-        """Return the parameters of a trial that Optuna knows; none of a point that was not possible."""
+        """Return the parameters of a trial in Optuna's journal; none of a point that was not possible."""
         try:
             return self.space.draw(FixedTrial(trial.params))
         except ImpossiblePoint:
@@ -328,7 +328,7 @@ class Tuning:
         return self._encoders[record.number]
 
     def _trials(self) -> list[FrozenTrial]:
-        """Return what Optuna knows of all trials."""
+        """Return all trials in Optuna's journal."""
         trials: list[FrozenTrial] = self.searcher.study.get_trials(deepcopy=False)
         return trials
 

@@ -115,8 +115,8 @@ def fit(detector: AnomalyDetector[Any], sample: TrainingSample | LabelledSample,
             raise
         raise AssertionError(
             f"{named(detector)}.fit asked for {error.name!r} of a {type(error.obj).__name__}, which has only "
-            f"{', '.join(error.obj.__dataclass_fields__)}: an AnomalyDetector[TrainingSample] sees no label and "
-            f"no name of a sample; "
+            f"{', '.join(error.obj.__dataclass_fields__)}: an AnomalyDetector[TrainingSample] has no labels and no "
+            f"name of a sample; "
             f"one that needs them derives from AnomalyDetector[LabelledSample], and counts as supervised"
         ) from error
 

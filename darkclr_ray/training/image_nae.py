@@ -22,7 +22,8 @@ from darkclr_ray.networks.image_autoencoder import ImageAutoencoder, on_sphere
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import ImageNAESettings
 from darkclr_ray.training.base import adam
-from darkclr_ray.training.nae import CONTRASTIVE_DIVERGENCE, RECONSTRUCTION
+from darkclr_ray.training.nae import CONTRASTIVE_DIVERGENCE
+from darkclr_ray.training.pretraining import RECONSTRUCTION
 from darkclr_ray.training.replay import ReplayBuffer, ReplayTraining
 
 
@@ -44,6 +45,7 @@ class ImageNAETraining(ReplayTraining[ImageAutoencoder]):
     """
 
     kind = "image_energy"
+    second_phase = CONTRASTIVE_DIVERGENCE
 
     def __init__(self, images: NDArray[np.float32], settings: ImageNAESettings, *, seed: int) -> None:
         epochs = settings.reconstruction_epochs + settings.divergence_epochs
@@ -54,19 +56,12 @@ class ImageNAETraining(ReplayTraining[ImageAutoencoder]):
         self.plain.load_state_dict(self.model.state_dict())
         self.buffer = ReplayBuffer(settings.buffer, settings.latent)
         self.modules = {"image_autoencoder": self.model}
-        self.optimizer = adam(self.modules, settings.reconstruction_learning_rate)
+        self.reconstruction_epochs = settings.reconstruction_epochs
+        self.learning_rates = settings.reconstruction_learning_rate, settings.divergence_learning_rate
+        self.optimizer = adam(self.modules, self.learning_rates[0])
 
     def artifacts(self) -> dict[str, nn.Module]:
         return {"image_autoencoder": self.model, "plain_image_autoencoder": self.plain}
-
-    def phase(self, epoch: int) -> str:
-        return RECONSTRUCTION if epoch < self.settings.reconstruction_epochs else CONTRASTIVE_DIVERGENCE
-
-    def begin_epoch(self, epoch: int) -> None:
-        super().begin_epoch(epoch)
-        if epoch == self.settings.reconstruction_epochs:
-            self.model.load_state_dict(self.plain.state_dict())
-            self.optimizer = adam(self.modules, self.settings.divergence_learning_rate)
 
     def graph_capturable(self, inputs: Sequence[Any]) -> bool:
         return False  # the size of the replay buffer changes
@@ -122,23 +117,15 @@ class ImageNAETraining(ReplayTraining[ImageAutoencoder]):
             )
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
-        record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
+        record = super().record(means)
         if record["phase"] == CONTRASTIVE_DIVERGENCE:
             record["energy_difference"] = means["energy_data"] - means["energy_chain"]
         return record
 
-    def finish(self) -> None:
-        super().finish()
-        if not self.settings.divergence_epochs:
-            self.model.load_state_dict(self.plain.state_dict())
-
-    def describe(self) -> str:
-        settings = self.settings
-        if self.phase(self.epoch) == RECONSTRUCTION:
-            return f"pre-training at learning rate {settings.reconstruction_learning_rate:g}"
+    def describe_chains(self) -> str:
         return (
-            f"contrastive divergence with step sizes {settings.latent_step_size:g} on the sphere and "
-            f"{settings.step_size:g} on pixels, learning rate {settings.divergence_learning_rate:g}"
+            f"contrastive divergence with step sizes {self.settings.latent_step_size:g} on the sphere and "
+            f"{self.settings.step_size:g} on pixels"
         )
 
 

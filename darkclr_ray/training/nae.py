@@ -19,9 +19,10 @@ from darkclr_ray.langevin import langevin_chain
 from darkclr_ray.losses.contrastive_divergence import contrastive_divergence
 from darkclr_ray.randomness import digest, keyed_generator
 from darkclr_ray.settings import NAESettings
-from darkclr_ray.training.base import Training, TrainingDiverged, adam, to_tensor
+from darkclr_ray.training.base import TrainingDiverged, adam, to_tensor
 from darkclr_ray.training.energy_model import EnergyModel, blocks, energies, fitted_bottleneck, fitted_scale, moments
 from darkclr_ray.training.parallel import of_first_rank
+from darkclr_ray.training.pretraining import RECONSTRUCTION, PretrainedTraining
 
 STANDING_STILL = 0.01
 """Displacement of chains, in units of the data's standard deviation, below which they count as not moving.
@@ -40,11 +41,11 @@ RUNAWAY = 1000.0
 
 Chains of a stable step size stay within tens of spreads; those of an unstable one grow by a factor in every step.
 """
-RECONSTRUCTION, CONTRASTIVE_DIVERGENCE = "reconstruction", "contrastive_divergence"
+CONTRASTIVE_DIVERGENCE = "contrastive_divergence"
 VIEWS_REJECTION, VIEWS_AREA = "views_rejection", "views_area"
 
 
-class NAETraining(Training):
+class NAETraining(PretrainedTraining[EnergyModel]):
     """Train an autoencoder on background representations, then normalise it by contrastive divergence (Eq. 12).
 
     The epoch of contrastive divergence whose energy difference E+ - E- is closest to zero is kept (Sec. 4) or, by
@@ -80,6 +81,7 @@ class NAETraining(Training):
     """
 
     kind = "energy"
+    second_phase = CONTRASTIVE_DIVERGENCE
 
     def __init__(
         self,
@@ -117,8 +119,10 @@ class NAETraining(Training):
         self.z, self.views = z, views
         self.spread = math.sqrt(np.square(moments(z)[1] / scale).mean())
         self.modules = {"autoencoder": self.model}
-        self.optimizer = adam(self.modules, settings.reconstruction_learning_rate)
+        self.learning_rates = settings.reconstruction_learning_rate, settings.divergence_learning_rate
+        self.optimizer = adam(self.modules, self.learning_rates[0])
         self.noise: float | None = settings.noise
+        self.reconstruction_epochs = settings.reconstruction_epochs
         self.epochs = settings.reconstruction_epochs + settings.divergence_epochs
         self.batch_size = min(settings.batch_size, len(z))
         self.steps_per_epoch = len(z) // self.batch_size
@@ -136,9 +140,6 @@ class NAETraining(Training):
 
     def artifacts(self) -> dict[str, nn.Module]:
         return {"autoencoder": self.model, "plain_autoencoder": self.plain}
-
-    def phase(self, epoch: int) -> str:
-        return RECONSTRUCTION if epoch < self.settings.reconstruction_epochs else CONTRASTIVE_DIVERGENCE
 
     def stream(self, first_epoch: int, rank: int, world_size: int) -> Iterator[Tensor]:
         """Yield scaled representations, permuted anew for each (seed, epoch); an incomplete last batch is dropped.
@@ -170,9 +171,6 @@ class NAETraining(Training):
         super().begin_epoch(epoch)
         if self.noise is None and self.phase(epoch) == CONTRASTIVE_DIVERGENCE:
             self.noise = self.noise_of_temperature()
-        if epoch == self.settings.reconstruction_epochs:
-            self.model.load_state_dict(self.plain.state_dict())
-            self.optimizer = adam(self.modules, self.settings.divergence_learning_rate)
 
     def noise_of_temperature(self) -> float:
         """Return sigma = sqrt(2 lambda T) for the temperature T in units of the plain autoencoder's mean energy."""
@@ -232,8 +230,8 @@ class NAETraining(Training):
         )
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
-        record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
-        if self.phase(self.epoch) == RECONSTRUCTION:
+        record = super().record(means)
+        if record["phase"] == RECONSTRUCTION:
             selected_by = {} if self.views is None else {VIEWS_REJECTION: self.views_rejection(self.views)}
             return {**record, "energy_data": means["loss"], **selected_by}
         record["energy_difference"] = means["energy_data"] - means["energy_chain"]
@@ -289,26 +287,12 @@ class NAETraining(Training):
                 self.plain.load_state_dict(self.model.state_dict())
         return record
 
-    def finish(self) -> None:
-        super().finish()
-        if not self.settings.divergence_epochs:
-            self.model.load_state_dict(self.plain.state_dict())
-
-    def describe(self) -> str:
+    def describe_chains(self) -> str:
         settings = self.settings
-        if self.phase(self.epoch) == RECONSTRUCTION:
-            return f"pre-training at learning rate {settings.reconstruction_learning_rate:g}"
         return (
             f"contrastive divergence with Langevin step size {settings.step_size:g}, noise {self.noise or 0.0:g}, "
-            f"{settings.steps} steps, learning rate {settings.divergence_learning_rate:g}"
+            f"{settings.steps} steps"
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "plain": self.plain.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.plain.load_state_dict(state["plain"])
 
 
 def _hash(z: NDArray[np.float32], views: NDArray[np.float32] | None) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from darkclr_ray.training.nae import RECONSTRUCTION
+from darkclr_ray.training.pretraining import RECONSTRUCTION, Network, PretrainedTraining
 from darkclr_ray.training.tables import TableTraining
-
-Network = TypeVar("Network", bound=nn.Module)
 
 
 class ReplayBuffer:
@@ -43,17 +41,15 @@ class ReplayBuffer:
         self.ends = torch.cat([ends.detach(), self.ends.to(ends.device)])[: self.size]
 
 
-class ReplayTraining(TableTraining, Generic[Network]):
+class ReplayTraining(PretrainedTraining[Network], TableTraining):
     """Training of an autoencoder by reconstruction and then with chains that start from a replay buffer.
 
+    The plain autoencoder is that of the last epoch of reconstruction.
+
     Attributes:
-        model: the autoencoder.
-        plain: the same as it is after the last epoch of reconstruction.
         buffer: ends of earlier chains.
     """
 
-    model: Network
-    plain: Network
     buffer: ReplayBuffer
 
     def end_epoch(self, means: dict[str, float]) -> dict[str, Any]:
@@ -63,9 +59,8 @@ class ReplayTraining(TableTraining, Generic[Network]):
         return record
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "plain": self.plain.state_dict(), "replay": self.buffer.ends}
+        return {**super().state_dict(), "replay": self.buffer.ends}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.plain.load_state_dict(state["plain"])
         self.buffer.ends = state["replay"]

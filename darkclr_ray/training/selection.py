@@ -18,8 +18,8 @@ def selection_value(kind: str, record: Mapping[str, Any]) -> float | None:
     """Return the value of an epoch's record that is minimised; None if the epoch cannot be selected.
 
     It is that of `VALIDATED` for encoders that have not collapsed and for classifiers. In contrastive divergence
-    it is the energy difference in absolute value or, if the record has it, minus the area of the background's views;
-    the area does not depend on the chains, so that epochs with a warning of theirs are then excluded. Epochs of
+    it is the energy difference in absolute value (Sec. 4) or, if the record has it, minus the area of the background's
+    views; the area does not depend on the chains, so that epochs with a warning of theirs are then excluded. Epochs of
     pre-training have none.
 
     >>> selection_value("energy", {"energy_difference": -0.5}), selection_value("energy", {"loss": 0.1})

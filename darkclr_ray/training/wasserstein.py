@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,10 +18,8 @@ from darkclr_ray.randomness import digest
 from darkclr_ray.settings import NAESettings, WNAESettings
 from darkclr_ray.training.base import TrainingDiverged, adam
 from darkclr_ray.training.energy_model import EnergyModel, fitted_scale
-from darkclr_ray.training.nae import RECONSTRUCTION
+from darkclr_ray.training.pretraining import RECONSTRUCTION
 from darkclr_ray.training.replay import ReplayBuffer, ReplayTraining
-
-WASSERSTEIN = "wasserstein"
 
 
 class WassersteinTraining(ReplayTraining[EnergyModel]):
@@ -43,6 +40,7 @@ class WassersteinTraining(ReplayTraining[EnergyModel]):
     """
 
     kind = "wasserstein"
+    second_phase = "wasserstein"
 
     def __init__(self, z: NDArray[np.float32], settings: WNAESettings, *, seed: int) -> None:
         epochs = settings.reconstruction_epochs + settings.wasserstein_epochs
@@ -56,18 +54,12 @@ class WassersteinTraining(ReplayTraining[EnergyModel]):
         self.plain.load_state_dict(self.model.state_dict())
         self.buffer = ReplayBuffer(settings.buffer, z.shape[1])
         self.modules = {"wasserstein_autoencoder": self.model}
-        self.optimizer = adam(self.modules, settings.reconstruction_learning_rate)
+        self.reconstruction_epochs = settings.reconstruction_epochs
+        self.learning_rates = settings.reconstruction_learning_rate, settings.wasserstein_learning_rate
+        self.optimizer = adam(self.modules, self.learning_rates[0])
 
     def artifacts(self) -> dict[str, nn.Module]:
         return {"wasserstein_autoencoder": self.model, "plain_wasserstein_autoencoder": self.plain}
-
-    def phase(self, epoch: int) -> str:
-        return RECONSTRUCTION if epoch < self.settings.reconstruction_epochs else WASSERSTEIN
-
-    def begin_epoch(self, epoch: int) -> None:
-        super().begin_epoch(epoch)
-        if epoch == self.settings.reconstruction_epochs:
-            self.optimizer = adam(self.modules, self.settings.wasserstein_learning_rate)
 
     def graph_capturable(self, inputs: Sequence[Any]) -> bool:
         return False  # the assignment is computed on the host
@@ -101,18 +93,13 @@ class WassersteinTraining(ReplayTraining[EnergyModel]):
         return x
 
     def record(self, means: dict[str, float]) -> dict[str, Any]:
-        record = {"epoch": self.epoch, "phase": self.phase(self.epoch), **means}
-        return {**record, "distance": means["loss"]} if record["phase"] == WASSERSTEIN else record
+        record = super().record(means)
+        return record if record["phase"] == RECONSTRUCTION else {**record, "distance": means["loss"]}
 
-    def describe(self) -> str:
+    def describe_chains(self) -> str:
         settings = self.settings
-        if self.phase(self.epoch) == RECONSTRUCTION:
-            return f"pre-training at learning rate {settings.reconstruction_learning_rate:g}"
-        temperature = settings.noise**2 / (2 * settings.step_size) if settings.step_size else math.inf
-        return (
-            f"chains of {settings.steps} steps of size {settings.step_size:g} at temperature {temperature:.2g}, "
-            f"learning rate {settings.wasserstein_learning_rate:g}"
-        )
+        temperature = settings.noise**2 / (2 * settings.step_size)
+        return f"chains of {settings.steps} steps of size {settings.step_size:g} at temperature {temperature:.2g}"
 
 
 def differentiable_energy(autoencoder: Autoencoder, z: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ def test_what_cannot_be_exported_is_explained(settings, model: Path, capsys) -> 
     with pytest.raises(ValueError, match="look at different encoders"):
         Portable([load_model(model, "s_CLR"), other])
     for words, message in (
-        ([str(model), "--out", "graph.txt"], "wants a file that ends in .pt2 or .onnx"),
+        ([str(model), "--out", "graph.txt"], "takes a file that ends in .pt2 or .onnx"),
         ([str(model)], "required: --out"),
         ([str(model), "--out", "graph.onnx", "--detectors", "x"], "has no detector 'x'"),
     ):

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from darkclr_ray import streams
 from darkclr_ray.cli.options import CommandLine
-from darkclr_ray.jets.packed import Jets, vector_pt
-from darkclr_ray.jets.shards import write_shard
+from darkclr_ray.jets import folder as jet_folders
+from darkclr_ray.jets import unpacked
+from darkclr_ray.jets.packed import Jets, TrainingSample, vector_pt
+from darkclr_ray.jets.shards import Chunk, read_chunks, write_shard
 from darkclr_ray.presets import PRESETS
 from darkclr_ray.runtime.cluster import Cluster
 from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.run import Study, compute
 from darkclr_ray.study.scan import EmbeddingScan
 
@@ -89,8 +93,18 @@ def tiny_options() -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def samples_read() -> list[str]:
+    """Samples ("split/sample") whose jets the driver of `scan` has read, once for each time."""
+    return []
+
+
+@pytest.fixture(scope="session")
 def scan(
-    ray_session: None, tiny_options: list[str], toy_jets: Callable[..., Jets], tmp_path_factory: pytest.TempPathFactory
+    ray_session: None,
+    tiny_options: list[str],
+    toy_jets: Callable[..., Jets],
+    samples_read: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> EmbeddingScan:
     """An embedding scan of three trials, of which two share an encoder, on two signals."""
     two = {"validation": {"mass_10": 80}, "test": {"mass_10": 100}}
@@ -101,8 +115,21 @@ def scan(
     far_apart = ["--nae.step_size", "0.02", "--nae.divergence_learning_rate", "0.01"]
     settings, preset = line.read([*tiny_options, *ONE_WORKER_GROUP, *where, *far_apart, "--search.trials", "3"])
     scan = EmbeddingScan(settings, preset, ["embedding_scan"])
-    perform(scan)
+
+    def counted(chunks: Sequence[Chunk]) -> Jets:
+        samples_read.extend({"/".join(Path(chunk.path).parts[-3:-1]) for chunk in chunks})
+        return read_chunks(chunks)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (jet_folders, streams, unpacked):
+            patch.setattr(module, "read_chunks", counted)
+        perform(scan)
     return scan
+
+
+def training_sample(jets: StudyJets) -> TrainingSample:
+    """The background jets that detectors are fitted on."""
+    return TrainingSample(jets.folder.load("train", jets.background, limit=jets.limit))
 
 
 ONE_WORKER_GROUP = ("--compute.cpus_per_worker", "0.5", "--compute.concurrent_trials", "1")

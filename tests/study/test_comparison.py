@@ -32,7 +32,7 @@ from darkclr_ray.store.scores import read_scores
 from darkclr_ray.study.robustness import Robustness
 from darkclr_ray.study.scan import EmbeddingScan
 from darkclr_ray.training.trainer import Trainer
-from tests.study.conftest import ONE_WORKER_GROUP, perform, seal, trainer
+from tests.study.conftest import ONE_WORKER_GROUP, perform, seal, trainer, training_sample
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {
@@ -127,8 +127,8 @@ def test_areas_are_those_of_a_notebook(study: Robustness) -> None:
     jets, found = study.open(), records(study)
     runner = Trainer(threads=1, validation=TrainingSample(jets.evaluation["validation"]["qcd"]))
     samples = {
-        TrainingSample: jets.training,
-        LabelledSample: LabelledSample(jets.training.jets, jets.labelled["aachen"]),
+        TrainingSample: training_sample(jets),
+        LabelledSample: LabelledSample(training_sample(jets).jets, jets.labelled["aachen"]),
     }
     qcd, aachen = jets.evaluation["test"]["qcd"], jets.evaluation["test"]["aachen"]
     labels = np.repeat([0, 1], [len(qcd), len(aachen)])

@@ -21,7 +21,7 @@ from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study import folder as folder_module
 from darkclr_ray.study.folder import DERIVED, StudyFolder
-from darkclr_ray.study.records import Start, TrialRecord
+from darkclr_ray.study.records import Start, State, TrialRecord
 from darkclr_ray.study.scan import EmbeddingScan
 
 MACHINE = {"cpus": 2.0, "gpus": 0.0, "nodes": 1}
@@ -300,10 +300,9 @@ def test_stages_without_a_study_are_left_alone(tmp_path: Path) -> None:
 
 def test_the_best_trial(folder: StudyFolder) -> None:
     assert folder.best() is None
-    for number, (state, objective) in enumerate(
-        [("COMPLETE", 1.0), ("FAIL", None), ("COMPLETE", 2.0), ("COMPLETE", 2.0)]
-    ):
-        write_json(folder.trials / f"{number:04d}.json", {"number": number, "state": state, "objective": objective})
+    ends: list[tuple[State, float | None]] = [("COMPLETE", 1.0), ("FAIL", None), ("COMPLETE", 2.0), ("COMPLETE", 2.0)]
+    for number, (state, objective) in enumerate(ends):
+        folder.write_trial(TrialRecord(number=number, state=state, objective=objective))
     best = folder.best()
     assert best is not None
     assert best.number == 2  # the first of two equal ones

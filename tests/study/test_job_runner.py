@@ -32,7 +32,7 @@ from darkclr_ray.study.job_context import DatasetRefs, JobContext
 from darkclr_ray.study.jobs import CalibrationJob, DetectorJob
 from darkclr_ray.training.checkpoint import CHECKPOINT
 from darkclr_ray.training.trainer import Trainer
-from tests.study.conftest import seal
+from tests.study.conftest import seal, training_sample
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +96,11 @@ def test_scores_are_those_of_a_notebook(
     scores = score_columns(folder, outcome)
     runner = Trainer(threads=1, validation=TrainingSample(jets.evaluation["validation"]["qcd"]))
     for detector in (EncoderNorm(settings), EncoderEnergy(settings), PlainEnergy(settings)):
-        detector.fit(jets.training, runner)
+        detector.fit(training_sample(jets), runner)
         for split, samples in jets.evaluation.items():
             for name, some in samples.items():
                 np.testing.assert_array_equal(scores[split, name, detector.name], detector.score(some))
-    source = runner.views(jets.training, settings.views, settings.inputs, 64, settings.seed)
+    source = runner.views(training_sample(jets), settings.views, settings.inputs, 64, settings.seed)
     assert isinstance(source, MemoryViews)
 
 
@@ -200,7 +200,7 @@ def test_linear_classifiers_are_those_of_a_notebook(
         seen = [constituent_features(some, 10) for some in (qcd, aachen)]
     else:
         runner = Trainer(threads=1, validation=TrainingSample(jets.evaluation["validation"]["qcd"]))
-        encoder = runner.train(contrastive_training(settings, jets.training, runner))
+        encoder = runner.train(contrastive_training(settings, training_sample(jets), runner))
         seen = [runner.represent(encoder, some, features) for some in (qcd, aachen)]
     expected = linear_classifier_test(*seen, qcd.events, aachen.events, seed=3)
     name = f"linear {features}"

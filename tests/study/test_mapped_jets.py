@@ -24,6 +24,7 @@ from darkclr_ray.study.jobs import DetectorJob
 from darkclr_ray.study.session import shared
 from darkclr_ray.training import nae
 from darkclr_ray.training.trainer import Trainer
+from tests.study.conftest import training_sample
 
 from ..training import toy
 
@@ -62,13 +63,13 @@ def source(jets: StudyJets, split: str, name: str, sample: Jets) -> JetSource:
 def computed(settings: StudySettings, folder: Path) -> dict[str, Any]:
     jets = open_study_jets(settings)
     mapped = settings.compute.materialise_limit == 0.0
-    assert is_mapped(jets.training.jets) == mapped
+    assert is_mapped(training_sample(jets).jets) == mapped
     evaluation = {
         split: {name: source(jets, split, name, sample) for name, sample in samples.items()}
         for split, samples in jets.evaluation.items()
     }
     assert all(is_mapped(each.load()) == mapped for samples in evaluation.values() for each in samples.values())
-    refs = DatasetRefs(source(jets, "train", "qcd", jets.training.jets), evaluation, "qcd")
+    refs = DatasetRefs(source(jets, "train", "qcd", training_sample(jets).jets), evaluation, "qcd")
     (folder / "stages").mkdir(parents=True)
     context = JobContext(folder / "stages", refs, folder / "logs", 1.0)
     return context(DetectorJob(settings), Alone("trial-0001", 0, 1, toy.CPU))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ def test_every_trial_has_a_record(scan: EmbeddingScan, trials: list[dict[str, An
     assert trials[1]["parameters"] == {**preset, "step_size": trials[1]["parameters"]["step_size"]} != preset
     assert trials[2]["parameters"]["p_drop"] != preset["p_drop"]
     assert scan.finished()
+
+
+def test_the_driver_reads_every_sample_once(scan: EmbeddingScan, samples_read: list[str]) -> None:
+    """Workers find them in Ray's object store."""
+    evaluated = {f"{split}/{name}" for split in ("validation", "test") for name in ("qcd", "aachen", "mass_10")}
+    assert Counter(samples_read) == Counter({"train/qcd", *evaluated})
 
 
 def test_the_objective_is_the_mean_over_signals(trials: list[dict[str, Any]]) -> None:

@@ -533,7 +533,7 @@ def test_arrays_are_dropped_that_no_trial_can_use_any_more(tmp_path: Path) -> No
     """Also those that were dropped and made again, for a trial that began while they were there."""
     folder = StudyFolder(tmp_path)
     folder.store.folder.mkdir()
-    jets = SimpleNamespace(training=SimpleNamespace(fingerprint=""))
+    jets = SimpleNamespace(fingerprints={"train": {SETTINGS.background: ""}})
     tuning = Tuning(SimpleNamespace(settings=SETTINGS, folder=folder, jets=jets))  # type: ignore[arg-type]
     shared = SETTINGS.search.step_sizes_per_encoder
     arrays = {}

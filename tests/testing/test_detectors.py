@@ -167,7 +167,7 @@ def test_a_detector_of_somebody_else_passes():
         (HalfSaved, "after save and load"),
         (
             Labels,
-            r"asked for 'labels' of a TrainingSample, which has only jets: .* sees no label",
+            r"asked for 'labels' of a TrainingSample, which has only jets: .* has no labels",
         ),
         (Pickled, "wrote a pickle into model.bin"),
     ],

@@ -193,7 +193,7 @@ class Collisions:
         self._pythia: Any = pythia8mc.Pythia("", False)
         for line in [*settings, "Random:setSeed = on", f"Random:seed = {seed}"]:
             if not self._pythia.readString(line):
-                raise ValueError(f"Pythia knows no setting {line!r}; it was asked for by {what}")
+                raise ValueError(f"Pythia has no setting {line!r}, which {what} contains")
         table = self._pythia.particleData
         for number in invisible:
             if not table.isParticle(abs(number)):

@@ -1,7 +1,7 @@
 """Import jets from files of other programs into checked shards: ``import_jets(files, out, ImportOptions(...))``.
 
 One file a format: `hdf5_tables`, `hdf5_arrays` (NumPy's, too), `delphes`, `jetclass`, `columns` (Parquet, Arrow, ROOT),
-`hepmc`, `lhe`; `detect_format` tells them apart. Conventions are in `momenta`, how jets are selected in `select` and
+`hepmc`, `lhe`; `detect_format` distinguishes them. Conventions are in `momenta`, how jets are selected in `select` and
 `portions`, what happens to a reader that crashes in `processes`, and to a killed import in `staging`.
 """
 

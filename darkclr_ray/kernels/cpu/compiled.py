@@ -77,7 +77,7 @@ def compiled(source: Path, *macros: str) -> ctypes.CDLL | None:
 
 
 def loaded(library: Path, command: Sequence[str]) -> ctypes.CDLL:
-    """Load a library; compile it first if it does not exist, its checksum is wrong or somebody else has written it.
+    """Load a library; compile it first if it does not exist, its checksum is wrong or another user has written it.
 
     Raises OSError, subprocess.SubprocessError.
     """

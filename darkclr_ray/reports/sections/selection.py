@@ -31,7 +31,7 @@ def section(study: StudyResults) -> Section | None:
         "forms": _forms(study, forms) if forms else None,
         "taught": "dropping" in views.anomalous and "dropping" not in views.anchor,
     }
-    return Section("blind", {**parts, "judged": evaluated, "form_ensembles": forms})
+    return Section("blind", {**parts, "evaluated": evaluated, "form_ensembles": forms})
 
 
 def _selection(study: StudyResults, evaluated: Iterable[Ensemble]) -> Table:
