@@ -22,7 +22,7 @@ from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.store.files import replace_folder, write_json, write_text
 from darkclr_ray.study.detector_spec import SCORES
 from darkclr_ray.study.folder import StudyFolder
-from darkclr_ray.study.records import EvaluationRecord, MeansRecord, StudyRecord, TrialRecord
+from darkclr_ray.study.records import EvaluationRecord, Interpretation, MeansRecord, StudyRecord, TrialRecord
 
 EXAMPLES = {
     "rotation": ViewSettings(anomalous=("rotation",)),
@@ -151,3 +151,9 @@ def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> EvaluationR
     if "evaluation" not in stages:
         return EvaluationRecord()
     return EvaluationRecord.read(folder.store.find("evaluation", stages["evaluation"]).folder / "evaluation.json")
+
+
+def interpretation_of(folder: StudyFolder, stages: Mapping[str, str]) -> Interpretation:
+    """Return the result of an `InterpretationJob` with these stages."""
+    stage = folder.store.find("interpretation", stages["interpretation"])
+    return Interpretation.read(stage.folder / "interpretation.json")

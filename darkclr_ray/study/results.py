@@ -35,6 +35,7 @@ from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import check_sealed_text, read_json
 from darkclr_ray.store.stages import check_stage
 from darkclr_ray.study.display import position
+from darkclr_ray.study.folder import SECTIONS
 from darkclr_ray.study.records import (
     ANALYSES,
     Analysis,
@@ -79,13 +80,14 @@ class JetTable:
     Attributes:
         ids, events, multiplicity: id, event number and number of constituents of each jet, (J,) each.
         samples: name of each jet's sample, (J,).
-        pt: pT of each jet in GeV, (J,).
+        pt, mass: pT and mass of each jet in GeV, (J,) each.
     """
 
     ids: NDArray[np.int64]
     samples: NDArray[np.str_]
     events: NDArray[np.int64]
     pt: NDArray[np.float64]
+    mass: NDArray[np.float64]
     multiplicity: NDArray[np.int64]
 
     def of(self, sample: str) -> NDArray[np.int64]:
@@ -171,7 +173,7 @@ class StudyResults:
         settings: settings of the study.
         runs: runs of a comparison; of a scan, its best trial and its references.
         trials: trials of a scan.
-        analyses: analyses of a whole comparison, by name.
+        analyses: analyses of the whole study, by name.
         repeats: best points of a scan with further seeds, if they were trained.
     """
 
@@ -411,6 +413,7 @@ class StudyResults:
             samples=table["sample"][rows].astype(str),
             events=table["event_id"][rows].astype(np.int64),
             pt=table["pt"][rows].astype(np.float64),
+            mass=table["mass"][rows].astype(np.float64),
             multiplicity=table["multiplicity"][rows].astype(np.int64),
         )
 
@@ -512,15 +515,17 @@ def read_results(folder: Path) -> StudyResults:
         return _read_scan(folder, about, settings)
     paths = sorted((folder / "runs").glob("*.json"), key=lambda path: natural(path.name))
     runs = tuple(RunRecord.read(path, REMEDY) for path in paths)
-    analyses = {
-        path.stem: ANALYSES[path.stem].read(path, REMEDY)
-        for path in sorted((folder / "sections").glob("*.json"))
-        if path.stem in ANALYSES
-    }
+    analyses = read_analyses(folder)
     if not any(run.state == "COMPLETE" and run.test for run in runs):
         states = ", ".join(f"{run.key}: {run.state}" for run in runs) or "no run at all"
         raise ValueError(f"{folder}: nothing to report before the first complete run ({states})")
     return StudyResults(folder, about, settings, runs, analyses=analyses)
+
+
+def read_analyses(folder: Path) -> dict[str, Analysis[Any]]:
+    """Return the analyses of a whole study by name; raise Damaged if one cannot be read."""
+    paths = sorted((folder / SECTIONS).glob("*.json"))
+    return {path.stem: ANALYSES[path.stem].read(path, REMEDY) for path in paths if path.stem in ANALYSES}
 
 
 def _read_scan(folder: Path, about: StudyRecord, settings: StudySettings) -> StudyResults:
@@ -542,7 +547,11 @@ def _read_scan(folder: Path, about: StudyRecord, settings: StudySettings) -> Stu
     facts = {"trained_on": TrainedOn(background=settings.background, jets=count, words=words)}
     runs = [_as_run("", best, best.parameters), *(_as_run(name, one, {}) for name, one in own.items())]
     complete = tuple(run.model_copy(update=facts) for run in runs)
-    return StudyResults(folder, about, settings, complete, trials, repeats=repeats)
+    # an analysis of an earlier best trial does not belong to this one
+    analyses = {
+        name: one for name, one in read_analyses(folder).items() if {*one.of.values()} == {best.stages["scores"]}
+    }
+    return StudyResults(folder, about, settings, complete, trials, analyses, repeats)
 
 
 def selected_trial(trials: Sequence[TrialRecord], repeats: Repeats | None) -> TrialRecord | None:

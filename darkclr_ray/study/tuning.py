@@ -16,8 +16,11 @@ from ray.tune.search import Searcher
 from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
 from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers, outcome_of
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.artifacts import evaluation_of, write_best
+from darkclr_ray.study.analyses import INTERPRETATION, analysis
+from darkclr_ray.study.artifacts import evaluation_of, interpretation_of, write_best
 from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES, trial_detectors
+from darkclr_ray.study.extra_jobs import InterpretationJob
+from darkclr_ray.study.folder import SECTIONS
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, complete_values, optuna_record, restore_trials
 from darkclr_ray.study.objectives import directions, is_current, judged_by, values
@@ -131,8 +134,10 @@ class Tuning:
                 "reference-untrained": trial_job(untrained),
                 "reference-multiplicity": DetectorJob(settings, MULTIPLICITY, score="multiplicity"),
                 "reference-views_observables": DetectorJob(settings, OBSERVABLES, score="views_observables"),
+                INTERPRETATION: InterpretationJob(trial_job(settings), self.score),
             }
         )
+        interpretation = outcomes.pop(INTERPRETATION, None)
         found: dict[str, ReferenceRecord] = {}
         for name, outcome in outcomes.items():
             if outcome.state == "failed":
@@ -148,8 +153,22 @@ class Tuning:
         write_best(self.folder, best, settings)
         self.folder.store.drop_arrays(but={best.stages["representation"]})
         References(found).write(self.folder.path / "references.json")
+        sections = self._write_interpretation(interpretation)
         # last: it says that the rest belongs to this trial
-        self.folder.note(best=best.number, score=self.score, judged=judged_by(self.settings.search, self._signals))
+        judged = judged_by(self.settings.search, self._signals)
+        self.folder.note(best=best.number, score=self.score, judged=judged, sections=sections)
+
+    def _write_interpretation(self, outcome: Outcome | None) -> list[str]:
+        """Write the interpretation of the best trial; return the names of the analyses that were written."""
+        if outcome is None or outcome.state == "failed":
+            logger.warning("interpretation: %s", "it did not end" if outcome is None else outcome.reason)
+            return []
+        self._print_recomputed(outcome.result)
+        stages = outcome.result["stages"]
+        found = interpretation_of(self.folder, stages)
+        record = analysis(INTERPRETATION, {self.score: stages["scores"]}, {self.score: found}, "test jets, best trial")
+        record.write(self.folder.path / SECTIONS / f"{INTERPRETATION}.json")
+        return [INTERPRETATION]
 
     def repeat(self) -> Generator[JobList, dict[str, Outcome], None]:
         """Part of a program: train the best points again with other seeds, and select among them by their mean.
