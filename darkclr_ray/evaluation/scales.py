@@ -39,6 +39,11 @@ class ScoreScale:
         values = np.asarray(scores, dtype=np.float64)
         return np.log10(np.maximum(values, np.finfo(np.float64).tiny)) if self.log else values
 
+    def inverse(self, values: ArrayLike) -> Floats:
+        """Return the scores of values (N,) on this scale."""
+        shown = np.asarray(values, dtype=np.float64)
+        return 10.0**shown if self.log else shown
+
 
 def central_spread(values: ArrayLike) -> float:
     """Return half the width of the central 68% of values (N,), which outliers do not change; 1 if it is 0.

@@ -21,7 +21,7 @@ Scores = Mapping[str, NDArray[np.float64]]
 LAYERS: tuple[Layer, ...] = ("pooled", "head")
 FITTED = 2000
 """Largest number of background jets that principal components and effective ranks are computed from."""
-PICTURED = 300
+PICTURED = 250
 """Largest number of jets of a sample in a picture of representations."""
 EXTREMES = 12
 """Number of the most, and of the least, anomalous jets that are kept."""
