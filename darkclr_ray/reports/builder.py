@@ -22,6 +22,7 @@ from darkclr_ray.reports.sections import (
     runs,
     scan,
     sculpting,
+    search,
     seed_variance,
     selection,
     stability,
@@ -35,6 +36,7 @@ from darkclr_ray.study.results import StudyResults
 SECTIONS = (
     summary.section,
     scan.section,
+    search.section,
     pareto.section,
     repeats.section,
     criteria.section,

@@ -120,7 +120,7 @@ class CachedTrainer(Trainer):
                 training.history = read_history(stage.folder)
                 training.finish()
             else:
-                self.worker.report({"stage": training.kind, "waits": None})
+                self.worker.report({"stage": training.kind, "hash": stage.hash, "waits": None})
                 report = partial(self.on_progress, training)
                 run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
                 if self.rank == 0:

@@ -12,6 +12,7 @@ A key that a model does not know is refused, except in `SampleRecord`, which kee
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
@@ -233,6 +234,35 @@ class OptunaRecord(Record):
     user_attrs: dict[str, Any] = {}
 
 
+class Execution(Record):
+    """When and where a trial ran the last time.
+
+    Attributes:
+        started, ended: in UTC.
+        worker_group: number of the worker group, from 0 in the order in which the study's process used them.
+    """
+
+    started: datetime
+    ended: datetime
+    worker_group: int
+
+
+class UnfinishedTraining(Record):
+    """The training at which a trial was pruned or failed.
+
+    Attributes:
+        kind: "representation" (encoder) or "energy" (autoencoder).
+        epochs: for each finished epoch, the values of `CURVES` that it has.
+    """
+
+    kind: str
+    epochs: list[dict[str, float | None]] = []
+
+
+CURVES = ("epoch", "loss", "validation_loss", "energy_data", "energy_chain")
+"""Values of an epoch that are kept of an unfinished training."""
+
+
 class TrialRecord(Record):
     """A trial that has ended.
 
@@ -245,6 +275,8 @@ class TrialRecord(Record):
         stages: hash of each stage in the store.
         kernels: implementation of each network.
         seconds: time of each stage, of the overhead, and in total.
+        execution: when and where it ran; None if that was not recorded.
+        unfinished: the training at which it was pruned or failed; None if it was complete, or ended before a training.
         validation, test: evaluations by detector and signal.
         chains, warnings: as in `EvaluationRecord`.
     """
@@ -260,6 +292,8 @@ class TrialRecord(Record):
     stages: dict[str, str] = {}
     kernels: dict[str, str] = {}
     seconds: dict[str, float] = {}
+    execution: Execution | None = None
+    unfinished: UnfinishedTraining | None = None
     chains: dict[str, ChainRecord] = {}
     warnings: list[str] = []
     validation: Evaluations = {}

@@ -483,6 +483,12 @@ class StudyResults:
         with reading(path):
             return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
+    def training_curve(self, trial: TrialRecord, kind: str) -> list[Mapping[str, Any]]:
+        """Return a trial's training of a kind, one record per epoch; of an early end, the epochs up to it."""
+        if trial.unfinished is not None and trial.unfinished.kind == kind:
+            return list(trial.unfinished.epochs)
+        return list(self.history(trial.stages, kind))
+
     def means(self) -> MeansRecord | None:
         """Return means of observables of background, views and signals; None if none were kept."""
         if not (self.folder / "means.json").exists():
