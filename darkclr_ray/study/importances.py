@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.records import TrialRecord
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 FEWEST = 4
 """Number of complete trials below which no importance is estimated."""
@@ -64,7 +69,9 @@ def importances(trials: Sequence[TrialRecord], settings: StudySettings) -> list[
         params = trial.optuna.params or trial.parameters
         distributions = space.distributions(params)
         if set(distributions) == set(params):
-            study.add_trial(create_trial(params=params, distributions=distributions, value=trial.objective))
+            drawn = {name: _uniform(value, distributions[name]) for name, value in params.items()}
+            values, ranges = ({name: one[at] for name, one in drawn.items()} for at in (0, 1))
+            study.add_trial(create_trial(params=values, distributions=ranges, value=trial.objective))
     if len(study.trials) < FEWEST:
         return []
     try:
@@ -74,6 +81,18 @@ def importances(trials: Sequence[TrialRecord], settings: StudySettings) -> list[
         ]
     except (RuntimeError, ValueError):  # no variance in the forest, or no parameter that all trials have
         return []
-    values = {name: np.array([one[name] for one in found]) for name in found[0]}
-    result = [Importance(name, float(v.mean()), float(v.min()), float(v.max())) for name, v in values.items()]
+    shares = {name: np.array([one[name] for one in found]) for name in found[0]}
+    result = [Importance(name, float(v.mean()), float(v.min()), float(v.max())) for name, v in shares.items()]
     return sorted(result, key=lambda one: -one.mean) if len(result) > 1 else []
+
+
+def _uniform(value: Any, distribution: BaseDistribution) -> tuple[Any, BaseDistribution]:
+    """Return a parameter and its distribution on the scale on which it is drawn uniformly.
+
+    Optuna's estimator averages over the values of a parameter themselves, also if they are drawn in the logarithm.
+    """
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    if isinstance(distribution, FloatDistribution | IntDistribution) and distribution.log:
+        return math.log(value), FloatDistribution(math.log(distribution.low), math.log(distribution.high))
+    return value, distribution

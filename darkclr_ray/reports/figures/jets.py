@@ -74,8 +74,8 @@ def plane(titles: Sequence[str], columns: int, reach: float, radius: float) -> g
     A panel extends to ``reach`` on both axes; the circle is the jet's radius around its axis.
     """
     rows = math.ceil(len(titles) / columns)
-    lines = 1 + max(title.count("<br>") for title in titles)
-    gap, margin = 10 + 20 * lines, {"t": 22 + 20 * lines, "r": 90, "b": 56, "l": 84}
+    lines = [1 + max((title.count("<br>") for title in some), default=0) for some in (titles, titles[columns:])]
+    gap, margin = 10 + 20 * lines[1], {"t": 22 + 20 * lines[0], "r": 90, "b": 56, "l": 84}
     side = (theme.WIDTH - margin["l"] - margin["r"]) * (1 - 0.015 * (columns - 1)) / columns
     inner = rows * side + (rows - 1) * gap
     figure = make_subplots(

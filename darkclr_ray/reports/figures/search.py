@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from darkclr_ray.detectors.display import BLACK, BLUE, ORANGE, VERMILLION, Style
 from darkclr_ray.reports import styles as theme
-from darkclr_ray.reports.figures.scan import Parameter, value_text
+from darkclr_ray.reports.figures.scan import Parameter, value_text, x_axis
 from darkclr_ray.study.importances import Importance
 from darkclr_ray.study.records import State
 from darkclr_ray.study.timeline import Timeline
@@ -28,6 +29,8 @@ STATES: Mapping[State, tuple[str, Style]] = {
 
 BEST = ("best trial", Style(BLACK, "solid", "diamond"))
 SCALE = "Cividis"
+DOTTED = 15
+"""Number of epochs above which a curve has no markers."""
 WRAPPED = 4
 """Number of slices side by side."""
 
@@ -56,8 +59,10 @@ class Trial:
 GROUPS = (*STATES.values(), BEST)
 
 
-def training_curves(trials: Sequence[Trial], titles: Mapping[str, str]) -> go.Figure:
+def training_curves(trials: Sequence[Trial], titles: Mapping[str, str], logarithmic: Collection[str]) -> go.Figure:
     """Return a figure with a panel for each quantity of ``titles`` (name -> title) against the epoch, for all trials.
+
+    Quantities in ``logarithmic`` are positive and have a logarithmic axis.
 
     Raises:
         ValueError: no quantity.
@@ -73,6 +78,8 @@ def training_curves(trials: Sequence[Trial], titles: Mapping[str, str]) -> go.Fi
                 trace = _curves(members, quantity, *group).update(showlegend=group[0] not in named)
                 figure.add_trace(trace, row=1, col=column)
                 named.add(group[0])
+        if quantity in logarithmic:
+            figure.update_yaxes(type="log", exponentformat="power", dtick=1, row=1, col=column)
     figure.update_xaxes(title_text="epoch")
     figure.update_annotations(font_size=14)
     return theme.apply_template(figure, 360)
@@ -93,17 +100,17 @@ def _curves(members: Sequence[Trial], quantity: str, name: str, style: Style) ->
         x=x,
         y=y,
         customdata=numbers,
-        mode="lines+markers",
+        mode="lines+markers" if max(len(trial.curves[quantity]) for trial in members) <= DOTTED else "lines",
         connectgaps=False,
         name=name,
         legendgroup=name,
         line={"color": style.colour if best else style.faded(0.6), "dash": style.dash, "width": 2.5 if best else 1.3},
-        marker={"symbol": style.symbol, "size": 6 if best else 4},
+        marker={"symbol": style.symbol, "size": 7},
         hovertemplate="trial %{customdata}, epoch %{x}: %{y:.4g}<extra></extra>",
     )
 
 
-def parallel_coordinates(trials: Sequence[Trial], parameters: Sequence[Parameter], objective: str) -> go.Figure:
+def parallel_coordinates(trials: Sequence[Trial], parameters: Sequence[Parameter], objective: Markup) -> go.Figure:
     """Return a figure with a vertical axis for each parameter, and one for the objective; each trial is a line.
 
     The colour of a complete trial is its objective. Trials without one end before the last axis.
@@ -115,7 +122,7 @@ def parallel_coordinates(trials: Sequence[Trial], parameters: Sequence[Parameter
     if not complete:
         raise ValueError("no complete trial to show")
     axes = [_Axis.of(parameter, trials) for parameter in parameters]
-    goal = _Axis.of(Parameter("objective", objective), [_with_objective(one) for one in complete])  # type: ignore[arg-type]
+    goal = _Axis.of(Parameter("objective", objective), [_with_objective(one) for one in complete])
     figure = go.Figure()
     for state in ("PRUNED", "FAIL"):
         members = [one for one in trials if one.state == state]
@@ -135,8 +142,8 @@ def parallel_coordinates(trials: Sequence[Trial], parameters: Sequence[Parameter
             tick = {"x": at, "y": place, "showarrow": False, "font": {"size": 12}, "bgcolor": "rgba(255,255,255,0.75)"}
             figure.add_annotation(text=text, xanchor="left", xshift=4, **tick)
     figure.update_xaxes(visible=False, range=[-0.15, len(axes) + 0.35])
-    figure.update_yaxes(visible=False, range=[-0.06, 1.14])
-    return theme.apply_template(figure, 420)
+    figure.update_yaxes(visible=False, range=[-0.05, 1.14])
+    return theme.apply_template(figure, 420).update_layout(margin={"b": 12})
 
 
 @dataclass(frozen=True)
@@ -229,7 +236,7 @@ def _early(members: Sequence[Trial], axes: Sequence[_Axis], name: str, style: St
     )
 
 
-def slices(trials: Sequence[Trial], parameters: Sequence[Parameter], objective: str) -> go.Figure:
+def slices(trials: Sequence[Trial], parameters: Sequence[Parameter], objective: Markup) -> go.Figure:
     """Return a figure of the objective of every trial against each parameter; lighter points are later trials.
 
     Trials without an objective are at the lower edge.
@@ -255,13 +262,14 @@ def slices(trials: Sequence[Trial], parameters: Sequence[Parameter], objective: 
             placed = [(exact, one) for one in members if (exact := _exact(parameter, one.parameters)) is not None]
             if placed:
                 figure.add_trace(_slice(placed, name, style, floor).update(showlegend=at == 0), **where)
-        figure.update_xaxes(_slice_axis(parameter), title_text=str(parameter.title), **where)
+        places = [exact for one in trials if (exact := _exact(parameter, one.parameters)) is not None]
+        figure.update_xaxes(x_axis(parameter, places), title_text=str(parameter.title), **where)
     figure.update_yaxes(range=[floor - margin, max(values) + margin])
-    figure.update_yaxes(title_text=objective, col=1)
+    figure.update_yaxes(title_text=str(objective), col=1)
     scale = {"colorscale": SCALE, "cmin": 0, "cmax": max(one.number for one in trials) or 1}
     bar = {"title": {"text": "trial"}, "thickness": 12, "len": 0.9}
     figure.update_layout(coloraxis={**scale, "colorbar": bar})
-    return theme.apply_template(figure, 90 + 270 * rows).update_layout(margin={"r": 84})
+    return theme.apply_template(figure, 90 + 270 * rows).update_layout(margin={"r": 100})
 
 
 def _slice(placed: Sequence[tuple[float, Trial]], name: str, style: Style, floor: float) -> go.Scatter:
@@ -284,13 +292,6 @@ def _slice(placed: Sequence[tuple[float, Trial]], name: str, style: Style, floor
         + (f", {name}" if trials[0].objective is None else ": %{y:.4g}")
         + "<extra></extra>",
     )
-
-
-def _slice_axis(parameter: Parameter) -> dict[str, Any]:
-    if parameter.categories:
-        names = {"tickvals": list(range(len(parameter.categories))), "ticktext": list(parameter.categories)}
-        return {**names, "range": [-0.5, len(parameter.categories) - 0.5]}
-    return {"type": "log", "dtick": "D2"} if parameter.log else {}
 
 
 def importances(found: Sequence[Importance], titles: Mapping[str, str]) -> go.Figure:

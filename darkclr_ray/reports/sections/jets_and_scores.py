@@ -25,7 +25,7 @@ from darkclr_ray.study.score_statistics import ScoreHistograms, score_histograms
 
 PANELS = 6
 """Largest number of detectors whose histograms stand side by side; a menu has the others."""
-MAPPED = 4
+MAPPED = 3
 """Largest number of detectors whose scores are shown against observables."""
 DISPLAYED = 6
 """Number of event displays side by side."""
@@ -106,7 +106,9 @@ def _interpretation(study: StudyResults, samples: Mapping[str, Sample]) -> dict[
         "representations": Figure("representations", representations(titles, samples)) if layers else None,
         "most": _displays("jets_most", own.most, samples) if own is not None and own.most else None,
         "least": _displays("jets_least", own.least, samples) if own is not None and own.least else None,
-        "occlusion": _occlusion(own, samples) if own is not None and own.occlusions else None,
+        "occlusion": _occlusion(own, samples, background_label(study.background))
+        if own is not None and own.occlusions
+        else None,
     }
 
 
@@ -120,11 +122,11 @@ def _displays(name: str, jets: Sequence[JetRecord], samples: Mapping[str, Sample
     return Figure(name, panels(shown, columns=DISPLAYED, title_size=12), rows)
 
 
-def _occlusion(own: Interpretation, samples: Mapping[str, Sample]) -> Figure:
-    shown = {
-        f"{_label(one.jet, samples)}, {_facts(one.jet)}<br>{_place(one.jet)}<br>largest: {largest_change(one):.2g}": one
-        for one in own.occlusions
-    }
+def _occlusion(own: Interpretation, samples: Mapping[str, Sample], background: str) -> Figure:
+    shown = {}
+    for one in own.occlusions:
+        lines = f"{_label(one.jet, samples)}, {_facts(one.jet)}", _place(one.jet, background)
+        shown["<br>".join((*lines, f"largest change {largest_change(one):.2g}"))] = one
     rows: list[dict[str, Cell]] = [
         {
             "sample": one.jet.sample,
@@ -153,9 +155,9 @@ def _facts(jet: JetRecord) -> str:
     return f"{jet.pt:.0f} GeV, n = {jet.multiplicity}"
 
 
-def _place(jet: JetRecord) -> str:
+def _place(jet: JetRecord, background: str) -> str:
     """Return the fraction of the background that is more anomalous than a jet, as text."""
-    return f"{jet.background_above:.1%} more anomalous"
+    return f"{jet.background_above:.1%} of {background} above"
 
 
 def _constituents(jet: JetRecord) -> NDArray[np.float32]:

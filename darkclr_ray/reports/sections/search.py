@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from darkclr_ray.reports.figures import search as figures
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.sections.scan import parameters
@@ -37,9 +39,11 @@ def section(study: StudyResults) -> Section | None:
     curves = {name: title for name, title in QUANTITIES.items() if any(one.curves.get(name) for one in shown)}
     found, ran = importances(study.trials, study.settings), timeline(study.trials)
     titles = {one.key: str(one.title) for one in searched}
-    points, words = bool(searched), f"objective: {study.objective}"
+    points, words = bool(searched), Markup("objective: {}").format(study.objective)
     parts: dict[str, Any] = {
-        "curves": Figure("training_curves", figures.training_curves(shown, curves), _rows(shown)) if curves else None,
+        "curves": Figure("training_curves", figures.training_curves(shown, curves, [ENERGY]), _rows(shown))
+        if curves
+        else None,
         "coordinates": Figure("coordinates", figures.parallel_coordinates(shown, searched, words)) if points else None,
         "slices": Figure("slices", figures.slices(trials, searched, words)) if points else None,
         "importances": Figure("importances", figures.importances(found, titles), [vars(one) for one in found])
