@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,10 +69,11 @@ def importances(trials: Sequence[TrialRecord], settings: StudySettings) -> list[
     study = optuna.create_study(direction="maximize")
     for trial in complete[:: -(-len(complete) // MOST)]:
         params = trial.optuna.params or trial.parameters
-        distributions = space.distributions(params)
-        if set(distributions) == set(params):
-            drawn = {name: _uniform(value, distributions[name]) for name, value in params.items()}
-            values, ranges = ({name: one[at] for name, one in drawn.items()} for at in (0, 1))
+        with warnings.catch_warnings(action="ignore"):  # of a value that is outside of the range
+            distributions = space.distributions(params)
+        drawn = {name: _uniform(value, distributions[name]) for name, value in params.items() if name in distributions}
+        values, ranges = ({name: one[at] for name, one in drawn.items()} for at in (0, 1))
+        with suppress(ValueError):  # the settings have another space than at the time of the trial
             study.add_trial(create_trial(params=values, distributions=ranges, value=trial.objective))
     if len(study.trials) < FEWEST:
         return []

@@ -56,6 +56,9 @@ def test_nothing_to_estimate(settings: StudySettings) -> None:
     assert importances(trials(lambda d_z, **rest: d_z, 3), settings) == []
     one_parameter = [trial.model_copy(update={"parameters": {"d_z": 16}}) for trial in trials(lambda **point: 1.0)]
     assert importances(one_parameter, settings) == []
+    narrow = settings.updated({"search": {"p_drop": [0.4, 0.7, 0.05]}})
+    outside = [one for one in trials(lambda p_drop, **rest: p_drop, 80) if one.parameters["p_drop"] < 0.4]
+    assert importances(outside, narrow) == []
     missing = settings.updated({"search": {"space": "module_that_is_missing:space"}})
     assert importances(trials(lambda d_z, **rest: d_z), missing) == []
 
