@@ -105,6 +105,7 @@ class CachedTrainer(Trainer):
 
     def run(self, training: Training) -> None:
         stage = self.stage(training)
+        self.worker.report({"stage": training.kind, "hash": stage.hash})
         started = time.monotonic()
         waited = 0.0
         with stage.lock:
@@ -120,7 +121,7 @@ class CachedTrainer(Trainer):
                 training.history = read_history(stage.folder)
                 training.finish()
             else:
-                self.worker.report({"stage": training.kind, "hash": stage.hash, "waits": None})
+                self.worker.report({"stage": training.kind, "waits": None})
                 report = partial(self.on_progress, training)
                 run_training(training, folder=stage.partial, rank=self.rank, world_size=self.world_size, report=report)
                 if self.rank == 0:

@@ -357,4 +357,6 @@ def trial_timeline(found: Timeline) -> go.Figure:
     groups = len({bar.worker_group for bar in found.bars})
     figure.update_xaxes(title_text="time [min]", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", categoryorder="category ascending")
-    return theme.apply_template(figure, 130 + 46 * groups).update_layout(barmode="overlay")
+    return theme.apply_template(figure, 130 + 46 * groups).update_layout(
+        barmode="overlay", uniformtext={"minsize": 11, "mode": "hide"}
+    )
