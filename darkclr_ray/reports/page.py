@@ -23,7 +23,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from darkclr_ray.integrity import replacing
 from darkclr_ray.reports import labels, text
 from darkclr_ray.reports.tables import Cell, Table, as_csv
-from darkclr_ray.study.results import EPS_S, StudyResults
+from darkclr_ray.study.ensemble import EPS_S
+from darkclr_ray.study.results import StudyResults
 
 
 @dataclass(frozen=True)

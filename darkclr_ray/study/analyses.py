@@ -24,8 +24,8 @@ from darkclr_ray.store.scores import read_scores
 from darkclr_ray.study.artifacts import interpretation_of
 from darkclr_ray.study.extra_jobs import InterpretationJob, StabilityJob
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.read_results import read_results
 from darkclr_ray.study.records import ANALYSES, Analysis, PairRecord, RunRecord
-from darkclr_ray.study.results import read_results
 from darkclr_ray.study.run_specs import RunSpec
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from darkclr_ray.evaluation.histograms import Histogram, Profile, common_edges, histogram, profile
 from darkclr_ray.evaluation.scales import ScoreScale
-from darkclr_ray.study.results import Ensemble, StudyResults
+from darkclr_ray.study.ensemble import Ensemble
+from darkclr_ray.study.results import StudyResults
 
 BINS = 36
 """Number of bins of a score's histogram."""

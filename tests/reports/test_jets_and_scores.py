@@ -14,7 +14,8 @@ from scipy.stats import binned_statistic, binned_statistic_2d
 
 from darkclr_ray.reports.page import Figure
 from darkclr_ray.reports.sections import jets_and_scores
-from darkclr_ray.study.results import StudyResults, read_results
+from darkclr_ray.study.read_results import read_results
+from darkclr_ray.study.results import StudyResults
 from darkclr_ray.study.score_statistics import score_map
 
 from .make_study import SHIFTS

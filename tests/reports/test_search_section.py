@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from darkclr_ray.reports.sections import search
-from darkclr_ray.study.results import StudyResults, read_results
+from darkclr_ray.study.read_results import read_results
+from darkclr_ray.study.results import StudyResults
 
 from .pages import rows, said
 

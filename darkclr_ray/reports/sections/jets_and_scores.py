@@ -19,8 +19,10 @@ from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.sections.head import prominent
 from darkclr_ray.reports.tables import Cell
 from darkclr_ray.reports.text import ensemble_label
+from darkclr_ray.study.ensemble import Ensemble
+from darkclr_ray.study.labels import background_label
 from darkclr_ray.study.records import Interpretation, JetRecord
-from darkclr_ray.study.results import Ensemble, StudyResults, background_label
+from darkclr_ray.study.results import StudyResults
 from darkclr_ray.study.score_statistics import ScoreHistograms, score_histograms, score_map
 
 PANELS = 6
