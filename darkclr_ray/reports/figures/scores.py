@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from darkclr_ray.detectors.display import Style
+from darkclr_ray.detectors.display import GREY, Style
 from darkclr_ray.evaluation.histograms import Histogram, Profile
 from darkclr_ray.reports import styles as theme
 from darkclr_ray.study.score_statistics import ScoreHistograms, ScoreMap
@@ -20,7 +20,9 @@ from darkclr_ray.study.score_statistics import ScoreHistograms, ScoreMap
 COLUMNS = 2
 """Number of histograms side by side."""
 
-COUNTS = [[0.0, "#FFFFFF"], [0.002, "#F0F0F0"], [0.02, "#DDDDDD"], [0.2, "#B5B5B5"], [1.0, "#707070"]]
+COUNTS = [
+    [at, Style(GREY).faded(opacity)] for at, opacity in ((0, 0), (0.002, 0.12), (0.02, 0.25), (0.2, 0.5), (1, 0.9))
+]
 """Colours of counts of jets, from none to the largest; the steps are about those of a logarithm."""
 
 
@@ -131,7 +133,7 @@ def _steps(one: Histogram, found: ScoreHistograms, sample: Sample) -> go.Scatter
 
 def _score_axis(log: bool) -> dict[str, Any]:
     return (
-        {"type": "log", "exponentformat": "power", "dtick": 1, "tickfont": {"size": 11}}
+        {"type": "log", "exponentformat": "power", "dtick": 1, "tickfont": {"size": 12}}
         if log
         else {"type": "linear", "dtick": None}
     )

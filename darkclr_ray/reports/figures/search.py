@@ -139,7 +139,7 @@ def parallel_coordinates(trials: Sequence[Trial], parameters: Sequence[Parameter
         label = {"x": at, "showarrow": False, "font": {"size": 14}}
         figure.add_annotation(text=axis.title, y=1.04, yanchor="bottom", **label)
         for place, text in axis.ticks:
-            tick = {"x": at, "y": place, "showarrow": False, "font": {"size": 12}, "bgcolor": "rgba(255,255,255,0.75)"}
+            tick = {"x": at, "y": place, "showarrow": False, "font": {"size": 12}}
             figure.add_annotation(text=text, xanchor="left", xshift=4, **tick)
     figure.update_xaxes(visible=False, range=[-0.15, len(axes) + 0.35])
     figure.update_yaxes(visible=False, range=[-0.05, 1.14])
@@ -358,5 +358,5 @@ def trial_timeline(found: Timeline) -> go.Figure:
     figure.update_xaxes(title_text="time [min]", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", categoryorder="category ascending")
     return theme.apply_template(figure, 130 + 46 * groups).update_layout(
-        barmode="overlay", uniformtext={"minsize": 11, "mode": "hide"}
+        barmode="overlay", uniformtext={"minsize": 12, "mode": "hide"}
     )
