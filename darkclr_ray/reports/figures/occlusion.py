@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,8 +14,8 @@ from darkclr_ray.reports.labels import P_T
 from darkclr_ray.study.records import OcclusionRecord
 
 
-def occlusions(shown: Mapping[str, OcclusionRecord], radius: float = 0.8) -> go.Figure:
-    """Return a figure with a column for each jet (title -> record): constituents in the eta-phi plane.
+def occlusions(shown: Sequence[tuple[str, OcclusionRecord]], radius: float = 0.8) -> go.Figure:
+    """Return a figure with a column for each jet (title, record): constituents in the eta-phi plane.
 
     The colour of a constituent is the change of the score if it is removed (top), or if its whole branch is (bottom),
     relative to the largest change of this jet in absolute value.
@@ -25,11 +25,11 @@ def occlusions(shown: Mapping[str, OcclusionRecord], radius: float = 0.8) -> go.
     """
     if not shown:
         raise ValueError("no jet to show: give at least one")
-    jets = [np.array(one.jet.constituents, dtype=np.float32) for one in shown.values()]
+    jets = [np.array(one.jet.constituents, dtype=np.float32) for _, one in shown]
     reach = 1.08 * max(radius, *(float(np.abs(jet[:, 1:]).max()) for jet in jets))
     hardest = max(float(jet[:, 0].max()) for jet in jets)
-    figure = plane([*shown, *["" for _ in shown]], len(shown), reach, radius)
-    for column, (jet, one) in enumerate(zip(jets, shown.values(), strict=True), start=1):
+    figure = plane([title for title, _ in shown] + [""] * len(shown), len(shown), reach, radius)
+    for column, (jet, (_, one)) in enumerate(zip(jets, shown, strict=True), start=1):
         changes = one.constituents, one.branch_changes or [0.0] * len(jet)
         for row, change in enumerate(changes, start=1):
             trace = _constituents(jet, np.array(change, dtype=np.float32), largest_change(one), hardest)

@@ -140,7 +140,7 @@ def parallel_coordinates(trials: Sequence[Trial], parameters: Sequence[Parameter
         figure.add_annotation(text=axis.title, y=1.04, yanchor="bottom", **label)
         for place, text in axis.ticks:
             tick = {"x": at, "y": place, "showarrow": False, "font": {"size": 12}}
-            figure.add_annotation(text=text, xanchor="left", xshift=4, **tick)
+            figure.add_annotation(text=text, xanchor="left", xshift=4, yshift=9, **tick)
     figure.update_xaxes(visible=False, range=[-0.15, len(axes) + 0.35])
     figure.update_yaxes(visible=False, range=[-0.05, 1.14])
     return theme.apply_template(figure, 420).update_layout(margin={"b": 12})

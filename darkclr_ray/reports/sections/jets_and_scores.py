@@ -125,10 +125,10 @@ def _displays(name: str, jets: Sequence[JetRecord], samples: Mapping[str, Sample
 
 
 def _occlusion(own: Interpretation, samples: Mapping[str, Sample], background: str) -> Figure:
-    shown = {}
+    shown = []
     for one in own.occlusions:
         lines = f"{_label(one.jet, samples)}, {_facts(one.jet)}", _place(one.jet, background)
-        shown["<br>".join((*lines, f"largest change {largest_change(one):.2g}"))] = one
+        shown.append(("<br>".join((*lines, f"largest change {largest_change(one):.2g}")), one))
     rows: list[dict[str, Cell]] = [
         {
             "sample": one.jet.sample,
