@@ -59,12 +59,37 @@ def roc_bands(
     replica = replicated(ranked, efficiencies, seed=seed, replicas=replicas)["signal"][:, :, 1:]
 
     def band(roc: Roc, replica: Floats) -> Band:
-        eps_b = roc.background_efficiency(efficiencies)
         low, high = percentiles(replica, level)
-        values = _inverse(np.where(below_one_jet(eps_b, len(background)), 0.0, eps_b))
+        values = _rejections(roc, efficiencies, len(background))
         return Band(efficiencies, values, low=_inverse(high), high=_inverse(low))
 
     return band(jets.ranking.roc(), replica[:, 0]), band(jets.ranking.roc(jets.bins.weights()), replica[:, 1])
+
+
+def roc_lines(
+    background_scores: ArrayLike,
+    signal_scores: ArrayLike,
+    background_pt: ArrayLike,
+    signal_pt: ArrayLike,
+    background_events: ArrayLike,
+    signal_events: ArrayLike,
+    *,
+    eps_s: ArrayLike,
+) -> tuple[Floats, Floats]:
+    """Return the rejections (P,) of `roc_bands` alone, raw and pT-matched, which takes no bootstrap."""
+    efficiencies = np.atleast_1d(np.asarray(eps_s, dtype=np.float64))
+    background = Scored(background_scores, background_pt, background_events, "background")
+    signal = Scored(signal_scores, signal_pt, signal_events, "signal")
+    jets = RankedJets.of(background, {"signal": signal})["signal"]
+    rocs = jets.ranking.roc(), jets.ranking.roc(jets.bins.weights())
+    raw, matched = (_rejections(roc, efficiencies, len(background)) for roc in rocs)
+    return raw, matched
+
+
+def _rejections(roc: Roc, efficiencies: Floats, background: int) -> Floats:
+    """Return the rejections; nan where less than one background jet of average weight survives."""
+    eps_b = roc.background_efficiency(efficiencies)
+    return _inverse(np.where(below_one_jet(eps_b, background), 0.0, eps_b))
 
 
 def _inverse(eps_b: Floats) -> Floats:

@@ -105,6 +105,7 @@ class CachedTrainer(Trainer):
 
     def run(self, training: Training) -> None:
         stage = self.stage(training)
+        self.worker.report({"stage": training.kind, "hash": stage.hash})
         started = time.monotonic()
         waited = 0.0
         with stage.lock:

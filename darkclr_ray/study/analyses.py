@@ -21,8 +21,10 @@ from darkclr_ray.runtime.outcome import Outcome
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.store.scores import read_scores
-from darkclr_ray.study.extra_jobs import StabilityJob
+from darkclr_ray.study.artifacts import interpretation_of
+from darkclr_ray.study.extra_jobs import InterpretationJob, StabilityJob
 from darkclr_ray.study.folder import StudyFolder
+from darkclr_ray.study.read_results import read_results
 from darkclr_ray.study.records import ANALYSES, Analysis, PairRecord, RunRecord
 from darkclr_ray.study.run_specs import RunSpec
 
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
 
 Scores = dict[str, NDArray[np.float64]]
+
+INTERPRETATION = "interpretation"
+"""Name of the analysis of what a detector's score depends on."""
+
+WITH_ENCODER = "s_NAE"
+"""Detector whose encoder's representations are shown."""
 
 PAIRS = (
     ("s_NAE", "multiplicity"),
@@ -262,6 +270,24 @@ def leave_out(given: AnalysisInput) -> Analysis[Any] | None:
     return analysis("leave_one_out", {about.score: str(scan)}, result, words)
 
 
+def interpretation_jobs(given: AnalysisInput) -> dict[str, InterpretationJob]:
+    """Return jobs that interpret the detector that the study selects, and s_NAE for its encoder, first networks."""
+    selected = read_results(given.folder.path).selected
+    names = dict.fromkeys([*([selected.detector] if selected is not None else []), WITH_ENCODER])
+    runs = {run_spec.key: run_spec for run_spec in given.runs}
+    first = {name: runs[given.first[name].key] for name in names if name in given.first}
+    return {f"{INTERPRETATION}-{name}": InterpretationJob(e.job, name) for name, e in first.items()}  # type: ignore[arg-type]
+
+
+def interpretation(given: AnalysisInput) -> Analysis[Any] | None:
+    """Return examples of what scores depend on, from test jets; see `study.interpretation`."""
+    done = [one for one in given.outcomes.values() if one.state == "finished"]
+    found = [interpretation_of(given.folder, one.result["stages"]) for one in done]
+    result = {one.detector: one for one in found}
+    keys = {name: key for name, key in given.keys().items() if name in result}
+    return analysis(INTERPRETATION, keys, result, "test jets, first network of each detector") if result else None
+
+
 def analysis(name: str, of: Mapping[str, str], result: Any, words: str) -> Analysis[Any]:
     """Return the record of an analysis."""
     return ANALYSES[name](name=name, of=dict(of), result=result, words=words)
@@ -274,8 +300,12 @@ SECTIONS: dict[str, Callable[[AnalysisInput], Analysis[Any] | None]] = {
     "systematics": systematics,
     "variance": variance,
     "leave_one_out": leave_out,
+    INTERPRETATION: interpretation,
 }
 """Analyses by the name of their file; they return None if the study has no data for them."""
 
-JOBS: dict[str, Callable[[AnalysisInput], Mapping[str, StabilityJob]]] = {"stability": stability_jobs}
+JOBS: dict[str, Callable[[AnalysisInput], Mapping[str, Any]]] = {
+    "stability": stability_jobs,
+    INTERPRETATION: interpretation_jobs,
+}
 """Jobs of training workers that an analysis needs."""

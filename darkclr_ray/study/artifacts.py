@@ -22,7 +22,7 @@ from darkclr_ray.settings import InputSettings, StudySettings, ViewSettings
 from darkclr_ray.store.files import replace_folder, write_json, write_text
 from darkclr_ray.study.detector_spec import SCORES
 from darkclr_ray.study.folder import StudyFolder
-from darkclr_ray.study.records import EvaluationRecord, MeansRecord, StudyRecord, TrialRecord
+from darkclr_ray.study.records import CURVES, EvaluationRecord, Interpretation, MeansRecord, StudyRecord, TrialRecord
 
 EXAMPLES = {
     "rotation": ViewSettings(anomalous=("rotation",)),
@@ -151,3 +151,26 @@ def evaluation_of(folder: StudyFolder, stages: Mapping[str, str]) -> EvaluationR
     if "evaluation" not in stages:
         return EvaluationRecord()
     return EvaluationRecord.read(folder.store.find("evaluation", stages["evaluation"]).folder / "evaluation.json")
+
+
+def interpretation_of(folder: StudyFolder, stages: Mapping[str, str]) -> Interpretation:
+    """Return the result of an `InterpretationJob` with these stages."""
+    stage = folder.store.find("interpretation", stages["interpretation"])
+    return Interpretation.read(stage.folder / "interpretation.json")
+
+
+def unfinished_history(folder: StudyFolder, kind: str, name: str) -> list[dict[str, float | None]]:
+    """Return the values of `CURVES` of each epoch of a training that may be at work; empty without a history.
+
+    Args:
+        folder: folder of the study.
+        kind: kind of the training's stage.
+        name: hash of the stage.
+    """
+    stage = folder.store.named(kind, name)
+    path = (stage.folder if stage.finished else stage.partial) / "history.jsonl"
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the last line may be at work
+    except FileNotFoundError:
+        return []
+    return [{key: value for key, value in json.loads(line).items() if key in CURVES} for line in lines]

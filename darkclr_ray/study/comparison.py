@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from darkclr_ray.presets import preset
 from darkclr_ray.study.artifacts import evaluation_of
-from darkclr_ray.study.folder import DERIVED, StudyFolder
+from darkclr_ray.study.folder import DERIVED, SECTIONS, StudyFolder
 from darkclr_ray.study.jets import StudyJets, open_study_jets, with_labelled
 from darkclr_ray.study.plan import OVERHEAD, Estimate, duration
 from darkclr_ray.study.records import DetectorRecord, RunRecord, Seeds, SelectedOn, TrainedOn
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from darkclr_ray.study.run_specs import RunSpec
     from darkclr_ray.study.session import Session
 
-RUNS, SECTIONS = "runs", "sections"
+RUNS = "runs"
 
 CHOSEN = (
     *("inputs", "views", "encoder", "contrastive", "nae", "views_classifier", "views_network", "supervised"),

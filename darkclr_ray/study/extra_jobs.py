@@ -1,4 +1,4 @@
-"""Further jobs of comparisons: the linear classifier test, and scores of perturbed jets."""
+"""Further jobs of studies: the linear classifier test, scores of perturbed jets, and examples for interpretation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.jobs import DetectorJob
-from darkclr_ray.study.records import EvaluationRecord
+from darkclr_ray.study.records import EvaluationRecord, Interpretation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from darkclr_ray.jets.packed import Jets
     from darkclr_ray.runtime.worker_loop import WorkerContext
+    from darkclr_ray.store.stages import Stage
     from darkclr_ray.study.job_context import JobContext
     from darkclr_ray.study.job_runner import JobRunner
 
@@ -155,3 +156,46 @@ class StabilityJob:
                 outcome = stability(pairs.pop(background), pairs, seed=job_runner.seed)
                 found[detector.name][change] = outcome.to_json()
         return found
+
+
+@dataclass(frozen=True)
+class InterpretationJob:
+    """Interpret one detector on test jets; see `darkclr_ray.study.interpretation`.
+
+    Attributes:
+        run_spec: job of the detectors; their trainings and scores are in the store.
+        detector: name of the detector.
+    """
+
+    run_spec: DetectorJob
+    detector: str
+
+    def run(self, context: JobContext, worker: WorkerContext) -> dict[str, Any]:
+        """Run on every rank of a worker group; return the hashes of the scores and of the stage with the result."""
+        from darkclr_ray.study.job_runner import JobRunner
+
+        job_runner = JobRunner(context, self.run_spec, worker)
+        scores = job_runner.scores()
+        stage = job_runner.cached_json(
+            "interpretation",
+            {"scores": scores.hash, "detector": self.detector, "seed": job_runner.seed},
+            lambda: self.evaluate(job_runner, scores).content(),
+            "darkclr_ray.study.interpretation",
+            "darkclr_ray.evaluation.occlusion",
+        )
+        return {"stages": {"interpretation": stage, "scores": scores.hash}, "seconds": job_runner.seconds}
+
+    def evaluate(self, job_runner: JobRunner, scores: Stage) -> Interpretation:
+        """Return the interpretation of the detector, with the encoder that it, or another detector of its job, uses."""
+        from darkclr_ray.detectors.darkclr import RepresentationDetector
+        from darkclr_ray.store.scores import read_scores
+        from darkclr_ray.study.interpretation import interpret
+
+        background = job_runner.context.jets.background
+        samples = {name: job_runner.jets["test"][name] for name in (background, *job_runner.signals)}
+        table = read_scores(scores.folder / "scores.parquet")["test"][self.detector]
+        detectors, _ = job_runner.fit()
+        chosen = next(detector for detector in detectors if detector.name == self.detector)
+        encoders = [one.fitted[0] for one in (chosen, *detectors) if isinstance(one, RepresentationDetector)]
+        encoder = encoders[0] if encoders else None
+        return interpret(chosen, encoder, samples, table, background=background, seed=job_runner.seed)

@@ -43,6 +43,9 @@ Jets are compared by content.
 DERIVED = ("jets.parquet", "examples.npz", "means.json")
 """Files for readers that each start writes anew, with checksums in study.json."""
 
+SECTIONS = "sections"
+"""Folder of the analyses of a whole study, relative to the study's folder."""
+
 LEFTOVERS = (".lock", f"{TOKEN}*", ".study.json.partial")
 """Files that a first start leaves if it ends before study.json is written."""
 

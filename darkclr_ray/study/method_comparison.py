@@ -35,7 +35,7 @@ class MethodComparison(Comparison):
     """Study of all detectors on all signals, of DarkCLR and JetCLR over d_z, and of DarkCLR with terms in its loss."""
 
     kind = "method_comparison"
-    sections = ("pairs", "variance")
+    sections = ("pairs", "variance", "interpretation")
 
     def expand_runs(self) -> list[RunSpec]:
         from darkclr_ray.detectors import registry

@@ -8,9 +8,11 @@ from typing import Any
 
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.ensemble import Ensemble, Entries
+from darkclr_ray.study.folder import SECTIONS
 from darkclr_ray.study.labels import background_label, detector_name, natural
 from darkclr_ray.study.records import (
     ANALYSES,
+    Analysis,
     Evaluations,
     ReferenceRecord,
     References,
@@ -38,15 +40,17 @@ def read_results(folder: Path) -> StudyResults:
         return _read_scan(folder, about, settings)
     paths = sorted((folder / "runs").glob("*.json"), key=lambda path: natural(path.name))
     runs = tuple(RunRecord.read(path, REMEDY) for path in paths)
-    analyses = {
-        path.stem: ANALYSES[path.stem].read(path, REMEDY)
-        for path in sorted((folder / "sections").glob("*.json"))
-        if path.stem in ANALYSES
-    }
+    analyses = read_analyses(folder)
     if not any(run.state == "COMPLETE" and run.test for run in runs):
         states = ", ".join(f"{run.key}: {run.state}" for run in runs) or "no run at all"
         raise ValueError(f"{folder}: nothing to report before the first complete run ({states})")
     return StudyResults(folder, about, settings, runs, analyses=analyses)
+
+
+def read_analyses(folder: Path) -> dict[str, Analysis[Any]]:
+    """Return the analyses of a whole study by name; raise Damaged if one cannot be read."""
+    paths = sorted((folder / SECTIONS).glob("*.json"))
+    return {path.stem: ANALYSES[path.stem].read(path, REMEDY) for path in paths if path.stem in ANALYSES}
 
 
 def _read_scan(folder: Path, about: StudyRecord, settings: StudySettings) -> StudyResults:
@@ -68,7 +72,11 @@ def _read_scan(folder: Path, about: StudyRecord, settings: StudySettings) -> Stu
     facts = {"trained_on": TrainedOn(background=settings.background, jets=count, words=words)}
     runs = [_as_run("", best, best.parameters), *(_as_run(name, one, {}) for name, one in own.items())]
     complete = tuple(run.model_copy(update=facts) for run in runs)
-    return StudyResults(folder, about, settings, complete, trials, repeats=repeats)
+    # an analysis of an earlier best trial does not belong to this one
+    analyses = {
+        name: one for name, one in read_analyses(folder).items() if {*one.of.values()} == {best.stages["scores"]}
+    }
+    return StudyResults(folder, about, settings, complete, trials, analyses, repeats)
 
 
 def _as_run(label: str, record: TrialRecord | ReferenceRecord, parameters: Mapping[str, Any]) -> RunRecord:

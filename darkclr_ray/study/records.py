@@ -12,6 +12,7 @@ A key that a model does not know is refused, except in `SampleRecord`, which kee
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
@@ -140,7 +141,8 @@ class StudyRecord(Record):
         starts: starts of the study that differ from the previous one in version, machine or precision.
         objective, score, background: from the settings.
         files: checksum of each file that every start writes anew.
-        finished, sections: of a comparison: whether nothing is left to compute, and its analyses.
+        finished: of a comparison: whether nothing is left to compute.
+        sections: names of the analyses of the whole study that were written.
         best: of an embedding scan: number of the trial to which ``best/`` and ``references.json`` belong.
         criteria: of an embedding scan: the objectives, score and signals for which that trial is the best.
     """
@@ -232,6 +234,35 @@ class OptunaRecord(Record):
     user_attrs: dict[str, Any] = {}
 
 
+class Execution(Record):
+    """When and where a trial ran the last time.
+
+    Attributes:
+        started, ended: in UTC.
+        worker_group: number of the worker group, from 0 in the order in which the study's process used them.
+    """
+
+    started: datetime
+    ended: datetime
+    worker_group: int
+
+
+class UnfinishedTraining(Record):
+    """The training at which a trial was pruned or failed.
+
+    Attributes:
+        kind: "representation" (encoder) or "energy" (autoencoder).
+        epochs: for each finished epoch, the values of `CURVES` that it has.
+    """
+
+    kind: str
+    epochs: list[dict[str, float | None]] = []
+
+
+CURVES = ("epoch", "loss", "validation_loss", "energy_data", "energy_chain")
+"""Values of an epoch that are kept of an unfinished training."""
+
+
 class TrialRecord(Record):
     """A trial that has ended.
 
@@ -244,6 +275,8 @@ class TrialRecord(Record):
         stages: hash of each stage in the store.
         kernels: implementation of each network.
         seconds: time of each stage, of the overhead, and in total.
+        execution: when and where it ran; None if that was not recorded.
+        unfinished: the training at which it was pruned or failed; None if it was complete, or ended before a training.
         validation, test: evaluations by detector and signal.
         chains, warnings: as in `EvaluationRecord`.
     """
@@ -259,6 +292,8 @@ class TrialRecord(Record):
     stages: dict[str, str] = {}
     kernels: dict[str, str] = {}
     seconds: dict[str, float] = {}
+    execution: Execution | None = None
+    unfinished: UnfinishedTraining | None = None
     chains: dict[str, ChainRecord] = {}
     warnings: list[str] = []
     validation: Evaluations = {}
@@ -401,8 +436,94 @@ class PairRecord(Record):
     seed: int
 
 
+class JetRecord(Record):
+    """A jet for an event display.
+
+    Attributes:
+        sample, jet_id: sample and id of the jet.
+        pt, mass: of the jet in GeV.
+        multiplicity: number of all its constituents.
+        score: score of the jet.
+        background_above: fraction of the background's test jets with a higher score.
+        constituents: pT in GeV, eta and phi relative to the axis of each constituent, the hardest ones first.
+    """
+
+    sample: str
+    jet_id: int
+    pt: float
+    mass: float
+    multiplicity: int
+    score: float
+    background_above: float
+    constituents: list[tuple[float, float, float]]
+
+
+class OcclusionRecord(Record):
+    """Changes of a score if a part of a jet is removed, in units of half the width of its central 68% on background.
+
+    Attributes:
+        jet: the jet.
+        size: angular size Delta R of the branches.
+        constituents: change if this constituent alone is removed, for each constituent of ``jet``.
+        branches: branch of each constituent, numbered from 0.
+        branch_changes: change if this constituent's whole branch is removed; empty for a jet with one branch.
+    """
+
+    jet: JetRecord
+    size: float
+    constituents: list[float]
+    branches: list[int]
+    branch_changes: list[float] = []
+
+
+class Projection(Record):
+    """Coordinates of the representations of a sample along the first two principal components."""
+
+    x: list[float]
+    y: list[float]
+
+
+class LayerRecord(Record):
+    """Representations of one layer of an encoder.
+
+    Attributes:
+        dimension: number of dimensions of the layer.
+        effective_rank: effective rank of the background's representations, see `evaluation.collapse.effective_rank`.
+        fitted: number of background jets that the effective rank and the components are computed from.
+        shares: share of the background's variance along each component.
+        samples: projection of some jets of each sample.
+    """
+
+    dimension: int
+    effective_rank: float
+    fitted: int
+    shares: list[float]
+    samples: dict[str, Projection]
+
+
+class Interpretation(Record):
+    """Examples of what a detector's score depends on, from test jets; see `study.interpretation`.
+
+    Attributes:
+        detector: name of the detector.
+        jets: number of jets of each sample that were scored.
+        log: whether changes of the score are changes of its decimal logarithm.
+        layers: representations of the encoder by layer, "pooled" and "head"; empty without an encoder.
+        most, least: the most and the least anomalous jets, the most extreme one first.
+        occlusions: some jets with the change of the score if a part of them is removed.
+    """
+
+    detector: str
+    jets: dict[str, int]
+    log: bool = False
+    layers: dict[str, LayerRecord] = {}
+    most: list[JetRecord] = []
+    least: list[JetRecord] = []
+    occlusions: list[OcclusionRecord] = []
+
+
 class Analysis(Record, Generic[Result]):
-    """An analysis of a whole comparison.
+    """An analysis of a whole study.
 
     Attributes:
         of: by detector, the run (or folder) that was analysed.
@@ -423,6 +544,7 @@ ANALYSES: Mapping[str, type[Analysis[Any]]] = {
     "systematics": Analysis[dict[str, dict[str, Systematic]]],
     "variance": Analysis[dict[str, dict[str, dict[str, Components]]]],
     "leave_one_out": Analysis[list[LeftOut]],
+    "interpretation": Analysis[dict[str, Interpretation]],
 }
 """Type of each analysis by name; most results are by detector and then by observable, variation or signal."""
 

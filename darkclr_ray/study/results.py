@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkclr_ray.evaluation.bands import Band, roc_bands
+from darkclr_ray.evaluation.bands import Band, roc_bands, roc_lines
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.evaluation.selection import MeanRejection, blind_efficiency, blind_objective, blind_rejection, excludes
 from darkclr_ray.settings import StudySettings
@@ -65,7 +65,7 @@ class StudyResults(StudyFiles):
         settings: settings of the study.
         runs: runs of a comparison; of a scan, its best trial and its references.
         trials: trials of a scan.
-        analyses: analyses of a whole comparison, by name.
+        analyses: analyses of the whole study, by name.
         repeats: best points of a scan with further seeds, if they were trained.
     """
 
@@ -254,13 +254,24 @@ class StudyResults(StudyFiles):
         self, ensemble: Ensemble, signal: str, eps_s: NDArray[np.float64], replicas: int
     ) -> tuple[Band, Band] | None:
         """Return the raw and the matched ROC curve of an ensemble's first network; None without its scores."""
+        parts = self._scored(ensemble, signal)
+        return None if parts is None else roc_bands(*parts, eps_s=eps_s, seed=self.settings.seed, replicas=replicas)
+
+    def roc_lines(
+        self, ensemble: Ensemble, signal: str, eps_s: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return the rejections of `roc`, raw and matched, without intervals; None without scores."""
+        parts = self._scored(ensemble, signal)
+        return None if parts is None else roc_lines(*parts, eps_s=eps_s)
+
+    def _scored(self, ensemble: Ensemble, signal: str) -> list[ArrayLike] | None:
+        """Return scores, pT and events of background and signal, alternately; None without scores."""
         scores = self.scores(ensemble)
         if scores is None:
             return None
         rows = self.jets.of(self.background), self.jets.of(signal)
         columns: tuple[NDArray[Any], ...] = (scores, self.jets.pt, self.jets.events)
-        parts: list[ArrayLike] = [column[part] for column in columns for part in rows]
-        return roc_bands(*parts, eps_s=eps_s, seed=self.settings.seed, replicas=replicas)
+        return [column[part] for column in columns for part in rows]
 
     def weights(self, ensemble: Ensemble) -> dict[str, tuple[float, float]]:
         """Return the weight of each observable: mean over the networks, and standard deviation (nan for one)."""

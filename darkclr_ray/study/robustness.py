@@ -40,7 +40,7 @@ class Robustness(Comparison):
     """Study of detectors on every signal, of contaminated training jets, and of shifts of the scores."""
 
     kind = "robustness"
-    sections = ("pairs", "variance", "sculpting", "systematics", "stability", "leave_one_out")
+    sections = ("pairs", "variance", "sculpting", "systematics", "stability", "leave_one_out", "interpretation")
 
     def expand_runs(self) -> list[RunSpec]:
         from darkclr_ray.study.run_specs import check_unique, expand_runs

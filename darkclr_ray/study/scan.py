@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from darkclr_ray.messages import nearest
 from darkclr_ray.study import objectives
 from darkclr_ray.study.detector_spec import SCORES
-from darkclr_ray.study.folder import DERIVED
+from darkclr_ray.study.folder import DERIVED, SECTIONS
 from darkclr_ray.study.jets import StudyJets
 from darkclr_ray.study.records import References
 from darkclr_ray.study.run import Study
@@ -84,6 +84,8 @@ class EmbeddingScan(Study):
             return False
         search, about, records = self.settings.search, self.folder.about(), self.folder.trial_records()
         if about is None or about.criteria not in (None, objectives.criteria_of(search, self.signals)):
+            return False
+        if not self.folder.has(*(f"{SECTIONS}/{name}.json" for name in about.sections)):
             return False
         score = search.score if search.score in SCORES else about.score
         complete = [record for record in records if record.state == "COMPLETE"]

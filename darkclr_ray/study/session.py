@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from darkclr_ray.study.jobs import CalibrationJob
 from darkclr_ray.study.metrics import StudyMetrics
 from darkclr_ray.study.plan import Estimate
 from darkclr_ray.study.progress import Display, Status
+from darkclr_ray.study.records import Execution
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -116,6 +118,10 @@ class Session:
         self.ended: frozenset[str] = frozenset()
         self.jobs: dict[str, dict[str, Any]] = {}
         """Progress of the jobs at work, see `darkclr_ray.runtime.mailbox.News`."""
+        self.started: dict[str, datetime] = {}
+        """When each job started in this process."""
+        self.groups: dict[str, str] = {}
+        """Name of the mailbox of the worker group of each job."""
 
     def __enter__(self) -> Session:
         self._handlers = {number: signal.signal(number, self._interrupt) for number in stopping_signals()}
@@ -166,6 +172,14 @@ class Session:
         self.ended |= frozenset(states)
         self.status.counts = dict(Counter(states.values()))
 
+    def execution(self, name: str) -> Execution | None:
+        """Return when and where a job ran that ends now; None if this process has not run it."""
+        if name not in self.started or name not in self.groups:
+            return None
+        numbers = list(dict.fromkeys(self.groups.values()))
+        group = numbers.index(self.groups[name])
+        return Execution(started=self.started[name], ended=datetime.now(UTC), worker_group=group)
+
     def left(self) -> float | None:
         """Return the seconds left: the estimate of what is to come, scaled by the speed so far."""
         if self.estimate is None:
@@ -193,12 +207,14 @@ class Progress(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.session.jobs[str(trial)] = {}
+        self.session.started.setdefault(str(trial), datetime.now(UTC))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         name = str(trial)
         self.session.jobs[name], self.waiting[name] = result["progress"], result["waiting"]
+        self.session.groups[name] = result["mailbox"]
         self._tell(name, result["progress"].get("lost"))
         if self.searcher.stopped():
             cancel(result)

@@ -24,7 +24,7 @@ from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import check_sealed_text
 from darkclr_ray.store.stages import check_stage
-from darkclr_ray.study.records import MeansRecord, StudyRecord
+from darkclr_ray.study.records import MeansRecord, StudyRecord, TrialRecord
 
 REMEDY = "run the study again, or restore it from a copy of the study"
 _DAMAGED = (yaml.YAMLError, zipfile.BadZipFile, EOFError, pa.ArrowException)
@@ -38,13 +38,14 @@ class JetTable:
     Attributes:
         ids, events, multiplicity: id, event number and number of constituents of each jet, (J,) each.
         samples: name of each jet's sample, (J,).
-        pt: pT of each jet in GeV, (J,).
+        pt, mass: pT and mass of each jet in GeV, (J,) each.
     """
 
     ids: NDArray[np.int64]
     samples: NDArray[np.str_]
     events: NDArray[np.int64]
     pt: NDArray[np.float64]
+    mass: NDArray[np.float64]
     multiplicity: NDArray[np.int64]
 
     def of(self, sample: str) -> NDArray[np.int64]:
@@ -129,6 +130,7 @@ class StudyFiles:
             samples=table["sample"][rows].astype(str),
             events=table["event_id"][rows].astype(np.int64),
             pt=table["pt"][rows].astype(np.float64),
+            mass=table["mass"][rows].astype(np.float64),
             multiplicity=table["multiplicity"][rows].astype(np.int64),
         )
 
@@ -160,6 +162,12 @@ class StudyFiles:
             return []
         with reading(path):
             return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+    def training_curve(self, trial: TrialRecord, kind: str) -> list[Mapping[str, Any]]:
+        """Return a trial's training of a kind, one record per epoch; of an early end, the epochs up to it."""
+        if trial.unfinished is not None and trial.unfinished.kind == kind:
+            return list(trial.unfinished.epochs)
+        return list(self.history(trial.stages, kind))
 
     def means(self) -> MeansRecord | None:
         """Return means of observables of background, views and signals; None if none were kept."""

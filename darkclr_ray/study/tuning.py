@@ -13,14 +13,17 @@ from optuna.trial import FixedTrial, FrozenTrial
 
 from darkclr_ray.runtime.outcome import Outcome
 from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers
-from darkclr_ray.study.artifacts import evaluation_of, write_best
+from darkclr_ray.study.analyses import INTERPRETATION, analysis
+from darkclr_ray.study.artifacts import evaluation_of, interpretation_of, unfinished_history, write_best
 from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES
+from darkclr_ray.study.extra_jobs import InterpretationJob
+from darkclr_ray.study.folder import SECTIONS
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, complete_values, optuna_record, restore_trials
 from darkclr_ray.study.objectives import criteria_of, directions, is_current, values
-from darkclr_ray.study.records import ReferenceRecord, References, State, TrialRecord
+from darkclr_ray.study.records import ReferenceRecord, References, State, TrialRecord, UnfinishedTraining
 from darkclr_ray.study.repeats import REPEATS, best_points, repeat_name, repeat_settings, summary
-from darkclr_ray.study.samplers import SharedEncoderSampler, prunes, rungs
+from darkclr_ray.study.samplers import STOPPED_AT, SharedEncoderSampler, prunes, rungs
 from darkclr_ray.study.search import StudySearch, TrialResult, open_storage
 from darkclr_ray.study.search_batch import PrunedTrials, SearchBatch, trial_job
 from darkclr_ray.study.session import Session
@@ -81,8 +84,10 @@ class Tuning:
                 "reference-untrained": trial_job(untrained),
                 "reference-multiplicity": DetectorJob(settings, MULTIPLICITY, score="multiplicity"),
                 "reference-views_observables": DetectorJob(settings, OBSERVABLES, score="views_observables"),
+                INTERPRETATION: InterpretationJob(trial_job(settings), self.score),
             }
         )
+        interpretation = outcomes.pop(INTERPRETATION, None)
         found: dict[str, ReferenceRecord] = {}
         for name, outcome in outcomes.items():
             if outcome.state == "failed":
@@ -98,8 +103,22 @@ class Tuning:
         write_best(self.folder, best, settings)
         self.folder.store.drop_arrays(but={best.stages["representation"]})
         References(found).write(self.folder.path / "references.json")
+        sections = self._write_interpretation(interpretation)
         # last: it says that the rest belongs to this trial
-        self.folder.note(best=best.number, score=self.score, criteria=criteria_of(self.settings.search, self._signals))
+        criteria = criteria_of(self.settings.search, self._signals)
+        self.folder.note(best=best.number, score=self.score, criteria=criteria, sections=sections)
+
+    def _write_interpretation(self, outcome: Outcome | None) -> list[str]:
+        """Write the interpretation of the best trial; return the names of the analyses that were written."""
+        if outcome is None or outcome.state == "failed":
+            logger.warning("interpretation: %s", "it did not end" if outcome is None else outcome.reason)
+            return []
+        self._print_recomputed(outcome.result)
+        stages = outcome.result["stages"]
+        found = interpretation_of(self.folder, stages)
+        record = analysis(INTERPRETATION, {self.score: stages["scores"]}, {self.score: found}, "test jets, best trial")
+        record.write(self.folder.path / SECTIONS / f"{INTERPRETATION}.json")
+        return [INTERPRETATION]
 
     def repeat(self) -> Generator[JobList, dict[str, Outcome], None]:
         """Part of a program: train the best points again with other seeds, and select among them by their mean.
@@ -266,7 +285,9 @@ class Tuning:
         if "seconds" in self.session.jobs.get(name, {}):
             total = self.session.jobs[name]["seconds"]
             seconds = {**seconds, "overhead": round(total - sum(seconds.values()), 3), "total": round(total, 3)}
-        record = self._write(ending, seconds)
+        early = ending.state != "COMPLETE" and "known" not in outcome
+        unfinished = self._unfinished(ending.number) if early else None
+        record = self._write(ending, seconds, execution=self.session.execution(name), unfinished=unfinished)
         self._count()
         self._drop_arrays(record.stages)
         if ending.state == "COMPLETE":
@@ -277,8 +298,22 @@ class Tuning:
         self.session.display.print_line(f"{name}: {result}, {seconds.get('total', 0):.0f} s")
         return {key: getattr(record, key) for key in ATTRIBUTES}
 
-    def _write(self, ending: TrialResult, seconds: Mapping[str, float]) -> TrialRecord:
-        """Write a trial's record and return it."""
+    def _unfinished(self, number: int) -> UnfinishedTraining | None:
+        """Return the training that a trial is at, which ends early; None if it is at none."""
+        progress = self.session.jobs.get(job_name(number), {})
+        if "hash" not in progress:
+            return None
+        attributes = self._trials()[number].user_attrs
+        epochs = unfinished_history(self.folder, progress["stage"], progress["hash"])
+        if STOPPED_AT in attributes:  # its workers leave it only after the next epoch
+            epochs = epochs[: attributes[STOPPED_AT][0]]
+        return UnfinishedTraining(kind=progress["stage"], epochs=epochs)
+
+    def _write(self, ending: TrialResult, seconds: Mapping[str, float], **facts: Any) -> TrialRecord:
+        """Write a trial's record and return it; ``facts`` are further fields, by default those that it has."""
+        before = next((one for one in self.folder.trial_records() if one.number == ending.number), None)
+        if before is not None and not facts:
+            facts = {"execution": before.execution, "unfinished": before.unfinished}
         stages = ending.outcome.get("stages", {})
         evaluation = evaluation_of(self.folder, stages)
         record = TrialRecord(
@@ -293,6 +328,7 @@ class Tuning:
             stages=stages,
             kernels=ending.outcome.get("kernels", {}),
             seconds=dict(seconds),
+            **facts,
             chains=evaluation.chains,
             warnings=evaluation.warnings,
             validation=evaluation.validation,

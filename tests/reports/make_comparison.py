@@ -30,6 +30,7 @@ from .make_study import (
     seal_study,
     stage_folder,
     write_histories,
+    write_interpretation,
     write_json,
 )
 
@@ -179,6 +180,8 @@ class Maker:
                 self.run_spec(f"{detector}-{fraction}", "DarkCLR", {detector: power}, **facts)
 
     def sections(self) -> None:
+        keys = "views_classifier", "DarkCLR-e1"
+        write_interpretation(self.folder, self.random, self.jets, *keys, list(SHIFTS))
         for name, result in self.results():
             write_json(self.folder / "sections" / f"{name}.json", {"name": name, "result": result, "words": ""})
 

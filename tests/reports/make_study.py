@@ -40,7 +40,8 @@ def make_study(
 ) -> Path:
     """Write a study with four complete trials, a pruned and a failed one; returns ``folder``."""
     random = np.random.default_rng(seed)
-    settings = preset("laptop").updated({"name": name})
+    searched = {"d_z": [16, 32, 64, 128], "p_drop": [0.1, 0.7, 0.05], "step_size": [0.01, 1.0]}
+    settings = preset("laptop").updated({"name": name, "search": searched})
     samples = {"qcd": background, **dict.fromkeys(SHIFTS, signal)}
     jets = make_jets(random, samples)
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,18 +62,31 @@ def make_study(
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings.model_dump(mode="json")))
     pq.write_table(pa.table(jets), folder / "jets.parquet")
     parameters = [(64, 0.5, 0.05), (64, 0.5, 0.01), (16, 0.3, 0.05), (128, 0.3, 0.2)]
+    objectives: dict[str, float] = {}
     for number, point in enumerate(parameters):
         stages = _stages(folder, random, jets, f"trial{number}", POWERS, quality=0.7 + 0.15 * (number == 2))
-        write_json(folder / f"trials/{number:04}.json", _trial(number, point, stages, jets, folder, replicas))
+        trial = _trial(number, point, stages, jets, folder, replicas)
+        objectives[f"trial{number}"] = trial["objective"]
+        write_json(folder / f"trials/{number:04}.json", trial | {"execution": _execution(number)})
     ended = {"stages": {}, "validation": {}, "test": {}, "objectives": {}, "seconds": {"representation": 3.0}}
-    pruned = {"state": "PRUNED", "reason": "behind two thirds of the trials after 4 epochs"}
+    pruned: dict[str, Any] = {"state": "PRUNED", "reason": "behind two thirds of the trials after 4 epochs"}
     failed = {"state": "FAIL", "reason": "Langevin chains ran away <in epoch 3>"}
+    curve = [{"epoch": epoch, "loss": -4.0 - epoch, "validation_loss": -5.0 - epoch} for epoch in range(4)]
+    pruned["unfinished"] = {"kind": "representation", "epochs": curve}
+    pruned["optuna"] = {"intermediate_values": {"2": 1.5}, "user_attrs": {"stopped_at": [4, 1.25]}}
     for number, end in ((4, pruned), (5, failed)):
-        facts = {"number": number, **end, "parameters": {"d_z": 32, "p_drop": 0.7, "step_size": 0.4}, **ended}
+        facts = {
+            "number": number,
+            **end,
+            "execution": _execution(number),
+            "parameters": {"d_z": 32, "p_drop": 0.7, "step_size": 0.4},
+            **ended,
+        }
         write_json(folder / f"trials/{number:04}.json", facts)
     stages = _stages(folder, random, jets, "untrained", POWERS, quality=0.2)
     untrained = {"stages": stages, "test": _evaluations(folder, stages, jets, "test", replicas)}
     multiplicity = {"test": {"multiplicity": judged(-jets["multiplicity"].astype(float), jets, "test", replicas)}}
+    write_interpretation(folder, random, jets, "s_NAE", max(objectives, key=objectives.__getitem__), list(SHIFTS))
     write_json(folder / "references.json", {"untrained": untrained, "multiplicity": multiplicity})
     np.savez(folder / "examples.npz", **make_examples(random))
     write_json(folder / "means.json", make_means(random))
@@ -226,6 +240,52 @@ def make_examples(random: np.random.Generator) -> dict[str, np.ndarray]:
     views |= {"dropping_0.5": jet[keep > 0.5], "smearing": jet + random.normal(0, 0.02, (32, 3)) * [0, 1, 1]}
     views["splitting"] = np.concatenate([jet * [0.4, 1, 1], jet * [0.6, 1, 1]])
     return {"original": jet, **{name: view.astype(np.float32) for name, view in views.items()}}
+
+
+def _execution(number: int) -> dict[str, Any]:
+    """Two worker groups that run trials of 50 seconds one after the other."""
+    start = 60 * (number // 2) + number % 2
+    times = [f"2026-01-01T12:{at // 60:02}:{at % 60:02}Z" for at in (start, start + 50)]
+    return {"started": times[0], "ended": times[1], "worker_group": number % 2}
+
+
+def write_interpretation(
+    folder: Path, random: np.random.Generator, jets: dict[str, np.ndarray], detector: str, of: str, signals: list[str]
+) -> None:
+    """The record of a detector's interpretation, with random constituents and representations."""
+    samples = ["qcd", *signals]
+
+    def jet(sample: str) -> dict[str, Any]:
+        pt = np.sort(random.pareto(1.2, 15) * 2 + 0.5)[::-1]
+        rows = np.column_stack([pt, random.normal(0, 0.2, (15, 2))]).round(4).tolist()
+        facts = {"sample": sample, "jet_id": 7, "pt": 180.0, "mass": 20.0, "multiplicity": 15}
+        return {**facts, "score": 1.25, "background_above": 0.125, "constituents": rows}
+
+    layers = {
+        layer: {
+            "dimension": 32,
+            "effective_rank": rank,
+            "fitted": 1000,
+            "shares": [0.75, 0.125],
+            "samples": {
+                name: {axis: random.normal(size=40).round(4).tolist() for axis in ("x", "y")} for name in samples
+            },
+        }
+        for layer, rank in (("pooled", 4.25), ("head", 2.5))
+    }
+    changes = random.normal(size=15).round(4).tolist()
+    occlusion = {"size": 0.1, "constituents": changes, "branches": [0, 1, 2] * 5, "branch_changes": changes[::-1]}
+    result = {
+        "detector": detector,
+        "jets": {name: int(((jets["sample"] == name) & (jets["split"] == "test")).sum()) for name in samples},
+        "log": True,
+        "layers": layers,
+        "most": [jet(samples[at % len(samples)]) for at in range(12)],
+        "least": [jet("qcd") for _ in range(12)],
+        "occlusions": [{"jet": jet(sample), **occlusion} for sample in ("qcd", "qcd", signals[0], signals[0])],
+    }
+    content = {"name": "interpretation", "of": {detector: of}, "result": {detector: result}, "words": "test jets"}
+    write_json(folder / "sections" / "interpretation.json", content)
 
 
 def make_means(random: np.random.Generator) -> dict[str, Any]:

@@ -38,8 +38,10 @@ def page(report):
 
 def test_every_figure_and_table_is_there(report, page):
     with_data = {"rejection", "detectors_rejection", "roc_methods", "roc_signals"}
-    with_data |= {"encoder_training", "energy_training"}
-    assert {"scan", "augmentations", *with_data, *TABLES} <= set(page.names)
+    with_data |= {"encoder_training", "energy_training", "training_curves", "importances", "timeline"}
+    with_data |= {"score_histograms", "jets_most", "jets_least", "occlusion"}
+    others = {"scan", "augmentations", "coordinates", "slices", "score_menu", "score_maps", "representations"}
+    assert {*others, *with_data, *TABLES} <= set(page.names)
     assert TABLES | with_data == {path.stem for path in report.parent.glob("*.csv")}
 
 

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium here; on De
 SCAN = {
     *("rejection", "detectors_rejection", "scan", "roc_signals", "roc_methods"),
     *("encoder_training", "energy_training", "augmentations"),
+    *("training_curves", "coordinates", "slices", "importances", "timeline"),
+    *("score_histograms", "score_menu", "score_maps", "representations", "jets_most", "jets_least", "occlusion"),
 }
 
 
@@ -34,7 +36,7 @@ def other(comparison):
 
 def drawn(browser, figure):
     """Parts of a figure that are shown: those of its traces that are switched on and left a mark on the page."""
-    marks = ("scatterlayer .trace", "scatterlayer .js-fill", "heatmaplayer .hm")
+    marks = ("scatterlayer .trace", "scatterlayer .js-fill", "heatmaplayer .hm", "barlayer .trace")
     selector = ", ".join(f".{mark}" for mark in marks)
     return browser.run(f"document.getElementById('{figure}').querySelectorAll('{selector}').length")
 
@@ -105,6 +107,23 @@ def test_menu_of_the_scan_changes_the_signal(browser):
     press(browser, "document.querySelector('#scan .updatemenu-header')")
     press(browser, "document.querySelectorAll('#scan .updatemenu-dropdown-button')[3]")
     assert height() != before
+
+
+def test_menu_of_the_scores_changes_the_detector(browser):
+    """The axis of the score is that of the chosen detector."""
+
+    def title():
+        return browser.run("document.querySelector('#score_maps .updatemenu-header-group text').textContent")
+
+    def ticks():
+        return browser.run("[...document.querySelectorAll('#score_maps .ytick text')].map((e) => e.textContent)")
+
+    before, parts = (title(), ticks()), drawn(browser, "score_maps")
+    press(browser, "document.querySelector('#score_maps .updatemenu-header')")
+    press(browser, "document.querySelectorAll('#score_maps .updatemenu-dropdown-button')[1]")
+    assert title() != before[0]
+    assert ticks() != before[1]
+    assert drawn(browser, "score_maps") == parts
 
 
 def test_nothing_is_wider_than_a_laptop_screen(browser, other):

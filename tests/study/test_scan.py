@@ -75,6 +75,28 @@ def test_two_trials_share_an_encoder(scan: EmbeddingScan, trials: list[dict[str,
     assert trainers == ["trial-0000", "trial-0001", "trial-0002"]
 
 
+def test_the_best_trial_is_interpreted(scan: EmbeddingScan, best: dict[str, Any]) -> None:
+    """The most anomalous jets are those of the scores in the store."""
+    content = read_json(scan.folder.path / "sections" / "interpretation.json")
+    assert content["of"] == {"s_NAE": best["stages"]["scores"]}
+    stage = scan.folder.store.find("scores", best["stages"]["scores"])
+    scores = read_scores(stage.folder / "scores.parquet")["test"]["s_NAE"]
+    found = content["result"]["s_NAE"]
+    top = np.sort(np.concatenate(list(scores.values())))[::-1][:12]
+    np.testing.assert_array_equal([jet["score"] for jet in found["most"]], top)
+    assert found["layers"]["head"]["dimension"] == best["parameters"]["d_z"]
+    assert scan.folder.about().sections == ["interpretation"]  # type: ignore[union-attr]
+
+
+def test_the_time_of_each_trial_is_recorded(scan: EmbeddingScan) -> None:
+    runs = [trial.execution for trial in scan.folder.trial_records()]
+    times = [time for run in runs if run is not None for time in (run.started, run.ended)]
+    assert len(times) == 6
+    assert times == sorted(times)  # one worker group runs them one after the other
+    assert runs[0] is not None
+    assert runs[0].worker_group == 0
+
+
 def test_reference_points_are_on_the_same_jets(scan: EmbeddingScan, best: dict[str, Any]) -> None:
     references = read_json(scan.folder.path / "references.json")
     assert set(references) == {"untrained", "multiplicity", "views_observables"}

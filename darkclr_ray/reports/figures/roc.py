@@ -17,14 +17,17 @@ from darkclr_ray.reports.labels import EPS_B, EPS_S
 
 @dataclass(frozen=True)
 class Roc:
-    """One ROC curve: eps_S (P,) in (0, 1], 1/eps_B (P,) and the edges of its band (P,); nan for unknown values."""
+    """One ROC curve: eps_S (P,) in (0, 1], 1/eps_B (P,) and the edges of its band (P,); nan for unknown values.
+
+    A curve without a band is hidden until it is chosen in the legend.
+    """
 
     label: str
     style: Style
     eps_s: NDArray[np.float64]
     rejection: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
 
 
 def roc_curves(panels: Mapping[str, Sequence[Roc]], *, eps_s: float = 0.2, height: int = 480) -> go.Figure:
@@ -43,7 +46,8 @@ def roc_curves(panels: Mapping[str, Sequence[Roc]], *, eps_s: float = 0.2, heigh
     named: set[str] = set()
     for column, curves in enumerate(panels.values(), start=1):
         for curve in curves:
-            figure.add_trace(_band(curve), row=1, col=column)
+            if curve.low is not None and curve.high is not None:
+                figure.add_trace(_band(curve, curve.low, curve.high), row=1, col=column)
             line = _line(curve).update(showlegend=curve.label not in named)
             figure.add_trace(line, row=1, col=column)
             named.add(curve.label)
@@ -55,9 +59,9 @@ def roc_curves(panels: Mapping[str, Sequence[Roc]], *, eps_s: float = 0.2, heigh
     return theme.apply_template(figure, height)
 
 
-def _band(curve: Roc) -> go.Scatter:
-    known = np.isfinite(curve.low) & np.isfinite(curve.high)
-    x, low, high = curve.eps_s[known], curve.low[known], curve.high[known]
+def _band(curve: Roc, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> go.Scatter:
+    known = np.isfinite(lower) & np.isfinite(upper)
+    x, low, high = curve.eps_s[known], lower[known], upper[known]
     return go.Scatter(
         x=np.concatenate([x, x[::-1]]).astype(np.float32),
         y=np.concatenate([high, low[::-1]]).astype(np.float32),
@@ -75,6 +79,7 @@ def _line(curve: Roc) -> go.Scatter:
         x=curve.eps_s.astype(np.float32),
         y=curve.rejection.astype(np.float32),
         mode="lines",
+        visible="legendonly" if curve.low is None else True,
         name=curve.label,
         legendgroup=curve.label,
         line={"color": curve.style.colour, "dash": curve.style.dash, "width": 2},

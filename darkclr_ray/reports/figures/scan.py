@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,8 @@ def scan(
                 points = [point for point in first if point.score == score]
                 trace = _trace(points, parameter, styles[score], _numbers(points, row))
                 figure.add_trace(trace.update(showlegend=column == row == 1), row=row, col=column)
-        figure.update_xaxes(_x_axis(parameter, first), col=column)
+        known = [at for point in first if (at := parameter.place(point)) is not None]
+        figure.update_xaxes(x_axis(parameter, known), col=column)
         figure.update_xaxes(title_text=str(parameter.title), row=2, col=column)
     _y_axes(figure, [point for points in choices.values() for point in points], eps_s)
     if len(choices) > 1:
@@ -152,11 +153,12 @@ def _spread(points: Sequence[Point], parameter: Parameter) -> list[float | None]
     return places
 
 
-def _x_axis(parameter: Parameter, points: Sequence[Point]) -> dict[str, object]:
+def x_axis(parameter: Parameter, places: Collection[float]) -> dict[str, object]:
+    """Return the settings of the axis of a parameter on which there are points at these places."""
     if parameter.categories:
         names = {"tickvals": list(range(len(parameter.categories))), "ticktext": list(parameter.categories)}
         return {**names, "range": [-0.5, len(parameter.categories) - 0.5]}
-    exact = sorted({at for point in points if (at := parameter.place(point)) is not None}) or [1.0]
+    exact = sorted(set(places)) or [1.0]
     few = {"tickvals": exact, "ticktext": [f"{at:g}" for at in exact]}
     if not parameter.log:
         margin = 0.1 * (exact[-1] - exact[0]) or 0.1

@@ -27,6 +27,10 @@ REPLICAS = 60
 below a minute."""
 
 
+HIDDEN = 3
+"""Of the points of a curve, one in this many is kept for a detector that is hidden until it is chosen."""
+
+
 def section(study: StudyResults) -> Section | None:
     """Return the section with both figures; None if the study has no scores of the detectors to show."""
     shown = [one for one in prominent(study) if "scores" in one.runs[0].stages and study.scores(one) is not None]
@@ -34,11 +38,12 @@ def section(study: StudyResults) -> Section | None:
         return None
     free = [one for one in shown if one == study.selected or one.detector == "s_NAE"]
     both = [*free, *(one for one in shown if one.labels)][:3]
-    figures = {"methods": _methods(study, shown), "signals": _signals(study, both) if both else None}
-    return Section("roc", {**figures, "shown": shown, "drawn": both})
+    hidden = [one for one in study.methods.values() if one not in shown and study.scores(one) is not None]
+    figures = {"methods": _methods(study, shown, hidden), "signals": _signals(study, both) if both else None}
+    return Section("roc", {**figures, "shown": shown, "drawn": both, "hidden": hidden})
 
 
-def _methods(study: StudyResults, shown: Sequence[Ensemble]) -> Figure:
+def _methods(study: StudyResults, shown: Sequence[Ensemble], hidden: Sequence[Ensemble]) -> Figure:
     panels: dict[str, list[roc.Roc]] = {str(WEIGHTING_LABELS[weighting]): [] for weighting in WEIGHTINGS}
     data: list[dict[str, Cell]] = []
     styles = theme.styles_of(study)
@@ -48,6 +53,14 @@ def _methods(study: StudyResults, shown: Sequence[Ensemble]) -> Figure:
             curve = _curve(str(ensemble_label(one)), styles[one.detector], band)
             panels[str(WEIGHTING_LABELS[weighting])].append(curve)
             data += _rows(band, detector=one.detector, signal=study.lead, weighting=weighting)
+    coarse = GRID[::HIDDEN]
+    for one in hidden:
+        for weighting, line in zip(WEIGHTINGS, study.roc_lines(one, study.lead, coarse) or (), strict=True):
+            curve = roc.Roc(str(ensemble_label(one)), styles[one.detector], coarse, line)
+            panels[str(WEIGHTING_LABELS[weighting])].append(curve)
+            facts: dict[str, Cell] = {"detector": one.detector, "signal": study.lead, "weighting": weighting}
+            points = zip(coarse.tolist(), line.tolist(), strict=True)
+            data += [{**facts, "eps_s": round(x, 6), "rejection": Measurement(y)} for x, y in points]
     return Figure("roc_methods", roc.roc_curves(panels, eps_s=EPS_S), data)
 
 
