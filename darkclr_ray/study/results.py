@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -91,6 +91,10 @@ class JetTable:
     def of(self, sample: str) -> NDArray[np.int64]:
         """Return the row indices of the jets of a sample."""
         return np.flatnonzero(self.samples == sample)
+
+    def take(self, rows: NDArray[np.integer]) -> JetTable:
+        """Return the jets in some rows, in their order."""
+        return JetTable(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
 @dataclass(frozen=True)
