@@ -29,6 +29,12 @@ from darkclr_ray.training.trainer import Trainer
 class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Estimator that is fitted on background jets only and scores or classifies jets by a detector.
 
+    Of scikit-learn's `check_estimator`, the checks of parameters, `clone`, tags, representation and unfitted estimators
+    hold. Two fail by design: settings are keyword arguments of any name, and `set_params` refuses an invalid value at
+    once. All checks that fit an array fail, since X must be `Jets`; what they ask for holds with jets: fitting twice
+    gives the same scores and changes no parameter, a score depends neither on the other jets nor on their order, and a
+    pickled estimator scores alike.
+
     Args:
         detector: name of the detector, or module:name.
         preset: name of the preset of settings.

@@ -19,7 +19,9 @@ import pandas as pd
 from darkclr_ray.detectors.base import AnomalyDetector
 from darkclr_ray.detectors.models import load_model
 from darkclr_ray.evaluation.rejection import Evaluation
-from darkclr_ray.study.results import Ensemble, StudyResults, read_results
+from darkclr_ray.study.ensemble import Ensemble
+from darkclr_ray.study.read_results import read_results
+from darkclr_ray.study.results import StudyResults
 
 
 class Results:

@@ -23,8 +23,8 @@ from darkclr_ray.networks.precision import products_dtype
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.store.scores import score_table, write_scores
 from darkclr_ray.training.base import place
+from darkclr_ray.training.energy_model import EnergyModel, energies
 from darkclr_ray.training.inference import make_batches, represent
-from darkclr_ray.training.nae import EnergyModel, energies
 
 JETS = {"Table 1": 2_000, "small": 20_000}
 """Number of jets for each encoder that are scored in about one second."""

@@ -20,8 +20,9 @@ from darkclr_ray.networks.encoder import Encoder
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import load_weights, place, save_weights
 from darkclr_ray.training.contrastive import ContrastiveTraining
+from darkclr_ray.training.energy_model import EnergyModel, energies, stored_model
 from darkclr_ray.training.inference import JetEncoder, Layer
-from darkclr_ray.training.nae import EnergyModel, NAETraining, energies, stored_model
+from darkclr_ray.training.nae import NAETraining
 from darkclr_ray.training.trainer import Trainer
 
 Module = TypeVar("Module", bound=nn.Module)

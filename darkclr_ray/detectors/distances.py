@@ -15,7 +15,7 @@ from darkclr_ray.detectors.display import SKY, Display, Style
 from darkclr_ray.detectors.saving import load_arrays, save_arrays
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.training.contrastive import ContrastiveTraining
-from darkclr_ray.training.nae import fitted_scale
+from darkclr_ray.training.energy_model import fitted_scale
 from darkclr_ray.training.trainer import Trainer
 
 MOST = 10_000

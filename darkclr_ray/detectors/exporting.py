@@ -27,7 +27,7 @@ from darkclr_ray.losses.reconstruction import squared_error
 from darkclr_ray.networks.padding import pad
 from darkclr_ray.settings import InputSettings
 from darkclr_ray.training.base import place
-from darkclr_ray.training.nae import EnergyModel
+from darkclr_ray.training.energy_model import EnergyModel
 
 INPUTS = ("constituents", "mask", "pt")
 

@@ -16,7 +16,8 @@ from darkclr_ray.jets.packed import Jets, TrainingSample, ragged_arange
 from darkclr_ray.jets.preprocessing import network_inputs
 from darkclr_ray.settings import InputSettings, StudySettings
 from darkclr_ray.training.base import save_weights
-from darkclr_ray.training.nae import EnergyModel, NAETraining, energies, stored_model
+from darkclr_ray.training.energy_model import EnergyModel, energies, stored_model
+from darkclr_ray.training.nae import NAETraining
 from darkclr_ray.training.trainer import Trainer
 
 FILE = "autoencoder.safetensors"

@@ -22,7 +22,7 @@ from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.training.contrastive import ContrastiveTraining
-from darkclr_ray.training.nae import fitted_scale
+from darkclr_ray.training.energy_model import fitted_scale
 from darkclr_ray.training.trainer import Trainer
 
 FILE = "classifier.safetensors"

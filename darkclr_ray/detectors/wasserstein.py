@@ -20,7 +20,7 @@ from darkclr_ray.jets.observables import centred, observable_table
 from darkclr_ray.jets.packed import Jets, TrainingSample
 from darkclr_ray.training.base import save_weights
 from darkclr_ray.training.contrastive import ContrastiveTraining
-from darkclr_ray.training.nae import EnergyModel, energies
+from darkclr_ray.training.energy_model import EnergyModel, energies
 from darkclr_ray.training.tables import spread_rows
 from darkclr_ray.training.trainer import Trainer
 from darkclr_ray.training.wasserstein import WassersteinTraining, untrained

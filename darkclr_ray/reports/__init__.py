@@ -1,15 +1,15 @@
 """Report pages with figures and tables, built from the files in a study's folder; nothing is trained or computed here.
 
-`darkclr_ray.study.results` reads the folder and computes what the pages show. A page is a list of sections. Each is a
-function in `darkclr_ray.reports.sections` that returns figures and tables, and a template with the same name in
-``templates/sections`` that holds the text.
+`darkclr_ray.study.read_results` reads the folder, and `darkclr_ray.study.results` computes what the pages show. A page
+is a list of sections. Each is a function in `darkclr_ray.reports.sections` that returns figures and tables, and a
+template with the same name in ``templates/sections`` that holds the text.
 """
 
 from pathlib import Path
 
 from darkclr_ray.reports.builder import build_page
 from darkclr_ray.reports.page import environment, write
-from darkclr_ray.study.results import read_results
+from darkclr_ray.study.read_results import read_results
 
 __all__ = ["build"]
 

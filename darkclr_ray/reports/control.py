@@ -16,7 +16,9 @@ from darkclr_ray.reports.page import Figure, Page, Section, environment, write
 from darkclr_ray.reports.sections.study import trainings
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.text import point_words
-from darkclr_ray.study.results import WEIGHTINGS, StudyResults, read_results, trial_entries
+from darkclr_ray.study.ensemble import WEIGHTINGS
+from darkclr_ray.study.read_results import read_results, trial_entries
+from darkclr_ray.study.results import StudyResults
 
 
 def build(search: Path, control: Path) -> Path:

@@ -12,7 +12,8 @@ from darkclr_ray.reports.figures.curves import Curve
 from darkclr_ray.reports.labels import WEIGHTING_LABELS, signal_label
 from darkclr_ray.reports.measurement import PAPER, Measurement, rejection
 from darkclr_ray.reports.tables import Cell, Column, Table
-from darkclr_ray.study.results import EPS_S, WEIGHTINGS, Ensemble, StudyResults, Weighting
+from darkclr_ray.study.ensemble import EPS_S, WEIGHTINGS, Ensemble, Weighting
+from darkclr_ray.study.results import StudyResults
 
 Row = tuple[str, Mapping[tuple[str, Weighting], Cell]]
 """Label of a row (HTML if it is Markup) and its cells by signal and weighting."""

@@ -11,8 +11,10 @@ from typing import Any
 
 from darkclr_ray.fs_checks import check_writable
 from darkclr_ray.reports.measurement import Measurement, rejection
+from darkclr_ray.study.ensemble import WEIGHTINGS, Weighting
+from darkclr_ray.study.read_results import read_results
 from darkclr_ray.study.records import EvaluationRecord
-from darkclr_ray.study.results import WEIGHTINGS, StudyResults, Weighting, read_results
+from darkclr_ray.study.results import StudyResults
 
 LEVEL = "68% of the test sample"
 

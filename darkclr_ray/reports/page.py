@@ -27,7 +27,8 @@ from darkclr_ray.integrity import replacing
 from darkclr_ray.reports import labels, styles, text
 from darkclr_ray.reports.packing import Packed, pack
 from darkclr_ray.reports.tables import Cell, Table, as_csv
-from darkclr_ray.study.results import EPS_S, StudyResults
+from darkclr_ray.study.ensemble import EPS_S
+from darkclr_ray.study.results import StudyResults
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from darkclr_ray.reports.labels import (
     signal_label,
 )
 from darkclr_ray.reports.measurement import Measurement, plain
-from darkclr_ray.study.results import Ensemble, StudyResults, background_label
+from darkclr_ray.study.ensemble import Ensemble
+from darkclr_ray.study.labels import background_label
+from darkclr_ray.study.results import StudyResults
 
 NOT_RECORDED = "not recorded"
 

@@ -18,7 +18,7 @@ from darkclr_ray.reports.measurement import confident_ratio, noted_rejection, ra
 from darkclr_ray.reports.page import Figure, Page, Section, environment, write
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.text import ensemble_label, point_words
-from darkclr_ray.study.results import EPS_S, WEIGHTINGS, Weighting
+from darkclr_ray.study.ensemble import EPS_S, WEIGHTINGS, Weighting
 from darkclr_ray.study.versus import Versus, read_versus
 
 STYLES = (

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from darkclr_ray.jets.generation.generate import ShardTask, make_shard
-from darkclr_ray.runtime.cluster import RAY_ENV, check_shared, join, own_token, private_folder, start
+from darkclr_ray.runtime.cluster import RAY_ENV, join, start
+from darkclr_ray.runtime.nodes import check_shared
+from darkclr_ray.runtime.private_folder import own_token, private_folder
 
 
 def on_ray(

@@ -15,7 +15,7 @@ def code_fingerprint(*modules: str) -> str:
     """Return the hash (32 hex digits) of the code of modules and of all modules that they import.
 
     Imports are followed into the packages of ``modules`` and into ``darkclr_ray``, not into other libraries, whose
-    versions are recorded in the metadata of each stage. The module of settings is not followed either, since a stage's
+    versions are recorded in the metadata of each stage. The package of settings is not followed either, since a stage's
     description holds the values of the settings. An imported package counts with every module in it, since a registry
     finds its files at run time. A module counts with the C source of the same name and the headers beside it. Moving
     code or renaming a local variable changes the hash; a comment, a docstring or the text of an error, of a warning or
@@ -58,7 +58,7 @@ def _closure(modules: tuple[str, ...]) -> dict[str, Path]:
     while todo:
         name = todo.pop()
         path = _locate(name, roots)
-        if path is None or name in found or name == "darkclr_ray.settings":
+        if path is None or name in found or name.split(".")[:2] == ["darkclr_ray", "settings"]:
             continue
         found[name] = path
         parents = name.split(".")[:-1]

@@ -9,11 +9,17 @@ from typing import Any
 
 from darkclr_ray.detectors.multiplicity import Multiplicity
 from darkclr_ray.evaluation.aggregate import Entry
+from darkclr_ray.study.display import is_prominent
+from darkclr_ray.study.ensemble import EPS_S, Ensemble, Weighting
+from darkclr_ray.study.read_results import read_results
 from darkclr_ray.study.records import State, TrialRecord
-from darkclr_ray.study.results import EPS_S, Ensemble, StudyResults, Weighting, read_results
+from darkclr_ray.study.results import StudyResults
 
-VERDICTS = {1: "ahead", 0: "not different", -1: "behind"}
-"""Words for the sign of a difference that is significant at 95% confidence, and for none."""
+WIDTH = 15
+"""Smallest width of a column of rejections."""
+
+SIGNS = {1: "+", 0: "=", -1: "-"}
+"""Signs of a ratio that is above 1, not different from 1, or below 1 at 95% confidence."""
 
 
 def conclusions(folder: Path) -> list[str]:
@@ -32,8 +38,10 @@ def _of_search(study: StudyResults) -> Iterator[str]:
     yield f"best trial  {best.number} of {len(study.trials)}, on validation jets: {point}"
     names: dict[State, str] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
     yield "trials      " + ", ".join(f"{states[state]} {name}" for state, name in names.items())
-    for reason, count in Counter(trial.reason for trial in study.trials if trial.state == "FAIL").items():
-        yield f"failed      {count}: {reason}"
+    failed = [trial for trial in study.trials if trial.state == "FAIL"]
+    for reason in dict.fromkeys(kind_of(trial.reason) for trial in failed):
+        numbers = [trial.number for trial in failed if kind_of(trial.reason) == reason]
+        yield f"failed      {reason}: trial{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
     if best.number == 0 and len(study.trials) > 1:
         yield "note        no trial was better than the starting point, trial 0"
     for name in at_edge(best, study.settings.search.model_dump()):
@@ -59,23 +67,51 @@ def at_edge(best: TrialRecord, search: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def kind_of(reason: str | None) -> str:
+    """Return the first clause of a reason, which is the same for all failures of one kind.
+
+    >>> kind_of("the encoder collapsed: after epoch 2, 64.5% of the jets have the same representation")
+    'the encoder collapsed'
+    """
+    return (reason or "no reason").split(": ")[0]
+
+
 def _table(study: StudyResults, selected: Ensemble) -> Iterator[str]:
-    name, cut = selected.detector, Multiplicity.name
-    other = study.methods.get(cut) if name != cut else None
-    verdicts = {
-        pair.signal: VERDICTS[pair.matched.significant] for pair in study.pairs if (pair.a, pair.b) == (name, cut)
-    }
+    cut = study.methods.get(Multiplicity.name)
+    shown = [selected, *_other_without_labels(study, selected), *([cut] if cut not in (None, selected) else [])]
+    signs = {one.detector: _signs(study, one, cut) for one in shown}
+    entries = {one.detector: one.entries() for one in shown}
     yield f"\nbackground rejection at a signal efficiency of {EPS_S:g},"
     yield "matched in pT, with 68% intervals:"
-    widths = max(len(name), 14), max(len(cut), 14)
-    yield f"  {'signal':9}{name:>{widths[0]}}" + (f"  {cut:>{widths[1]}}" if other is not None else "")
-    entries = selected.entries()
-    below = other.entries() if other is not None else {}
+    widths = {name: max(len(name), WIDTH) for name in entries}
+    yield f"  {'signal':8} " + " ".join(f"{name:>{width}}" for name, width in widths.items())
     for signal in study.main_signals:
         at: tuple[str, Weighting] = (signal, "matched")
-        if at in entries:
-            line = f"  {signal:9}{_number(entries[at]):>{widths[0]}}"
-            yield line + (f"  {_number(below[at]):>{widths[1]}}  {verdicts.get(signal, '')}" if at in below else "")
+        cells = [
+            f"{_number(found[at]) if at in found else '':>{widths[name] - 2}} {signs[name].get(signal, ' ')}"
+            for name, found in entries.items()
+        ]
+        yield f"  {signal:8} {' '.join(cells)}".rstrip()
+    if any(signs.values()):
+        yield f"  (against {Multiplicity.name}, 95%: + above, - below, = neither)"
+
+
+def _other_without_labels(study: StudyResults, selected: Ensemble) -> list[Ensemble]:
+    """Return the first other detector of the page's first figure that learned something, without labels."""
+    left_out = (selected.detector, f"untrained {selected.detector}", Multiplicity.name)
+    others = [
+        one for name, one in study.methods.items() if name not in left_out and not one.labels and is_prominent(name)
+    ]
+    return others[:1]
+
+
+def _signs(study: StudyResults, one: Ensemble, cut: Ensemble | None) -> dict[str, str]:
+    """Return the sign of a detector's pT-matched ratio to the cut on multiplicity, by signal."""
+    if cut is None or one == cut:
+        return {}
+    recorded = [pair for pair in study.recorded_pairs if (pair.a, pair.b) == (one.detector, cut.detector)]
+    pairs = recorded or study.compared(one, cut)
+    return {pair.signal: SIGNS[pair.matched.significant] for pair in pairs}
 
 
 def _number(entry: Entry) -> str:

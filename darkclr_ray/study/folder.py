@@ -20,7 +20,7 @@ from darkclr_ray.fs_checks import check_writable
 from darkclr_ray.integrity import file_digest
 from darkclr_ray.jets.generation.samples import format_validation_error
 from darkclr_ray.messages import shown
-from darkclr_ray.runtime.cluster import TOKEN
+from darkclr_ray.runtime.nodes import TOKEN
 from darkclr_ray.settings import SearchSettings, StudySettings
 from darkclr_ray.store.files import check_sealed_text, read_json, write_sealed_text
 from darkclr_ray.store.locks import Lock

@@ -39,8 +39,8 @@ from darkclr_ray.study.job_context import JobContext
 from darkclr_ray.study.objectives import ObjectiveInput
 from darkclr_ray.study.proxy_scores import LinearAutoencoder, Norm
 from darkclr_ray.study.records import EvaluationRecord
+from darkclr_ray.training.energy_model import fitted_bottleneck
 from darkclr_ray.training.inference import JetEncoder, represent
-from darkclr_ray.training.nae import fitted_bottleneck
 
 IRRELEVANT_SETTINGS = {"name", "out", "jets", "background", "search", "comparison", "compute", "tracking"}
 """Settings that do not affect a detector; jets are identified by their content."""

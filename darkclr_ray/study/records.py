@@ -431,3 +431,9 @@ def best_trial(trials: Iterable[TrialRecord]) -> TrialRecord | None:
     """Return the complete trial with the largest objective, the first one of equals; None without a complete trial."""
     complete = [trial for trial in trials if trial.state == "COMPLETE" and trial.objective is not None]
     return max(complete, key=lambda trial: (trial.objective, -trial.number), default=None)
+
+
+def selected_trial(trials: Iterable[TrialRecord], repeats: Repeats | None) -> TrialRecord | None:
+    """Return the trial with the largest mean over further seeds if there are such, else `best_trial`."""
+    chosen = [trial for trial in trials if repeats is not None and trial.number == repeats.selected]
+    return best_trial(chosen or trials)

@@ -18,7 +18,9 @@ from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.integrity import Damaged
 from darkclr_ray.jets.folder import open_jets, starter_donors
 from darkclr_ray.presets import PRESETS, preset
-from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, check_shared, interruptible, running_ray
+from darkclr_ray.runtime.cluster import Cluster, address_of, check_reachable, running_ray
+from darkclr_ray.runtime.nodes import check_shared
+from darkclr_ray.runtime.signals import interruptible
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.artifacts import write_examples, write_jets, write_means
 from darkclr_ray.study.folder import MAY_CHANGE, StudyFolder, changed_settings

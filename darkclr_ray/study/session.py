@@ -18,10 +18,11 @@ from darkclr_ray.augmentations.views import need_trees
 from darkclr_ray.exit_status import INTERRUPTED
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.unpacked import is_mapped
-from darkclr_ray.runtime.cluster import failing_nodes, stopping_signals
 from darkclr_ray.runtime.lost import why_lost
+from darkclr_ray.runtime.nodes import failing_nodes
 from darkclr_ray.runtime.outcome import InfrastructureError
 from darkclr_ray.runtime.resources import ResourcePlan
+from darkclr_ray.runtime.signals import stopping_signals
 from darkclr_ray.runtime.trials import InOrder, JobList, PauseWithoutWorkers, Program, ProgramSearcher, cancel, tuner
 from darkclr_ray.runtime.worker_group import GroupPlan
 from darkclr_ray.settings import StudySettings

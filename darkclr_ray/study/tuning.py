@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -11,72 +10,23 @@ from functools import cached_property
 from typing import Any, cast
 
 from optuna.trial import FixedTrial, FrozenTrial
-from ray.tune.search import Searcher
 
-from darkclr_ray.runtime.outcome import InfrastructureError, Outcome
-from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers, outcome_of
-from darkclr_ray.settings import StudySettings
+from darkclr_ray.runtime.outcome import Outcome
+from darkclr_ray.runtime.trials import JobList, PauseWithoutWorkers
 from darkclr_ray.study.artifacts import evaluation_of, write_best
-from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES, trial_detectors
+from darkclr_ray.study.detector_spec import MULTIPLICITY, OBSERVABLES, SCORES
 from darkclr_ray.study.jobs import DetectorJob, job_name, trial_settings
 from darkclr_ray.study.journal import ATTRIBUTES, complete_values, optuna_record, restore_trials
 from darkclr_ray.study.objectives import directions, is_current, judged_by, values
 from darkclr_ray.study.records import ReferenceRecord, References, State, TrialRecord
 from darkclr_ray.study.repeats import REPEATS, best_points, repeat_name, repeat_settings, summary
 from darkclr_ray.study.samplers import SharedEncoderSampler, prunes, rungs
-from darkclr_ray.study.search import PruningScheduler, StudySearch, TrialResult, open_storage
+from darkclr_ray.study.search import StudySearch, TrialResult, open_storage
+from darkclr_ray.study.search_batch import PrunedTrials, SearchBatch, trial_job
 from darkclr_ray.study.session import Session
 from darkclr_ray.study.space import ImpossiblePoint, Space
 
 logger = logging.getLogger(__name__)
-
-
-class PrunedTrials(PauseWithoutWorkers, PruningScheduler):
-    """Stops the trials which the study's pruner decides against; the other jobs run in their order."""
-
-
-class SearchBatch:
-    """The trials that the searcher asks for, as a batch of a program.
-
-    Args:
-        searcher: asks for them.
-        count: number of trials, at most.
-        settings: of the study.
-        marks: epochs of an encoder after which the objective is estimated for pruning.
-    """
-
-    def __init__(self, searcher: StudySearch, count: int, settings: StudySettings, marks: tuple[int, ...]) -> None:
-        self.searcher, self.left, self.settings, self.marks = searcher, count, settings, marks
-        self.outcomes: dict[str, Outcome] = {}
-
-    def next(self, trial_id: str) -> tuple[str, DetectorJob] | None:
-        impossible = self.searcher.impossible
-        config = self.searcher.suggest(trial_id) if self.left > 0 else Searcher.FINISHED
-        self.left -= self.searcher.impossible - impossible
-        if not isinstance(config, dict):
-            return None
-        self.left -= 1
-        settings = trial_settings(self.settings, config["parameters"])
-        return job_name(config["number"]), trial_job(settings, rungs=self.marks)
-
-    def report(self, trial_id: str, result: dict[str, Any]) -> None:
-        self.searcher.on_trial_result(trial_id, result)
-        self._check()
-
-    def end(self, trial_id: str, result: dict[str, Any] | None) -> None:
-        outcome = outcome_of(result)
-        if outcome is not None and result is not None:
-            objective, *further = values(outcome.result.get("objectives", {}), self.settings.search)
-            told = {"state": outcome.state, "reason": outcome.reason, "objective": objective, "further": further}
-            told |= outcome.result
-            result = {**result, "outcome": json.dumps(told)}
-        self.searcher.on_trial_complete(trial_id, result)
-        self._check()
-
-    def _check(self) -> None:
-        fault = self.searcher.fault
-        if fault is not None:
-            raise InfrastructureError(f"the search could not be written: {fault}") from fault
 
 
 class Tuning:
@@ -392,12 +342,6 @@ class Tuning:
             signals = best.validation.get(self.score, {})
             rejections = {signal: one.matched.at(0.2).value for signal, one in signals.items()}
             self.session.metrics.best_trial(best.objective or 0.0, rejections)
-
-
-def trial_job(settings: StudySettings, rungs: tuple[int, ...] = ()) -> DetectorJob:
-    """Return the job of a trial; an encoder is judged provisionally only where DarkCLR's scores are what counts."""
-    score = settings.search.score
-    return DetectorJob(settings, trial_detectors(settings), score, rungs if score in SCORES else ())
 
 
 def representations(stages: Mapping[str, str]) -> set[str]:

@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkclr_ray.evaluation.paired import PairedRatio, paired_ratio
-from darkclr_ray.study.results import EPS_S, Ensemble, JetTable, StudyResults, read_results
+from darkclr_ray.study.ensemble import EPS_S, Ensemble
+from darkclr_ray.study.read_results import read_results
+from darkclr_ray.study.results import StudyResults
+from darkclr_ray.study.study_files import JetTable
 from darkclr_ray.study.trackers.base import flat
 
 

@@ -210,7 +210,7 @@ class ContrastiveTraining(Training):
             return
         last = self.history[-1]
         raise EncoderCollapsed(
-            f"the encoder collapsed in epoch {last['epoch']}: {last['share_at_median']:.1%} of "
+            f"the encoder collapsed: after epoch {last['epoch']}, {last['share_at_median']:.1%} of "
             f"{len(self.validation):,} validation background jets have the same representation, within {SAME:g} of its "
             f"norm (median distance {last['median_distance']:.1e}, effective rank {last['effective_rank']:.2f}); take "
             f"encoder.head_slope = 0.1, lower the learning rate ({self.settings.learning_rate:g}), or change the seed"

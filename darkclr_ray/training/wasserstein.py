@@ -18,7 +18,8 @@ from darkclr_ray.normal import normal_like
 from darkclr_ray.randomness import digest
 from darkclr_ray.settings import NAESettings, WNAESettings
 from darkclr_ray.training.base import TrainingDiverged, adam
-from darkclr_ray.training.nae import RECONSTRUCTION, EnergyModel, fitted_scale
+from darkclr_ray.training.energy_model import EnergyModel, fitted_scale
+from darkclr_ray.training.nae import RECONSTRUCTION
 from darkclr_ray.training.replay import ReplayBuffer, ReplayTraining
 
 WASSERSTEIN = "wasserstein"

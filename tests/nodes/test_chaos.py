@@ -70,6 +70,8 @@ def results(run: StudyRun) -> dict[str, Any]:
     """Everything that a study found, without times and places."""
     kept = ("number", "state", "reason", "parameters", "objective", "objectives", "stages", "validation", "test")
     trials = [{name: trial[name] for name in (*kept, "optuna", "warnings", "chains")} for trial in run.trials()]
+    for trial in trials:
+        trial["objectives"] = {name: value for name, value in trial["objectives"].items() if name != "seconds"}
     hashes = [trial["stages"]["scores"] for trial in trials if "scores" in trial["stages"]]
     scores = [(run.folder / "stages" / "scores" / name / "scores.parquet").read_bytes() for name in hashes]
     best = {path.name: path.read_bytes() for path in (run.folder / "best").glob("*.safetensors")}

@@ -19,8 +19,8 @@ from darkclr_ray.reports.curves import as_rows
 from darkclr_ray.reports.sections import head, leave_one_out, observables, selection
 from darkclr_ray.reports.text import ensemble_label
 from darkclr_ray.study.display import OTHERS, display_of, in_order, is_prominent
-from darkclr_ray.study.results import is_grid
-from darkclr_ray.study.results import read_results as read
+from darkclr_ray.study.labels import is_grid
+from darkclr_ray.study.read_results import read_results as read
 
 from .make_comparison import GRID, METHODS, SEEDS, make_comparison
 from .make_study import SHIFTS, seal_study, write_json

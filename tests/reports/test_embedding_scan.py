@@ -20,9 +20,9 @@ from darkclr_ray.reports.page import section_html
 from darkclr_ray.reports.sections import criteria, head, provenance, training
 from darkclr_ray.reports.sections import study as summary
 from darkclr_ray.settings import StudySettings
+from darkclr_ray.study.read_results import read_results as read
 from darkclr_ray.study.records import Start
 from darkclr_ray.study.results import StudyResults
-from darkclr_ray.study.results import read_results as read
 
 from .make_study import SHIFTS, make_study, seal_study
 from .pages import Text, bounded, changed, rows, said

@@ -12,7 +12,7 @@ from darkclr_ray.cli.darkclr import main
 from darkclr_ray.reports import hepdata
 from darkclr_ray.reports.measurement import rejection
 from darkclr_ray.store.files import read_json
-from darkclr_ray.study.results import read_results
+from darkclr_ray.study.read_results import read_results
 
 pytest.importorskip("hepdata_lib", reason="needs the extra [hepdata]")
 

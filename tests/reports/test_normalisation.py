@@ -9,7 +9,7 @@ from scipy.stats import ttest_1samp
 from darkclr_ray.evaluation.gain import Gain
 from darkclr_ray.reports.page import section_html
 from darkclr_ray.reports.sections import normalisation
-from darkclr_ray.study.results import read_results as read
+from darkclr_ray.study.read_results import read_results as read
 
 
 def test_ratio_and_interval_are_those_of_the_trials(study_folder):

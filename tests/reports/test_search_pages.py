@@ -13,7 +13,7 @@ import yaml
 from darkclr_ray.reports import build, control
 from darkclr_ray.reports.sections import pareto
 from darkclr_ray.store.files import SEAL, read_json
-from darkclr_ray.study.results import read_results
+from darkclr_ray.study.read_results import read_results
 
 from .make_study import seal_study, write_json
 from .pages import Text, rows, unpacked

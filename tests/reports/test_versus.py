@@ -15,7 +15,7 @@ import yaml
 from darkclr_ray.cli.darkclr import main as darkclr
 from darkclr_ray.evaluation.paired import paired_ratio
 from darkclr_ray.store.files import SEAL
-from darkclr_ray.study.results import read_results
+from darkclr_ray.study.read_results import read_results
 from darkclr_ray.study.versus import read_versus
 
 from .make_study import make_study, seal_study

@@ -19,18 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from darkclr_ray.runtime.cluster import (
-    PREFIX,
-    can_access,
-    capture_stderr,
-    check_reachable,
-    keep_logs,
-    own_token,
-    private_folder,
-    reason,
-    redirect_output,
-    socket_folder,
-)
+from darkclr_ray.runtime.cluster import check_reachable, reason
+from darkclr_ray.runtime.nodes import can_access
+from darkclr_ray.runtime.output import capture_stderr, redirect_output
+from darkclr_ray.runtime.private_folder import PREFIX, keep_logs, own_token, private_folder, socket_folder
 
 
 def test_what_libraries_say_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -94,6 +94,8 @@ def test_every_transformation_counts_for_an_encoder_and_none_of_the_rest() -> No
         assert f"darkclr_ray.augmentations.{file.stem}" in names
     for other in (
         "settings",
+        "settings.__init__",
+        "settings.encoder",
         "losses.contrastive_divergence",
         "training.nae",
         "study.search",

@@ -24,11 +24,12 @@ from darkclr_ray.study.folder import StudyFolder
 from darkclr_ray.study.journal import check_journal, restore_trials
 from darkclr_ray.study.records import StudyRecord
 from darkclr_ray.study.repair import delete_damaged
-from darkclr_ray.study.results import StudyResults, read_settings
+from darkclr_ray.study.results import StudyResults
 from darkclr_ray.study.samplers import SharedEncoderSampler
 from darkclr_ray.study.scan import EmbeddingScan
 from darkclr_ray.study.search import StudySearch, open_storage
 from darkclr_ray.study.space import Space
+from darkclr_ray.study.study_files import read_settings
 from darkclr_ray.training.checkpoint import CHECKPOINT, load_checkpoint
 from darkclr_ray.training.loop import run_training
 
@@ -107,7 +108,8 @@ def noticed(read: Reader, path: Path) -> bool:
 def silent_flips(folder: Path, kind: str, count: int) -> list[str]:
     """Turn bits of files of one kind, one at a time; return those that its reader does not notice."""
     pattern, read = KINDS[kind]
-    chance, files = random.Random(f"{SEED} {kind}"), sorted(folder.glob(pattern))
+    chance = random.Random(f"{SEED} {kind}")
+    files = [path for path in sorted(folder.glob(pattern)) if path.stat().st_size]  # some histories are empty
     assert files, kind
     found = []
     for number in range(count):

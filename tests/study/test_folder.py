@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from darkclr_ray.presets import preset
-from darkclr_ray.runtime.cluster import check_shared
+from darkclr_ray.runtime.nodes import check_shared
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.store.files import read_json, write_json
 from darkclr_ray.study import folder as folder_module

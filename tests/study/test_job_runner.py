@@ -233,7 +233,7 @@ def test_a_collapsed_encoder_fails_every_job_on_it(group: WorkerGroup, settings:
     jobs = [DetectorJob(dying.updated({"nae": {"step_size": step_size}})) for step_size in (0.02, 0.1)]
     first, second = (group.run(job, f"collapsed-{number}") for number, job in enumerate(jobs))
     assert first.state == second.state == "failed"
-    assert "the encoder collapsed in epoch 0" in str(first.reason)
+    assert "the encoder collapsed: after epoch 0" in str(first.reason)
     assert "encoder.head_slope = 0.1" in str(first.reason)
     assert second.reason == first.reason
     assert set((folder / "stages" / "representation").glob("[0-9a-f]*[0-9a-f]")) == before

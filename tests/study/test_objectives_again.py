@@ -17,7 +17,7 @@ from darkclr_ray.reports.sections.pareto import front
 from darkclr_ray.settings import SearchSettings
 from darkclr_ray.store.files import read_json
 from darkclr_ray.study.objectives import check_all
-from darkclr_ray.study.results import read_results
+from darkclr_ray.study.read_results import read_results
 from darkclr_ray.study.scan import EmbeddingScan
 from darkclr_ray.study.search import open_storage
 

@@ -11,9 +11,9 @@ import pytest
 from darkclr_ray.reports import build
 from darkclr_ray.settings import SearchSettings
 from darkclr_ray.store.files import read_json
+from darkclr_ray.study.read_results import read_results
 from darkclr_ray.study.records import Repeats, State, TrialRecord
 from darkclr_ray.study.repeats import best_points, is_repeated, repeat_name, summary
-from darkclr_ray.study.results import read_results
 from darkclr_ray.study.scan import EmbeddingScan
 
 from .conftest import perform, seal

@@ -85,7 +85,9 @@ def test_a_collapsed_encoder_ends_its_training(toy, tmp_path, part):
     """Fully or partly; a further call raises the same without training again."""
     training = dead(toy.encoder_training(), part)
     reported = []
-    with pytest.raises(EncoderCollapsed, match=r"the encoder collapsed in epoch 0: .*%.* same representation") as first:
+    with pytest.raises(
+        EncoderCollapsed, match=r"the encoder collapsed: after epoch 0, .*%.* same representation"
+    ) as first:
         run_training(training, folder=tmp_path, report=reported.append)
     assert training.history[-1]["share_at_median"] == pytest.approx(part, abs=0.05)
     assert training.history[-1]["collapsed"]

@@ -15,10 +15,11 @@ from darkclr_ray.evaluation.roc import rejection_at
 from darkclr_ray.jets.packed import TrainingSample
 from darkclr_ray.settings import NAESettings
 from darkclr_ray.store.fingerprints import participants
-from darkclr_ray.training import nae
+from darkclr_ray.training import energy_model, nae
 from darkclr_ray.training.base import TrainingDiverged
+from darkclr_ray.training.energy_model import energies, fitted_scale, moments
 from darkclr_ray.training.loop import StopTraining, run_training
-from darkclr_ray.training.nae import MISMATCH, NAETraining, energies, fitted_scale, moments
+from darkclr_ray.training.nae import MISMATCH, NAETraining
 from darkclr_ray.training.trainer import Trainer
 
 
@@ -51,7 +52,7 @@ def test_scales():
 
 @pytest.mark.parametrize("block", [1, 7, 1 << 16])
 def test_moments_do_not_depend_on_blocks(block, monkeypatch):
-    monkeypatch.setattr(nae, "BLOCK", block)
+    monkeypatch.setattr(energy_model, "BLOCK", block)
     z = np.random.default_rng(1).normal(3.0, [1.0, 10.0, 0.1], (1000, 3)).astype(np.float32)
     mean, deviation = moments(z)
     np.testing.assert_array_equal(mean, z.mean(0, dtype=np.float64))

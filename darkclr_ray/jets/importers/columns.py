@@ -32,7 +32,7 @@ from darkclr_ray.jets.importers.unselected import (
 )
 
 FORMAT = "columns"
-ROWS = 2_000
+ROWS = 10_000
 ARROW_STREAM = b"\xff\xff\xff\xff"
 """First bytes of an Arrow stream; the Arrow file format has a magic name instead."""
 

@@ -92,7 +92,9 @@ def to_jets(checked: Checked, raw: UnselectedJets, kept: Integers, fingerprint: 
     constituents = np.stack([parts[:, 0], parts[:, 1] - axes[jet, 1], wrap(parts[:, 2] - axes[jet, 2])], axis=1).astype(
         np.float32
     )
-    constituents = constituents[np.lexsort((-constituents[:, 0], jet))]
+    pt = constituents[:, 0]
+    if np.any((pt[1:] > pt[:-1]) & (jet[1:] == jet[:-1])):  # most files are sorted already
+        constituents = constituents[np.lexsort((-pt, jet))]
     axes[:, 2] = wrap(axes[:, 2])
     ids = [stable_id(fingerprint, "jet", row) for row in raw.rows[kept].tolist()]
     events = ids

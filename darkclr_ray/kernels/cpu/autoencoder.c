@@ -1,4 +1,4 @@
-/* An autoencoder on a CPU: energies, their gradients by rows and by weights, and whole Langevin chains.
+/* An autoencoder on a CPU: energies, their gradients by rows, and whole Langevin chains.
 
    A step of a chain is some twenty small matrix products. Called one by one they take longer to start than to compute,
    and what lies between them goes through memory. Rows do not see each other: a block of them goes through all layers,
@@ -19,8 +19,8 @@ typedef struct {
 
 typedef struct {
     lanes *z, *residual;
-    lanes *hidden, *signals; /* what enters activations, and the energy's derivative by it; layer after layer */
-    lanes *of_slopes;        /* (layers,): the energy's derivative by slopes, of the first vector of rows, the second */
+    lanes *hidden;   /* what enters activations; layer after layer */
+    lanes *previous; /* z before the last step of a chain */
     value *x, *next;
 } workspace;
 
@@ -30,11 +30,8 @@ INLINE void swap(workspace *own) {
     own->next = x;
 }
 
-enum { VALUES, GRADIENT, SIGNALS };
-
-/* Squared errors of own->z, V vectors. As `what` says also their gradient, in place of own->residual; or half of minus
-   their derivatives by what leaves each linear layer (the last: the residual itself) and by slopes. */
-INLINE void energies(int V, const network *net, workspace *own, lanes *values, int what) {
+/* Squared errors of own->z, V vectors; and their gradient, if asked, in place of own->residual. */
+INLINE void energies(int V, const network *net, workspace *own, lanes *values, int gradient) {
     lanes sums[OUTPUTS][2];
     const int last = net->layers - 1;
     const weight *w = net->forward;
@@ -70,31 +67,24 @@ INLINE void energies(int V, const network *net, workspace *own, lanes *values, i
         bias += units;
         if (l < last) hidden += units * V;
     }
-    if (what == VALUES) return;
+    if (!gradient) return;
     w = net->backward;
     for (int l = 0; l <= last; l++) w += (size_t)net->widths[l] * (net->widths[l + 1] / PER);
-    for (int l = last; l >= (what == SIGNALS); l--) {
+    for (int l = last; l >= 0; l--) {
         const int inputs = net->widths[l + 1], units = net->widths[l];
         w -= (size_t)units * inputs / PER;
-        lanes slope = (lanes){0} + (l > 0 ? net->slopes[l - 1] : 1), *signals = own->signals + (hidden - own->hidden);
-        if (l > 0) hidden -= units * V, signals -= units * V;
-        if (l > 0 && what == SIGNALS)
-            for (int v = 0; v < V; v++) own->of_slopes[(l - 1) * V + v] = (lanes){0};
+        const lanes slope = (lanes){0} + (l > 0 ? net->slopes[l - 1] : 1);
+        if (l > 0) hidden -= units * V;
         for (int n = 0; n < units; n += OUTPUTS) {
             start(OUTPUTS, V, NULL, sums);
             multiply_layer(V, w + (size_t)n * inputs / PER, inputs, own->x, sums);
             for (int u = 0; u < OUTPUTS; u++)
                 for (int v = 0; v < V; v++) {
                     const int place = (n + u) * V + v;
-                    if (l == 0) {
+                    if (l == 0)
                         own->residual[place] = 2 * (own->residual[place] - sums[u][v]);
-                        continue;
-                    }
-                    words passes = (words)(hidden[place] > 0);
-                    if (what == SIGNALS)
-                        own->of_slopes[(l - 1) * V + v] += where(passes, (lanes){0}, hidden[place] * sums[u][v]);
-                    sums[u][v] = where(passes, sums[u][v], slope * sums[u][v]);
-                    if (what == SIGNALS) signals[place] = sums[u][v];
+                    else
+                        sums[u][v] = where((words)(hidden[place] > 0), sums[u][v], slope * sums[u][v]);
                 }
             if (l > 0) put(OUTPUTS, V, own->next, n, sums);
         }
@@ -181,7 +171,6 @@ typedef struct {
     float *z;         /* (rows, d_z) */
     float *values;    /* (rows,), or NULL: chains */
     float *gradient;  /* (rows, d_z), or NULL */
-    pair *kept;       /* (tiles, kept_of): for gradients of weights, or NULL */
     long rows;
     int steps;
     float step_size, noise;
@@ -190,63 +179,30 @@ typedef struct {
     float *last;            /* (4, rows): of a chain's last step, see `chains` */
 } job;
 
-/* What is kept of a tile: what enters all layers, the energy's derivatives by what leaves them, and by slopes. */
-INLINE long signals_of(const job *j) { return j->all - j->net.widths[0]; }
-INLINE long slopes_of(const job *j) { return 2 * signals_of(j); }
-INLINE long kept_of(const job *j) { return slopes_of(j) + j->net.layers - 1; }
-
-/* `count` features of the block that begins at row `first` to its place in a tile; a tile's rest is zero. */
-INLINE void keep_features(int V, long first, long rows, const lanes *x, int count, pair *kept) {
-    const int at = first % TILE / LANES;
-    for (int n = 0; n < count; n++) {
-        for (int v = 0; v < V; v++) kept[n][at + v] = x[n * V + v];
-        if (at + V < 2 && first + LANES >= rows) kept[n][1] = (lanes){0};
-    }
-}
-
-INLINE void keep(int V, const job *j, long first, workspace *own) {
-    const int *widths = j->net.widths, last = j->net.layers - 1;
-    pair *kept = j->kept + first / TILE * kept_of(j), *signals = kept + signals_of(j);
-    lanes *hidden = own->hidden, *of_hidden = own->signals;
-    keep_features(V, first, j->rows, own->z, widths[0], kept);
-    keep_features(V, first, j->rows, own->of_slopes, last, kept + slopes_of(j));
-    kept += widths[0];
-    for (int l = 0; l < last; l++) {
-        const int units = widths[l + 1];
-        for (int n = 0; n < units * V; n++)
-            hidden[n] = where((words)(hidden[n] > 0), hidden[n], j->net.slopes[l] * hidden[n]);
-        keep_features(V, first, j->rows, hidden, units, kept);
-        keep_features(V, first, j->rows, of_hidden, units, signals);
-        kept += units, signals += units;
-        hidden += units * V, of_hidden += units * V;
-    }
-    keep_features(V, first, j->rows, own->residual, widths[last + 1], signals);
-}
-
 /* All steps of the chains in own->z. What is told of the last: the energy before and after it, and the squared lengths of
    its eps and of the noise that would take it back. */
 INLINE void chains(int V, const job *j, long first, workspace *own) {
     words s[2][4];
     const int d_z = j->sizes[0];
     enum { BEFORE, AFTER, NOISE, BACK };
-    lanes told[4][2], values[2], *previous = own->signals;
+    lanes told[4][2], values[2];
     seed_words(V, j->seed, first, s);
     for (int step = 0;; step++) {
-        energies(V, &j->net, own, values, GRADIENT);
+        energies(V, &j->net, own, values, 1);
         if (step == j->steps) break;
         if (step < j->steps - 1) {
             move(V, d_z, own, j->step_size, j->noise, j->quantiles, s, NULL);
             continue;
         }
         memcpy(told[BEFORE], values, sizeof values);
-        memcpy(previous, own->z, sizeof(lanes) * V * d_z);
+        memcpy(own->previous, own->z, sizeof(lanes) * V * d_z);
         move(V, d_z, own, j->step_size, j->noise, j->quantiles, s, told[NOISE]);
     }
     for (int v = 0; v < V; v++) {
         told[AFTER][v] = values[v];
         told[BACK][v] = (lanes){0};
         for (int place = v; place < d_z * V; place += V) {
-            lanes back = previous[place] - own->z[place] + j->step_size * own->residual[place];
+            lanes back = own->previous[place] - own->z[place] + j->step_size * own->residual[place];
             told[BACK][v] += back * back;
         }
     }
@@ -263,10 +219,9 @@ INLINE void block(int V, const job *j, long first, workspace own) {
     memset(own.z, 0, sizeof(lanes) * V * j->net.widths[0]);
     gather(V, rows, there, d_z, d_z, own.z);
     if (j->values) {
-        energies(V, &j->net, &own, values, j->kept ? SIGNALS : j->gradient ? GRADIENT : VALUES);
+        energies(V, &j->net, &own, values, j->gradient != NULL);
         for (int i = 0; i < V * LANES && i < there; i++) j->values[first + i] = values[i / LANES][i % LANES];
         if (j->gradient) scatter(V, j->gradient + first * d_z, there, d_z, d_z, own.residual);
-        if (j->kept) keep(V, j, first, &own);
         return;
     }
     chains(V, j, first, &own);
@@ -276,16 +231,16 @@ INLINE void block(int V, const job *j, long first, workspace own) {
 static void two(const job *j, long first, workspace own) { block(2, j, first, own); }
 static void one(const job *j, long first, workspace own) { block(1, j, first, own); }
 
-/* Each thread has memory for 2 (4 widest + 2 all + layers) vectors. */
+/* Each thread has memory for 2 (5 widest + all) vectors. */
 void run(const job *j, void *memory, int threads) {
     /* fewer rows at a time where not all threads would have some */
     const int V = (j->rows + TILE - 1) / TILE < threads && OUTPUTS == UNITS ? 1 : 2;
-    const long wide = 2 * j->widest, all = 2 * j->all, size = 4 * wide + 2 * all + 2 * j->net.layers;
+    const long wide = 2 * j->widest, size = 5 * wide + 2 * j->all;
 #pragma omp parallel num_threads(threads)
     {
         lanes *m = (lanes *)memory + size * omp_get_thread_num();
         workspace own = {.z = m, .residual = m + wide, .x = (value *)(m + 2 * wide), .next = (value *)(m + 3 * wide),
-                         .hidden = m + 4 * wide, .signals = m + 4 * wide + all, .of_slopes = m + 4 * wide + 2 * all};
+                         .previous = m + 4 * wide, .hidden = m + 5 * wide};
         begin_multiplying();
 #pragma omp for schedule(dynamic)
         for (long first = 0; first < j->rows; first += V * LANES) (V == 2 ? two : one)(j, first, own);
@@ -293,109 +248,8 @@ void run(const job *j, void *memory, int threads) {
     }
 }
 
-int tile_rows(void) { return TILE; }
-
 /* Of widths. */
 int padding(void) { return OUTPUTS > LANES ? OUTPUTS : LANES; }
-
-/* ---- gradients of weights: products over rows ---- */
-
-typedef struct {
-    const float *scale; /* (rows,): factors of what is kept of their derivatives */
-    float *of_weights;  /* layer after layer (out, in) */
-    float *of_biases;   /* layer after layer (out,) */
-    float *of_slopes;   /* (layers - 1,) */
-    weight *out;        /* layer after layer (out, terms): derivatives */
-    value *in;          /* layer after layer, two vectors of features after two: (terms, 2) */
-} products_over_rows;
-
-INLINE void scale_of_tile(const job *j, const float *scale, long tile, pair x) {
-    const long there = j->rows - tile * TILE;
-    memset(x, 0, sizeof(pair));
-    memcpy(x, scale + tile * TILE, (there < TILE ? there : TILE) * sizeof(float));
-}
-
-/* What is kept of a tile in the forms that products take. */
-static void turn(const job *j, const products_over_rows *p, long tile, long terms) {
-    const int *widths = j->net.widths;
-    pair *x = j->kept + tile * kept_of(j), *signals = x + signals_of(j), scale;
-    weight *out = p->out + tile * DEPTH;
-    value *in = p->in;
-    scale_of_tile(j, p->scale, tile, scale);
-    for (int l = 0; l < j->net.layers; l++) {
-        for (int q = 0; q < widths[l] / LANES; q++) {
-            const int next = q + 1 < widths[l] / LANES || q % 2 ? 2 : 1;
-            across_rows(x + q * LANES, in + q / 2 * 2 * terms + tile * DEPTH * next + q % 2, next);
-        }
-        for (int n = 0; n < widths[l + 1]; n++, out += terms) {
-            pair scaled = {signals[n][0] * scale[0], signals[n][1] * scale[1]};
-            over_rows(scaled, out);
-        }
-        in += widths[l] / LANES * terms;
-        x += widths[l];
-        signals += widths[l + 1];
-    }
-}
-
-/* Two vectors of a layer's inputs, from number q on, with all of its outputs. */
-static void of_two(const job *j, int l, int q, const weight *out, const value *in, long terms, float *of_weights) {
-    const int inputs = j->sizes[l], outputs = j->sizes[l + 1], V = q + 1 < j->net.widths[l] / LANES ? 2 : 1;
-    const int first = q * LANES, there = inputs - first < V * LANES ? inputs - first : V * LANES;
-    in += q * terms;
-    for (int n = 0; n < outputs; n += OUTPUTS) {
-        pair sums[OUTPUTS];
-        start(OUTPUTS, 2, NULL, sums);
-        if (V == 2)
-            multiply_layer(2, out + n * terms, terms * PER, in, sums);
-        else
-            multiply_layer(1, out + n * terms, terms * PER, in, sums);
-        for (int u = 0; u < OUTPUTS && n + u < outputs; u++)
-            memcpy(of_weights + (long)(n + u) * inputs + first, sums[u], there * sizeof(float));
-    }
-}
-
-/* Sums over all rows of `count` features, from number `place` of what is kept of a tile. */
-static void add_up(const job *j, const float *scale, long place, int count, float *totals) {
-    memset(totals, 0, count * sizeof(float));
-    for (long tile = 0; tile < (j->rows + TILE - 1) / TILE; tile++) {
-        pair s, *x = j->kept + tile * kept_of(j) + place;
-        scale_of_tile(j, scale, tile, s);
-        for (int n = 0; n < count; n++) {
-            pair scaled = {x[n][0] * s[0], x[n][1] * s[1]};
-            totals[n] += sum(scaled);
-        }
-    }
-}
-
-void gradients(const job *j, const products_over_rows *p, int threads) {
-    const long tiles = (j->rows + TILE - 1) / TILE, terms = tiles * DEPTH;
-    const int *widths = j->net.widths, *sizes = j->sizes, layers = j->net.layers;
-#pragma omp parallel num_threads(threads)
-    {
-        begin_multiplying();
-#pragma omp for schedule(static)
-        for (long tile = 0; tile < tiles; tile++) turn(j, p, tile, terms);
-        const weight *out = p->out;
-        const value *in = p->in;
-        float *of_weights = p->of_weights, *of_biases = p->of_biases;
-        long signals = signals_of(j);
-        for (int l = 0; l < layers; l++) {
-            const int vectors = widths[l] / LANES;
-#pragma omp for schedule(dynamic) nowait
-            for (int q = 0; q < vectors; q += 2) of_two(j, l, q, out, in, terms, of_weights);
-#pragma omp single nowait
-            add_up(j, p->scale, signals, sizes[l + 1], of_biases);
-            out += widths[l + 1] * terms;
-            in += vectors * terms;
-            of_weights += (long)sizes[l] * sizes[l + 1];
-            of_biases += sizes[l + 1];
-            signals += widths[l + 1];
-        }
-#pragma omp single nowait
-        add_up(j, p->scale, slopes_of(j), layers - 1, p->of_slopes);
-        end_multiplying();
-    }
-}
 
 /* LANES rows of a layer's weights from n on, as many columns from k on, with zeros where there are none. */
 INLINE void load_weights(const float *weights, int out, int in, int n, int k, lanes *m) {

@@ -32,7 +32,7 @@ class _Job(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("widths", "forward", "backward", "biases", "slopes")),
         ("widest", ctypes.c_int),
         ("all", ctypes.c_int),
-        *((name, ctypes.c_void_p) for name in ("sizes", "z", "values", "gradient", "kept")),
+        *((name, ctypes.c_void_p) for name in ("sizes", "z", "values", "gradient")),
         ("rows", ctypes.c_long),
         ("steps", ctypes.c_int),
         ("step_size", ctypes.c_float),
@@ -40,12 +40,6 @@ class _Job(ctypes.Structure):
         ("seed", ctypes.c_uint64),
         ("quantiles", ctypes.c_void_p),
         ("last", ctypes.c_void_p),
-    )
-
-
-class _ProductsOverRows(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_void_p) for name in ("scale", "of_weights", "of_biases", "of_slopes", "out", "in_")
     )
 
 
@@ -61,14 +55,10 @@ def supported(autoencoder: Autoencoder) -> ctypes.CDLL | None:
 
 
 def energy(autoencoder: Autoencoder, z: Tensor) -> Tensor:
-    """Compute `Autoencoder.energy`; z that needs a gradient is left to that."""
-    if z.requires_grad:
+    """Compute `Autoencoder.energy`; where gradients are enabled, PyTorch does, which is as fast."""
+    if torch.is_grad_enabled():
         return Autoencoder.energy(autoencoder, z)
-    own = copied(autoencoder, CompiledAutoencoder)
-    if not torch.is_grad_enabled():
-        return own.energies(z) / autoencoder.d_z
-    errors: Tensor = _SquaredErrors.apply(own, z, *own.parameters)  # type: ignore[no-untyped-call]
-    return errors / autoencoder.d_z
+    return copied(autoencoder, CompiledAutoencoder).energies(z) / autoencoder.d_z
 
 
 def potential(autoencoder: Autoencoder, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,19 +86,17 @@ class CompiledAutoencoder:
         count = len(layers)
         weights, biases = zip(*((linear.weight, linear.bias) for linear, _ in layers), strict=True)
         slopes = [NO_ACTIVATION if after is None else getattr(after, "weight", RELU) for _, after in layers]
-        self.learned = [place for place, slope in enumerate(slopes) if slope is not NO_ACTIVATION and slope is not RELU]
-        self.parameters = [*weights, *biases, *(slopes[place] for place in self.learned)]
         self.sizes = [weights[0].shape[1], *(len(weight) for weight in weights)]
         unit = kernels.padding()
         widths = [-(-size // unit) * unit for size in self.sizes]
-        self.inner, self.threads = sum(widths[1:]), torch.get_num_threads()
+        self.threads = torch.get_num_threads()
         matmul_dtype = torch.empty(2, sum(a * b for a, b in pairwise(widths)), dtype=self.matmul_dtype)
         self.own = {
             "widths": torch.tensor(widths, dtype=torch.int32),
             "sizes": torch.tensor(self.sizes, dtype=torch.int32),
             "forward": matmul_dtype[0],
             "backward": matmul_dtype[1],
-            "biases": torch.zeros(self.inner),
+            "biases": torch.zeros(sum(widths[1:])),
             "slopes": torch.empty(count),
         }
         of = pointers(self.own)
@@ -120,7 +108,7 @@ class CompiledAutoencoder:
             self.threads,
         )
         self.widest, self.all = max(widths), sum(widths)
-        self.memory = torch.empty(self.threads * LANES * 2 * (4 * self.widest + 2 * self.all + count))
+        self.memory = torch.empty(self.threads * LANES * 2 * (5 * self.widest + self.all))
 
     def energies(self, z: Tensor) -> Tensor:
         """Return the squared errors (B,) of z, float32 (B, d_z)."""
@@ -133,40 +121,6 @@ class CompiledAutoencoder:
         values, gradient = torch.empty(len(z)), torch.empty(z.shape)
         self.run(z, values=values, gradient=gradient)
         return values, gradient
-
-    def kept(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the squared errors (B,) of z, float32 (B, d_z), and the saved values that `gradients` takes."""
-        values, kept = torch.empty(len(z)), torch.empty(self.tiled(len(z)) * (2 * self.inner + len(self.sizes) - 2))
-        self.run(z, values=values, kept=kept)
-        return values, kept
-
-    def gradients(self, kept: Tensor, scale: Tensor) -> list[Tensor]:
-        """Return, for each parameter, the gradient of the sum of ``scale`` (B,) times the squared errors."""
-        count = len(self.sizes) - 1
-        sizes = [parameter.numel() for parameter in self.parameters]
-        parts = torch.split(torch.empty(sum(sizes)), sizes)
-        of_slopes = torch.empty(count - 1)
-        turned = torch.empty(2, self.tiled(len(scale)) * self.inner * self.matmul_dtype.itemsize // 4)
-        sums = {
-            "scale": (-2 * scale).contiguous(),
-            "of_weights": parts[0],
-            "of_biases": parts[count],
-            "of_slopes": of_slopes,
-            "out": turned[0],
-            "in_": turned[1],
-        }
-        job = self.job(rows=len(scale), kept=kept)
-        self.kernels.gradients(ctypes.byref(job), ctypes.byref(_ProductsOverRows(**pointers(sums))), self.threads)
-        slopes = torch.split(of_slopes, 1)
-        return [
-            *(part.view_as(parameter) for part, parameter in zip(parts[: 2 * count], self.parameters, strict=False)),
-            *(slopes[place] for place in self.learned),
-        ]
-
-    def tiled(self, rows: int) -> int:
-        """Return the number of rows including the padding of the last tile."""
-        tile: int = self.kernels.tile_rows()
-        return -(-rows // tile) * tile
 
     def walk(self, z: Tensor, *, step_size: float, noise: float, steps: int, generator: torch.Generator) -> Tensor:
         """Move chains z, float32 (B, d_z), in place by ``steps`` Langevin steps on the squared error (Eq. 10).
@@ -190,20 +144,6 @@ class CompiledAutoencoder:
 
     def job(self, **given: Tensor | float) -> _Job:
         return _Job(layers=len(self.sizes) - 1, widest=self.widest, all=self.all, **pointers(self.own | given))
-
-
-class _SquaredErrors(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, compiled: CompiledAutoencoder, z: Tensor, *parameters: Tensor) -> Tensor:
-        values, kept = compiled.kept(z)
-        ctx.save_for_backward(kept)
-        ctx.compiled = compiled
-        return values
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (kept,) = ctx.saved_tensors
-        return None, None, *ctx.compiled.gradients(kept, gradient)
 
 
 def addresses(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:

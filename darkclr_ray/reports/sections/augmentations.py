@@ -8,8 +8,9 @@ from darkclr_ray.reports.figures.jets import jets, view_title
 from darkclr_ray.reports.labels import signal_label
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.study.labels import background_label
 from darkclr_ray.study.records import MeansRecord
-from darkclr_ray.study.results import StudyResults, background_label
+from darkclr_ray.study.results import StudyResults
 
 
 def section(study: StudyResults) -> Section | None:

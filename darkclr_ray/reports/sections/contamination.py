@@ -9,7 +9,8 @@ from darkclr_ray.reports.figures.curves import Curve, against, rejection
 from darkclr_ray.reports.labels import Axis
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.text import ensemble_label
-from darkclr_ray.study.results import EPS_S, Ensemble, StudyResults, Weighting
+from darkclr_ray.study.ensemble import EPS_S, Ensemble, Weighting
+from darkclr_ray.study.results import StudyResults
 
 
 def section(study: StudyResults) -> Section | None:

@@ -30,7 +30,8 @@ from darkclr_ray.reports.styles import styles_of
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.text import ensemble_label
 from darkclr_ray.settings import StudySettings
-from darkclr_ray.study.results import BENCHMARK, EPS_S, WEIGHTINGS, Ensemble, StudyResults, Weighting
+from darkclr_ray.study.ensemble import EPS_S, WEIGHTINGS, Ensemble, Weighting
+from darkclr_ray.study.results import BENCHMARK, StudyResults
 
 REDUCIBLE = ("image_nae", "dirichlet_vae", "inn", "kmeans", "wnae")
 """Groups of settings of the methods beside DarkCLR, which a preset may reduce."""

@@ -18,7 +18,8 @@ from darkclr_ray.reports.measurement import rejection as measured
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.text import ensemble_label
-from darkclr_ray.study.results import EPS_S, Ensemble, StudyResults, Weighting
+from darkclr_ray.study.ensemble import EPS_S, Ensemble, Weighting
+from darkclr_ray.study.results import StudyResults
 
 DIMENSIONS, LINEAR = "dimensions", "linear"
 """Names of the analyses, of their sections and of their figures."""

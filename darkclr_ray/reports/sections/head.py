@@ -14,7 +14,8 @@ from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.sections import dimensions
 from darkclr_ray.reports.text import ensemble_label
 from darkclr_ray.study.display import is_prominent
-from darkclr_ray.study.results import EPS_S, Ensemble, Standing, StudyResults, Weighting
+from darkclr_ray.study.ensemble import EPS_S, Ensemble, Weighting
+from darkclr_ray.study.results import Standing, StudyResults
 
 COMPARED = ("multiplicity", "supervised", "JetCLR s_NAE")
 """Detectors with which the text compares the selected one, if they were compared."""

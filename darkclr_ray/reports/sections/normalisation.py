@@ -10,8 +10,9 @@ from darkclr_ray.reports.labels import signal_label
 from darkclr_ray.reports.measurement import Measurement
 from darkclr_ray.reports.page import Section
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.study.ensemble import EPS_S
 from darkclr_ray.study.records import Evaluations
-from darkclr_ray.study.results import EPS_S, StudyResults
+from darkclr_ray.study.results import StudyResults
 
 NORMALISED, PLAIN = "s_NAE", "s_AE"
 

@@ -12,9 +12,10 @@ from darkclr_ray.reports.labels import EPS_B, EPS_S, R_INV, WEIGHTING_LABELS, si
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.tables import Cell
 from darkclr_ray.reports.text import ensemble_label
-from darkclr_ray.study import results
+from darkclr_ray.study import ensemble as of_study
+from darkclr_ray.study.ensemble import WEIGHTINGS, Ensemble
 from darkclr_ray.study.records import SampleRecord
-from darkclr_ray.study.results import WEIGHTINGS, Ensemble, StudyResults
+from darkclr_ray.study.results import StudyResults
 
 FEWEST = 4
 """Smallest number of signals for which a grid is shown as a map."""
@@ -57,7 +58,7 @@ def _rejections(study: StudyResults, points: Mapping[str, Point]) -> Figure:
         }
         for one in study.methods.values()
     }
-    scale = Scale(f"1/{EPS_B} at {EPS_S} = {results.EPS_S:g}", "Cividis")
+    scale = Scale(f"1/{EPS_B} at {EPS_S} = {of_study.EPS_S:g}", "Cividis")
     return Figure("plane_rejection", maps(panels, scale, MARKS), as_rows(study, study.methods.values()))
 
 

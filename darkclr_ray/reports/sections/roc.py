@@ -16,7 +16,8 @@ from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.sections.head import prominent
 from darkclr_ray.reports.tables import Cell
 from darkclr_ray.reports.text import ensemble_label
-from darkclr_ray.study.results import EPS_S, WEIGHTINGS, Ensemble, StudyResults
+from darkclr_ray.study.ensemble import EPS_S, WEIGHTINGS, Ensemble
+from darkclr_ray.study.results import StudyResults
 
 GRID = np.unique(
     np.round(np.concatenate([np.geomspace(0.005, 0.1, 20), np.linspace(0.1, 0.3, 21), np.linspace(0.3, 1.0, 36)]), 12)

@@ -12,8 +12,10 @@ from darkclr_ray.reports.measurement import noted_area, rejection
 from darkclr_ray.reports.page import Figure, Section
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.settings import Range
+from darkclr_ray.study.ensemble import EPS_S, WEIGHTINGS, Entries, Weighting
+from darkclr_ray.study.read_results import trial_entries
 from darkclr_ray.study.records import TrialRecord
-from darkclr_ray.study.results import EPS_S, WEIGHTINGS, Entries, StudyResults, Weighting, trial_entries
+from darkclr_ray.study.results import StudyResults
 
 PARAMETERS = (
     scan.Parameter("d_z", Markup("embedding dimension {}").format(D_Z), log=True),

@@ -13,7 +13,8 @@ from darkclr_ray.reports.labels import detector_label
 from darkclr_ray.reports.page import Section
 from darkclr_ray.reports.tables import Cell
 from darkclr_ray.study.display import in_order
-from darkclr_ray.study.results import StudyResults, Weighting
+from darkclr_ray.study.ensemble import Weighting
+from darkclr_ray.study.results import StudyResults
 
 PARTS = {
     "encoder": "encoder’s seed",

@@ -12,7 +12,8 @@ from darkclr_ray.reports.measurement import Measurement, blind_rejection
 from darkclr_ray.reports.page import Section
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.text import ensemble_label
-from darkclr_ray.study.results import Ensemble, StudyResults
+from darkclr_ray.study.ensemble import Ensemble
+from darkclr_ray.study.results import StudyResults
 
 _NAMES = {"d_z": D_Z, "p_drop": P_DROP, "step_size": "step size"}
 

@@ -8,8 +8,9 @@ from darkclr_ray.reports.labels import R_INV, signal_label
 from darkclr_ray.reports.page import Section
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.text import NOT_RECORDED, ensemble_label, selection_words
+from darkclr_ray.study.labels import background_label
 from darkclr_ray.study.records import SampleRecord
-from darkclr_ray.study.results import StudyResults, background_label
+from darkclr_ray.study.results import StudyResults
 
 
 def section(study: StudyResults) -> Section:

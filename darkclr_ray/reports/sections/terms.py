@@ -10,8 +10,9 @@ from darkclr_ray.reports.labels import D_Z, detector_label
 from darkclr_ray.reports.measurement import Measurement
 from darkclr_ray.reports.page import Section
 from darkclr_ray.reports.tables import Cell, Column, Table
+from darkclr_ray.study.ensemble import EPS_S, Ensemble
 from darkclr_ray.study.records import RunRecord
-from darkclr_ray.study.results import EPS_S, Ensemble, StudyResults
+from darkclr_ray.study.results import StudyResults
 
 SCORES = ("s_NAE", "s_AE", "s_CLR")
 """Scores of an encoder that the table shows."""
