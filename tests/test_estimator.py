@@ -152,6 +152,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* occurred during set_params of param")
 def test_checks_of_scikit_learn_hold_but_those_that_fit_arrays() -> None:
     """Every other check passes, and each of the expected ones does fail, so that the list has none too many."""
     results = check_estimator(JetEstimator("multiplicity"), expected_failed_checks=EXPECTED, on_skip=None)
