@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.exceptions import NotFittedError
 
 from darkclr_ray.detectors import registry
 from darkclr_ray.detectors.base import AnomalyDetector
@@ -27,6 +28,12 @@ from darkclr_ray.training.trainer import Trainer
 
 class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Estimator that is fitted on background jets only and scores or classifies jets by a detector.
+
+    Of scikit-learn's `check_estimator`, the checks of parameters, `clone`, tags, representation and unfitted estimators
+    hold. Two fail by design: settings are keyword arguments of any name, and `set_params` refuses an invalid value at
+    once. All checks that fit an array fail, since X must be `Jets`; what they ask for holds with jets: fitting twice
+    gives the same scores and changes no parameter, a score depends neither on the other jets nor on their order, and a
+    pickled estimator scores alike.
 
     Args:
         detector: name of the detector, or module:name.
@@ -69,7 +76,11 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def fit(self, X: Jets, y: Any = None) -> Self:
-        """Fit on background jets. Raises ValueError for invalid parameters, and for a detector that needs labels."""
+        """Fit on background jets.
+
+        Raises ValueError for invalid parameters, a detector that needs labels, and an X that is no `Jets` or empty.
+        """
+        _check_jets(X)
         made = self._made()
         if made.sample_type() is not TrainingSample:
             raise ValueError(f"{made.name} is supervised; this estimator is fitted on background alone")
@@ -81,7 +92,9 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def score_samples(self, X: Jets) -> NDArray[np.float64]:
         """Return minus the detector's score, (B,): lower is more anomalous, as everywhere in scikit-learn."""
-        return -self._fitted().score(X)
+        fitted = self._fitted()
+        _check_jets(X)
+        return -fitted.score(X)
 
     def decision_function(self, X: Jets) -> NDArray[np.float64]:
         """Return `score_samples` minus `offset_`, (B,), which is negative for anomalous jets."""
@@ -93,7 +106,7 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fitted(self) -> AnomalyDetector[Any]:
         if not hasattr(self, "detector_"):
-            raise ValueError("JetEstimator has not been fitted; call fit(background) first")
+            raise NotFittedError("JetEstimator has not been fitted; call fit(background) first")
         return self.detector_
 
     def _made(self) -> AnomalyDetector[Any]:
@@ -104,3 +117,13 @@ class JetEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 nested = {part: nested}
             changes = merged(changes, nested)
         return registry.make(self.detector, preset(self.preset).updated(changes))
+
+
+def _check_jets(X: Any) -> None:
+    if not isinstance(X, Jets):
+        raise ValueError(
+            f"X is of the type {type(X).__name__}; expected Jets, since jets differ in length: "
+            "Jets.from_numpy, from_awkward and from_parquet make them"
+        )
+    if len(X) == 0:
+        raise ValueError("X has no jets; expected at least one")

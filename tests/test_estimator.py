@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import check_estimator
 
 from darkclr_ray.estimator import JetEstimator
 from darkclr_ray.jets.folder import open_jets, starter_jets
@@ -107,3 +108,76 @@ def test_cross_validation_grid_search_pipeline_and_pickle() -> None:
     assert set(pipeline.score_samples(jets).tolist()) == set(np.minimum(jets.multiplicity, 5).tolist())
     again = pickle.loads(pickle.dumps(search.best_estimator_))
     np.testing.assert_array_equal(again.score_samples(signal), search.best_estimator_.score_samples(signal))
+
+
+ARRAYS = "fits an array, and X must be Jets, since jets differ in length"
+EXPECTED = {
+    "check_no_attributes_set_in_init": "settings are keyword arguments of any name, kept in one attribute",
+    "check_do_not_raise_errors_in_init_or_set_params": "set_params refuses an invalid value at once",
+    **dict.fromkeys(
+        (
+            "check_fit_score_takes_y",
+            "check_estimators_overwrite_params",
+            "check_dont_overwrite_parameters",
+            "check_estimators_fit_returns_self",
+            "check_readonly_memmap_input",
+            "check_n_features_in_after_fitting",
+            "check_positive_only_tag_during_fit",
+            "check_estimators_dtypes",
+            "check_complex_data",
+            "check_dtype_object",
+            "check_estimators_empty_data_messages",
+            "check_pipeline_consistency",
+            "check_estimators_nan_inf",
+            "check_estimator_sparse_tag",
+            "check_estimator_sparse_array",
+            "check_estimator_sparse_matrix",
+            "check_estimators_pickle",
+            "check_f_contiguous_array_estimator",
+            "check_outliers_fit_predict",
+            "check_outliers_train",
+            "check_classifier_data_not_an_array",
+            "check_methods_sample_order_invariance",
+            "check_methods_subset_invariance",
+            "check_fit2d_1sample",
+            "check_fit2d_1feature",
+            "check_dict_unchanged",
+            "check_fit_idempotent",
+            "check_fit_check_is_fitted",
+            "check_n_features_in",
+            "check_fit2d_predict1d",
+        ),
+        ARRAYS,
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.* occurred during set_params of param")
+def test_checks_of_scikit_learn_hold_but_those_that_fit_arrays() -> None:
+    """Every other check passes, and each of the expected ones does fail, so that the list has none too many."""
+    results = check_estimator(JetEstimator("multiplicity"), expected_failed_checks=EXPECTED, on_skip=None)
+    failed = {result["check_name"] for result in results if result["status"] == "xfail"}
+    passed = {result["check_name"] for result in results if result["status"] == "passed"}
+    assert failed == set(EXPECTED)
+    assert {"check_estimators_unfitted", "check_get_params_invariance", "check_set_params"} <= passed
+
+
+def test_what_these_checks_ask_for_holds_with_jets() -> None:
+    background, jets = toy_jets(64, seed=1), toy_jets(30, seed=2)
+    estimator = JetEstimator("isolation_forest")
+    before = estimator.get_params()
+    scores = estimator.fit(background).score_samples(jets)
+    assert estimator.get_params() == before
+    np.testing.assert_array_equal(estimator.fit(background).score_samples(jets), scores)
+    order = np.random.default_rng(3).permutation(30)
+    np.testing.assert_allclose(estimator.score_samples(jets[order]), scores[order])
+    np.testing.assert_allclose(estimator.score_samples(jets[:7]), scores[:7])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(estimator)).score_samples(jets), scores)
+
+
+@pytest.mark.parametrize(
+    ("jets", "words"), [(np.zeros((3, 2)), "X is of the type ndarray; expected Jets"), (toy_jets(3)[:0], "has no jets")]
+)
+def test_what_is_no_jets_is_refused(jets, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        JetEstimator("multiplicity").fit(jets)

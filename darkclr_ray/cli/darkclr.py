@@ -19,7 +19,7 @@ COMMANDS = {
     "export": ("darkclr_ray.cli.export", "a trained model for torch.export or ONNX, without this package"),
     "inspect": ("darkclr_ray.cli.inspect", "what is in this shard, set of jets, study or model"),
     "track": ("darkclr_ray.cli.track", "write a study to TensorBoard, MLflow or Weights & Biases"),
-    "report": ("darkclr_ray.cli.report", "build the page of a study again"),
+    "report": ("darkclr_ray.cli.report", "build the page of a study again, or compare several studies"),
 }
 """Mapping from the name of a subcommand to its module and a one-line description."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,19 +101,32 @@ def show_shard(path: Path, console: Console) -> None:
 
 
 def show_study(path: Path, console: Console) -> None:
-    """Print the kind of a study, its jets, the final states of its trials or runs, and its best model."""
+    """Print what a study is, when and how it was made, what it found, and what failed or gave a warning in it."""
     from collections import Counter
 
-    from darkclr_ray.study.records import RunRecord, StudyRecord, TrialRecord
+    from darkclr_ray.study.records import RunRecord, StudyRecord, TrialRecord, best_trial
 
     study = StudyRecord.read(path / "study.json")
     begun = study.created or "at an unknown time"
     say(console, f"{path}: the study {study.name!r} ({study.kind}), begun {begun}")
-    say(console, f"  jets: {study.jets.path if study.jets else 'not recorded'}, command: {study.command}")
-    for folder, record in (("trials", TrialRecord), ("runs", RunRecord)):
-        states = Counter(record.read(file).state for file in (path / folder).glob("*.json"))
+    say(console, f"  jets: {study.jets.path if study.jets else 'not recorded'}, command: {shlex.join(study.command)}")
+    for split, counts in study.counts.items():
+        say(console, f"  {split} jets: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    for start in study.starts:
+        versions = ", ".join(f"{name} {version}" for name, version in (start.versions or {}).items())
+        say(console, f"  started {start.time} with {versions or 'versions that were not recorded'}")
+    trials = [TrialRecord.read(file) for file in sorted((path / "trials").glob("*.json"))]
+    runs = [RunRecord.read(file) for file in sorted((path / "runs").glob("*.json"))]
+    for name, records in (("trials", trials), ("runs", runs)):
+        states = Counter(record.state for record in records)
         if states:
-            say(console, f"  {folder}: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+            say(console, f"  {name}: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+    best = next((trial for trial in trials if trial.number == study.best), None) or best_trial(trials)
+    if best is not None:
+        value = "not recorded" if best.objective is None else f"{best.objective:.4g}"
+        of = f"the best trial {best.number} ({point_text(best.parameters)})"
+        say(console, f"  objective {study.objective or 'not recorded'}: {value} of {of}")
+    show_troubles({f"trial {trial.number}": trial for trial in trials} | {run.key: run for run in runs}, console)
     if (path / "report" / "index.html").is_file():
         say(console, f"  report: {path / 'report' / 'index.html'}")
     if (path / "best" / "model.json").is_file():
@@ -120,8 +134,25 @@ def show_study(path: Path, console: Console) -> None:
         show_model(path / "best", console)
 
 
+def point_text(parameters: Mapping[str, Any]) -> str:
+    """Return the parameters of a trial as text: "d_z = 32, p_drop = 0.7"."""
+    texts = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in parameters.items()}
+    return ", ".join(f"{name} = {text}" for name, text in texts.items())
+
+
+def show_troubles(records: Mapping[str, Any], console: Console) -> None:
+    """Print the errors and warnings of trials or runs; each text once, with all that have it."""
+    found: dict[str, list[str]] = {}
+    for name, record in records.items():
+        ended = [f"{record.state}: {record.reason or 'no reason recorded'}"] if record.state == "FAIL" else []
+        for text in [*ended, *(f"warning: {warning}" for warning in record.warnings)]:
+            found.setdefault(text, []).append(name)
+    for text, names in found.items():
+        say(console, f"  {', '.join(names)}: {text}")
+
+
 def show_model(path: Path, console: Console) -> None:
-    """Print the detectors of a model, their settings, training jets and versions, and their background rejections."""
+    """Print the detectors of a model, their settings, training jets, versions, objectives and background rejections."""
     import yaml
 
     from darkclr_ray.detectors.description import describe
@@ -139,6 +170,10 @@ def show_model(path: Path, console: Console) -> None:
     if (path / "metrics.json").is_file():
         try:
             metrics = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+            if metrics.get("parameters"):
+                say(console, f"  trial {metrics['number']} of a search: {point_text(metrics['parameters'])}")
+                objectives = {name: value for name, value in metrics["objectives"].items() if value is not None}
+                say(console, "  objectives: " + ", ".join(f"{name} {value:.4g}" for name, value in objectives.items()))
             show_reached(metrics.get("test") or {}, console)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path / 'metrics.json'}: damaged ({error!r}); copy the model again") from None

@@ -6,13 +6,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from darkclr_ray.jets.cambridge_aachen import ClusterTree, cluster_tree
 from darkclr_ray.jets.clustering import wrap
+from darkclr_ray.jets.columns import CONSTITUENTS, KINEMATICS, list_sizes, list_values
 from darkclr_ray.randomness import keyed_generator
 
 Packed = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -247,6 +251,56 @@ class Jets:
 
         columns = [ak.to_numpy(ak.flatten(constituents[name], axis=1)) for name in ("pt", "eta", "phi")]
         return _from_detector(np.stack(columns, axis=1).astype(np.float64), ak.to_numpy(ak.num(constituents)), events)
+
+    @staticmethod
+    def from_parquet(
+        path: str | Path, *, pt: str = "pt", eta: str = "eta", phi: str = "phi", event: str | None = None
+    ) -> Jets:
+        """Return all jets of a Parquet file with one row per jet.
+
+        A shard of this package is read as it is. Of any other file the columns with the constituents are read; they
+        are lists whose numbers are those of `from_numpy`, and the jets' ids count from 0.
+
+        Args:
+            path: the file.
+            pt, eta, phi: names of the list columns with the constituents' pT in GeV, and eta and phi in the detector.
+            event: name of the column with the collision of each jet; None if each jet has its own.
+
+        Raises:
+            ValueError: the file is no Parquet, a column is missing or holds no lists, or the constituents are not as in
+                `from_numpy`.
+        """
+        try:
+            table = pq.read_table(path, page_checksum_verification=True)
+        except (OSError, pa.ArrowException) as error:
+            raise ValueError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())[:200]})") from None
+        if set(CONSTITUENTS) <= set(table.column_names):
+            return Jets.from_table(table)
+        for name in (pt, eta, phi, *([event] if event is not None else [])):
+            if name not in table.column_names:
+                raise ValueError(f"{path}: no column {name!r}; the file has {', '.join(table.column_names)}")
+        sizes = []
+        for name in (pt, eta, phi):
+            if not pa.types.is_list(table.column(name).type) and not pa.types.is_large_list(table.column(name).type):
+                raise ValueError(f"{path}: column {name!r} holds {table.column(name).type}; expected lists of numbers")
+            sizes.append(list_sizes(table.column(name)))
+            if not np.array_equal(sizes[0], sizes[-1]):
+                raise ValueError(f"{path}: the lists in {pt!r} and {name!r} differ in length")
+        columns = [list_values(table.column(name)).to_numpy(zero_copy_only=False) for name in (pt, eta, phi)]
+        events = None if event is None else table.column(event).to_numpy()
+        return _from_detector(np.stack(columns, axis=1).astype(np.float64), sizes[0], events)
+
+    @staticmethod
+    def from_table(table: pa.Table) -> Jets:
+        """Return the jets of a table with the columns of `darkclr_ray.jets.schema.SCHEMA`."""
+        offsets = np.concatenate([[0], np.cumsum(list_sizes(table.column(CONSTITUENTS[0])))]).astype(np.int64)
+        return Jets(
+            np.stack([list_values(table.column(name)).to_numpy() for name in CONSTITUENTS], axis=1),
+            offsets,
+            table.column("jet_id").to_numpy(),
+            table.column("event_id").to_numpy(),
+            np.stack([table.column(name).to_numpy() for name in KINEMATICS], axis=1),
+        )
 
 
 @dataclass(frozen=True, eq=False)

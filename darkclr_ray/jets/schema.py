@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from darkclr_ray.jets.columns import CONSTITUENTS, KINEMATICS
 from darkclr_ray.jets.packed import Jets
-
-KINEMATICS = ("pt", "eta", "phi", "mass")
-CONSTITUENTS = ("constituent_pt", "constituent_eta", "constituent_phi")
 
 SCHEMA = pa.schema(
     [
@@ -28,14 +25,7 @@ Constituents are in descending pT; their eta and phi are relative to the jet axi
 
 def to_jets(table: pa.Table) -> Jets:
     """Return the packed jets of a table that has the schema's columns."""
-    offsets = np.concatenate([[0], np.cumsum(list_sizes(table.column(CONSTITUENTS[0])))]).astype(np.int64)
-    return Jets(
-        np.stack([list_values(table.column(name)).to_numpy() for name in CONSTITUENTS], axis=1),
-        offsets,
-        table.column("jet_id").to_numpy(),
-        table.column("event_id").to_numpy(),
-        np.stack([table.column(name).to_numpy() for name in KINEMATICS], axis=1),
-    )
+    return Jets.from_table(table)
 
 
 def to_table(jets: Jets, sample: str) -> pa.Table:
@@ -45,17 +35,6 @@ def to_table(jets: Jets, sample: str) -> pa.Table:
     columns = [pa.array(jets.ids), pa.array(jets.events), pa.array([sample] * len(jets), pa.string())]
     columns += [pa.array(column) for column in jets.kinematics.T]
     return pa.Table.from_arrays([*columns, *lists], schema=SCHEMA)
-
-
-def list_values(column: pa.ChunkedArray) -> pa.Array:
-    """Return the concatenated entries of a list column."""
-    return pa.chunked_array([chunk.flatten() for chunk in column.chunks], column.type.value_type).combine_chunks()
-
-
-def list_sizes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Return the number of entries in each row of a list column."""
-    sizes = [chunk.value_lengths().to_numpy() for chunk in column.chunks]
-    return np.concatenate([np.zeros(0, np.int64), *sizes]).astype(np.int64)
 
 
 def schema_fault(schema: pa.Schema) -> str | None:

@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 
 from darkclr_ray.fs_checks import is_of_disk
 from darkclr_ray.integrity import replacing
+from darkclr_ray.jets.columns import CONSTITUENTS, KINEMATICS
 from darkclr_ray.jets.counts import COUNTED, are_counts
 from darkclr_ray.jets.packed import Jets
-from darkclr_ray.jets.schema import CONSTITUENTS, KINEMATICS, SCHEMA, to_jets, to_table
+from darkclr_ray.jets.schema import SCHEMA, to_jets, to_table
 from darkclr_ray.jets.validity import jets_fault
 
 SPLITS = ("train", "validation", "test")

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from darkclr_ray.jets.columns import CONSTITUENTS, KINEMATICS, list_sizes, list_values
 from darkclr_ray.jets.packed import Jets, vector_pt
-from darkclr_ray.jets.schema import CONSTITUENTS, KINEMATICS, SCHEMA, list_sizes, list_values
+from darkclr_ray.jets.schema import SCHEMA
 
 MOST_CONSTITUENTS = 10_000
 _PI = float(np.float32(np.pi))  # above pi, since an angle of pi - 1e-8 is rounded to this number

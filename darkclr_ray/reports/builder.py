@@ -67,4 +67,4 @@ SECTIONS = (
 def build_page(study: StudyResults) -> Page:
     """Return the page of a study."""
     found = [section(study) for section in SECTIONS]
-    return Page(study.about.name, head.section(study), [section for section in found if section is not None])
+    return Page(head.title(study), head.section(study), [section for section in found if section is not None])

@@ -13,6 +13,7 @@ from darkclr_ray.reports import styles
 from darkclr_ray.reports.labels import WEIGHTING_LABELS, signal_label
 from darkclr_ray.reports.measurement import rejection
 from darkclr_ray.reports.page import Figure, Page, Section, environment, write
+from darkclr_ray.reports.sections.study import trainings
 from darkclr_ray.reports.tables import Cell, Column, Table
 from darkclr_ray.reports.text import point_words
 from darkclr_ray.study.ensemble import WEIGHTINGS
@@ -36,7 +37,7 @@ def page(search: StudyResults, control: StudyResults) -> Page:
     """Return the page on a search and its control."""
     gain = (search.best.objective or 0.0) - (control.best.objective or 0.0)
     head = Section("control_head", {"control": control, "gain": gain, "best_so_far": figure(search, control)})
-    table = Section("control", {"searches": searches(search, control)})
+    table = Section("control", {"searches": searches(search, control), "trainings": trainings(search)})
     return Page(f"{search.about.name} and a random search", head, [table])
 
 

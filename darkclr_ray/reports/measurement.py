@@ -57,9 +57,7 @@ class Measurement:
         errors = [error.replace("+0.", "+.").replace("−0.", "−.") for error in errors]
         html = escape(number)
         if errors:
-            html += Markup(' <span class="errors">{}</span>').format(
-                Markup("").join(Markup("<span>{}</span>").format(error) for error in errors)
-            )
+            html += Markup(" <small>{}</small>").format("\n".join(errors))
         return str(html + Markup('<br><span class="note">{}</span>').format(self.note) if self.note else html)
 
 

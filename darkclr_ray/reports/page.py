@@ -1,14 +1,16 @@
 """Report pages: sections of text, figures and tables, written as one HTML file that works offline.
 
 Every table, and every figure with data, also gets a CSV file beside the page. Templates escape all text that is not
-`markupsafe.Markup`. The page's Content-Security-Policy forbids loading anything, and running any script other than
-plotly.js and the page's own script.
+`markupsafe.Markup`. The page contains plotly.js and the figures in compressed form, and its own script unpacks them.
+Its Content-Security-Policy forbids loading anything, and running any script other than these two.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +18,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from darkclr_ray.integrity import replacing
-from darkclr_ray.reports import labels, text
+from darkclr_ray.reports import labels, styles, text
+from darkclr_ray.reports.packing import Packed, pack
 from darkclr_ray.reports.tables import Cell, Table, as_csv
 from darkclr_ray.study.ensemble import EPS_S
 from darkclr_ray.study.results import StudyResults
@@ -37,9 +41,15 @@ class Figure:
 
     @property
     def json(self) -> str:
-        """Figure as JSON that cannot close the script element around it."""
-        text = str(self.figure.to_json())
-        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+        """Figure as JSON without its template, which all figures share, and with four significant digits."""
+        content = self.figure.to_plotly_json()
+        layout = {key: value for key, value in content["layout"].items() if key != "template"}
+        return json.dumps(_rounded({"data": content["data"], "layout": layout}), separators=(",", ":"))
+
+    @property
+    def height(self) -> int:
+        """Height of the figure in pixels."""
+        return int(self.figure.layout.height or 450)
 
 
 @dataclass(frozen=True)
@@ -84,14 +94,50 @@ def render(page: Page, templates: Environment) -> str:
     for name in names:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or names.count(name) > 1:
             raise ValueError(f"block {name!r}: expected a name of a-z, 0-9 and _ that no other figure or table has")
-    scripts = {"plotly_js": _plotly_js(), "draw": templates.get_template("draw.js").render()}
+    script = templates.get_template("page.js").render()
+    plotly_js, plotly_hash = _plotly_js()
     return templates.get_template("page.html.j2").render(
         title=page.title,
         head=rendered(templates, page.head),
         sections={section.name: rendered(templates, section) for section in page.sections},
-        hashes=[_hash(script) for script in scripts.values()],
-        **scripts,
+        hashes=[plotly_hash, _hash(script)],
+        plotly=plotly_js,
+        content=pack(json.dumps(_content(page)).encode()),
+        script=script,
     )
+
+
+def _content(page: Page) -> dict[str, Any]:
+    """Return what the page's script reads: figures as JSON, templates, and the colours of dark mode."""
+    return {
+        "figures": {block.name: block.json for block in page.blocks if isinstance(block, Figure)},
+        "templates": {name: template.to_plotly_json() for name, template in styles.TEMPLATES.items()},
+        "dark_colours": styles.DARK_COLOURS,
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Return a value of a figure with lists for arrays, None for numbers that are not finite, and others rounded.
+
+    Four significant digits are less than a pixel; numbers above 10,000 keep all digits before the decimal point.
+
+    >>> _rounded({"x": [1.23456789, math.nan], "y": (123456.7,)})
+    {'x': [1.235, None], 'y': [123457]}
+    """
+    if isinstance(value, Mapping) and "bdata" in value:  # plotly's form of an array
+        array = np.frombuffer(base64.b64decode(value["bdata"]), dtype=value["dtype"])
+        shape = [int(length) for length in str(value.get("shape", len(array))).split(",")]
+        return _rounded(array.reshape(shape).tolist())
+    if isinstance(value, Mapping):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(one) for one in value]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        short = float(f"{value:.4g}") if abs(value) < 1e4 else round(value)
+        return int(short) if short == int(short) else short
+    return value
 
 
 def rendered(templates: Environment, section: Section) -> Any:
@@ -115,7 +161,7 @@ def environment(study: StudyResults) -> Environment:
     )
     symbols = {name: getattr(labels, name) for name in ("R_INV", "EPS_S", "EPS_B", "P_DROP", "D_Z", "P_T")}
     templates.globals |= {"study": study, "eps_s": EPS_S, **symbols, **text.functions(study)}
-    templates.filters |= {**text.FILTERS, "data_link": _data_link}
+    templates.filters |= {**text.FILTERS, "has_csv": lambda block: bool(_csv(block))}
     return templates
 
 
@@ -139,12 +185,6 @@ def _csv(block: Figure | Table) -> str:
     return as_csv(block.data) if block.data else ""
 
 
-def _data_link(block: Figure | Table) -> str:
-    """Return the block's CSV as a data URL, which works in a copy of the page without the files beside it; or ""."""
-    text = _csv(block)
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode() if text else ""
-
-
 def _replace(path: Path, text: str) -> Path:
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
@@ -152,10 +192,10 @@ def _replace(path: Path, text: str) -> Path:
 
 
 @cache
-def _plotly_js() -> str:
-    text = str(plotly.offline.get_plotlyjs()).replace("\r\n", "\n")
-    assert "</script" not in text.lower()
-    return text
+def _plotly_js() -> tuple[Packed, str]:
+    """Return plotly.js in compressed form, and the hash of it as the page's script runs it."""
+    script = str(plotly.offline.get_plotlyjs()).replace("\r\n", "\n")
+    return pack(script.encode()), _hash(script)
 
 
 def _hash(script: str) -> str:

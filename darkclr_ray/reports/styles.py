@@ -8,11 +8,24 @@ from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
-from darkclr_ray.detectors.display import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, Style
+from darkclr_ray.detectors.display import (
+    BLACK,
+    BLUE,
+    BROWN,
+    GREEN,
+    GREY,
+    INDIGO,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    WINE,
+    Style,
+)
 from darkclr_ray.study.display import display_of, in_order
 from darkclr_ray.study.results import StudyResults
 
-INK = "#1A1A1A"
+INK, DARK_GREY, SHADE = "#1A1A1A", "#444444", "#F1F1F1"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 WIDTH = 1080
 """Width of a figure in pixels, which fits on a laptop screen and is scaled to the width of an A4 page in print."""
@@ -65,15 +78,15 @@ def signal_styles(names: Sequence[str]) -> dict[str, Style]:
     return {name: SIGNALS.get(name) or spare[name] for name in names}
 
 
-def _template() -> go.layout.Template:
+def _template(ink: str, paper: str, grid: str) -> go.layout.Template:
     axis = {
         "showline": True,
-        "linecolor": INK,
+        "linecolor": ink,
         "linewidth": 1,
         "mirror": True,
         "ticks": "inside",
         "ticklen": 5,
-        "gridcolor": "#E8E8E8",
+        "gridcolor": grid,
         "zeroline": False,
         "automargin": True,
         "title": {"standoff": 8, "font": {"size": 14}},
@@ -81,9 +94,9 @@ def _template() -> go.layout.Template:
     }
     return go.layout.Template(
         layout={
-            "font": {"family": FONT, "size": 14, "color": INK},
-            "paper_bgcolor": "white",
-            "plot_bgcolor": "white",
+            "font": {"family": FONT, "size": 14, "color": ink},
+            "paper_bgcolor": paper,
+            "plot_bgcolor": paper,
             "colorway": [BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK],
             "xaxis": axis,
             "yaxis": axis,
@@ -97,18 +110,41 @@ def _template() -> go.layout.Template:
                 "bgcolor": "rgba(0,0,0,0)",
             },
             "margin": {"l": 70, "r": 36, "t": 62, "b": 56},
-            "modebar": {"orientation": "v", "bgcolor": "rgba(255,255,255,0.85)"},
+            "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)"},
             "hoverlabel": {"font": {"family": FONT, "size": 13}},
-        }
+        },
+        data={"scatter": [go.Scatter(marker={"line": {"color": paper}})]},
     )
 
 
-TEMPLATE = _template()
+GRID = "#E8E8E8"
+TEMPLATES = {"light": _template(INK, "#FFFFFF", GRID), "dark": _template("#E4E6E8", "#16181B", "#33373C")}
+"""Plotly templates of a light and of a dark page; the script of the page gives each figure one of them."""
+
+_DARK = {
+    INK: "#E4E6E8",
+    BLACK: "#FFFFFF",
+    INDIGO: "#8F85E6",
+    WINE: "#D9629A",
+    BROWN: "#CF7355",
+    BLUE: "#3D97D3",
+    SHADE: "#2A2E33",
+    DARK_GREY: "#BBBBBB",
+}
+
+
+def _prefix(colour: str) -> str:
+    """Return how a colour with any opacity begins: "rgba(0,0,0,"."""
+    return Style(colour).faded(1).removesuffix("1)")
+
+
+DARK_COLOURS = _DARK | {_prefix(light): _prefix(dark) for light, dark in _DARK.items()}
+"""Mapping from colours that are hard to see on a dark page to those that a dark page shows instead."""
 
 
 def apply_template(figure: go.Figure, height: int) -> go.Figure:
     """Apply this project's template and size to a figure and return it."""
-    return figure.update_layout(template=TEMPLATE, width=WIDTH, height=height, autosize=False)
+    return figure.update_layout(template=TEMPLATES["light"], width=WIDTH, height=height, autosize=False)
 
 
 def log_axis(low: float, high: float) -> dict[str, object]:

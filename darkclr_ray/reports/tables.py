@@ -7,12 +7,16 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from markupsafe import Markup
 
 from darkclr_ray.reports.measurement import Measurement, plain
 
 Cell = Measurement | str | float | int | None
+
+LONG = 50
+"""Number of characters above which a column's text is shown in several lines."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,29 @@ class Table:
     def numeric(self, column: Column) -> bool:
         """Return whether the column contains only numbers, which are aligned to the right."""
         return all(not isinstance(row.get(column.key), str) for row in self.rows)
+
+    def attributes(self, at: int) -> Markup:
+        """Return the classes of the cells of the column with index ``at`` as an HTML attribute; empty for numbers.
+
+        Text has the class "text", or "long" if it needs several lines; "first" starts a new shared heading.
+        """
+        found = [*self._kinds[at], *(["first"] if self.starts_group(at) else [])]
+        return Markup(' class="{}"').format(" ".join(found)) if found else Markup("")
+
+    @cached_property
+    def _kinds(self) -> list[list[str]]:
+        return [self._kind(column) for column in self.columns]
+
+    def _kind(self, column: Column) -> list[str]:
+        if self.numeric(column):
+            return []
+        lengths = (len(Markup(self.cell(row, column)).striptags()) for row in self.rows)
+        return ["long" if max(lengths, default=0) > LONG else "text"]
+
+    @property
+    def sortable(self) -> bool:
+        """Whether the rows can be sorted: there are several, and none continues the one above it."""
+        return len(self.rows) > 2 and all(row.get(self.columns[0].key) for row in self.rows)
 
     def csv(self) -> str:
         """Return the table as CSV in full precision; intervals are columns ``_low``, ``_high`` and ``_lower_bound``."""

@@ -24,6 +24,8 @@ from darkclr_ray.study.ensemble import Ensemble
 from darkclr_ray.study.labels import background_label
 from darkclr_ray.study.results import StudyResults
 
+NOT_RECORDED = "not recorded"
+
 
 def rejection_words(value: Measurement, networks: float | None = None) -> str:
     """Return a rejection with its interval, and its standard deviation over networks if given, for a sentence.
@@ -132,19 +134,13 @@ def training_jets(study: StudyResults) -> str:
     return f"{count:,} {background_label(study.background)}" if count else background_label(study.background)
 
 
-def training_groups(ensembles: Iterable[Ensemble]) -> list[tuple[str, list[Markup]]]:
-    """Return descriptions of training jets with the labels of their detectors, the most frequent description first."""
-    groups: dict[str, list[Markup]] = {}
-    for ensemble in ensembles:
-        groups.setdefault(ensemble.trained_on.words, []).append(ensemble_label(ensemble))
-    found = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return [(words, list(dict.fromkeys(names))) for words, names in found]
-
-
-def selection_words(ensembles: Iterable[Ensemble], kind: str) -> str:
-    """Return what selected the epochs ("epoch") or the settings ("settings") of ensembles; each criterion once."""
-    told = [getattr(run.selected_on, kind) for ensemble in ensembles for run in ensemble.runs]
-    return "; ".join(dict.fromkeys(word for one in told if one for word in one.rstrip(".").split("; ")))
+def selection_words(study: StudyResults, ensemble: Ensemble, kind: str) -> str:
+    """Return what selected the epochs ("epoch") or the settings ("settings") of an ensemble; each criterion once."""
+    if study.trials and kind == "settings":
+        return f"the objective “{study.objective}” on the validation split ({selecting_jets(study)})"
+    told = [getattr(run.selected_on, kind) for run in ensemble.runs]
+    words = "; ".join(dict.fromkeys(word for one in told if one for word in one.rstrip(".").split("; ")))
+    return words or NOT_RECORDED
 
 
 def both_panels(study: StudyResults) -> list[Markup]:
@@ -175,8 +171,6 @@ def functions(study: StudyResults) -> dict[str, Any]:
         "phrase": detector_phrase,
         "searched": lambda: searched(study),
         "selecting_jets": lambda: selecting_jets(study),
-        "selection_words": selection_words,
         "signal": lambda name: signal_label(name, study.samples.get(name)),
-        "training_groups": training_groups,
         "training_jets": lambda: training_jets(study),
     }

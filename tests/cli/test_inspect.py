@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,10 @@ import uproot
 
 from darkclr_ray.cli import score
 from darkclr_ray.cli.darkclr import main as darkclr
+from darkclr_ray.integrity import file_digest
 from darkclr_ray.jets.folder import open_jets
+from darkclr_ray.store.files import CHECKSUM, write_json
+from tests.reports.make_comparison import make_comparison
 
 
 @pytest.mark.parametrize("what", ["MODEL", "JETS", "JETS/test/qcd", "JETS/test/qcd/shard-00000.parquet"])
@@ -67,10 +71,39 @@ def test_inspect_a_study(study: Path, model: Path, tmp_path: Path, capsys) -> No
     text = capsys.readouterr().out
     assert "the study 'toy' (embedding_scan), begun 2026-01-01T12:00:00Z" in text
     assert "trials: 4 COMPLETE, 1 PRUNED, 1 FAIL" in text
+    records = [json.loads(path.read_text()) for path in sorted(study.glob("trials/*.json"))]
+    best = max((one for one in records if one["state"] == "COMPLETE"), key=lambda one: one["objective"])
+    point = ", ".join(f"{name} = {value}" for name, value in best["parameters"].items())
+    assert f"objective matched: {best['objective']:.4g} of the best trial {best['number']} ({point})" in text
+    assert "trial 5: FAIL: Langevin chains ran away <in epoch 3>" in text
+    assert "train jets: 10,000 qcd" in text
+    assert "command: python studies/embedding_scan.py" in text
+    assert "started 2026-01-01T12:00:00Z with darkclr_ray 0.1.0, python 3.11" in text
     assert f"report: {page}" in text
     assert "a model of s_NAE, s_CLR" in text
     assert darkclr(["inspect", str(study)]) == 0
     assert "report:" not in capsys.readouterr().out
+
+
+def test_inspect_says_which_runs_gave_a_warning_and_what_a_model_was_chosen_by(
+    tmp_path: Path, model: Path, capsys
+) -> None:
+    comparison = make_comparison(tmp_path / "comparison")
+    assert darkclr(["inspect", str(comparison)]) == 0
+    text = capsys.readouterr().out
+    assert "DarkCLR-e2: warning: chains end above the data in energy" in text
+    assert "DarkCLR-e9: FAIL: Langevin chains ran away <in epoch 3>" in text
+    chosen = Path(shutil.copytree(model, tmp_path / "chosen"))
+    metrics = json.loads((chosen / "metrics.json").read_text())
+    trial = {"number": 17, "parameters": {"d_z": 32, "p_drop": 0.7}, "objectives": {"matched": 2.85825, "raw": None}}
+    (chosen / "metrics.json").write_text(json.dumps(metrics | trial))
+    content = json.loads((chosen / "model.json").read_text())
+    content["files"]["metrics.json"] = file_digest(chosen / "metrics.json")
+    write_json(chosen / "model.json", {name: value for name, value in content.items() if name != CHECKSUM})
+    assert darkclr(["inspect", str(chosen)]) == 0
+    text = capsys.readouterr().out
+    assert "trial 17 of a search: d_z = 32, p_drop = 0.7" in text
+    assert "objectives: matched 2.858\n" in text
 
 
 JETS = 7

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import vector
 from hypothesis import given
@@ -15,6 +19,7 @@ from hypothesis import strategies as st
 
 from darkclr_ray.jets.packed import Jets
 from darkclr_ray.jets.preprocessing import network_inputs
+from darkclr_ray.jets.shards import write_shard
 from darkclr_ray.settings import InputSettings
 
 
@@ -118,3 +123,52 @@ def test_a_subsample_is_drawn_once_by_the_seed() -> None:
     np.testing.assert_array_equal(first.constituents, jets.take(first.ids).constituents)
     drawn = np.concatenate([jets.at_most(50, seed=seed).ids for seed in range(400)])
     np.testing.assert_allclose(np.bincount(drawn, minlength=200), 100, atol=5 * 100**0.5)
+
+
+def test_jets_of_a_parquet_file_are_those_of_the_same_lists(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    sizes = random.integers(1, 9, 20)
+    lists = {name: [random.uniform(*ends, n).tolist() for n in sizes] for name, ends in ENDS.items()}
+    table = pa.table({**{f"part_{name}": values for name, values in lists.items()}, "run": np.arange(20) // 2})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=7)
+    names = {name: f"part_{name}" for name in ENDS}
+    jets = Jets.from_parquet(tmp_path / "a.parquet", **names, event="run")
+    padded = np.zeros((20, 9, 3))
+    for jet, size in enumerate(sizes):
+        padded[jet, :size] = np.transpose([lists[name][jet] for name in ENDS])
+    expected = Jets.from_numpy(padded, events=np.arange(20) // 2)
+    assert jets.fingerprint == expected.fingerprint
+    assert (jets.events == expected.events).all()
+
+
+ENDS = {"pt": (1, 40), "eta": (-1, 1), "phi": (-3, 3)}
+
+
+def test_a_shard_is_read_as_it_was_written(tmp_path: Path, toy_jets) -> None:
+    jets = toy_jets(20)
+    write_shard(tmp_path / "shard-00000.parquet", jets, "qcd", {})
+    again = Jets.from_parquet(tmp_path / "shard-00000.parquet")
+    for name in ("constituents", "offsets", "ids", "events", "kinematics"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(jets, name))
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"pt": [[1.0]], "eta": [[0.0]]}, "no column 'phi'; the file has pt, eta"),
+        ({"pt": [1.0], "eta": [0.0], "phi": [0.0]}, "column 'pt' holds double; expected lists of numbers"),
+        ({"pt": [[1.0]], "eta": [[0.0, 0.1]], "phi": [[0.0]]}, "the lists in 'pt' and 'eta' differ in length"),
+        ({"pt": [[1.0], []], "eta": [[0.0], []], "phi": [[0.0], []]}, "jet 1 has no constituents"),
+        ({"pt": [[-1.0]], "eta": [[0.0]], "phi": [[0.0]]}, "a pT that is not positive"),
+    ],
+)
+def test_parquet_of_another_kind_is_refused(tmp_path: Path, columns: dict[str, list[Any]], words: str) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=words):
+        Jets.from_parquet(tmp_path / "a.parquet")
+
+
+def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_text("pt,eta,phi")
+    with pytest.raises(ValueError, match="cannot be read as Parquet"):
+        Jets.from_parquet(tmp_path / "a.parquet")

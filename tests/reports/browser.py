@@ -5,6 +5,7 @@ Debian: ``apt-get install chromium``.
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -76,12 +77,44 @@ class Browser:
         os.close(self.inn)
         self.profile.cleanup()
 
-    def open(self, page: Path) -> None:
-        """Load a file and wait until its figures are drawn."""
+    def open(
+        self, page: Path, width: int = 1400, height: int = 900, *, dark: bool = False, figures: str = "all"
+    ) -> None:
+        """Load a file in a window of that size and wait until its ``figures`` are drawn: "all", the "first", "none"."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
+        self._ask("Emulation.setDeviceMetricsOverride", **size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._ask("Emulation.setEmulatedMedia", features=[scheme])
         self._ask("Page.navigate", url=page.resolve().as_uri())
-        ready = "document.readyState === 'complete' && 'drawn' in document.documentElement.dataset"
-        wait = f"new Promise((yes) => {{ const look = () => ({ready}) ? yes(true) : setTimeout(look, 50); look(); }})"
-        self.run(wait)
+        self.wait("document.readyState === 'complete'")
+        if figures == "none":
+            return
+        self.wait("'drawn' in document.documentElement.dataset")
+        if figures == "first":
+            return
+        self.run("dispatchEvent(new Event('beforeprint')); dispatchEvent(new Event('afterprint'))")
+        self.wait("document.documentElement.dataset.drawn == document.querySelectorAll('div.plot').length")
+
+    def before(self, script: str) -> None:
+        """Run a script in every page before its own scripts."""
+        self._ask("Page.addScriptToEvaluateOnNewDocument", source=script)
+
+    def wait(self, ready: str) -> None:
+        """Wait until an expression is true."""
+        self.run(
+            f"new Promise((yes) => {{ const look = () => ({ready}) ? yes(true) : setTimeout(look, 50); look(); }})"
+        )
+
+    def press(self, key: str) -> None:
+        """A real press of a key, such as "Enter" or "Tab", on what has the focus."""
+        codes = {"Enter": (13, "\r"), "Tab": (9, ""), "ArrowDown": (40, "")}
+        code, text = codes[key]
+        for kind in ("keyDown", "keyUp"):
+            self._ask("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, text=text)
+
+    def screenshot(self) -> bytes:
+        """What the window shows as PNG."""
+        return base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
 
     def run(self, script: str) -> Any:
         """The JSON value of an expression, awaited where it is a promise."""

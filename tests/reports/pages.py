@@ -1,6 +1,8 @@
 """What a page says and what stands beside it, for tests to read."""
 
 import csv
+import gzip
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -15,6 +17,23 @@ def rows(report: Path, name: str) -> list[dict[str, str]]:
     """Rows of a CSV beside a page."""
     with open(report.parent / f"{name}.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def unpack(text: str, size: int) -> bytes:
+    """Bytes that a page has as pairs of characters with 13 bits each."""
+    digits = [ord(one) - 35 - (ord(one) > 60) for one in text]
+    number = 0
+    for high, low in zip(digits[::2], digits[1::2], strict=True):
+        number = number << 13 | 91 * high + low
+    spare = len(digits) // 2 * 13 - 8 * size
+    return (number >> spare).to_bytes(size, "big")
+
+
+def unpacked(html: str, name: str) -> str:
+    """Text that a page has in compressed form."""
+    found = re.search(rf'<script [^>]*id="{name}" data-size="(\d+)">([^<]*)</script>', html)
+    assert found is not None
+    return gzip.decompress(unpack(found[2], int(found[1]))).decode()
 
 
 class Text(HTMLParser):

@@ -28,7 +28,7 @@ from .make_study import SHIFTS, make_study, seal_study
 from .pages import Text, bounded, changed, rows, said
 
 TABLES = {"areas", "provenance", "ratios", "rejections", "rejections_tight", "samples", "settings", "significance"}
-TABLES |= {"means", "timings", "trials", "published"}
+TABLES |= {"means", "timings", "trainings", "trials", "published"}
 
 
 @pytest.fixture(scope="session")

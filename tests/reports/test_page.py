@@ -1,23 +1,31 @@
 """A page of our own making: escaping, self-containment, CSV, names."""
 
+import base64
 import csv
+import gzip
+import hashlib
 import json
 import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects as go
+import plotly.offline
 import pytest
 from jinja2 import ChoiceLoader, DictLoader, Environment
 from markupsafe import Markup
 
 from darkclr_ray.reports.measurement import Measurement
+from darkclr_ray.reports.packing import pack
 from darkclr_ray.reports.page import Figure, Page, Section, environment, render, write
 from darkclr_ray.reports.tables import Column, Table, as_csv
 from darkclr_ray.settings import StudySettings
 from darkclr_ray.study.records import StudyRecord
 from darkclr_ray.study.results import StudyResults
+
+from .pages import unpack, unpacked
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -79,8 +87,9 @@ def test_words_from_outside_stay_words():
 
 def test_page_asks_for_nothing_outside():
     elements = Elements(html_of(small_page()))
-    assert all(address.startswith(("#", "data:")) for address in elements.addresses)
-    assert elements.counts["script"] == 4  # plotly.js, the drawing of figures, and the data of two figures
+    linked = {"second.csv", "numbers.csv"}  # beside the page; a link loads nothing
+    assert all(address in linked or address.startswith(("#", "data:")) for address in elements.addresses)
+    assert elements.counts["script"] == 3  # plotly.js and the figures, both compressed, and the page's script
 
 
 def test_policy_names_the_scripts_that_may_run():
@@ -92,8 +101,38 @@ def test_policy_names_the_scripts_that_may_run():
 
 def test_figure_comes_back_from_the_page_as_it_was():
     html = html_of(small_page(EVIL))
-    text = re.search(r'id="second-data">(.*?)</script>', html, re.DOTALL)[1]
-    assert json.loads(text)["data"][0]["name"] == EVIL
+    figures = json.loads(unpacked(html, "content"))["figures"]
+    assert json.loads(figures["second"])["data"][0]["name"] == EVIL
+
+
+def test_numbers_of_a_figure_are_rounded_to_less_than_a_pixel():
+    values = [1234.5678, -0.000123456, 123456.7, 3.0, math.nan]
+    image = np.array([[1, 2, 3], [4, 5, 6.54321]])
+    figure = Figure("one", go.Figure([go.Scatter(x=np.array(values), y=values), go.Heatmap(z=image)]))
+    trace, heatmap = json.loads(figure.json)["data"]
+    assert heatmap["z"] == [[1, 2, 3], [4, 5, 6.543]]
+    assert trace["x"] == trace["y"] == [1235, -0.0001235, 123457, 3, None]
+    assert "template" not in json.loads(figure.json)["layout"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 12, 13, 5000])
+def test_packed_data_are_gzip_in_pairs_of_characters_with_13_bits(size):
+    """Decoded with integers of any length instead of numpy; every character can stand in a script element."""
+    data = np.random.default_rng(size).bytes(size)
+    packed = pack(data)
+    assert not set(packed.text) & set("<\n\r\0")
+    assert gzip.decompress(unpack(packed.text, packed.size)) == data
+
+
+def test_page_allows_the_plotly_that_it_contains():
+    """The policy has the hash of the script that the page makes of the compressed text; a page of 2 MB contains it."""
+    html = html_of(small_page())
+    script = str(plotly.offline.get_plotlyjs())
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"sha256-{digest}".replace("+", "&#43;") in html.replace("+", "&#43;")
+    text = re.search(r'id="plotly" data-size="(\d+)">', html)
+    assert int(text[1]) < len(script) / 3
+    assert len(html) < 1.95e6
 
 
 def test_csv_holds_intervals_and_bounds(tmp_path):

@@ -16,7 +16,7 @@ from darkclr_ray.store.files import SEAL, read_json
 from darkclr_ray.study.read_results import read_results
 
 from .make_study import seal_study, write_json
-from .pages import Text, rows
+from .pages import Text, rows, unpacked
 
 
 def copy_of(study: Path, folder: Path) -> Path:
@@ -60,10 +60,8 @@ def test_a_space_of_numbers_words_and_conditions(folder: Path) -> None:
 
 
 def page_blocks(page: Path) -> list[dict[str, Any]]:
-    found = []
-    for part in page.read_text(encoding="utf-8").split('type="application/json"')[1:]:
-        found.append(json.loads(part.partition(">")[2].partition("</script>")[0]))
-    return found
+    figures = json.loads(unpacked(page.read_text(encoding="utf-8"), "content"))["figures"]
+    return [json.loads(figure) for figure in figures.values()]
 
 
 def test_the_pareto_front_of_a_page(folder: Path) -> None:

@@ -53,9 +53,9 @@ def dots(
             figure.add_vline(x=quantity.chance, line=dotted, row=1, col=column)
     low, high = max(min(ends), 0.5), max(ends)
     figure.update_xaxes(theme.log_axis(0.85 * low, 1.2 * high) if quantity.log else {})
-    figure.update_xaxes(tickangle=0, tickfont={"size": 11})
+    figure.update_xaxes(tickangle=0, tickfont={"size": 12})
     names = {"tickvals": list(range(len(labels))), "ticktext": labels, "range": [len(labels) - 0.4, -0.6]}
-    figure.update_yaxes(names, gridcolor="#F1F1F1")
+    figure.update_yaxes(names, gridcolor=theme.SHADE)
     figure = theme.apply_template(figure, 120 + 27 * len(labels))
     figure.add_annotation(text=str(quantity.title), x=0.5, y=0, yshift=-42, xref="paper", yref="paper", showarrow=False)
     return figure.update_layout(margin={"l": 190, "b": 62})
@@ -91,7 +91,7 @@ def _traces(
             "arrayminus": [value.down for value in values],
             "thickness": 1.2,
             "width": 0,
-            "color": "#444444",
+            "color": theme.DARK_GREY,
         },
         mode="markers",
         name=kind,

@@ -65,7 +65,7 @@ def energy_training(epochs: Epochs, kept: int | None = None, height: int = 330) 
     figure.update_yaxes(range=[0, 1], row=1, col=_ACCEPTANCE)
     reconstruction = [line["epoch"] for line in epochs if line.get("phase") == "reconstruction"]
     if reconstruction:
-        area = {"x0": min(reconstruction), "x1": max(reconstruction), "fillcolor": "#F1F1F1", "line_width": 0}
+        area = {"x0": min(reconstruction), "x1": max(reconstruction), "fillcolor": theme.SHADE, "line_width": 0}
         figure.add_vrect(**area, layer="below", row=1, col="all")
     if kept is not None:
         figure.add_vline(x=kept, line={"width": 1.5, "color": GREY, "dash": "dot"}, row=1, col="all")

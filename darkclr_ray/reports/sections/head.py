@@ -20,6 +20,18 @@ from darkclr_ray.study.results import Standing, StudyResults
 COMPARED = ("multiplicity", "supervised", "JetCLR s_NAE")
 """Detectors with which the text compares the selected one, if they were compared."""
 
+QUESTIONS = {
+    "method_comparison": "Comparison of methods: how well are dark showers found without labels?",
+    "robustness": "Robustness: does one training hold when the dark sector changes?",
+    "linear_classifier_test": "Linear classifier test: which representation separates signal from background?",
+}
+"""Titles of comparisons: the question that the first sentence of the page answers."""
+
+
+def title(study: StudyResults) -> str:
+    """Return the title of a study's page: the question of a comparison, or the name of a scan."""
+    return QUESTIONS.get(study.about.kind, study.about.name)
+
 
 def section(study: StudyResults) -> Section:
     """Return the first screen."""
@@ -38,6 +50,7 @@ def section(study: StudyResults) -> Section:
         "several": any(len(one.runs) > 1 for one in named),
         "paper": PAPER["paper"],
         "reached": _reached(study),
+        "extremes": _extremes(study),
     }
     return Section("head", {"key": key_figure(study), "prominent": prominent(study), **parts})
 
@@ -94,6 +107,17 @@ def _reached(study: StudyResults) -> dict[str, Measurement]:
         return {}
     found = ensemble.entries(signals=study.main_signals)
     return {name: measured(found[name, "raw"]) for name in study.main_signals if name in PAPER["paper"]}
+
+
+def _extremes(study: StudyResults) -> list[tuple[Ensemble, Measurement]]:
+    """Return the detectors without labels that have the smallest and the largest matched rejection of the lead."""
+    found = [
+        (one, measured(one.entries(signals=[study.lead])[study.lead, "matched"]))
+        for one in study.methods.values()
+        if not one.labels
+    ]
+    ordered = sorted(found, key=lambda pair: pair[1].value)
+    return [ordered[0], ordered[-1]] if len(ordered) > 1 else []
 
 
 def _best_areas(study: StudyResults) -> list[tuple[str, str, tuple[float, float]]]:

@@ -19,8 +19,10 @@ from darkclr_ray.reports.text import ensemble_label
 from darkclr_ray.study.ensemble import EPS_S, WEIGHTINGS, Ensemble
 from darkclr_ray.study.results import StudyResults
 
-GRID = np.unique(np.concatenate([np.geomspace(0.005, 0.1, 20), np.linspace(0.1, 1.0, 91)]))
-"""Signal efficiencies at which the curves are evaluated."""
+GRID = np.unique(
+    np.round(np.concatenate([np.geomspace(0.005, 0.1, 20), np.linspace(0.1, 0.3, 21), np.linspace(0.3, 1.0, 36)]), 12)
+)
+"""Signal efficiencies at which the curves are evaluated: densest where the curves are steep."""
 
 REPLICAS = 60
 """Number of bootstrap replicas for each band. It suffices for 68% bands and keeps the time of a page with 20 curves

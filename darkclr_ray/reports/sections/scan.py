@@ -107,7 +107,7 @@ def _table(study: StudyResults) -> Table:
         Column("trial", "trial"),
         Column("state", "state"),
         *(Column(p.key, HEADINGS.get(p.key, p.title)) for p in parameters(study)),
-        Column("effective_rank", "effective<br>rank of z"),
+        Column("effective_rank", Markup("effective<br>rank of z")),
         Column("objective", Markup("objective,<br>validation")),
         *(
             Column(f"{key}_{weighting}", heading, Markup("{}, test, {}").format(lead, label))
