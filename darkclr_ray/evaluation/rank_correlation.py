@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
+from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from darkclr_ray.evaluation.leave_one_out import Trial
 from darkclr_ray.randomness import keyed_generator
@@ -67,15 +68,25 @@ def rank_correlations(
     return tuple(found)
 
 
-def _correlation(criterion: str, signal: str, pairs: Any, replicas: int, seed: int) -> RankCorrelation:
+def _correlation(criterion: str, signal: str, pairs: NDArray[np.float64], replicas: int, seed: int) -> RankCorrelation:
     generator = keyed_generator("rank correlation", criterion, signal, seed)
-    drawn = [_spearman(pairs[generator.integers(0, len(pairs), len(pairs))]) for _ in range(replicas)]
+    rows = np.stack([generator.integers(0, len(pairs), len(pairs)) for _ in range(replicas)])
+    drawn = spearman(pairs[rows])
     low, high = np.nanpercentile(drawn, [2.5, 97.5]) if not np.isnan(drawn).all() else (np.nan, np.nan)
-    return RankCorrelation(criterion, signal, _spearman(pairs), float(low), float(high), len(pairs))
+    return RankCorrelation(criterion, signal, float(spearman(pairs)), float(low), float(high), len(pairs))
 
 
-def _spearman(pairs: Any) -> float:
-    """Return Spearman's rank correlation of the columns of an array (N, 2); nan if a column is constant."""
-    if (np.ptp(pairs, axis=0) == 0.0).any():
-        return float("nan")
-    return float(spearmanr(pairs[:, 0], pairs[:, 1]).statistic)
+def spearman(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Spearman's rank correlations of pairs (..., N, 2), shape (...); nan where a column is constant.
+
+    scipy's `spearmanr` takes one set of pairs at a time.
+
+    >>> round(float(spearman(np.array([[1.0, 2.0], [2.0, 9.0], [3.0, 4.0]]))), 6)
+    0.5
+    """
+    ranks = rankdata(pairs, axis=-2)
+    centred = ranks - ranks.mean(axis=-2, keepdims=True)
+    x, y = centred[..., 0], centred[..., 1]
+    with np.errstate(invalid="ignore"):  # 0/0 for a constant column
+        result: NDArray[np.float64] = (x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
+    return result

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
-from darkclr_ray.evaluation.rank_correlation import FEWEST, rank_correlations
+from darkclr_ray.evaluation.rank_correlation import FEWEST, rank_correlations, spearman
 from darkclr_ray.evaluation.rejection import Evaluation, evaluate
 
 
@@ -62,3 +63,12 @@ def test_few_trials_and_equal_ones_say_nothing():
     blind, left_out = rank_correlations(trials([1.0] * 12, range(12)), score="s_NAE")
     assert np.isnan(blind.value)
     assert left_out.value == pytest.approx(1.0)
+
+
+def test_many_sets_of_pairs_have_the_correlations_of_scipy() -> None:
+    """With ties, and nan for a constant column."""
+    pairs = np.random.default_rng(1).integers(0, 5, (50, 9, 2)).astype(float)
+    expected = [spearmanr(one[:, 0], one[:, 1]).statistic for one in pairs]
+    assert spearman(pairs) == pytest.approx(expected, abs=1e-12)
+    pairs[0, :, 1] = 3.0
+    assert np.isnan(spearman(pairs)[0])

@@ -144,7 +144,7 @@ def copy_of(scan: EmbeddingScan, out: Path, **search: Any) -> EmbeddingScan:
 
 def facts(folder: StudyFolder) -> list[dict[str, Any]]:
     """What the trials' files say, but for the time that they took."""
-    unequal = {"seconds": True, "objectives": {"seconds"}}
+    unequal = {"seconds": True, "execution": True, "objectives": {"seconds"}}
     return [trial.model_dump(exclude=unequal) for trial in folder.trial_records()]
 
 
