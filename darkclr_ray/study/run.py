@@ -29,7 +29,6 @@ from darkclr_ray.study.progress import Display, Status
 from darkclr_ray.study.repair import delete_damaged
 from darkclr_ray.study.trackers import base as trackers
 from darkclr_ray.study.tracking import Followers
-from darkclr_ray.testing.trial import try_augmentations
 
 if TYPE_CHECKING:
     from darkclr_ray.study.session import Session
@@ -68,7 +67,10 @@ class Study(ABC):
     def check(self) -> None:
         """Raise ValueError for unknown names in the settings and broken augmentations, before any jet is read."""
         registry.check(self.settings.views)
-        try_augmentations(self.settings.views, self.settings.inputs)
+        if registry.plugin_modules(self.settings.views):
+            from darkclr_ray.testing.trial import try_augmentations  # it imports torch, which other errors need not
+
+            try_augmentations(self.settings.views, self.settings.inputs)
         for target in self.settings.tracking:
             trackers.check(target)
         self.folder.check_location(self.settings)

@@ -277,7 +277,7 @@ REPORT = [
         both(finished, lambda here: [path.unlink() for path in (here / "study/trials").glob("000[0-3].json")]),
     ),
     Case(R, ("no trial at all",), both(finished, lambda here: shutil.rmtree(here / "study/trials"))),
-    Case(f"{R} again", ("'again'",), finished),
+    Case(f"{R} again", ("again: no such folder", "results/"), finished),
 ]
 
 REPORT_HEAVY = [

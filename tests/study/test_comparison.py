@@ -172,7 +172,7 @@ def rejection(background: NDArray[np.float64], signal: NDArray[np.float64]) -> f
 
 def test_every_section_is_there(study: Robustness) -> None:
     found = {path.stem for path in (study.folder.path / "sections").glob("*.json")}
-    assert found == {"pairs", "sculpting", "stability", "systematics", "variance", "leave_one_out"}
+    assert found == {"pairs", "sculpting", "stability", "systematics", "variance", "leave_one_out", "interpretation"}
     methods = {name for record in records(study).values() if "methods" in record["sections"] for name in record["test"]}
     for name in ("sculpting", "stability", "systematics"):
         assert set(section(study, name)) == methods

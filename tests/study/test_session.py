@@ -21,6 +21,8 @@ def running(own_ray: bool) -> tuple[Progress, list[str]]:
         metrics=metrics,
         status=Status(3),
         jobs={},
+        groups={},
+        started={},
         ended=frozenset(),
         interrupted=False,
         estimate=None,
@@ -32,7 +34,7 @@ def running(own_ray: bool) -> tuple[Progress, list[str]]:
 @pytest.mark.parametrize("own_ray", [True, False])
 def test_nobody_else_holds_the_resources_of_ones_own_ray(own_ray: bool) -> None:
     progress, said = running(own_ray)
-    result = {"progress": {}, "waiting": WAITING_SECONDS + 1.0}
+    result = {"progress": {}, "waiting": WAITING_SECONDS + 1.0, "mailbox": "group"}
     for _ in range(2):
         progress.shown = 0.0
         progress.on_trial_result(1, [], "trial-0001", result)
@@ -43,7 +45,7 @@ def test_nobody_else_holds_the_resources_of_ones_own_ray(own_ray: bool) -> None:
 def test_why_workers_were_lost_is_said_once() -> None:
     progress, said = running(own_ray=True)
     for lost in (None, "memory ran out on node 10.0.0.1", "memory ran out on node 10.0.0.1"):
-        told = {"progress": {"attempts": 2} | ({"lost": lost} if lost else {}), "waiting": 0.0}
+        told = {"progress": {"attempts": 2} | ({"lost": lost} if lost else {}), "waiting": 0.0, "mailbox": "group"}
         progress.on_trial_result(1, [], "trial-0001", told)
     assert said == ["trial-0001: memory ran out on node 10.0.0.1; it is started again"]
 
