@@ -8,7 +8,7 @@ from dataclasses import dataclass
 _MEMORY = re.compile(
     r"Memory on the node \(IP: (?P<node>[^,)]+)[^)]*\) was (?P<used>[\d.]+)GB(?: used)? / (?P<limit>[\d.]+)GB"
 )
-_KILLED = re.compile(r"(?:Selected to kill: |killing policy: \[)\(([^)]*)\)")
+_KILLED = re.compile(r"(?:Selected to kill: |killing policy: \[)\((.*?)\)\]?$", re.MULTILINE)
 _NAME = re.compile(r"(?:task|actor) name=(?P<name>[^,]*)")
 _SIZE = re.compile(r"memory used=(?P<size>[\d.]+)GB")
 _ERROR = re.compile(r"[\w.]*(Error|Exception)(\(\w+\))?: .")
@@ -50,7 +50,8 @@ def out_of_memory(message: str) -> OutOfMemory | None:
     killed = []
     for process in _KILLED.findall(message):
         name, size = _NAME.search(process), _SIZE.search(process)
-        killed.append((name["name"] if name and name["name"] else "a process", float(size["size"]) if size else 0.0))
+        title = name["name"].removesuffix(".__init__") if name is not None else ""
+        killed.append((title or "a process", float(size["size"]) if size else 0.0))
     killed.sort(key=lambda one: -one[1])
     return OutOfMemory(found["node"], float(found["used"]), float(found["limit"]), tuple(killed))
 

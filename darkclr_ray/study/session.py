@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune import TuneError
 
 from darkclr_ray.augmentations.views import need_trees
@@ -149,6 +150,10 @@ class Session:
             tuner(plan, searcher, scheduler or InOrder(), progress, str(self.folder.logs.resolve())).fit()
         except TuneError as error:
             raise InfrastructureError(f"Ray Tune stopped: {why_lost(error)}") from error
+        except RuntimeError as error:  # in Tune's words, "unexpected": an actor that Ray killed since memory ran out
+            if not isinstance(error.__cause__, RayError):
+                raise
+            raise InfrastructureError(why_lost(error.__cause__)) from error
         if searcher.error is not None:
             raise searcher.error
         if searcher.broken is not None:

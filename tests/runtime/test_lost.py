@@ -34,6 +34,23 @@ def test_a_node_without_memory_is_one_sentence() -> None:
     )
 
 
+def test_actors_with_their_handles_are_named() -> None:
+    """Ray 2.60 names actors by their first task, with the handle in parentheses."""
+    report = """3 worker(s) were killed due to the node running low on memory. Memory on the node \
+(IP: 192.0.2.2, ID: 54f3) was 8.16GB used / 23.54GB limit (0.346757)
+Considered workers: [
+Selected to kill: (Worker with no lease granted: pid=8451, actual memory used=0.11GB, worker ID=7761)
+Selected to kill: (Actor(d3c8cb01): job ID=01, lease ID=08, task name=PreemptionWatcher.__init__, \
+required resources={}, pid=8387, actual memory used=0.12GB, worker ID=efd6)
+Selected to kill: (Actor(05da1101): job ID=01, lease ID=06, task name=RayTrainWorker.__init__, \
+required resources={}, pid=8280, actual memory used=0.45GB, worker ID=25a4)
+]"""
+    assert why_lost(report) == (
+        "memory ran out on node 192.0.2.2 (8.2 of 23.5 GB in use): Ray killed RayTrainWorker (0.5 GB), "
+        "PreemptionWatcher (0.1 GB), a process (0.1 GB)"
+    )
+
+
 def test_a_small_process_did_not_fill_the_memory() -> None:
     found = out_of_memory(OUT_OF_MEMORY.replace("21.64GB", "0.3GB"))
     assert found is not None
